@@ -1,0 +1,1 @@
+"""Ships the built-in model folder. Data only."""

@@ -1,0 +1,1 @@
+"""Checkpoints to model folders: the only room, with training, that imports torch."""

@@ -1,0 +1,1 @@
+"""Talks to the DAW: OSC, the sound card, MIDI and clocks."""

@@ -1,0 +1,1 @@
+"""Ships presets and live sets, one YAML file each. Data only."""

@@ -1,0 +1,233 @@
+"""The contract of a model folder: what the graphs are, and what they mean.
+
+A model folder is a directory with six ONNX graphs, ``tokenizer.json`` and
+``manifest.json``. Everything the engine must know and cannot read from a graph
+stands in the manifest, so that one engine plays every model:
+
+=============  ======================================================  ==============================
+graph          inputs                                                  outputs
+=============  ======================================================  ==============================
+text_encoder   input_ids, attention_mask  int64 [B, N]                 embedding [B, D], unit length
+audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``        embedding [B, D], unit length
+vae_encoder    waveform [B, S] at ``sample_rate``                      mean, logvar [B, C, T, F]
+unet           sample [B, C, T, F], timestep [B], embedding [B, D]     prediction [B, C, T, F]
+vae_decoder    latent [B, C, T, F]                                     log_mel [B, M, num_mels]
+vocoder        log_mel [B, M, num_mels]                                waveform [B, >= M * hop_length]
+=============  ======================================================  ==============================
+
+All tensors are float32 at the boundary whatever the precision inside. ``T``
+(latent frames) must be a multiple of ``latent.time_multiple`` for the unet;
+``M = T * latent.time_factor`` and ``S = M * hop_length``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from server.errors import ModelError
+
+__all__ = [
+    "COMPONENTS",
+    "FORMAT",
+    "AudioEncoder",
+    "Defaults",
+    "Latent",
+    "Manifest",
+    "NoiseSchedule",
+    "StoredFile",
+    "Tokenizer",
+    "describe_file",
+]
+
+FORMAT: Final = 1
+COMPONENTS: Final = (
+    "text_encoder",
+    "audio_encoder",
+    "vae_encoder",
+    "unet",
+    "vae_decoder",
+    "vocoder",
+)
+MANIFEST_FILE: Final = "manifest.json"
+
+Prediction = Literal["epsilon", "v_prediction", "flow"]
+
+
+class NoiseSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How noise is mixed in, and what the unet predicts.
+
+    ``epsilon`` and ``v_prediction`` use the variance-preserving "scaled linear" betas of
+    latent diffusion, ``linspace(sqrt(beta_start), sqrt(beta_end), num_train_timesteps)**2``.
+    ``flow`` is the rectified flow ``x_t = (1 - t) x_0 + t noise`` with t in [0, 1]; the unet
+    sees ``t * num_train_timesteps`` and predicts ``noise - x_0``.
+    """
+
+    prediction: Prediction = "epsilon"
+    num_train_timesteps: int = 1000
+    beta_start: float = 0.0015
+    beta_end: float = 0.0195
+
+
+class Latent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Layout of the latent ``[B, channels, time, mel_bins]``."""
+
+    channels: int = 8
+    mel_bins: int = 16
+    time_factor: int = 4
+    """Mel frames per latent frame."""
+    time_multiple: int = 8
+    """The unet takes only multiples of this many latent frames."""
+    scale_factor: float = 1.0
+    """Latent seen by the unet = scale_factor * VAE mean."""
+
+
+class Tokenizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``tokenizer.json`` in the folder."""
+
+    max_length: int = 77
+    pad_id: int = 1
+    pad_multiple: int = 16
+    """Token counts are rounded up to this, so that few shapes are compiled."""
+    vocab_size: int = 0
+
+
+class AudioEncoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the CLAP audio tower takes."""
+
+    sample_rate: int = 16000
+    num_samples: int | None = None
+    """Exact length of the input; None where any length will do. Shorter clips are repeated."""
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings used where a request leaves them open."""
+
+    sampler: str = "dpmpp_2m"
+    num_inference_steps: int = 20
+    guidance_scale: float = 2.5
+    audio_length_in_s: float = 5.12
+    max_audio_length_in_s: float = 10.24
+    """One window; longer requests are rendered window by window."""
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Size and checksum of one file of the folder."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model folder, described. Read it with :meth:`load`, write it with :meth:`save`."""
+
+    name: str
+    licence: str
+    source: str
+    """Where the weights came from, in words."""
+    sample_rate: int = 16000
+    hop_length: int = 160
+    num_mels: int = 64
+    embedding_dim: int = 512
+    null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
+    """What guidance leads away from where no negative prompt is given."""
+    latent: Latent = Latent()
+    schedule: NoiseSchedule = NoiseSchedule()
+    tokenizer: Tokenizer = Tokenizer()
+    audio_encoder: AudioEncoder = AudioEncoder()
+    defaults: Defaults = Defaults()
+    precision: str = "fp32"
+    flavour: Literal["any", "cpu", "cuda"] = "any"
+    """Which execution provider the graphs were made for."""
+    opset: int = 17
+    architecture: dict[str, Any] = {}
+    """Sizes, attention heads and whatever else made the graphs; for people and for retraining."""
+    attribution: tuple[str, ...] = ()
+    format: int = FORMAT
+    files: dict[str, StoredFile] = {}
+
+    @property
+    def samples_per_latent_frame(self) -> int:
+        """Audio samples that one latent frame stands for."""
+        return self.hop_length * self.latent.time_factor
+
+    def latent_frames(self, seconds: float) -> int:
+        """Latent frames that cover ``seconds``, rounded up to what the unet takes."""
+        frames = math.ceil(seconds * self.sample_rate / self.samples_per_latent_frame - 1e-9)
+        multiple = self.latent.time_multiple
+        return max(1, math.ceil(frames / multiple)) * multiple
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the checksums of all files: the identity of the model."""
+        lines = "\n".join(f"{name} {entry.sha256}" for name, entry in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read and check ``folder/manifest.json``.
+
+        Raises:
+            ModelError: no manifest, an unknown format, a field of the wrong kind, a file missing.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            manifest = msgspec.json.decode(path.read_bytes(), type=cls)
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{folder} is no model folder: it has no {MANIFEST_FILE}. "
+                "Make one with: audioldm-export CHECKPOINT -o FOLDER"
+            ) from error
+        except (OSError, msgspec.DecodeError) as error:
+            raise ModelError(f"{path} cannot be read: {error}") from error
+        if manifest.format != FORMAT:
+            raise ModelError(
+                f"{path} has format {manifest.format}; this version reads format {FORMAT}"
+            )
+        manifest._check_files(folder)
+        return manifest
+
+    def save(self, folder: Path) -> None:
+        """Write ``folder/manifest.json``."""
+        (folder / MANIFEST_FILE).write_bytes(
+            msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+        )
+
+    def verify(self, folder: Path) -> None:
+        """Compare every file with its checksum.
+
+        Raises:
+            ModelError: a file differs from what the manifest says.
+        """
+        for name, entry in self.files.items():
+            if describe_file(folder / name).sha256 != entry.sha256:
+                raise ModelError(f"{folder / name} is damaged: its sha256 is not the manifest's")
+
+    def _check_files(self, folder: Path) -> None:
+        for name in (*(f"{component}.onnx" for component in COMPONENTS), "tokenizer.json"):
+            if name not in self.files:
+                raise ModelError(f"{folder / MANIFEST_FILE} does not list {name}")
+        for name, entry in self.files.items():
+            path = folder / name
+            if Path(name).name != name:
+                raise ModelError(
+                    f"{folder / MANIFEST_FILE} lists {name!r}, which is not a plain file name"
+                )
+            if not path.is_file():
+                raise ModelError(f"{path} is missing; export the model again")
+            size = path.stat().st_size
+            if size != entry.bytes:
+                raise ModelError(
+                    f"{path} has {size} bytes instead of {entry.bytes}: truncated or changed"
+                )
+
+
+def describe_file(path: Path) -> StoredFile:
+    """Size and sha256 of ``path``."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return StoredFile(bytes=path.stat().st_size, sha256=digest)
