@@ -4,16 +4,17 @@ A model folder is a directory with six ONNX graphs, ``tokenizer.json`` and
 ``manifest.json``. Everything the engine must know and cannot read from a graph
 stands in the manifest, so that one engine plays every model:
 
-=============  ======================================================  ==============================
-graph          inputs                                                  outputs
-=============  ======================================================  ==============================
-text_encoder   input_ids, attention_mask  int64 [B, N]                 embedding [B, D], unit length
-audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``        embedding [B, D], unit length
-vae_encoder    waveform [B, S] at ``sample_rate``                      mean, logvar [B, C, T, F]
-unet           sample [B, C, T, F], timestep [B], embedding [B, D]     prediction [B, C, T, F]
-vae_decoder    latent [B, C, T, F]                                     log_mel [B, M, num_mels]
-vocoder        log_mel [B, M, num_mels]                                waveform [B, >= M * hop_length]
-=============  ======================================================  ==============================
+=============  ================================================  ==========================
+graph          inputs                                            outputs
+=============  ================================================  ==========================
+text_encoder   input_ids, attention_mask  int64 [B, N]           embedding [B, D], unit norm
+audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``  embedding [B, D], unit norm
+vae_encoder    waveform [B, S] at ``sample_rate``                mean, logvar [B, C, T, F]
+unet           sample [B, C, T, F], timestep [B],                prediction [B, C, T, F]
+               embedding [B, D]
+vae_decoder    latent [B, C, T, F]                               log_mel [B, M, num_mels]
+vocoder        log_mel [B, M, num_mels]                          waveform [B, >= M * hop]
+=============  ================================================  ==========================
 
 All tensors are float32 at the boundary whatever the precision inside. ``T``
 (latent frames) must be a multiple of ``latent.time_multiple`` for the unet;
