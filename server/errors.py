@@ -1,19 +1,19 @@
 """Everything that can go wrong, as one small tree.
 
     AudioLDMError
-     |- InvalidRequest      a value is out of range or contradicts another  400  bad_request
-     |- Forbidden           a path or action outside what was allowed       403  forbidden
-     |- NotFound            no such job, preset, model, file                404  not_found
-     |- Conflict            an id was used again for something else         409  conflict
-     |- TooLarge            an upload or a job larger than what is accepted 413  too_large
-     |- UnreadableAudio     a file is not audio, or broken                  415  unreadable_audio
-     |- QueueFull           no room for another job now                     429  queue_full
-     |- Cancelled           the job was cancelled by its owner              499  cancelled
-     |- ModelError          a model folder is missing, damaged or foreign   500  model_error
-     |- RenderError         the engine failed while rendering               500  render_error
-     |- EngineUnavailable   the engine is down, restarting or unreachable   503  unavailable
+     |- InvalidRequest      a value is out of range or contradicts another   400  bad_request
+     |- Forbidden           a path or action outside what was allowed        403  forbidden
+     |- NotFound            no such job, preset, model, file                 404  not_found
+     |- Conflict            an id was used again for something else          409  conflict
+     |- TooLarge            an upload or a job larger than what is accepted  413  too_large
+     |- UnreadableAudio     a file is not audio, or broken                   415  unreadable_audio
+     |- QueueFull           no room for another job now                      429  queue_full
+     |- Cancelled           the job was cancelled by its owner               499  cancelled
+     |- ModelError          a model folder is missing, damaged or foreign    500  model_error
+     |- RenderError         the engine failed while rendering                500  render_error
+     |- EngineUnavailable   the engine is down, restarting or unreachable    503  unavailable
      |- DeviceError         the sound card is missing or refused the settings503  device_error
-     `- StorageFull         the disk has no room for the result             507  storage_full
+     `- StorageFull         the disk has no room for the result              507  storage_full
 
 Every leaf maps to one HTTP status and one code; OSC fail messages and the HTTP
 error body carry the same code and the same sentence.
