@@ -12,7 +12,7 @@
      |- ModelError          a model folder is missing, damaged or foreign    500  model_error
      |- RenderError         the engine failed while rendering                500  render_error
      |- EngineUnavailable   the engine is down, restarting or unreachable    503  unavailable
-     |- DeviceError         the sound card is missing or refused the settings503  device_error
+     |- DeviceError         the sound card is missing or refused settings  503  device_error
      `- StorageFull         the disk has no room for the result              507  storage_full
 
 Every leaf maps to one HTTP status and one code; OSC fail messages and the HTTP

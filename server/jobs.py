@@ -1,0 +1,67 @@
+"""A job: one request on its way to takes, and what is told about it on the way."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+__all__ = ["Job", "JobState", "TakeInfo"]
+
+
+class JobState(enum.Enum):
+    """Where a job stands. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """True where nothing more will happen."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished render on disk."""
+
+    path: Path
+    seed: int
+    sample_rate: int
+    channels: int
+    frames: int
+    score: float | None = None
+    """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
+    measures: dict[str, Any] = {}
+    """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of one job; the engine hands out a new one at every change."""
+
+    id: str
+    request: Any
+    """The resolved :class:`server.request.Request`."""
+    owner: str = ""
+    """Who asked (an OSC client, an HTTP token); request ids are unique within an owner."""
+    request_id: str = ""
+    state: JobState = JobState.QUEUED
+    position: int = 0
+    """Jobs ahead of it in the queue."""
+    step: int = 0
+    num_steps: int = 0
+    takes: tuple[TakeInfo, ...] = ()
+    error_code: str = ""
+    error: str = ""
+    created_s: float = 0.0
+    started_s: float = 0.0
+    finished_s: float = 0.0

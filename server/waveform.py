@@ -1,0 +1,204 @@
+"""Sound in memory: samples with their rate, and the way from and to a file."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from server.errors import InvalidRequest, UnreadableAudio
+
+__all__ = [
+    "FORMATS",
+    "MAX_CHANNELS",
+    "MAX_SECONDS",
+    "FileFormat",
+    "Samples",
+    "Waveform",
+    "file_format_of",
+    "read_comment",
+]
+
+Samples = npt.NDArray[np.float32]
+FileFormat = Literal["wav16", "wav24", "wav32f", "flac"]
+
+FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
+    "wav16": ("WAV", "PCM_16"),
+    "wav24": ("WAV", "PCM_24"),
+    "wav32f": ("WAV", "FLOAT"),
+    "flac": ("FLAC", "PCM_24"),
+}
+MAX_SECONDS: Final = 3600.0
+MAX_CHANNELS: Final = 64
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Audio: ``samples`` float32 [frames, channels], full scale 1.0, at ``sample_rate`` Hz."""
+
+    samples: Samples
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 2 or self.samples.dtype != np.float32:
+            raise TypeError(f"samples must be float32 [frames, channels], not {self.samples.shape}")
+
+    @classmethod
+    def mono(cls, samples: npt.NDArray[np.floating[Any]], sample_rate: int) -> Waveform:
+        """One channel from ``samples`` [frames]."""
+        return cls(np.ascontiguousarray(samples, dtype=np.float32)[:, None], sample_rate)
+
+    @property
+    def frames(self) -> int:
+        """Number of sample frames."""
+        return int(self.samples.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.samples.shape[1])
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+    @property
+    def peak(self) -> float:
+        """Largest absolute sample."""
+        return float(np.abs(self.samples).max(initial=0.0))
+
+    @property
+    def rms_db(self) -> float:
+        """Level in dB relative to full scale; -inf is given as -120."""
+        power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
+        return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
+
+    def downmix(self) -> Samples:
+        """The mean of all channels, [frames]."""
+        return np.asarray(self.samples.mean(axis=1), np.float32)
+
+    def resample(self, sample_rate: int) -> Waveform:
+        """The same sound at another rate (soxr, very high quality)."""
+        if sample_rate == self.sample_rate or not self.frames:
+            return Waveform(self.samples, sample_rate)
+        import soxr
+
+        samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
+        return Waveform(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
+
+    def as_channels(self, channels: int) -> Waveform:
+        """Mono spread to ``channels``, or everything mixed down to mono."""
+        if channels == self.channels:
+            return self
+        mono = self.downmix()[:, None]
+        return Waveform(np.repeat(mono, channels, axis=1), self.sample_rate)
+
+    def crop(self, frames: int) -> Waveform:
+        """Exactly ``frames`` long: cut, or padded with silence."""
+        missing = frames - self.frames
+        samples = self.samples[:frames]
+        if missing > 0:
+            samples = np.pad(samples, ((0, missing), (0, 0)))
+        return Waveform(samples, self.sample_rate)
+
+    @classmethod
+    def read(cls, source: Path | bytes) -> Waveform:
+        """Decode whatever libsndfile reads.
+
+        Raises:
+            UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
+        """
+        import soundfile
+
+        name = str(source) if isinstance(source, Path) else "the uploaded clip"
+        try:
+            with soundfile.SoundFile(
+                io.BytesIO(source) if isinstance(source, bytes) else source
+            ) as f:
+                _check_header(name, f.frames, f.channels, f.samplerate)
+                samples = f.read(dtype="float32", always_2d=True)
+                sample_rate = f.samplerate
+        except FileNotFoundError as error:
+            raise UnreadableAudio(f"{name} does not exist") from error
+        except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+            raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
+        if not np.isfinite(samples).all():
+            raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
+        return cls(samples, sample_rate)
+
+    def encode(self, file_format: FileFormat, comment: str = "") -> bytes:
+        """The bytes of a file in ``file_format``, with ``comment`` in its metadata."""
+        import soundfile
+
+        container, subtype = FORMATS[file_format]
+        buffer = io.BytesIO()
+        with soundfile.SoundFile(
+            buffer, "w", self.sample_rate, self.channels, subtype, format=container
+        ) as f:
+            if comment:
+                f.comment = comment
+            f.write(self.samples)
+        return buffer.getvalue()
+
+
+def read_comment(path: Path) -> str:
+    """The comment in the metadata of ``path``; empty where there is none.
+
+    Raises:
+        UnreadableAudio: not audio.
+    """
+    import soundfile
+
+    try:
+        data = path.read_bytes()
+        with soundfile.SoundFile(io.BytesIO(data)) as f:
+            return str(f.comment) or _riff_comment(data)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UnreadableAudio(f"{path} cannot be read as audio: {error}") from error
+
+
+def _riff_comment(data: bytes) -> str:
+    """The ICMT entry of a RIFF file: libsndfile writes long ones but reads only 2 KiB."""
+    at = 12
+    while data[:4] == b"RIFF" and at + 8 <= len(data):
+        tag, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if tag == b"LIST" and data[at + 8 : at + 12] == b"INFO":
+            at += 12
+            continue
+        if tag == b"ICMT":
+            return data[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
+        at += 8 + size + (size & 1)
+    return ""
+
+
+def file_format_of(path: Path, bits: int = 24) -> FileFormat:
+    """The format that the name of ``path`` asks for.
+
+    Raises:
+        InvalidRequest: an ending that is not written here.
+    """
+    if path.suffix.lower() == ".flac":
+        return "flac"
+    if path.suffix.lower() != ".wav":
+        raise InvalidRequest(f"{path.name!r}: write to a name ending in .wav or .flac")
+    formats: dict[int, FileFormat] = {16: "wav16", 24: "wav24", 32: "wav32f"}
+    if bits not in formats:
+        raise InvalidRequest(f"bits {bits}: choose 16, 24 or 32 (float)")
+    return formats[bits]
+
+
+def _check_header(name: str, frames: int, channels: int, sample_rate: int) -> None:
+    if channels > MAX_CHANNELS:
+        raise UnreadableAudio(f"{name} has {channels} channels; at most {MAX_CHANNELS} are read")
+    if frames > MAX_SECONDS * sample_rate:
+        raise UnreadableAudio(
+            f"{name} is {frames / sample_rate:.0f} s long; at most {MAX_SECONDS:.0f} s are read"
+        )
+
+
+assert set(FORMATS) == set(get_args(FileFormat))
