@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.formats import FileFormat
 from server.manifest import Manifest
-from server.waveform import FileFormat
 
 __all__ = [
     "MAX_TAKES",

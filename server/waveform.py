@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from server.errors import InvalidRequest, UnreadableAudio
+from server.errors import UnreadableAudio
+from server.formats import FORMATS, FileFormat, file_format_of
 
 __all__ = [
     "FORMATS",
@@ -24,14 +25,6 @@ __all__ = [
 ]
 
 Samples = npt.NDArray[np.float32]
-FileFormat = Literal["wav16", "wav24", "wav32f", "flac"]
-
-FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
-    "wav16": ("WAV", "PCM_16"),
-    "wav24": ("WAV", "PCM_24"),
-    "wav32f": ("WAV", "FLOAT"),
-    "flac": ("FLAC", "PCM_24"),
-}
 MAX_SECONDS: Final = 3600.0
 MAX_CHANNELS: Final = 64
 
@@ -176,22 +169,6 @@ def _riff_comment(data: bytes) -> str:
     return ""
 
 
-def file_format_of(path: Path, bits: int = 24) -> FileFormat:
-    """The format that the name of ``path`` asks for.
-
-    Raises:
-        InvalidRequest: an ending that is not written here.
-    """
-    if path.suffix.lower() == ".flac":
-        return "flac"
-    if path.suffix.lower() != ".wav":
-        raise InvalidRequest(f"{path.name!r}: write to a name ending in .wav or .flac")
-    formats: dict[int, FileFormat] = {16: "wav16", 24: "wav24", 32: "wav32f"}
-    if bits not in formats:
-        raise InvalidRequest(f"bits {bits}: choose 16, 24 or 32 (float)")
-    return formats[bits]
-
-
 def _check_header(name: str, frames: int, channels: int, sample_rate: int) -> None:
     if channels > MAX_CHANNELS:
         raise UnreadableAudio(f"{name} has {channels} channels; at most {MAX_CHANNELS} are read")
@@ -199,6 +176,3 @@ def _check_header(name: str, frames: int, channels: int, sample_rate: int) -> No
         raise UnreadableAudio(
             f"{name} is {frames / sample_rate:.0f} s long; at most {MAX_SECONDS:.0f} s are read"
         )
-
-
-assert set(FORMATS) == set(get_args(FileFormat))

@@ -1,0 +1,38 @@
+"""The audio files that are written here. Apart from :mod:`server.waveform`, so that it loads fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from server.errors import InvalidRequest
+
+__all__ = ["FORMATS", "FileFormat", "file_format_of"]
+
+FileFormat = Literal["wav16", "wav24", "wav32f", "flac"]
+
+FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
+    "wav16": ("WAV", "PCM_16"),
+    "wav24": ("WAV", "PCM_24"),
+    "wav32f": ("WAV", "FLOAT"),
+    "flac": ("FLAC", "PCM_24"),
+}
+
+
+def file_format_of(path: Path, bits: int = 24) -> FileFormat:
+    """The format that the name of ``path`` asks for.
+
+    Raises:
+        InvalidRequest: an ending that is not written here.
+    """
+    if path.suffix.lower() == ".flac":
+        return "flac"
+    if path.suffix.lower() != ".wav":
+        raise InvalidRequest(f"{path.name!r}: write to a name ending in .wav or .flac")
+    formats: dict[int, FileFormat] = {16: "wav16", 24: "wav24", 32: "wav32f"}
+    if bits not in formats:
+        raise InvalidRequest(f"bits {bits}: choose 16, 24 or 32 (float)")
+    return formats[bits]
+
+
+assert set(FORMATS) == set(get_args(FileFormat))

@@ -1,0 +1,108 @@
+"""From "20 steps" to numbers: what the unet sees at each step, and how much noise is left.
+
+Everything a sampler needs is a pair of curves, alpha (signal) and sigma (noise), with
+``x_t = alpha_t x_0 + sigma_t noise``. Diffusion and rectified flow differ in the curves only,
+so every sampler serves every model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from server.manifest import NoiseSchedule, Prediction
+
+__all__ = ["Latents", "Spacing", "Steps", "alphas_cumprod", "make_steps"]
+
+Latents = npt.NDArray[np.floating[Any]]
+Curve = npt.NDArray[np.float64]
+Spacing = Literal["leading", "linspace"]
+"""leading: 1, 1 + c, 1 + 2c ... as in the original DDIM; linspace: evenly from the noisiest."""
+
+_TINY = 1e-9
+"""Keeps log(alpha / sigma) finite at pure noise and at no noise."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A denoising run: ``timesteps`` [N] for the unet, ``alphas`` and ``sigmas`` [N + 1]."""
+
+    timesteps: tuple[float, ...]
+    alphas: tuple[float, ...]
+    sigmas: tuple[float, ...]
+    prediction: Prediction
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    @property
+    def lambdas(self) -> tuple[float, ...]:
+        """Half the log signal-to-noise ratio, [N + 1]."""
+        return tuple(
+            math.log(max(alpha, _TINY) / max(sigma, _TINY))
+            for alpha, sigma in zip(self.alphas, self.sigmas, strict=True)
+        )
+
+    def start_at(self, step: int) -> Steps:
+        """The run without its first ``step`` steps."""
+        return Steps(self.timesteps[step:], self.alphas[step:], self.sigmas[step:], self.prediction)
+
+    def add_noise(self, clean: Latents, noise: Latents, step: int) -> Latents:
+        """``clean`` as it looks before ``step`` has run."""
+        return self.alphas[step] * clean + self.sigmas[step] * noise
+
+    def to_clean(self, x: Latents, output: Latents, step: int) -> Latents:
+        """The unet's estimate of the clean latent, from what it predicted at ``step``."""
+        alpha, sigma = self.alphas[step], self.sigmas[step]
+        if self.prediction == "flow":
+            return x - sigma * output
+        if self.prediction == "v_prediction":
+            return alpha * x - sigma * output
+        return (x - sigma * output) / alpha
+
+
+def alphas_cumprod(schedule: NoiseSchedule) -> Curve:
+    """Cumulative product of 1 - beta over the training timesteps, [num_train_timesteps].
+
+    The betas are latent diffusion's "linear" ones: linear in their square root.
+    """
+    betas = np.linspace(
+        schedule.beta_start**0.5, schedule.beta_end**0.5, schedule.num_train_timesteps
+    )
+    return np.asarray(np.cumprod(1.0 - betas**2), np.float64)
+
+
+def make_steps(schedule: NoiseSchedule, num_steps: int, spacing: Spacing) -> Steps:
+    """A run of ``num_steps`` from pure noise to the clean latent.
+
+    ``leading`` ends at the noise level of timestep 0 as the original DDIM does, ``linspace``
+    at no noise. Rectified flow always runs evenly from t = 1 to t = 0.
+    """
+    if schedule.prediction == "flow":
+        t = np.linspace(1.0, 0.0, num_steps + 1)
+        timesteps = t[:-1] * schedule.num_train_timesteps
+        return Steps(_floats(timesteps), _floats(1.0 - t), _floats(t), "flow")
+    last = schedule.num_train_timesteps - 1
+    kept = alphas_cumprod(schedule)
+    if spacing == "leading":
+        stride = schedule.num_train_timesteps // num_steps
+        chosen = np.minimum(np.arange(num_steps)[::-1] * stride + 1, last)
+        signal = np.append(kept[chosen], kept[0])
+    else:
+        chosen = np.linspace(0, last, num_steps + 1).round().astype(np.int64)[:0:-1]
+        signal = np.append(kept[chosen], 1.0)
+    return Steps(
+        _floats(chosen),
+        _floats(np.sqrt(signal)),
+        _floats(np.sqrt(1.0 - signal)),
+        schedule.prediction,
+    )
+
+
+def _floats(values: npt.NDArray[Any]) -> tuple[float, ...]:
+    """Python floats: they keep float32 arithmetic in float32, NumPy's own float64 would not."""
+    return tuple(float(value) for value in values)

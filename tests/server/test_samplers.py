@@ -1,0 +1,124 @@
+"""Samplers against diffusers' schedulers, step by step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from server.manifest import NoiseSchedule
+from server.samplers import SAMPLERS, SPACINGS, sample
+from server.schedule import Latents, alphas_cumprod, make_steps
+
+torch = pytest.importorskip("torch")
+
+SCHEDULER = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.0015,
+    "beta_end": 0.0195,
+    "beta_schedule": "scaled_linear",
+}
+
+
+def network(x: Latents, t: float) -> Latents:
+    """Stands for a unet: smooth, and different at each timestep."""
+    return np.tanh(x * np.float32(0.7 + t / 2000)) + np.float32(0.05 * np.sin(t / 100))
+
+
+def theirs(name: str, num_steps: int, prediction: str, start: Latents) -> list[Latents]:
+    import diffusers
+
+    config = {**SCHEDULER, "prediction_type": prediction}
+    if name == "ddim":
+        scheduler = diffusers.DDIMScheduler(
+            **config, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        )
+    elif name == "dpmpp_2m":
+        scheduler = diffusers.DPMSolverMultistepScheduler(**config)
+    else:
+        scheduler = diffusers.UniPCMultistepScheduler(**config)
+    scheduler.set_timesteps(num_steps)
+    x, trail = torch.from_numpy(start), []
+    for t in scheduler.timesteps:
+        output = torch.from_numpy(network(x.numpy(), float(t)))
+        x = scheduler.step(output, t, x).prev_sample
+        trail.append(x.numpy().copy())
+    return trail
+
+
+def ours(name: str, num_steps: int, prediction: str, start: Latents) -> list[Latents]:
+    schedule = NoiseSchedule(prediction=prediction)  # type: ignore[arg-type]
+    steps = make_steps(schedule, num_steps, SPACINGS[name])
+    advance, trail, x = SAMPLERS[name](steps, 0.0, no_noise), [], start
+    for i in range(num_steps):
+        clean = steps.to_clean(x, network(x, float(steps.timesteps[i])), i)
+        x = advance(x, clean, i)
+        trail.append(x)
+    return trail
+
+
+def no_noise(step: int) -> Latents:
+    raise AssertionError(f"step {step} drew noise with eta 0")
+
+
+# diffusers hands torch scalars to NumPy in a way that NumPy 2 warns about.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("num_steps", [1, 2, 4, 10, 20, 25, 200])
+@pytest.mark.parametrize("name", ["ddim", "dpmpp_2m", "unipc"])
+def test_every_step_equals_diffusers(name: str, num_steps: int, prediction: str) -> None:
+    start = np.random.default_rng(7).standard_normal((2, 8, 16, 16), np.float32)
+    expected = theirs(name, num_steps, prediction, start)
+    found = ours(name, num_steps, prediction, start)
+    for i, (a, b) in enumerate(zip(expected, found, strict=True)):
+        error = np.linalg.norm(a - b) / np.linalg.norm(a)
+        assert error < 2e-4, f"{name} departs at step {i} of {num_steps}: {error:.1e}"
+
+
+def test_published_noise_levels() -> None:
+    """Latent diffusion's table of the "linear" schedule, by the definition in its paper."""
+    kept = alphas_cumprod(NoiseSchedule())
+    assert kept[0] == pytest.approx(1 - 0.0015)
+    assert kept[-1] == pytest.approx(
+        float(np.prod(1 - np.linspace(0.0015**0.5, 0.0195**0.5, 1000) ** 2))
+    )
+    assert np.all(np.diff(kept) < 0)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_a_perfect_flow_network_gives_the_clean_latent(name: str) -> None:
+    rng = np.random.default_rng(0)
+    clean, noise = rng.standard_normal((2, 1, 8, 8, 16), np.float32)
+    steps = make_steps(NoiseSchedule(prediction="flow"), 8, SPACINGS[name])
+    found = sample(
+        lambda x, i: steps.to_clean(x, noise - clean, i),
+        noise,
+        steps,
+        SAMPLERS[name](steps, 0.0, no_noise),
+        on_step=lambda done, total: None,
+    )
+    np.testing.assert_allclose(found, clean, atol=1e-4)
+
+
+def test_ddim_on_a_flow_is_euler() -> None:
+    start = np.random.default_rng(1).standard_normal((1, 8, 8, 16), np.float32)
+    steps = make_steps(NoiseSchedule(prediction="flow"), 10, "linspace")
+    x, euler = start, start
+    advance = SAMPLERS["ddim"](steps, 0.0, no_noise)
+    for i in range(10):
+        t, t_next = steps.sigmas[i], steps.sigmas[i + 1]
+        x = advance(x, steps.to_clean(x, network(x, 1000 * t), i), i)
+        euler = euler + np.float32(t_next - t) * network(euler, 1000 * t)
+    np.testing.assert_allclose(x, euler, rtol=1e-4, atol=1e-4)
+
+
+def test_eta_one_keeps_the_noise_level() -> None:
+    """However much noise is fresh, each step leaves exactly sigma of it around the clean latent."""
+    steps = make_steps(NoiseSchedule(), 50, "leading")
+    rng = np.random.default_rng(3)
+    clean, x = rng.standard_normal((2, 1, 8, 512, 16), np.float32)
+    x = steps.add_noise(clean, x, 0)
+    advance = SAMPLERS["ddim"](steps, 1.0, lambda i: rng.standard_normal(x.shape, np.float32))
+    for i in range(len(steps)):
+        x = advance(x, clean, i)
+        left = float((x - steps.alphas[i + 1] * clean).std())
+        assert left == pytest.approx(steps.sigmas[i + 1], rel=0.02)
