@@ -1,4 +1,4 @@
-"""The audio files that are written here. Apart from :mod:`server.waveform`, so that it loads fast."""
+"""The audio files that are written here; apart from waveform.py, so that no numpy is needed."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ __all__ = [
     "TextToAudio",
     "parse_request",
     "resolve",
+    "settled",
     "validate",
 ]
 
@@ -93,6 +94,7 @@ class TextToAudio(Request, frozen=True, kw_only=True, tag="text"):
 
 
 R = TypeVar("R", bound=Request)
+T = TypeVar("T")
 
 REQUESTS: Final[tuple[type[Request], ...]] = (TextToAudio,)
 AnyRequest = TextToAudio
@@ -154,6 +156,17 @@ def resolve(
     if "seed" in open_fields:
         open_fields["seed"] = draw_seed(_DRAWN_SEED)
     return msgspec.structs.replace(request, **open_fields)
+
+
+def settled(value: T | None) -> T:
+    """A setting of a resolved request, which :func:`resolve` has filled in.
+
+    Raises:
+        InvalidRequest: it was not resolved.
+    """
+    if value is None:
+        raise InvalidRequest("a setting is still open; resolve() the request first")
+    return value
 
 
 def _explain(error: msgspec.ValidationError, values: object) -> str:
