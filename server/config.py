@@ -1,0 +1,136 @@
+"""Settings of a running instance: one frozen struct, and nowhere else.
+
+A value comes from the flag, else from the environment (``AUDIOLDM_OSC_PORT``), else from
+the YAML file (``--config``), else from the default here. Flags are made from the fields.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from server.errors import InvalidRequest
+from server.fields import Field, fields_of
+
+__all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "load_config"]
+
+ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set from outside."""
+
+    host: Annotated[str, Meta(description="address to listen on; loopback unless you open it")] = (
+        "127.0.0.1"
+    )
+    osc_port: Annotated[Port, Meta(description="OSC over UDP and TCP (0: any free one)")] = 9536
+    http_port: Annotated[Port, Meta(description="HTTP and OSCQuery (0: any free one)")] = 9537
+    model: Annotated[str, Meta(description="model folder; empty: the one that is built in")] = ""
+    takes_folder: Annotated[str, Meta(description="where takes are written")] = "~/AudioLDM/takes"
+    allowed_folders: Annotated[
+        tuple[str, ...],
+        Meta(description="further folders that clients may name for takes and clips"),
+    ] = ()
+    threads: Annotated[
+        int, Meta(ge=0, le=256, description="CPU threads a model run uses (0: what fits)")
+    ] = 0
+    device: Annotated[str, Meta(description="where the model runs: auto, cpu, cuda or cuda:N")] = (
+        "auto"
+    )
+    max_queued: Annotated[
+        int, Meta(ge=1, le=100_000, description="jobs that may wait; more are refused")
+    ] = 256
+    trace_osc: Annotated[
+        bool, Meta(description="print every OSC message that arrives or leaves")
+    ] = False
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where nobody outside this machine can connect."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that clients may name, the takes folder first."""
+        folders = (self.takes_folder, *self.allowed_folders)
+        return tuple(Path(folder).expanduser() for folder in folders)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag a field, and ``--config FILE``."""
+    group = parser.add_argument_group("settings", f"also as {ENVIRONMENT_PREFIX}OSC_PORT=..., ...")
+    group.add_argument("--config", metavar="FILE", help="YAML file with any of these settings")
+    for field in fields_of(Config):
+        flag = f"--{field.name.replace('_', '-')}"
+        text = f"{field.description} (default: {_shown(field)})"
+        if field.type == "T":
+            group.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=None, help=field.description
+            )
+        elif field.type == "j":
+            group.add_argument(flag, action="append", metavar="FOLDER", help=text)
+        else:
+            group.add_argument(flag, metavar=_METAVARS[field.type], help=text)
+
+
+def load_config(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Config:
+    """Flag > environment > YAML file > default.
+
+    ``flags`` are the parsed arguments (None: not given); ``environment`` defaults to the process's.
+
+    Raises:
+        InvalidRequest: an unknown setting, a value out of range, an unreadable file.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    surroundings = os.environ if environment is None else environment
+    file = given.get("config") or surroundings.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    values = _read_yaml(Path(file)) if file else {}
+    for field in fields_of(Config):
+        in_environment = surroundings.get(ENVIRONMENT_PREFIX + field.name.upper())
+        if in_environment is not None:
+            values[field.name] = (
+                in_environment.split(os.pathsep) if field.type == "j" else in_environment
+            )
+        if field.name in given:
+            values[field.name] = given[field.name]
+    coerced = {
+        field.name: field.coerce(values.pop(field.name))
+        for field in fields_of(Config)
+        if field.name in values
+    }
+    return _converted({**values, **coerced})
+
+
+def _converted(values: dict[str, Any]) -> Config:
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"settings: {error}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text("utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidRequest(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidRequest(f"{path} must hold `name: value` lines")
+    return {str(name): value for name, value in values.items()}
+
+
+def _shown(field: Field) -> str:
+    return str(field.default) if field.default not in ("", ()) else "none"
+
+
+_METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT"}

@@ -1,0 +1,55 @@
+"""What made a take, written into its file so that the file alone can make it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import server
+from server.errors import InvalidRequest
+from server.manifest import Manifest
+from server.request import AnyRequest, Request
+from server.waveform import read_comment
+
+__all__ = ["Recipe"]
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of one take (its own seed, every setting filled in) and the model it is for."""
+
+    request: AnyRequest
+    model: str
+    model_digest: str
+    licence: str
+    audioldm_daw: str = server.__version__
+
+    @classmethod
+    def of(cls, request: Request, manifest: Manifest) -> Recipe:
+        """The recipe of a take of ``request`` by the model that ``manifest`` describes."""
+        values: dict[str, Any] = {
+            "request": request,
+            "model": manifest.name,
+            "model_digest": manifest.digest,
+            "licence": manifest.licence,
+        }
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """For the comment field of an audio file."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """The recipe in the metadata of an audio file.
+
+        Raises:
+            UnreadableAudio: not audio.
+            InvalidRequest: no recipe in it.
+        """
+        comment = read_comment(path)
+        try:
+            return msgspec.json.decode(comment, type=cls)
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"{path} carries no recipe of audioldm-daw") from error
