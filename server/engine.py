@@ -13,7 +13,7 @@ import msgspec
 
 from server.jobs import Job
 from server.manifest import Manifest
-from server.request import Request
+from server.request import AnyRequest
 
 __all__ = ["Engine", "EngineStatus", "Listener", "Unlisten"]
 
@@ -54,7 +54,7 @@ class Engine(Protocol):
 
     async def submit(
         self,
-        request: Request,
+        request: AnyRequest,
         *,
         owner: str = "",
         request_id: str = "",

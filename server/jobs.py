@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from server.request import AnyRequest
+
 __all__ = ["Job", "JobState", "TakeInfo"]
 
 
@@ -49,11 +51,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of one job; the engine hands out a new one at every change."""
 
     id: str
-    request: Any
-    """The resolved :class:`server.request.Request`."""
+    request: AnyRequest
+    """With every setting filled in."""
     owner: str = ""
     """Who asked (an OSC client, an HTTP token); request ids are unique within an owner."""
     request_id: str = ""
+    folder: Path = Path()
+    """Where the takes will appear."""
+    attempts: int = 0
+    """How often a worker has started on it."""
     state: JobState = JobState.QUEUED
     position: int = 0
     """Jobs ahead of it in the queue."""

@@ -1,0 +1,102 @@
+"""The engine's end of a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from server.errors import ModelError
+from server.wire import Failed, FromWorker, Ready, ToWorker, pack, receive
+
+__all__ = ["WORKER_GONE", "WorkerProcess", "worker_process"]
+
+WORKER_GONE = (asyncio.IncompleteReadError, ConnectionError, TimeoutError)
+"""What :meth:`WorkerProcess.receive` raises when there is nobody left to listen to."""
+
+
+_GRACE_S = 3.0
+
+
+class WorkerProcess:
+    """A running worker that has loaded its model."""
+
+    def __init__(self, process: asyncio.subprocess.Process, providers: tuple[str, ...]) -> None:
+        self._process = process
+        self.providers = providers
+
+    @property
+    def pid(self) -> int:
+        """Process id, for tests that kill it."""
+        return self._process.pid
+
+    async def send(self, command: ToWorker) -> None:
+        """Hand over a command; a dead worker is noticed by :meth:`receive`."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(pack(command))
+            await self._process.stdin.drain()
+
+    async def receive(self, timeout_s: float) -> FromWorker:
+        """The next event.
+
+        Raises:
+            asyncio.IncompleteReadError, ConnectionError: the worker died.
+            TimeoutError: it said nothing for ``timeout_s``: it hangs.
+        """
+        assert self._process.stdout is not None
+        async with asyncio.timeout(timeout_s):
+            return await receive(self._process.stdout)
+
+    async def died(self) -> None:
+        """Return when the process has ended."""
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def worker_process(model: Path, device: str, threads: int) -> AsyncIterator[WorkerProcess]:
+    """A worker with ``model`` loaded; killed at the end of the block.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "server.worker", "--model", str(model)),
+        *("--device", device, "--threads", str(threads)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield WorkerProcess(process, await _first_words(process, model))
+    finally:
+        await _end(process)
+
+
+async def _first_words(process: asyncio.subprocess.Process, model: Path) -> tuple[str, ...]:
+    assert process.stdout is not None
+    try:
+        event = await receive(process.stdout)
+    except WORKER_GONE as error:
+        raise ModelError(f"the worker died while it loaded {model}") from error
+    if isinstance(event, Failed):
+        raise ModelError(event.message)
+    if not isinstance(event, Ready):
+        raise ModelError(f"the worker began with {type(event).__name__} instead of Ready")
+    return event.providers
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close the worker's input, which ends it; kill it if it hangs."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
