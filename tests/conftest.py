@@ -1,0 +1,14 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_model import make_tiny_folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of a few kilobytes; see tiny_model.py."""
+    return make_tiny_folder(tmp_path_factory.mktemp("tiny"))
