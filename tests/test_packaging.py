@@ -1,0 +1,60 @@
+"""What a user installs: the right packages, the built-in model, and commands that start light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"models", "onnx_export", "osc_bridge", "presets", "server", "training"}
+HEAVY = {"diffusers", "matplotlib", "numpy", "onnx", "onnxruntime", "torch", "transformers"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    command = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out))
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_ships_a_model_and_stays_small(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"models/tiny/manifest.json", "models/tiny/unet.onnx"} <= names
+    assert wheel.stat().st_size <= 60e6
+
+
+@pytest.mark.parametrize(
+    "module", ["osc_bridge.cli", "server.cli", "onnx_export.cli", "training.cli"]
+)
+def test_help_imports_nothing_heavy(module: str) -> None:
+    program = (
+        f"import sys, {module} as cli\n"
+        "try:\n    cli.main(['--help'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        f"print('HEAVY', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+    assert done.stdout.rstrip().endswith("HEAVY []")
+
+
+def test_the_engine_runs_without_torch() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'diffusers', 'transformers', 'onnx'): sys.modules[name] = None\n"
+        "import server.worker, server.local_engine, server.pipeline, osc_bridge.cli"
+    )
+    subprocess.run((sys.executable, "-c", program), check=True)
