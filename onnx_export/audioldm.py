@@ -1,0 +1,137 @@
+"""AudioLDM's networks (diffusers and transformers classes) behind the manifest's signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch.nn.functional import normalize
+
+from onnx_export.mel import LogMel
+from server.manifest import Manifest
+
+__all__ = ["NETWORK_OF", "as_component"]
+
+NETWORK_OF: Final = {
+    "text_encoder": "text_encoder",
+    "audio_encoder": "audio_encoder",
+    "vae_encoder": "vae",
+    "unet": "unet",
+    "vae_decoder": "vae",
+    "vocoder": "vocoder",
+}
+"""Which network each graph is made of."""
+
+
+class TextEncoder(torch.nn.Module):
+    """CLAP's text tower: RoBERTa, pooler, two linear layers, unit length."""
+
+    def __init__(self, clap_text: Any) -> None:
+        super().__init__()
+        self.clap = clap_text
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """int64 [B, N] twice -> [B, D]."""
+        output = self.clap(input_ids=input_ids, attention_mask=attention_mask)
+        return normalize(output.text_embeds, dim=-1)
+
+
+class AudioEncoder(torch.nn.Module):
+    """CLAP's audio tower (HTSAT): waveform at 48 kHz -> embedding of unit length."""
+
+    def __init__(self, clap_audio: Any) -> None:
+        super().__init__()
+        self.log_mel = LogMel(
+            sample_rate=48000,
+            n_fft=1024,
+            hop_length=480,
+            num_mels=clap_audio.config.num_mel_bins,
+            fmin=50,
+            fmax=14000,
+            decibels=True,
+        )
+        self.clap = clap_audio
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        """[B, 480000] -> [B, D]."""
+        features = self.log_mel(waveform)[:, None]
+        return normalize(self.clap(input_features=features).audio_embeds, dim=-1)
+
+
+class VaeEncoder(torch.nn.Module):
+    """Waveform -> log-mel -> mean and log-variance of the latent, before the scale factor."""
+
+    def __init__(self, vae: Any, manifest: Manifest) -> None:
+        super().__init__()
+        self.log_mel = LogMel(
+            sample_rate=manifest.sample_rate,
+            n_fft=1024,
+            hop_length=manifest.hop_length,
+            num_mels=manifest.num_mels,
+            fmin=0,
+            fmax=manifest.sample_rate / 2,
+            decibels=False,
+        )
+        self.vae = vae
+
+    def forward(self, waveform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, M * hop] -> two tensors [B, C, M / time_factor, F]."""
+        # One frame more than M arises from the centred framing; the original cuts it, too.
+        log_mel = self.log_mel(waveform)[:, None, :-1]
+        latent = self.vae.encode(log_mel).latent_dist
+        return latent.mean, latent.logvar
+
+
+class Unet(torch.nn.Module):
+    """The denoiser, conditioned on the embedding through its class projection."""
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(
+        self, sample: torch.Tensor, timestep: torch.Tensor, embedding: torch.Tensor
+    ) -> torch.Tensor:
+        """[B, C, T, F], float32 [B], [B, D] -> [B, C, T, F]."""
+        output = self.unet(
+            sample, timestep, encoder_hidden_states=None, class_labels=embedding, return_dict=False
+        )
+        return output[0]
+
+
+class VaeDecoder(torch.nn.Module):
+    """Latent, after division by the scale factor -> log-mel."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        """[B, C, T, F] -> [B, T * time_factor, num_mels]."""
+        return self.vae.decode(latent, return_dict=False)[0].squeeze(1)
+
+
+class Vocoder(torch.nn.Module):
+    """HiFi-GAN: log-mel -> waveform."""
+
+    def __init__(self, hifigan: Any) -> None:
+        super().__init__()
+        self.hifigan = hifigan
+
+    def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
+        """[B, M, num_mels] -> [B, M * hop + 32]."""
+        return self.hifigan(log_mel)
+
+
+def as_component(name: str, network: torch.nn.Module, manifest: Manifest) -> torch.nn.Module:
+    """The component ``name`` around its network (see :data:`NETWORK_OF`)."""
+    wrap: dict[str, Callable[[torch.nn.Module], torch.nn.Module]] = {
+        "text_encoder": TextEncoder,
+        "audio_encoder": AudioEncoder,
+        "vae_encoder": lambda vae: VaeEncoder(vae, manifest),
+        "unet": Unet,
+        "vae_decoder": VaeDecoder,
+        "vocoder": Vocoder,
+    }
+    return wrap[name](network).eval()

@@ -1,0 +1,86 @@
+"""Names, example inputs and dynamic axes of the six graphs, derived from a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from server.manifest import Manifest
+
+__all__ = ["Signature", "signatures"]
+
+BATCH = "batch"
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """What one graph takes and returns; see the table in :mod:`server.manifest`."""
+
+    inputs: dict[str, torch.Tensor]
+    outputs: tuple[str, ...]
+    dynamic_axes: dict[str, dict[int, str]]
+
+
+def signatures(
+    manifest: Manifest, *, batch: int = 2, latent_frames: int = 0
+) -> dict[str, Signature]:
+    """The signature of every component, by name.
+
+    Args:
+        manifest: sizes of the model.
+        batch: rows of the example inputs.
+        latent_frames: latent frames of the example inputs, a multiple of
+            ``latent.time_multiple``; 0 takes the two smallest of them together.
+    """
+    latent = manifest.latent
+    frames = latent_frames or 2 * latent.time_multiple
+    mel_frames = frames * latent.time_factor
+    samples = mel_frames * manifest.hop_length
+    ids = torch.randint(3, manifest.tokenizer.vocab_size, (batch, manifest.tokenizer.pad_multiple))
+    mask = torch.ones_like(ids)
+    ids[-1, -3:], mask[-1, -3:] = manifest.tokenizer.pad_id, 0
+    z = torch.randn(batch, latent.channels, frames, latent.mel_bins)
+    embedding = torch.nn.functional.normalize(torch.randn(batch, manifest.embedding_dim), dim=-1)
+    log_mel = torch.randn(batch, mel_frames, manifest.num_mels) * 2 - 5
+    waveform = torch.randn(batch, samples) * 0.1
+    tokens = {0: BATCH, 1: "tokens"}
+    clip, clip_axes = _clip(manifest, batch, samples)
+    time = {0: BATCH, 2: "latent_frames"}
+    return {
+        "text_encoder": Signature(
+            {"input_ids": ids, "attention_mask": mask},
+            ("embedding",),
+            {"input_ids": tokens, "attention_mask": tokens, "embedding": {0: BATCH}},
+        ),
+        "audio_encoder": Signature(
+            {"waveform": clip}, ("embedding",), {"waveform": clip_axes, "embedding": {0: BATCH}}
+        ),
+        "vae_encoder": Signature(
+            {"waveform": waveform},
+            ("mean", "logvar"),
+            {"waveform": {0: BATCH, 1: "samples"}, "mean": time, "logvar": time},
+        ),
+        "unet": Signature(
+            {"sample": z, "timestep": torch.linspace(1, 981, batch), "embedding": embedding},
+            ("prediction",),
+            {"sample": time, "timestep": {0: BATCH}, "embedding": {0: BATCH}, "prediction": time},
+        ),
+        "vae_decoder": Signature(
+            {"latent": z}, ("log_mel",), {"latent": time, "log_mel": {0: BATCH, 1: "mel_frames"}}
+        ),
+        "vocoder": Signature(
+            {"log_mel": log_mel},
+            ("waveform",),
+            {"log_mel": {0: BATCH, 1: "mel_frames"}, "waveform": {0: BATCH, 1: "samples"}},
+        ),
+    }
+
+
+def _clip(manifest: Manifest, batch: int, samples: int) -> tuple[torch.Tensor, dict[int, str]]:
+    """Example input of the audio encoder, and its dynamic axes."""
+    wanted = manifest.audio_encoder
+    if wanted.num_samples is not None:
+        return torch.randn(batch, wanted.num_samples) * 0.1, {0: BATCH}
+    length = round(samples * wanted.sample_rate / manifest.sample_rate)
+    return torch.randn(batch, length) * 0.1, {0: BATCH, 1: "samples"}
