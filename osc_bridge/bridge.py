@@ -1,0 +1,69 @@
+"""The OSC side of a running instance: one service behind a UDP and a TCP port."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+
+from osc_bridge.housekeeping import Housekeeping, transfer_handlers
+from osc_bridge.job_messages import JobMessages
+from osc_bridge.service import Service
+from osc_bridge.takes import AllowedFolders
+from osc_bridge.tcp import TcpServer
+from osc_bridge.transfers import Transfers
+from osc_bridge.udp import UdpServer
+from server.config import Config
+from server.engine import Engine
+
+__all__ = ["OscBridge"]
+
+
+class OscBridge:
+    """An async context manager: inside, clients are answered.
+
+    Further parts add their commands with ``bridge.service.add(handlers, messages)``.
+    """
+
+    def __init__(self, engine: Engine, config: Config) -> None:
+        self._engine = engine
+        self._config = config
+        self.service = Service()
+        self.folders = AllowedFolders(config.roots)
+
+    async def __aenter__(self) -> OscBridge:
+        """Start to listen.
+
+        Raises:
+            DeviceError: a port cannot be opened.
+        """
+        async with AsyncExitStack() as stack:
+            service = self.service
+            stack.push_async_callback(service.close)
+            self.housekeeping = Housekeeping(service, self._engine)
+            stack.push_async_callback(self.housekeeping.close)
+            jobs = JobMessages(service, self._engine, self.folders)
+            stack.callback(jobs.close)
+            transfers = Transfers(self.folders)
+            stack.callback(transfers.close)
+            service.add({**jobs.handlers, **self.housekeeping.handlers})
+            service.add(transfer_handlers(service, transfers))
+            host, port = self._config.host, self._config.osc_port
+            self.udp = await UdpServer.open(service, host, port)
+            stack.push_async_callback(self.udp.close)
+            self.tcp = await TcpServer.open(service, host, self.udp.port)
+            stack.push_async_callback(self.tcp.close)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> int:
+        """The OSC port, the same for UDP and TCP."""
+        return self.udp.port

@@ -1,0 +1,83 @@
+"""Bundles with a time tag: held back until their moment, then executed in order.
+
+Policy. *Late*: a bundle whose time has passed is executed at once and counted. *Early*: a time
+more than an hour ahead, or more than 10,000 waiting messages, is refused. Time tags are on
+the clock of this machine; they are turned into the event loop's clock on arrival, so that
+a later change of the wall clock moves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from typing import Final
+
+from server.errors import InvalidRequest, QueueFull
+
+__all__ = ["MAX_AHEAD_S", "MAX_WAITING", "BundleScheduler"]
+
+MAX_AHEAD_S: Final = 3600.0
+MAX_WAITING: Final = 10_000
+
+
+class BundleScheduler:
+    """Runs callables at given Unix times on the running event loop."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.late = 0
+        """Messages that arrived after their time."""
+
+    @property
+    def waiting(self) -> int:
+        """Messages whose time has not come."""
+        return len(self._heap)
+
+    def at(self, when_s: float, action: Callable[[], None]) -> None:
+        """Call ``action`` at the Unix time ``when_s``; at once where that has passed.
+
+        Raises:
+            InvalidRequest: more than an hour ahead.
+            QueueFull: too many are waiting.
+        """
+        ahead_s = when_s - time.time()
+        if ahead_s <= 0:
+            self.late += 1
+            action()
+            return
+        if ahead_s > MAX_AHEAD_S:
+            raise InvalidRequest(
+                f"the bundle's time is {ahead_s:.0f} s ahead; at most {MAX_AHEAD_S:.0f} s "
+                "are accepted (are the clocks set alike?)"
+            )
+        if len(self._heap) >= MAX_WAITING:
+            raise QueueFull(f"{MAX_WAITING} bundled messages are waiting; try again later")
+        self._sequence += 1
+        due = asyncio.get_running_loop().time() + ahead_s
+        heapq.heappush(self._heap, (due, self._sequence, action))
+        self._arm()
+
+    def close(self) -> None:
+        """Forget everything that waits."""
+        self._heap.clear()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._run_due)
+
+    def _run_due(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._timer = None
+        try:
+            while self._heap and self._heap[0][0] <= now:
+                heapq.heappop(self._heap)[2]()
+        finally:
+            self._arm()

@@ -1,0 +1,139 @@
+"""The clients that the server knows, and what it remembers of each.
+
+A client is the address that its replies go to: two programs never share one, and a
+program that sends from random ports is one client as long as it names the same reply port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from osc_bridge.messages import Synced
+from server.errors import QueueFull
+
+__all__ = ["Client", "ClientTable", "Reported", "Sender"]
+
+MAX_CLIENTS: Final = 4096
+MAX_REQUEST_IDS: Final = 1024
+"""Request ids a client can still ask about."""
+MAX_OUTSTANDING: Final = 512
+"""Messages of one client that may be in the works at once."""
+_ERRORS_PER_S: Final = 50.0
+_ERROR_BURST: Final = 200.0
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Where a packet came from: who it is, and how to answer."""
+
+    key: str
+    send: Callable[[bytes], None]
+    at_port: Callable[[int], Sender] | None = None
+    """The same host at another port; None where the connection is the only way back."""
+
+
+@dataclass
+class Reported:
+    """How far a client has been told about one of its jobs."""
+
+    request_id: str
+    completion: bytes = b""
+    num_takes: int = 0
+    step: int = 0
+
+
+@dataclass
+class Client:
+    """What is remembered of one client."""
+
+    sender: Sender
+    notify: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    open_jobs: dict[str, Reported] = field(default_factory=dict)
+    job_ids: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    """Request id to job id, the newest last."""
+    syncs: list[tuple[Synced, set[str]]] = field(default_factory=list)
+    tail: asyncio.Task[None] | None = None
+    """The last message in the works; the next one waits for it."""
+    outstanding: int = 0
+    _errors: float = _ERROR_BURST
+    _errors_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def key(self) -> str:
+        """The client's name in logs, notices and as owner of jobs."""
+        return self.sender.key
+
+    @property
+    def busy(self) -> bool:
+        """True where forgetting it would lose replies."""
+        return bool(self.open_jobs or self.notify or self.outstanding)
+
+    def remember(self, request_id: str, job_id: str) -> None:
+        """Keep the pair for later questions."""
+        if request_id:
+            self.job_ids[request_id] = job_id
+            self.job_ids.move_to_end(request_id)
+            while len(self.job_ids) > MAX_REQUEST_IDS:
+                self.job_ids.popitem(last=False)
+
+    def may_be_told_of_error(self) -> bool:
+        """At most 50 error replies a second, so that two programs cannot feed each other."""
+        now = time.monotonic()
+        refill = (now - self._errors_s) * _ERRORS_PER_S
+        self._errors, self._errors_s = min(_ERROR_BURST, self._errors + refill), now
+        if self._errors < 1:
+            return False
+        self._errors -= 1
+        return True
+
+    def check_outstanding(self) -> None:
+        """Raise QueueFull where the client has too many messages in the works."""
+        if self.outstanding >= MAX_OUTSTANDING:
+            raise QueueFull(f"{MAX_OUTSTANDING} of your messages are in the works; wait for them")
+
+
+class ClientTable:
+    """Clients by key; the ones not heard of for longest are forgotten first."""
+
+    def __init__(self, on_forget: Callable[[str], None] = lambda key: None) -> None:
+        self._clients: OrderedDict[str, Client] = OrderedDict()
+        self._on_forget = on_forget
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def get(self, key: str) -> Client | None:
+        """The client, if it is known."""
+        return self._clients.get(key)
+
+    def of(self, sender: Sender) -> Client:
+        """The client that ``sender`` is, remembered from now on."""
+        client = self._clients.get(sender.key)
+        if client is None:
+            self._make_room()
+            client = self._clients[sender.key] = Client(sender)
+        else:
+            client.sender = sender
+            self._clients.move_to_end(sender.key)
+        return client
+
+    def forget(self, key: str) -> None:
+        """Drop a client that has gone."""
+        if self._clients.pop(key, None) is not None:
+            self._on_forget(key)
+
+    def notified(self) -> list[Client]:
+        """The clients with notices on."""
+        return [client for client in self._clients.values() if client.notify]
+
+    def _make_room(self) -> None:
+        if len(self._clients) < MAX_CLIENTS:
+            return
+        idle = next((key for key, client in self._clients.items() if not client.busy), None)
+        self.forget(next(iter(self._clients)) if idle is None else idle)

@@ -1,0 +1,141 @@
+"""The small questions: ping, version, status, model, help, notices, settings."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from osc_bridge import messages as m
+from osc_bridge.service import Context, Handler, Service
+from osc_bridge.submissions import SETTINGS, Set
+from osc_bridge.transfers import (
+    DownloadGet,
+    DownloadStart,
+    Transfers,
+    UploadChunk,
+    UploadStart,
+)
+from server import __version__
+from server.engine import Engine
+from server.fields import Field
+
+__all__ = ["Housekeeping", "transfer_handlers"]
+
+PROGRAM: Final = "audioldm-daw"
+_WATCH_S: Final = 0.5
+
+
+class Housekeeping:
+    """Handlers of the addresses that start no job, and the watch over the engine's state."""
+
+    def __init__(self, service: Service, engine: Engine) -> None:
+        self._service = service
+        self._engine = engine
+        self._watch = asyncio.get_running_loop().create_task(self._watch_engine())
+        self.last_set: dict[str, Any] = {}
+        """The value that anybody set last, by field name: what OSCQuery shows."""
+
+    @property
+    def handlers(self) -> dict[type[m.Command], Handler]:
+        """Command class to handler."""
+        return {
+            **dict.fromkeys(SETTINGS, self._set),
+            m.Ping: lambda ping, c: self._service.reply(c.client, m.Pong(ping.token)),
+            m.Version: lambda _, c: self._service.reply(
+                c.client, m.VersionReply(PROGRAM, __version__)
+            ),
+            m.Status: lambda _, c: self._service.reply(c.client, self.status()),
+            m.ModelInfo: lambda _, c: self._service.reply(c.client, self.model()),
+            m.Help: self._help,
+            m.Notify: self._notify,
+            m.SetClear: lambda _, c: c.client.settings.clear(),
+        }
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
+
+    def status(self) -> m.StatusReply:
+        """How the server is."""
+        engine, service = self._engine.status(), self._service
+        return m.StatusReply(
+            engine.state,
+            engine.model,
+            ",".join(engine.providers),
+            engine.queued,
+            engine.running,
+            engine.restarts,
+            len(service.clients),
+            service.received,
+            service.refused,
+            service.scheduler.late,
+        )
+
+    def model(self) -> m.ModelReply:
+        """The model in use."""
+        manifest = self._engine.manifest
+        return m.ModelReply(
+            manifest.name,
+            manifest.sample_rate,
+            float(manifest.defaults.audio_length_in_s),
+            manifest.defaults.num_inference_steps,
+            float(manifest.defaults.guidance_scale),
+            manifest.licence,
+        )
+
+    def value_of(self, field: Field) -> Any:
+        """What a request uses where neither it nor its client says anything.
+
+        None: it is drawn or derived anew for each job.
+        """
+        if field.default is not None:
+            return field.default
+        return getattr(self._engine.manifest.defaults, field.name, None)
+
+    def _help(self, question: m.Help, context: Context) -> None:
+        table = self._service.table
+        about = (table.command(question.about),) if question.about else table.commands
+        for command in about:
+            answer = m.HelpReply(command.address, command.usage(), command.description())
+            self._service.reply(context.client, answer)
+
+    def _notify(self, notify: m.Notify, context: Context) -> None:
+        context.client.notify = notify.on
+        self._service.reply(context.client, m.Notified(notify.on))
+
+    def _set(self, setting: Set, context: Context) -> None:
+        name = setting.field.name
+        if setting.given:
+            context.client.settings[name] = setting.value
+            self.last_set[name] = setting.value
+            self._service.observe(setting.to_osc())
+            return
+        value = context.client.settings.get(name)
+        shown = self.value_of(setting.field) if value is None else value
+        self._service.reply(context.client, m.Setting(name, "" if shown is None else shown))
+
+    async def _watch_engine(self) -> None:
+        """Tell those with notices on when the engine's state changes."""
+        before = self._engine.status()
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now = self._engine.status()
+            if (now.state, now.restarts) != (before.state, before.restarts):
+                self._service.broadcast(m.EngineNotice(now.state, now.restarts))
+            before = now
+
+
+def transfer_handlers(service: Service, transfers: Transfers) -> dict[type[m.Command], Handler]:
+    """Handlers of uploads and downloads."""
+    service.on_forget.append(transfers.forget)
+
+    def answered_by(method: Any) -> Handler:
+        return lambda message, c: service.reply(c.client, method(c.client.key, message))
+
+    return {
+        UploadStart: answered_by(transfers.upload_start),
+        UploadChunk: answered_by(transfers.upload_chunk),
+        DownloadStart: answered_by(transfers.download_start),
+        DownloadGet: answered_by(transfers.download_get),
+    }

@@ -1,0 +1,198 @@
+"""Jobs over OSC: requests to the engine, and what happens to them back to who asked.
+
+Snapshots of a job are cumulative, so a client is told what is new in the newest one since
+it was told last; nothing is told before the acceptance, whatever the engine says meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from osc_bridge import messages as m
+from osc_bridge.client_table import Client, Reported
+from osc_bridge.service import Context, Handler, Service
+from osc_bridge.submissions import SUBMISSIONS, Submission
+from osc_bridge.takes import AllowedFolders
+from server import errors
+from server.engine import Engine
+from server.errors import AudioLDMError, NotFound
+from server.jobs import Job, JobState
+
+__all__ = ["JobMessages"]
+
+_ERRORS: Final[Mapping[str, type[AudioLDMError]]] = {
+    cls.code: cls
+    for cls in vars(errors).values()
+    if isinstance(cls, type) and issubclass(cls, AudioLDMError)
+}
+
+
+class JobMessages:
+    """Handlers of the job addresses, and the listener that answers their senders."""
+
+    def __init__(self, service: Service, engine: Engine, folders: AllowedFolders) -> None:
+        self._service = service
+        self._engine = engine
+        self._folders = folders
+        self._announced: dict[str, int] = {}
+        """Takes of running jobs that all have been told of."""
+        self._stop_listening = engine.listen(self._changed)
+
+    @property
+    def handlers(self) -> dict[type[m.Command], Handler]:
+        """Command class to handler."""
+        return {
+            **dict.fromkeys(SUBMISSIONS, self._submit),
+            m.JobStatus: self._status,
+            m.JobCancel: self._cancel,
+            m.JobList: self._list,
+            m.Sync: self._sync,
+        }
+
+    def close(self) -> None:
+        """Stop listening to the engine."""
+        self._stop_listening()
+
+    async def _submit(self, submission: Submission, context: Context) -> None:
+        client, request_id = context.client, submission.request_id
+        options = submission.options
+        job = await self._engine.submit(
+            submission.request,
+            owner=client.key,
+            request_id=request_id,
+            folder=self._folders.folder(options.folder) if options.folder else None,
+        )
+        client.remember(request_id, job.id)
+        # A repeated message is told everything once more, for replies get lost like datagrams;
+        # but the completion is executed once.
+        told = client.open_jobs.get(job.id)
+        completion = b"" if job.state.final else options.completion
+        client.open_jobs[job.id] = Reported(request_id, told.completion if told else completion)
+        self._service.reply(client, m.JobAccepted(request_id, job.id, job.position))
+        self._tell(client, self._engine.job(job.id))
+
+    async def _cancel(self, cancel: m.JobCancel, context: Context) -> None:
+        await self._engine.cancel(self._find(cancel.id, context.client).id)
+
+    async def _status(self, status: m.JobStatus, context: Context) -> None:
+        self._service.reply(context.client, _state(self._find(status.id, context.client)))
+
+    async def _list(self, _: m.JobList, context: Context) -> None:
+        own = [job for job in self._engine.jobs() if job.owner == context.client.key]
+        for job in own[-MAX_LISTED:]:
+            self._service.reply(context.client, _state(job))
+        self._service.reply(context.client, m.JobListed(len(own[-MAX_LISTED:])))
+
+    async def _sync(self, sync: m.Sync, context: Context) -> None:
+        waiting = set(context.client.open_jobs)
+        if waiting:
+            context.client.syncs.append((m.Synced(sync.token), waiting))
+        else:
+            self._service.reply(context.client, m.Synced(sync.token))
+
+    def _find(self, either_id: str, client: Client) -> Job:
+        """A job by the client's own request id, else by job id.
+
+        Raises:
+            NotFound: neither.
+        """
+        try:
+            return self._engine.job(client.job_ids.get(either_id, either_id))
+        except NotFound:
+            raise NotFound(f"no job {either_id!r} is known") from None
+
+    def _changed(self, job: Job) -> None:
+        """The engine has a new snapshot."""
+        client = self._service.clients.get(job.owner)
+        if client is not None and job.id in client.open_jobs:
+            self._tell(client, job)
+        self._announce(job)
+
+    def _tell(self, client: Client, job: Job) -> None:
+        """Tell the owner what is new."""
+        told, reply = client.open_jobs[job.id], self._service.reply
+        if job.step > told.step or (job.step and job.step < told.step):
+            told.step = job.step
+            reply(client, m.JobProgress(told.request_id, job.id, job.step, job.num_steps))
+        for index in range(told.num_takes, len(job.takes)):
+            reply(client, _take(told.request_id, job, index))
+        told.num_takes = len(job.takes)
+        if job.state.final:
+            del client.open_jobs[job.id]
+            self._tell_end(client, job, told)
+            self._tell_syncs(client, job.id)
+
+    def _tell_end(self, client: Client, job: Job, told: Reported) -> None:
+        reply, request_id = self._service.reply, told.request_id
+        if job.state is JobState.DONE:
+            reply(client, m.JobDone(request_id, job.id, len(job.takes)))
+            if told.completion:
+                self._service.receive(told.completion, client.sender)
+        elif job.state is JobState.CANCELLED:
+            reply(client, m.JobFail(request_id, job.id, "cancelled", "the job was cancelled"))
+        else:
+            reply(client, m.JobFail(request_id, job.id, job.error_code, job.error))
+            error = _ERRORS.get(job.error_code, AudioLDMError)(job.error)
+            self._service.report(client, error, f"job {job.id}")
+
+    def _tell_syncs(self, client: Client, job_id: str) -> None:
+        for synced, waiting in tuple(client.syncs):
+            waiting.discard(job_id)
+            if not waiting:
+                client.syncs.remove((synced, waiting))
+                self._service.reply(client, synced)
+
+    def _announce(self, job: Job) -> None:
+        """Tell everybody with notices on."""
+        notice = m.JobNotice(
+            job.owner, job.request_id, job.id, job.state.value, job.step, job.num_steps
+        )
+        self._service.broadcast(notice)
+        for index in range(self._announced.get(job.id, 0), len(job.takes)):
+            take = job.takes[index]
+            self._service.broadcast(
+                m.TakeNotice(
+                    job.owner,
+                    job.id,
+                    index,
+                    str(take.path),
+                    take.seconds,
+                    take.seed,
+                    job.request.prompt,
+                )
+            )
+        self._announced[job.id] = len(job.takes)
+        if job.state.final:
+            del self._announced[job.id]
+
+
+MAX_LISTED: Final = 100
+"""States sent for one /ldm/job/list, the newest jobs."""
+
+
+def _state(job: Job) -> m.JobState:
+    return m.JobState(
+        job.request_id,
+        job.id,
+        job.state.value,
+        job.position,
+        job.step,
+        job.num_steps,
+        len(job.takes),
+    )
+
+
+def _take(request_id: str, job: Job, index: int) -> m.Take:
+    take = job.takes[index]
+    return m.Take(
+        request_id,
+        job.id,
+        index,
+        str(take.path),
+        take.seconds,
+        take.sample_rate,
+        take.channels,
+        take.seed,
+        m.UNSCORED if take.score is None else take.score,
+    )

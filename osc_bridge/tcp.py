@@ -1,0 +1,113 @@
+"""OSC over TCP: both framings on one port, told apart by the first byte."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from osc_bridge.client_table import Sender
+from osc_bridge.framing import MAX_FRAME, Framing, framing_for
+from osc_bridge.service import Service
+from osc_bridge.udp import port_refused
+from server.errors import AudioLDMError
+
+__all__ = ["TcpServer"]
+
+log = logging.getLogger("audioldm.osc.tcp")
+
+MAX_CONNECTIONS: Final = 64
+_MAX_UNREAD: Final = 8 * MAX_FRAME
+"""Replies that may pile up for a client that does not read them; then it is cut off."""
+
+
+class TcpServer:
+    """Feeds a service from TCP connections. Use :meth:`open`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._server: asyncio.Server | None = None
+        self.connections: set[_Connection] = set()
+
+    @classmethod
+    async def open(cls, service: Service, host: str, port: int) -> TcpServer:
+        """Listen on ``host``:``port`` (0: any free port).
+
+        Raises:
+            DeviceError: the port is taken or the address is not ours.
+        """
+        tcp = cls(service)
+        try:
+            tcp._server = await asyncio.get_running_loop().create_server(
+                lambda: _Connection(service, tcp.connections), host, port
+            )
+        except OSError as error:
+            raise port_refused("TCP", host, port, error) from error
+        return tcp
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and hang up."""
+        if self._server is not None:
+            self._server.close()
+            for connection in tuple(self.connections):
+                connection.hang_up()
+            await self._server.wait_closed()
+            await asyncio.sleep(0)
+
+
+class _Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, service: Service, connections: set[_Connection]) -> None:
+        self._service = service
+        self._connections = connections
+        self._framing: Framing | None = None
+        self._transport: asyncio.Transport | None = None
+        self._sender = Sender("tcp:", self._send)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        host, port = transport.get_extra_info("peername")[:2]
+        self._sender = Sender(f"tcp:{host}:{port}", self._send)
+        self._connections.add(self)
+        if len(self._connections) > MAX_CONNECTIONS:
+            log.warning("%s: more than %d connections", self._sender.key, MAX_CONNECTIONS)
+            self.hang_up()
+
+    def data_received(self, data: bytes) -> None:
+        if self._framing is None:
+            self._framing = framing_for(data)
+        try:
+            packets = self._framing.feed(data)
+        except AudioLDMError as error:
+            self._service.report(self._service.clients.of(self._sender), error)
+            if self._transport is not None:
+                self._transport.close()
+            return
+        for packet in packets:
+            self._service.receive(packet, self._sender, MAX_FRAME)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._service.clients.forget(self._sender.key)
+
+    def hang_up(self) -> None:
+        """End the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _send(self, packet: bytes) -> None:
+        if self._transport is None or self._framing is None or self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > _MAX_UNREAD:
+            log.warning("%s does not read its replies", self._sender.key)
+            self.hang_up()
+            return
+        self._transport.write(self._framing.frame(packet))
