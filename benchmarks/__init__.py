@@ -1,0 +1,1 @@
+"""Runnable comparisons against peers; never imported by the product."""
