@@ -1,0 +1,163 @@
+"""What an evaluation works with: a model that renders, a judge that hears, real clips."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from server.manifest import Manifest
+from server.pipeline import Pipeline
+from server.request import Delivery, TextToAudio
+from server.waveform import Waveform
+from training.judge import SAMPLE_RATE, Judge, Verdict
+from training.sound_classes import LabelledClip, Split
+
+__all__ = ["RealClips", "Settings", "Studio", "Take", "mean", "read_samples"]
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How takes are rendered; None is the model's own default."""
+
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    sampler: Any = None
+    audio_length_in_s: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Take:
+    """A rendered prompt with what the judge heard in it."""
+
+    prompt: str
+    label: str
+    samples: Samples
+    verdict: Verdict
+
+
+def read_samples(path: Path, seconds: float | None = None) -> Samples:
+    """Mono samples of ``path`` at 16 kHz, at most ``seconds``."""
+    waveform = Waveform.read(path).resample(SAMPLE_RATE)
+    samples = waveform.downmix()
+    return samples if seconds is None else samples[: round(seconds * SAMPLE_RATE)]
+
+
+def mean(values: Iterable[float]) -> float:
+    """Their mean; NaN for none."""
+    numbers = list(values)
+    return float(np.mean(numbers)) if numbers else math.nan
+
+
+@dataclass
+class RealClips:
+    """Labelled real clips; each is listened to once, when first asked for."""
+
+    judge: Judge
+    clips: Sequence[LabelledClip]
+    per_class: int = 12
+    _heard: dict[Path, Verdict] = field(default_factory=dict)
+
+    def of(self, split: Split, label: str, limit: int | None = None) -> list[LabelledClip]:
+        """Clips of a class, each group's first before any group's second."""
+        groups: dict[str, list[LabelledClip]] = defaultdict(list)
+        for clip in self.clips:
+            if clip.split == split and clip.label == label:
+                groups[clip.group].append(clip)
+        longest = max((len(cuts) for cuts in groups.values()), default=0)
+        turns = [
+            cuts[turn] for turn in range(longest) for cuts in groups.values() if turn < len(cuts)
+        ]
+        return turns[: self.per_class if limit is None else limit]
+
+    def verdicts(self, split: Split, label: str, limit: int | None = None) -> list[Verdict]:
+        """What the judge hears in them."""
+        return [self.verdict(clip) for clip in self.of(split, label, limit)]
+
+    def verdict(self, clip: LabelledClip) -> Verdict:
+        """What the judge hears in one."""
+        if clip.path not in self._heard:
+            self._heard[clip.path] = self.judge.hear(read_samples(clip.path))
+        return self._heard[clip.path]
+
+
+class Studio:
+    """Renders prompts and hears them."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        judge: Judge,
+        real: RealClips,
+        settings: Settings,
+        labels: Iterable[str],
+        *,
+        keep: Callable[[str, Samples], None] = lambda name, samples: None,
+    ) -> None:
+        self.pipeline, self.judge, self.real, self.settings = pipeline, judge, real, settings
+        self.labels = [label for label in judge.classes if label in set(labels)]
+        self._keep = keep
+        self._count = 0
+
+    @property
+    def manifest(self) -> Manifest:
+        """The model's."""
+        return self.pipeline.manifest
+
+    def render(
+        self, prompt: str, *, seed: int = 0, steps: int | None = None, seconds: float | None = None
+    ) -> Samples:
+        """One take of ``prompt`` at 16 kHz."""
+        request = TextToAudio(
+            prompt=prompt,
+            num_inference_steps=steps or self.settings.num_inference_steps,
+            guidance_scale=self.settings.guidance_scale,
+            sampler=self.settings.sampler,
+            audio_length_in_s=seconds or self.settings.audio_length_in_s,
+            seed=self.settings.seed + seed,
+            delivery=Delivery(sample_rate=SAMPLE_RATE),
+        )
+        samples = self.pipeline.render(request)[0].waveform.downmix()
+        self._count += 1
+        if self._count % 25 == 0:
+            print(f"{self._count} takes", file=sys.stderr, flush=True)
+        self._keep(f"{prompt} {steps or ''} {seed}", samples)
+        return samples
+
+    def take(self, label: str, prompt: str, *, seed: int = 0, steps: int | None = None) -> Take:
+        """One judged take of ``prompt``, which asks for class ``label``."""
+        samples = self.render(prompt, seed=seed, steps=steps)
+        return Take(prompt, label, samples, self.judge.hear(samples))
+
+    def decode(self, samples: Samples) -> tuple[Samples, npt.NDArray[np.float32]]:
+        """``samples`` through VAE and vocoder, with the log-mel [M, mels] between."""
+        manifest = self.manifest
+        grid = manifest.samples_per_latent_frame * manifest.latent.time_multiple
+        padded = np.pad(samples, (0, -len(samples) % grid)).astype(np.float32)[None]
+        latent = self.pipeline.graphs["vae_encoder"](waveform=padded)[0]
+        log_mel = self.pipeline.graphs["vae_decoder"](latent=latent)[0]
+        return self.vocode(log_mel[0])[: len(samples)], log_mel[0]
+
+    def vocode(self, log_mel: npt.NDArray[np.float32]) -> Samples:
+        """The waveform of a log-mel [M, mels]."""
+        wave = self.pipeline.graphs["vocoder"](log_mel=log_mel[None].astype(np.float32))[0][0]
+        return np.asarray(wave[: len(log_mel) * self.manifest.hop_length], dtype=np.float32)
+
+    def clap_embedding(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """The model's own CLAP embedding [D] of ``samples``."""
+        encoder = self.manifest.audio_encoder
+        waveform = Waveform.mono(samples, SAMPLE_RATE).resample(encoder.sample_rate).downmix()
+        if encoder.num_samples is not None:
+            waveform = np.resize(waveform, encoder.num_samples)
+        embedding = self.pipeline.graphs["audio_encoder"](waveform=waveform[None])[0][0]
+        return np.asarray(embedding)
