@@ -25,7 +25,7 @@ from server.samplers import SAMPLERS, SPACINGS, sample
 from server.schedule import Latents, make_steps
 from server.session import Device, Graph, default_threads, providers_for
 from server.text import TextEncoder
-from server.waveform import Samples, Waveform
+from server.waveform import FORMATS, FileFormat, Samples, Waveform
 
 __all__ = ["OnStep", "Pipeline", "Take"]
 
@@ -40,10 +40,16 @@ class Take:
     recipe: Recipe
     measures: dict[str, Any]
 
+    file_format: FileFormat = "wav24"
+
+    @property
+    def extension(self) -> str:
+        """How the name of its file ends, without the dot."""
+        return FORMATS[self.file_format][0].lower()
+
     def encode(self) -> bytes:
         """The bytes of the audio file, the recipe in its metadata."""
-        file_format = self.recipe.request.delivery.file_format
-        return self.waveform.encode(file_format, self.recipe.to_json())
+        return self.waveform.encode(self.file_format, self.recipe.to_json())
 
 
 class Pipeline:
@@ -123,7 +129,11 @@ class Pipeline:
         if not np.isfinite(wave).all():
             raise RenderError(f"seed {seed} came out as numbers that are no sound (NaN)")
         delivery = request.delivery
-        sound = Waveform.mono(wave, self.manifest.sample_rate).resample(delivery.sample_rate)
-        sound, measures = below_ceiling(sound.as_channels(delivery.channels))
+        sound = Waveform.mono(wave, self.manifest.sample_rate).resample(
+            delivery.sample_rate or 48000
+        )
+        sound, measures = below_ceiling(sound.as_channels(delivery.channels or 1))
         alone = msgspec.structs.replace(request, seed=seed, num_waveforms_per_prompt=1)
-        return Take(sound, Recipe.of(alone, self.manifest), measures)
+        return Take(
+            sound, Recipe.of(alone, self.manifest), measures, delivery.file_format or "wav24"
+        )

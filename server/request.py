@@ -1,103 +1,158 @@
 """What one can ask for. A request is frozen; the one that arrives is the one that is rendered.
 
-The ranges stand here and nowhere else: validation, ``--help``, the OSC table, the OSCQuery
-tree and the HTTP schema are read from these fields. Field names are diffusers' own.
+One class a kind of job; its tag is the word for it everywhere: the command, the OSC address
+and ``"kind"`` in JSON.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
-from server.formats import FileFormat
 from server.manifest import Manifest
+from server.prompt import parse_blend, parse_stages
+from server.region import parse_regions
+from server.request_fields import (
+    MAX_TAKES,
+    Bpm,
+    ClipRequest,
+    Delivery,
+    NewSound,
+    Prompt,
+    Request,
+    Seconds,
+)
 
 __all__ = [
     "MAX_TAKES",
+    "REQUESTS",
+    "AnyRequest",
+    "ClipRequest",
+    "Continue",
     "Delivery",
+    "Inpaint",
+    "Morph",
+    "NewSound",
     "Request",
     "TextToAudio",
+    "Transfer",
+    "Upscale",
+    "Vary",
     "parse_request",
     "resolve",
     "settled",
     "validate",
 ]
 
-MAX_TAKES: Final = 64
-MAX_SEED: Final = 2**63 - 1
 _DRAWN_SEED: Final = 2**31
 """Seeds drawn here fit an OSC int32, so that every client can send them back."""
 
-Sampler = Literal["ddim", "dpmpp_2m", "unipc"]
-Prompt = Annotated[str, Meta(max_length=2000, description="what it should sound like")]
-Seconds = Annotated[float, Meta(ge=0.3, le=600.0, description="length", extra={"unit": "s"})]
-Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
 
-
-class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How takes are handed over."""
-
-    sample_rate: Annotated[
-        int, Meta(ge=8000, le=192000, description="rate of the file", extra={"unit": "Hz"})
-    ] = 48000
-    channels: Annotated[int, Meta(ge=1, le=2, description="mono or stereo")] = 1
-    file_format: FileFormat = "wav24"
-
-
-class Request(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
-):
-    """What all jobs share. None means: the model's own default."""
-
-    prompt: Prompt = ""
-    negative_prompt: Annotated[
-        str, Meta(max_length=2000, description="what it should not sound like")
-    ] = ""
-    num_inference_steps: (
-        Annotated[int, Meta(ge=1, le=1000, description="denoising steps")] | None
-    ) = None
-    guidance_scale: (
-        Annotated[float, Meta(ge=0.0, le=50.0, description="how strictly the prompt is followed")]
-        | None
-    ) = None
-    num_waveforms_per_prompt: Annotated[
-        int, Meta(ge=1, le=MAX_TAKES, description="takes to render")
-    ] = 1
-    sampler: Sampler | None = None
-    eta: Annotated[float, Meta(ge=0.0, le=1.0, description="fresh noise a step (ddim only)")] = 0.0
-    seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="same seed, same sound")] | None = None
-    delivery: Delivery = Delivery()
-
-    def contradictions(self) -> str:
-        """What is wrong with the values taken together; empty where nothing is."""
-        if self.eta and self.sampler not in (None, "ddim"):
-            return f"eta {self.eta} belongs to the ddim sampler, not to {self.sampler}"
-        return ""
-
-
-class TextToAudio(Request, frozen=True, kw_only=True, tag="text"):
+class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
     """Sound from words."""
 
-    audio_length_in_s: Seconds | None = None
+
+class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
+    """Sound that turns from one prompt into the next along its length."""
+
+    prompt: Annotated[
+        Prompt, Meta(description="'rain > wind > thunder', or with places: 'rain > wind @0.3'")
+    ] = ""
 
     def contradictions(self) -> str:
-        """A prompt is needed."""
-        if not self.prompt.strip():
-            return "prompt is empty: say what it should sound like"
+        """Stages must be readable."""
+        for stage in parse_stages(self.prompt):
+            parse_blend(stage.prompt)
         return super().contradictions()
 
 
+class Transfer(ClipRequest, frozen=True, kw_only=True, tag="transfer"):
+    """A clip in the style of a prompt."""
+
+    strength: Annotated[
+        float,
+        Meta(ge=0.0, le=1.0, description="0 is the clip itself, 1 is the prompt alone"),
+    ] = 0.5
+    loop: Annotated[bool, Meta(description="the clip is a loop and stays one")] = False
+
+
+class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
+    """Parts of a clip made anew; everything else stays as it is, to the bit."""
+
+    regions: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=4000,
+            description="what to replace: 1.0:2.5, beats:4:8, hz:2000:8000@1.0:2.5, ...",
+            extra={"flag": "region", "repeat": ", "},
+        ),
+    ]
+    bpm: Bpm | None = None
+    crossfade_s: Annotated[
+        float,
+        Meta(ge=0.0, le=1.0, description="blend before and after a region", extra={"unit": "s"}),
+    ] = 0.02
+
+    def contradictions(self) -> str:
+        """Regions must be readable, and beats need a tempo."""
+        for region in parse_regions(self.regions):
+            if region.in_beats and self.bpm is None:
+                return f"region {region}: beats need a tempo (bpm)"
+        return super().contradictions()
+
+
+class Continue(ClipRequest, frozen=True, kw_only=True, tag="continue"):
+    """More sound after a clip, or before it."""
+
+    audio_length_in_s: Annotated[Seconds, Meta(description="how much is added")] | None = None
+    side: Annotated[Literal["after", "before"], Meta(description="where the new sound goes")] = (
+        "after"
+    )
+    crossfade_s: Annotated[
+        float, Meta(ge=0.0, le=1.0, description="blend at the join", extra={"unit": "s"})
+    ] = 0.02
+
+
+class Upscale(ClipRequest, frozen=True, kw_only=True, tag="upscale"):
+    """The missing upper band of a dull clip."""
+
+    cutoff_hz: (
+        Annotated[
+            float,
+            Meta(
+                ge=200.0,
+                le=96000.0,
+                description="where the clip's own band ends (default: found in the clip)",
+                extra={"unit": "Hz", "flag": "cutoff"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Vary(ClipRequest, frozen=True, kw_only=True, tag="vary"):
+    """A take's neighbour: the same recipe from noise that is some distance away.
+
+    Whatever is given besides replaces that setting of the take's recipe.
+    """
+
+    distance: Annotated[
+        float, Meta(ge=0.0, le=1.0, description="0 is the take itself, 1 another seed")
+    ] = 0.3
+
+
+AnyRequest = TextToAudio | Transfer | Inpaint | Continue | Upscale | Vary | Morph
+REQUESTS: Final[tuple[type[Request], ...]] = get_args(AnyRequest)
+
 R = TypeVar("R", bound=Request)
 T = TypeVar("T")
-
-REQUESTS: Final[tuple[type[Request], ...]] = (TextToAudio,)
-AnyRequest = TextToAudio
 
 
 def validate(request: R) -> R:
@@ -110,8 +165,7 @@ def validate(request: R) -> R:
         checked = msgspec.convert(msgspec.to_builtins(request), type(request))
     except msgspec.ValidationError as error:
         raise InvalidRequest(_explain(error, msgspec.to_builtins(request))) from error
-    for name in request.__struct_fields__:
-        value = getattr(request, name)
+    for name, value in _values(checked):
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequest(f"{name} is {value}; a number is needed")
     wrong = checked.contradictions()
@@ -141,20 +195,20 @@ def resolve(
 ) -> R:
     """The request with every open setting filled in from the model: the take's recipe."""
     defaults = manifest.defaults
-    filled: dict[str, Any] = {
-        "num_inference_steps": defaults.num_inference_steps,
-        "guidance_scale": defaults.guidance_scale,
-        "sampler": "ddim" if request.eta else defaults.sampler,
-        "audio_length_in_s": defaults.audio_length_in_s,
-        "seed": None,
-    }
+    filled: dict[str, Any] = {}
+    if request.seed is None:
+        filled["seed"] = draw_seed(_DRAWN_SEED)
+    if not isinstance(request, Vary):
+        filled["num_inference_steps"] = defaults.num_inference_steps
+        filled["guidance_scale"] = defaults.guidance_scale
+        filled["sampler"] = "ddim" if request.eta else defaults.sampler
+    if not (isinstance(request, NewSound) and request.bars is not None):
+        filled["audio_length_in_s"] = defaults.audio_length_in_s
     open_fields = {
         name: value
         for name, value in filled.items()
         if name in request.__struct_fields__ and getattr(request, name) is None
     }
-    if "seed" in open_fields:
-        open_fields["seed"] = draw_seed(_DRAWN_SEED)
     return msgspec.structs.replace(request, **open_fields)
 
 
@@ -167,6 +221,16 @@ def settled(value: T | None) -> T:
     if value is None:
         raise InvalidRequest("a setting is still open; resolve() the request first")
     return value
+
+
+def _values(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
+    """Names and values, those of nested structs too."""
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if isinstance(value, msgspec.Struct):
+            yield from _values(value)
+        else:
+            yield name, value
 
 
 def _explain(error: msgspec.ValidationError, values: object) -> str:

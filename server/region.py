@@ -1,0 +1,96 @@
+"""Where in a clip: a stretch of time, in seconds or beats, and perhaps a band of frequencies.
+
+>>> Region.parse("1.0:2.5")
+Region(start=1.0, end=2.5, in_beats=False, low_hz=None, high_hz=None)
+>>> Region.parse("beats:4:8").seconds(bpm=120.0)
+(2.0, 4.0)
+>>> str(Region.parse("hz:2000:8000@1:2.5"))
+'hz:2000:8000@1:2.5'
+>>> [str(region) for region in parse_regions("0:1, 3:4.5")]
+['0:1', '3:4.5']
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+import msgspec
+
+from server.errors import InvalidRequest
+
+__all__ = ["Region", "parse_regions"]
+
+_FORMS: Final = "START:END in seconds, beats:START:END, or hz:LOW:HIGH@START:END"
+
+
+class Region(msgspec.Struct, frozen=True):
+    """A part of a clip; without ``end`` it reaches to the clip's end."""
+
+    start: float = 0.0
+    end: float | None = None
+    in_beats: bool = False
+    low_hz: float | None = None
+    high_hz: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """The region that ``text`` names.
+
+        Raises:
+            InvalidRequest: none of the three forms, or it ends before it starts.
+        """
+        low = high = end = None
+        start, in_beats, time = 0.0, False, text.strip()
+        if time.startswith("hz:"):
+            band, _, time = time.removeprefix("hz:").partition("@")
+            low, high = _pair(band, text)
+        if time:
+            in_beats = time.startswith("beats:")
+            start, end = _pair(time.removeprefix("beats:"), text)
+        return cls(start, end, in_beats, low, high)
+
+    def __str__(self) -> str:
+        beats = "beats:" if self.in_beats else ""
+        time = "" if self.end is None else f"{beats}{self.start:g}:{self.end:g}"
+        if self.low_hz is None or self.high_hz is None:
+            return time
+        return f"hz:{self.low_hz:g}:{self.high_hz:g}" + (f"@{time}" if time else "")
+
+    def seconds(self, bpm: float | None, length_s: float = math.inf) -> tuple[float, float]:
+        """Start and end in seconds within a clip of ``length_s``.
+
+        Raises:
+            InvalidRequest: beats without a tempo, or nothing of it lies in the clip.
+        """
+        if self.in_beats and not bpm:
+            raise InvalidRequest(f"region {self}: beats need a tempo (bpm)")
+        beat = 60.0 / bpm if self.in_beats and bpm else 1.0
+        start = self.start * beat
+        end = length_s if self.end is None else min(self.end * beat, length_s)
+        if start >= end:
+            raise InvalidRequest(f"region {self} lies outside the clip, which is {length_s:g} s")
+        return start, end
+
+
+def parse_regions(text: str) -> tuple[Region, ...]:
+    """The regions in ``text``, separated by commas or spaces.
+
+    Raises:
+        InvalidRequest: none, or one that cannot be read.
+    """
+    regions = tuple(Region.parse(part) for part in re.split(r"[,;\s]+", text.strip()) if part)
+    if not regions:
+        raise InvalidRequest(f"regions is empty: name what to replace as {_FORMS}")
+    return regions
+
+
+def _pair(text: str, whole: str) -> tuple[float, float]:
+    try:
+        low, high = (float(number) for number in text.split(":"))
+    except ValueError as error:
+        raise InvalidRequest(f"region {whole!r}: write {_FORMS}") from error
+    if not 0.0 <= low < high < math.inf:
+        raise InvalidRequest(f"region {whole!r}: {low:g} to {high:g} is empty or below 0")
+    return low, high
