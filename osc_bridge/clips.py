@@ -1,0 +1,188 @@
+"""Sounds ready to be triggered: converted to the device's rate and placed in the sample store."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from osc_bridge.arena import CHANNELS, Arena
+from server.errors import InvalidRequest, TooLarge
+from server.waveform import Samples, Waveform
+
+__all__ = ["Clip", "ClipStore", "Loop", "prepare"]
+
+_SEAM_S: Final = 0.05
+"""Longest crossfade from a loop's end into its beginning."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How a sound repeats.
+
+    Args:
+        period_s: from one beginning to the next; None: the sound's own length.
+        seam_s: length of the equal-power crossfade at the seam, as far as the sound reaches.
+    """
+
+    period_s: float | None = None
+    seam_s: float = _SEAM_S
+
+
+@dataclass(eq=False)
+class Clip:
+    """A sound in the store. ``source`` is kept, to be converted again when the rate changes."""
+
+    id: int
+    source: Waveform
+    loop: Loop | None
+    offset: int = 0
+    frames: int = 0
+    loop_start: int = 0
+    period: float = 0.0
+    users: int = 0
+    """Voices that play it or will."""
+    unloaded: bool = field(default=False, repr=False)
+
+
+def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samples, int, float]:
+    """Samples [frames, 2] at ``sample_rate``, where the loop begins, and its period in frames.
+
+    A loop's last ``seam`` frames are blended with its first ones, so that jumping from the end
+    back to ``loop_start`` is heard as a crossfade while the first pass begins untouched.
+
+    Raises:
+        InvalidRequest: no frames, or samples that are not numbers.
+    """
+    if not source.frames or not np.isfinite(source.samples).all():
+        raise InvalidRequest("the sound is empty or holds samples that are not numbers")
+    samples = source.resample(sample_rate).samples
+    if samples.shape[1] > CHANNELS:
+        samples = samples[:, :CHANNELS]
+    elif samples.shape[1] < CHANNELS:
+        samples = np.repeat(samples, CHANNELS, axis=1)
+    if loop is None:
+        return np.ascontiguousarray(samples), 0, 0.0
+    return _looped(samples, sample_rate, loop)
+
+
+def _looped(samples: Samples, sample_rate: int, loop: Loop) -> tuple[Samples, int, float]:
+    frames = samples.shape[0]
+    seam = min(round(loop.seam_s * sample_rate), frames // 2)
+    if loop.period_s is None:
+        period = float(frames - seam)
+    else:
+        period = loop.period_s * sample_rate
+        seam = max(0, min(seam, frames - round(period)))
+    length = min(frames, seam + round(period))
+    looped = np.array(samples[:length])
+    if seam:
+        angle = (np.arange(seam, dtype=np.float32)[:, None] + 0.5) * (np.pi / 2 / seam)
+        looped[-seam:] = looped[-seam:] * np.cos(angle) + samples[:seam] * np.sin(angle)
+    if length < seam + round(period):
+        return looped, seam, period  # silence until the period is over
+    # One frame more: passes of a period that is no whole number differ by one frame.
+    return np.concatenate([looped, samples[seam : seam + 1]]), seam, period
+
+
+class ClipStore:
+    """Keeps track of what lies where in the arena's sample store."""
+
+    def __init__(self, arena: Arena, sample_rate: int) -> None:
+        self._arena = arena
+        self._ids = itertools.count(1)
+        self._clips: dict[int, Clip] = {}
+        self._holes: list[tuple[int, int]] = [(0, arena.store.shape[0])]
+        self.sample_rate = sample_rate
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    @property
+    def free_frames(self) -> int:
+        """Room that is left."""
+        return sum(frames for _, frames in self._holes)
+
+    async def load(self, source: Waveform, loop: Loop | None = None) -> Clip:
+        """Convert ``source`` (in a thread) and place it.
+
+        Raises:
+            InvalidRequest: empty or not numbers.
+            TooLarge: the store is full.
+        """
+        clip = Clip(next(self._ids), source, loop)
+        self._clips[clip.id] = clip
+        try:
+            await self._convert(clip)
+        except BaseException:
+            del self._clips[clip.id]
+            raise
+        return clip
+
+    def unload(self, clip: Clip) -> None:
+        """Give the room back as soon as no voice plays the clip."""
+        clip.unloaded = True
+        self._release(clip)
+
+    def acquire(self, clip: Clip) -> None:
+        """A voice will play it."""
+        clip.users += 1
+
+    def leave(self, clip: Clip) -> None:
+        """A voice has ended."""
+        clip.users -= 1
+        self._release(clip)
+
+    async def convert(self, sample_rate: int) -> None:
+        """Make everything again at another rate; only while nothing plays."""
+        self.sample_rate = sample_rate
+        self._holes = [(0, self._arena.store.shape[0])]
+        clips = tuple(self._clips.values())
+        for clip in clips:
+            clip.frames = 0
+        for clip in clips:
+            await self._convert(clip)
+
+    async def _convert(self, clip: Clip) -> None:
+        """Bring a clip to the current rate, even if that changes meanwhile."""
+        rate = 0
+        while rate != self.sample_rate:
+            rate = self.sample_rate
+            prepared = await asyncio.to_thread(prepare, clip.source, rate, clip.loop)
+        if clip.id in self._clips and not clip.frames:
+            self._place(clip, *prepared)
+
+    def _release(self, clip: Clip) -> None:
+        if clip.unloaded and clip.users <= 0 and clip.id in self._clips:
+            del self._clips[clip.id]
+            self._give_back(clip.offset, clip.frames)
+
+    def _place(self, clip: Clip, samples: Samples, loop_start: int, period: float) -> None:
+        clip.frames, clip.loop_start, clip.period = samples.shape[0], loop_start, period
+        clip.offset = self._find_room(clip.frames)
+        self._arena.store[clip.offset : clip.offset + clip.frames] = samples
+
+    def _find_room(self, frames: int) -> int:
+        for index, (at, room) in enumerate(self._holes):
+            if room >= frames:
+                left = [(at + frames, room - frames)] if room > frames else []
+                self._holes[index : index + 1] = left
+                return at
+        raise TooLarge(
+            f"no room for {frames / self.sample_rate:.0f} s of sound in memory "
+            f"({self.free_frames / self.sample_rate:.0f} s free, in pieces); unload some takes"
+        )
+
+    def _give_back(self, at: int, frames: int) -> None:
+        holes = sorted([*self._holes, (at, frames)])
+        merged = [holes[0]]
+        for start, room in holes[1:]:
+            last, width = merged[-1]
+            if last + width == start:
+                merged[-1] = (last, width + room)
+            else:
+                merged.append((start, room))
+        self._holes = merged

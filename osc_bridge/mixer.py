@@ -1,0 +1,233 @@
+"""The mixer: voices from the sample store, summed, limited, kept in the capture ring.
+
+``render`` is what the audio callback runs. It makes no arrays (every buffer is made here at the
+start; numpy writes with ``out=``), takes no lock, never logs and never waits. Commands take
+effect at their own frame, also in the middle of a block.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import Any, Final
+
+import numpy as np
+
+from osc_bridge.arena import CHANNELS, MAX_BLOCK, Arena, Event, Gauge, Op
+from osc_bridge.limiter import Limiter
+from osc_bridge.voice import Ramp, Scratch, Voice, shape
+from server.waveform import Samples
+
+__all__ = ["CHOKE_S", "MAX_VOICES", "Mixer"]
+
+MAX_VOICES: Final = 64
+CHOKE_S: Final = 0.005
+"""How fast a voice makes room for the next one of its choke group."""
+_MAX_PENDING: Final = 512
+
+Command = tuple[Any, ...]
+"""A record of the command ring without its sequence."""
+
+
+class Mixer:
+    """Plays the arena's commands.
+
+    Args:
+        arena: where commands, samples and gauges are.
+        sample_rate: of the device, Hz.
+        frame: number of the first frame to render.
+    """
+
+    def __init__(self, arena: Arena, sample_rate: int, frame: int = 0) -> None:
+        self.arena = arena
+        self.sample_rate = sample_rate
+        self.frame = frame
+        self._free = [Voice() for _ in range(MAX_VOICES)]
+        self._sounding: list[Voice] = []
+        self._pending: list[tuple[int, int, Command]] = []
+        self._order = 0
+        self._choke_frames = round(CHOKE_S * sample_rate)
+        self._master = Ramp(1.0)
+        self._monitor = Ramp(0.0)
+        self._limiter = Limiter(MAX_BLOCK, sample_rate)
+        self._mix = np.zeros((MAX_BLOCK, CHANNELS), np.float32)
+        self._scratch = Scratch(MAX_BLOCK)
+        arena.gauges[Gauge.SAMPLE_RATE] = sample_rate
+
+    def render(self, frames: int, recorded: Samples | None = None) -> Samples:
+        """The next ``frames`` (<= MAX_BLOCK) frames [frames, 2], valid until the next call.
+
+        Args:
+            frames: how many.
+            recorded: what came in during the block [frames, 2], kept in the input bus.
+        """
+        self._collect()
+        mix = self._mix[:frames]
+        mix.fill(0.0)
+        start, at = self.frame, 0
+        while at < frames:
+            self._apply_due(start + at)
+            until = frames
+            if self._pending and self._pending[0][0] < start + frames:
+                until = self._pending[0][0] - start
+            self._mix_voices(mix[at:until], start + until)
+            at = until
+        if recorded is not None:
+            self._listen_in(mix, recorded)
+        self._scale(mix, self._master)
+        self._finish(mix, recorded)
+        self.frame = start + frames
+        return mix
+
+    def _collect(self) -> None:
+        """Take what the ring holds; retiming and cancelling work on what is pending."""
+        commands = self.arena.commands
+        while len(self._pending) < _MAX_PENDING:
+            command = commands.pop()
+            if command is None:
+                return
+            if command[0] == Op.RETIME:
+                self._retime(command)
+                continue
+            frame = command[2]
+            if 0 < frame < self.frame:
+                self.arena.gauges[Gauge.LATE] += 1
+            self._enter(max(frame, self.frame), command)
+
+    def _enter(self, frame: int, command: Command) -> None:
+        self._order += 1
+        insort(self._pending, (frame, self._order, command))
+
+    def _retime(self, command: Command) -> None:
+        """Move the pending commands of one voice and kind to another frame."""
+        _, voice, frame, kind, *_ = command
+        for index, (_, _, waiting) in enumerate(self._pending):
+            if waiting[0] == kind and waiting[1] == voice:
+                del self._pending[index]
+                self._enter(max(frame, self.frame), (kind, voice, frame, *waiting[3:]))
+                return
+
+    def _apply_due(self, now: int) -> None:
+        while self._pending and self._pending[0][0] <= now:
+            _, _, command = self._pending.pop(0)
+            op, voice = command[0], command[1]
+            gain, fade = command[7], command[8]
+            if op == Op.START:
+                self._start(command, now)
+            elif op == Op.STOP:
+                self._stop(voice, fade, now)
+            elif op == Op.GAIN:
+                self._set_gain(voice, gain, fade)
+            elif op == Op.CHOKE:
+                self._choke(command[9], fade)
+            elif op == Op.MASTER:
+                self._master.go(gain, fade)
+            elif op == Op.MONITOR:
+                self._monitor.go(gain, fade)
+            elif op == Op.STOP_ALL:
+                self._stop_all(fade, now)
+
+    def _start(self, command: Command, now: int) -> None:
+        _, id, frame, offset, frames, loop_start, period, gain, fade, choke, on_grid = command
+        if choke:
+            self._choke(choke, self._choke_frames)
+        voice = self._take_voice(now)
+        voice.start(id, offset, frames, loop_start, period)
+        voice.choke = choke
+        voice.gain.set(gain)
+        if fade:
+            voice.fade.set(0.0)
+            voice.fade.go(1.0, fade)
+        self._sounding.append(voice)
+        self._tell(Event.STARTED, id, now)
+        if on_grid and 0 < frame < now and not voice.skip(now - frame):
+            self._end(voice, now)
+
+    def _take_voice(self, now: int) -> Voice:
+        """A free voice, or the oldest one (those that fade out first)."""
+        if not self._free:
+            oldest = next((v for v in self._sounding if v.stopping), self._sounding[0])
+            self.arena.gauges[Gauge.STOLEN] += 1
+            self._end(oldest, now)
+        return self._free.pop()
+
+    def _stop(self, id: int, fade: int, now: int) -> None:
+        for voice in self._sounding:
+            if voice.id == id:
+                voice.stop(fade)
+                return
+        for index, (_, _, waiting) in enumerate(self._pending):
+            if waiting[0] == Op.START and waiting[1] == id:
+                del self._pending[index]
+                self._tell(Event.CANCELLED, id, now)
+                return
+
+    def _stop_all(self, fade: int, now: int) -> None:
+        for voice in self._sounding:
+            voice.stop(fade)
+        for _, _, waiting in self._pending:
+            if waiting[0] == Op.START:
+                self._tell(Event.CANCELLED, waiting[1], now)
+        self._pending.clear()
+
+    def _set_gain(self, id: int, gain: float, frames: int) -> None:
+        for voice in self._sounding:
+            if voice.id == id:
+                voice.gain.go(gain, frames)
+                return
+
+    def _choke(self, group: int, fade: int) -> None:
+        for voice in self._sounding:
+            if voice.choke == group:
+                voice.stop(fade)
+
+    def _end(self, voice: Voice, now: int) -> None:
+        self._sounding.remove(voice)
+        self._free.append(voice)
+        self._tell(Event.FINISHED, voice.id, now)
+
+    def _tell(self, event: Event, id: int, frame: int) -> None:
+        self.arena.events.push_unfenced(int(event), id, frame)
+
+    def _mix_voices(self, out: Samples, end: int) -> None:
+        index = 0
+        while index < len(self._sounding):
+            voice = self._sounding[index]
+            if voice.mix(out, self.arena.store, self._scratch):
+                index += 1
+            else:
+                self._end(voice, end)
+
+    def _listen_in(self, mix: Samples, recorded: Samples) -> None:
+        if not self._monitor.left and self._monitor.value == 0.0:
+            return
+        heard = self._scratch.dry[: mix.shape[0]]
+        np.copyto(heard, recorded)
+        self._scale(heard, self._monitor)
+        np.add(mix, heard, out=mix)
+
+    def _scale(self, block: Samples, gain: Ramp) -> None:
+        n = block.shape[0]
+        if gain.left:
+            gain.fill(self._scratch.envelope, self._scratch.steps, n)
+            shape(block, self._scratch.envelope[:n])
+        elif gain.value != 1.0:
+            np.multiply(block, gain.value, out=block)
+
+    def _finish(self, mix: Samples, recorded: Samples | None) -> None:
+        gauges = self.arena.gauges
+        limited = self._limiter.gain
+        peak = self._limiter.process(mix)
+        if limited < 1.0 or self._limiter.gain < 1.0:
+            gauges[Gauge.LIMITED] += 1
+        gauges[Gauge.PEAK] = int(peak * 1_000_000)
+        gauges[Gauge.VOICES] = len(self._sounding)
+        self._keep(self.arena.played, mix)
+        if recorded is not None:
+            self._keep(self.arena.recorded, recorded)
+
+    def _keep(self, bus: Samples, block: Samples) -> None:
+        """Write the block into its place of the capture ring."""
+        at = self.frame % bus.shape[0]
+        first = min(block.shape[0], bus.shape[0] - at)
+        bus[at : at + first] = block[:first]
+        bus[: block.shape[0] - first] = block[first:]

@@ -1,0 +1,69 @@
+"""The output that is only memory: the same mixer, no sound card."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from osc_bridge.arena import CHANNELS, Arena
+from osc_bridge.device import Callback, DeviceSettings, Opened
+from osc_bridge.mixer import Mixer
+from server.errors import DeviceError
+from server.waveform import Samples
+
+__all__ = ["OfflineDevice"]
+
+
+class OfflineDevice:
+    """The in-memory output: blocks are rendered when somebody asks, as fast as they can be.
+
+    Args:
+        sample_rate: Hz.
+        blocksize: frames a block.
+    """
+
+    def __init__(self, sample_rate: int = 48000, blocksize: int = 128) -> None:
+        self.sample_rate = sample_rate
+        self.blocksize = blocksize
+        self._callback: Callback | None = None
+        self._mixer: Mixer | None = None
+        self._opened_ns = self._opened_frame = 0
+
+    async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
+        """Be ready to render from ``frame``."""
+        self.sample_rate = settings.sample_rate or self.sample_rate
+        self._mixer = Mixer(arena, self.sample_rate, frame)
+        self._callback = Callback(self._mixer)
+        self._opened_frame, self._opened_ns = frame, time.monotonic_ns()
+        arena.publish(frame, self._opened_ns)
+        return Opened(name="offline", sample_rate=self.sample_rate)
+
+    async def close(self) -> None:
+        """Nothing sounds any more."""
+        self._mixer = self._callback = None
+
+    def failure(self) -> str:
+        """Memory does not break."""
+        return ""
+
+    def render(self, frames: int, recorded: Samples | None = None) -> Samples:
+        """The next ``frames`` as a new array [frames, 2], made block by block.
+
+        Args:
+            frames: how many.
+            recorded: what the inputs hear meanwhile [frames, 2].
+
+        Raises:
+            DeviceError: the device is closed.
+        """
+        if self._mixer is None or self._callback is None:
+            raise DeviceError("the offline device is closed; open it first")
+        out = np.zeros((frames, CHANNELS), np.float32)
+        heard = out[:, :0] if recorded is None else recorded
+        for at in range(0, frames, self.blocksize):
+            part = slice(at, min(at + self.blocksize, frames))
+            self._callback.block(heard[part], out[part], part.stop - part.start)
+            elapsed = (self._mixer.frame - self._opened_frame) / self.sample_rate
+            self._callback.account(part.stop - part.start, self._opened_ns + int(elapsed * 1e9))
+        return out

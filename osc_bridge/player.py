@@ -1,0 +1,369 @@
+"""The player: takes in memory, voices that sound on a frame, a device that comes and goes.
+
+    player = Player(CardOutput())
+    await player.open(DeviceSettings())
+    clip = await player.load(Waveform.read(path))
+    voice = player.start(clip, frame=player.frame_now() + 48000)
+
+All methods belong to one asyncio loop. Time is counted in frames of the device; while there is
+no device the count goes on with the clock, and what was looping is taken up again in its place
+when a device is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from osc_bridge.arena import Arena, ArenaShape, Event, Gauge, Op
+from osc_bridge.capture import Bus, capture
+from osc_bridge.card import Output
+from osc_bridge.clips import Clip, ClipStore, Loop
+from osc_bridge.device import DeviceSettings, Opened
+from osc_bridge.gauges import DeviceReport, PlayerStatus, read_status
+from server.errors import AudioLDMError, DeviceError, QueueFull
+from server.waveform import Waveform
+
+__all__ = ["Player", "decibels"]
+
+logger = logging.getLogger("audioldm.audio")
+
+POLL_S: Final = 0.01
+REOPEN_S: Final = 1.0
+_FADE_S: Final = 0.01
+
+
+@dataclass
+class _Playing:
+    """What is needed to take a voice up again."""
+
+    clip: Clip
+    command: tuple[Any, ...]
+    skip: int
+    stopping: bool = False
+
+
+def decibels(gain_db: float) -> float:
+    """The factor for a gain; -inf is silence."""
+    return float(10.0 ** (gain_db / 20.0))
+
+
+class Player:
+    """Plays clips on an output.
+
+    Args:
+        output: a sound card (:class:`osc_bridge.card.CardOutput`) or memory
+            (:class:`osc_bridge.offline.OfflineDevice`).
+        shape: how much memory for sounds and for the capture ring.
+        sample_rate: counted with until a device says otherwise, Hz.
+    """
+
+    def __init__(
+        self, output: Output, shape: ArenaShape | None = None, sample_rate: int = 48000
+    ) -> None:
+        self.arena = Arena.create(shape)
+        self.settings = DeviceSettings()
+        self.opened: Opened | None = None
+        self.reopened = 0
+        self._output = output
+        self._clips = ClipStore(self.arena, sample_rate)
+        self._voices: dict[int, _Playing] = {}
+        self._ids = itertools.count(1)
+        self._task: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[DeviceReport], None]] = []
+        self._ends: dict[int, Callable[[], None]] = {}
+        self._levels: dict[Op, float] = {}
+        self.arena.publish(0, time.monotonic_ns())
+
+    # --- device
+
+    async def open(self, settings: DeviceSettings) -> Opened:
+        """Play on the device that ``settings`` name; it is watched and reopened from now on.
+
+        Raises:
+            DeviceError: PortAudio, the device or the settings are to blame; nothing is open then.
+        """
+        await self._end_watch()
+        await self._output.close()
+        self.settings = settings
+        try:
+            opened = await self._bring_up()
+        except AudioLDMError as error:
+            self._report(DeviceReport(state="closed", reason=str(error)))
+            raise
+        self._task = asyncio.create_task(self._watch())
+        return opened
+
+    async def close(self) -> None:
+        """Let the device go and forget all voices."""
+        await self._end_watch()
+        await self._output.close()
+        was_open, self.opened = self.opened is not None, None
+        self.poll()
+        for voice in tuple(self._voices):
+            self._forget(voice)
+        if was_open:
+            self._report(DeviceReport(state="closed"))
+
+    def shut_down(self) -> None:
+        """Give the shared memory back; the player is of no use after this."""
+        self.arena.close()
+
+    def listen(self, listener: Callable[[DeviceReport], None]) -> Callable[[], None]:
+        """Call ``listener`` when the device comes or goes; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def status(self) -> PlayerStatus:
+        """The numbers of now."""
+        state = "open" if self.opened else "lost" if self._task else "closed"
+        name = self.opened.name if self.opened else ""
+        return read_status(self.arena, state, name, self.sample_rate, self.reopened)
+
+    # --- time
+
+    @property
+    def sample_rate(self) -> int:
+        """Frames a second."""
+        return self._clips.sample_rate
+
+    def frame_at(self, time_ns: int) -> int:
+        """The frame that is heard at a monotonic time in ns."""
+        frame, due_ns = self.arena.position()
+        late = time_ns - due_ns - int(self.arena.gauges[Gauge.LATENCY_NS])
+        return frame + round(late * self.sample_rate / 1e9)
+
+    def frame_now(self) -> int:
+        """The first frame that can still be reached by a command."""
+        return self.arena.position()[0] if self.opened else self._frame_by_clock()
+
+    # --- sounds
+
+    async def load(self, source: Waveform, loop: Loop | None = None) -> Clip:
+        """A clip that can be started at once.
+
+        Raises:
+            InvalidRequest: empty or not numbers.
+            TooLarge: the memory for sounds is full.
+        """
+        return await self._clips.load(source, loop)
+
+    def unload(self, clip: Clip) -> None:
+        """The clip is not needed any more; voices that play it still finish."""
+        self._clips.unload(clip)
+
+    def start(
+        self,
+        clip: Clip,
+        frame: int = 0,
+        *,
+        gain_db: float = 0.0,
+        fade_s: float = 0.0,
+        choke: int = 0,
+        skip: int = 0,
+        looped: bool = True,
+        on_end: Callable[[], None] | None = None,
+    ) -> int:
+        """Let ``clip`` sound from ``frame`` (0: as soon as possible); returns the voice's number.
+
+        Args:
+            clip: what sounds.
+            frame: when its first frame sounds. In the past: a loop is joined where it would be,
+                a one-shot starts late.
+            gain_db: level.
+            fade_s: equal-power fade-in.
+            choke: group (from 1) whose sounding voices stop when this one starts.
+            skip: frames of the clip to leave out at its beginning.
+            looped: False plays a loop's clip once.
+            on_end: called when the voice has ended.
+
+        Raises:
+            DeviceError: there is no device.
+            QueueFull: too many commands at once.
+        """
+        if self.opened is None and self._task is None:
+            raise DeviceError("no audio device is open; open one with /ldm/device/open")
+        voice = next(self._ids)
+        period = clip.period if looped else 0.0
+        fade = round(fade_s * self.sample_rate)
+        command = (
+            int(Op.START), voice, frame, clip.offset + skip, clip.frames - skip,
+            max(0, clip.loop_start - skip), period, decibels(gain_db), fade, choke, int(period > 0),
+        )  # fmt: skip
+        self._send(command)
+        self._voices[voice] = _Playing(clip, command, skip)
+        self._clips.acquire(clip)
+        if on_end:
+            self._ends[voice] = on_end
+        return voice
+
+    def stop(self, voice: int, frame: int = 0, fade_s: float = _FADE_S) -> None:
+        """Fade a voice out, beginning at ``frame``; one that has not begun never will."""
+        playing = self._voices.get(voice)
+        if playing is None:
+            return
+        playing.stopping = True
+        self._command(Op.STOP, voice, frame, fade=round(fade_s * self.sample_rate))
+
+    def set_gain(self, voice: int, gain_db: float, ramp_s: float = _FADE_S) -> None:
+        """Change a voice's level in a straight line over ``ramp_s``."""
+        playing = self._voices.get(voice)
+        if playing is None:
+            return
+        gain = decibels(gain_db)
+        playing.command = (*playing.command[:7], gain, *playing.command[8:])
+        self._command(Op.GAIN, voice, gain=gain, fade=round(ramp_s * self.sample_rate))
+
+    def move(self, voice: int, frame: int, what: Op = Op.START) -> None:
+        """Let a start (or stop) that has not happened yet happen at another frame."""
+        playing = self._voices.get(voice)
+        if playing is not None and what is Op.START:
+            playing.command = (*playing.command[:2], frame, *playing.command[3:])
+        self._send((int(Op.RETIME), voice, frame, int(what), 0, 0, 0.0, 0.0, 0, 0, 0))
+
+    def stop_all(self, fade_s: float = _FADE_S) -> None:
+        """Panic: everything fades out, nothing that waits begins."""
+        for playing in self._voices.values():
+            playing.stopping = True
+        self._command(Op.STOP_ALL, 0, fade=round(fade_s * self.sample_rate))
+
+    def set_master(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
+        """Level of everything."""
+        self._levels[Op.MASTER] = decibels(gain_db)
+        self._command(Op.MASTER, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
+
+    def set_monitor(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
+        """Level at which the inputs are heard; -inf dB (at first) is not at all."""
+        self._levels[Op.MONITOR] = decibels(gain_db)
+        self._command(Op.MONITOR, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
+
+    def is_playing(self, voice: int) -> bool:
+        """True while a voice sounds or waits for its frame."""
+        return voice in self._voices
+
+    def capture(self, seconds: float, bus: Bus = "played", end_frame: int = 0) -> Waveform:
+        """What was just played or recorded; see :func:`osc_bridge.capture.capture`.
+
+        Raises:
+            InvalidRequest, NotFound: not that much, not that long ago.
+        """
+        return capture(self.arena, self.sample_rate, seconds, bus, end_frame)
+
+    def poll(self) -> None:
+        """Take in what the mixer told; the watch does this all the time."""
+        while (record := self.arena.events.pop()) is not None:
+            event, voice, frame = record
+            playing = self._voices.get(voice)
+            if playing is None:
+                continue
+            if event == Event.STARTED:
+                playing.command = (*playing.command[:2], frame, *playing.command[3:])
+            else:
+                self._forget(voice)
+
+    # --- inside
+
+    async def _bring_up(self) -> Opened:
+        """Open the output, convert to its rate, and let loops go on."""
+        frame = self._frame_by_clock()
+        self.arena.commands.clear()
+        opened = await self._output.open(self.arena, self.settings, frame)
+        self.opened = opened
+        self.poll()
+        stretch = opened.sample_rate / self.sample_rate
+        if stretch != 1.0:
+            await self._clips.convert(opened.sample_rate)
+        self._take_up(stretch)
+        self._report(DeviceReport(state="open", opened=opened))
+        return opened
+
+    def _frame_by_clock(self) -> int:
+        """Where the count stands if it goes on with the clock; 0 was never played."""
+        frame, due_ns = self.arena.position()
+        since = max(0, time.monotonic_ns() - due_ns)
+        return max(1, frame + round(since * self.sample_rate / 1e9))
+
+    def _take_up(self, stretch: float) -> None:
+        """Start again what was looping; what played once is over, what waits still waits.
+
+        Args:
+            stretch: new rate / old rate, by which distances from now grow.
+        """
+        for op, gain in self._levels.items():
+            self._command(op, 0, gain=gain)
+        now = self.arena.position()[0]
+        for voice, playing in tuple(self._voices.items()):
+            command, clip = playing.command, playing.clip
+            waits = command[2] > now
+            if playing.stopping or not (waits or command[6] > 0):
+                self._forget(voice)
+                continue
+            skip = round(playing.skip * stretch)
+            frame = now + round((command[2] - now) * stretch) if command[2] else 0
+            fade = round(command[8] * stretch)
+            playing.skip = skip
+            playing.command = (
+                *command[:2], max(frame, 0), clip.offset + skip, clip.frames - skip,
+                max(0, clip.loop_start - skip), clip.period if command[6] else 0.0,
+                command[7], fade, *command[9:],
+            )  # fmt: skip
+            self._send(playing.command)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            self.poll()
+            reason = self._output.failure()
+            if reason:
+                await self._bring_back(reason)
+
+    async def _bring_back(self, reason: str) -> None:
+        logger.warning("audio device lost: %s", reason)
+        self.opened = None
+        self._report(DeviceReport(state="lost", reason=reason))
+        while True:
+            try:
+                await self._output.close()
+                await self._bring_up()
+            except DeviceError as error:
+                logger.info("audio device not back yet: %s", error)
+                await asyncio.sleep(REOPEN_S)
+            else:
+                self.reopened += 1
+                return
+
+    async def _end_watch(self) -> None:
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _forget(self, voice: int) -> None:
+        playing = self._voices.pop(voice)
+        self._clips.leave(playing.clip)
+        on_end = self._ends.pop(voice, None)
+        if on_end:
+            on_end()
+
+    def _command(
+        self, op: Op, voice: int, frame: int = 0, *, gain: float = 0.0, fade: int = 0
+    ) -> None:
+        self._send((int(op), voice, frame, 0, 0, 0, 0.0, gain, fade, 0, 0))
+
+    def _send(self, command: tuple[Any, ...]) -> None:
+        if self.opened is None:
+            # Nobody reads the ring: voices that last are sent again when the device is back.
+            return
+        if not self.arena.commands.push(*command):
+            raise QueueFull("too many audio commands at once; wait a moment")
+
+    def _report(self, report: DeviceReport) -> None:
+        for listener in tuple(self._listeners):
+            listener(report)

@@ -1,0 +1,317 @@
+"""The player on the in-memory output: clips, voices, capture, devices that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from osc_bridge.arena import ArenaShape
+from osc_bridge.card import CardOutput
+from osc_bridge.clips import Loop
+from osc_bridge.device import DeviceInfo, DeviceSettings, Opened, find_device
+from osc_bridge.gauges import DeviceReport
+from osc_bridge.offline import OfflineDevice
+from osc_bridge.player import Player, decibels
+from server.errors import DeviceError, InvalidRequest, NotFound, TooLarge
+from server.waveform import Samples, Waveform
+
+RATE = 48000
+SHAPE = ArenaShape(store_frames=RATE * 10, capture_frames=RATE * 4)
+
+
+def noise(frames: int, channels: int = 2, rate: int = RATE, seed: int = 0) -> Waveform:
+    samples = np.random.default_rng(seed).uniform(-0.3, 0.3, (frames, channels))
+    return Waveform(samples.astype(np.float32), rate)
+
+
+class FlakyDevice(OfflineDevice):
+    """A memory output whose plug can be pulled."""
+
+    def __init__(self) -> None:
+        super().__init__(RATE)
+        self.pulled = ""
+
+    async def open(self, arena, settings, frame) -> Opened:
+        if self.pulled:
+            raise DeviceError(self.pulled)
+        return await super().open(arena, settings, frame)
+
+    def failure(self) -> str:
+        return self.pulled
+
+
+@asynccontextmanager
+async def playing(device: OfflineDevice | None = None) -> AsyncIterator[tuple[Player, Callable]]:
+    device = device or OfflineDevice(RATE)
+    player = Player(device, SHAPE)
+    await player.open(DeviceSettings())
+    try:
+        yield player, device.render
+    finally:
+        await player.close()
+        player.shut_down()
+
+
+def test_a_take_bit_for_bit_on_its_frame() -> None:
+    async def run() -> tuple[Samples, Waveform]:
+        async with playing() as (player, render):
+            take = noise(5000)
+            clip = await player.load(take)
+            player.start(clip, player.frame_now() + 1234)
+            return render(8192), take
+
+    out, take = asyncio.run(run())
+    np.testing.assert_array_equal(out[1234:6234], take.samples)
+    assert not out[:1234].any()
+    assert not out[6234:].any()
+
+
+def test_mono_sits_in_the_middle_and_rates_are_converted() -> None:
+    async def run() -> Samples:
+        async with playing() as (player, render):
+            tone = 0.5 * np.sin(np.arange(16000) * (2 * np.pi * 1000 / 16000))
+            player.start(await player.load(Waveform.mono(tone, 16000)))
+            return render(RATE)
+
+    out = asyncio.run(run())
+    np.testing.assert_array_equal(out[:, 0], out[:, 1])
+    spectrum = np.abs(np.fft.rfft(out[:, 0] * np.hanning(RATE)))
+    assert spectrum.argmax() == 1000
+
+
+def test_a_loop_has_no_seam_and_the_first_pass_is_untouched() -> None:
+    async def run() -> tuple[Samples, Samples]:
+        async with playing() as (player, render):
+            tone = 0.5 * np.sin(np.arange(RATE) * (2 * np.pi * 440.3 / RATE))
+            clip = await player.load(Waveform.mono(tone, RATE), Loop(seam_s=0.05))
+            player.start(clip)
+            return render(RATE * 3)[:, 0], tone
+
+    out, tone = asyncio.run(run())
+    np.testing.assert_allclose(out[: RATE - 2400], tone[: RATE - 2400], atol=1e-6)
+    assert np.abs(np.diff(out)).max() < 1.5 * np.abs(np.diff(tone)).max()
+
+
+def test_a_loop_of_a_bar_comes_round_on_the_bar() -> None:
+    async def run() -> Samples:
+        async with playing() as (player, render):
+            click = np.zeros(RATE, np.float32)
+            click[0] = 0.5
+            period = 60 / 117.3 * 2
+            clip = await player.load(Waveform.mono(click, RATE), Loop(period_s=period))
+            player.start(clip, player.frame_now())
+            return render(RATE * 30)[:, 0]
+
+    clicks = np.flatnonzero(asyncio.run(run()) > 0.4)
+    period = RATE * 60 / 117.3 * 2
+    np.testing.assert_array_equal(clicks, [round(n * period) for n in range(len(clicks))])
+
+
+def test_capture_is_what_was_heard_and_can_be_played_again() -> None:
+    async def run() -> None:
+        async with playing() as (player, render):
+            player.start(await player.load(noise(RATE)))
+            heard = np.concatenate([render(RATE), render(RATE // 2)])
+            again = player.capture(1.5)
+            np.testing.assert_array_equal(again.samples, heard)
+            middle = player.capture(0.5, end_frame=player.frame_now() - RATE // 2)
+            np.testing.assert_array_equal(middle.samples, heard[RATE // 2 : RATE])
+            recorded = noise(RATE, seed=9).samples
+            render(RATE, recorded)
+            np.testing.assert_array_equal(player.capture(1.0, "recorded").samples, recorded)
+            with pytest.raises(InvalidRequest, match="up to 3 s"):
+                player.capture(100.0)
+            with pytest.raises(NotFound, match="not in memory"):
+                player.capture(1.0, end_frame=player.frame_now() + 10)
+
+    asyncio.run(run())
+
+
+def test_memory_comes_back_when_the_voice_is_done() -> None:
+    async def run() -> None:
+        async with playing() as (player, render):
+            free = player._clips.free_frames
+            clips = [await player.load(noise(RATE)) for _ in range(10)]
+            with pytest.raises(TooLarge, match="no room for 1 s"):
+                await player.load(noise(RATE))
+            player.start(clips[3])
+            for clip in clips:
+                player.unload(clip)
+            assert player._clips.free_frames == free - RATE
+            render(RATE + 128)
+            player.poll()
+            assert player._clips.free_frames == free
+            assert len(player._clips) == 0
+
+    asyncio.run(run())
+
+
+def test_the_end_of_a_voice_is_told() -> None:
+    async def run() -> list[str]:
+        ended: list[str] = []
+        async with playing() as (player, render):
+            clip = await player.load(noise(1000))
+            voice = player.start(clip, on_end=lambda: ended.append("done"))
+            waiting = player.start(
+                clip, player.frame_now() + 10**6, on_end=lambda: ended.append("x")
+            )
+            render(512)
+            player.poll()
+            assert player.is_playing(voice)
+            player.stop(waiting)
+            render(1024)
+            player.poll()
+            assert not player.is_playing(voice)
+            assert not player.is_playing(waiting)
+        return ended
+
+    assert asyncio.run(run()) == ["x", "done"]
+
+
+def test_levels() -> None:
+    async def run() -> None:
+        async with playing() as (player, render):
+            flat = Waveform(np.full((RATE, 2), 0.5, np.float32), RATE)
+            voice = player.start(await player.load(flat), gain_db=-6.0)
+            assert render(128)[-1, 0] == pytest.approx(0.5 * decibels(-6.0))
+            player.set_gain(voice, 0.0)
+            player.set_master(-20.0)
+            assert render(1024)[-1, 0] == pytest.approx(0.05)
+            player.stop_all()
+            assert not render(2048)[-128:].any()
+            assert player.status().voices == 0
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> None:
+    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+
+    async def run() -> None:
+        device = FlakyDevice()
+        reports: list[DeviceReport] = []
+        async with playing(device) as (player, render):
+            player.listen(reports.append)
+            click = np.zeros((RATE, 2), np.float32)
+            click[0] = 0.5
+            begin = player.frame_now() + 100
+            loop = await player.load(Waveform(click, RATE), Loop(seam_s=0.0))
+            once = await player.load(noise(RATE))
+            lasting = player.start(loop, begin)
+            gone = player.start(once, begin)
+            render(RATE // 2)
+            player.set_master(-6.0)
+            device.pulled = "the cable was pulled"
+            await until(lambda: bool(reports))
+            assert reports[0] == DeviceReport(state="lost", reason="the cable was pulled")
+            assert player.status().state == "lost"
+            player.set_master(0.0)
+            device.pulled = ""
+            await until(lambda: player.reopened == 1)
+            assert [r.state for r in reports] == ["lost", "open"]
+            assert player.is_playing(lasting)
+            assert not player.is_playing(gone)
+            now = player.frame_now()
+            clicks = now + np.flatnonzero(render(RATE * 2)[:, 0] > 0.4)
+            np.testing.assert_array_equal((clicks - begin) % RATE, 0)
+            assert len(clicks) == 2
+
+    asyncio.run(run())
+
+
+def test_another_rate_converts_everything(monkeypatch) -> None:
+    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+
+    async def run() -> None:
+        device = FlakyDevice()
+        async with playing(device) as (player, render):
+            tone = 0.5 * np.sin(np.arange(RATE) * (2 * np.pi * 1000 / RATE))
+            player.start(await player.load(Waveform.mono(tone, RATE), Loop()))
+            render(1000)
+            device.pulled, device.sample_rate = "server restarted", 44100
+            await until(lambda: player.status().state == "lost")
+            device.pulled = ""
+            await until(lambda: player.reopened == 1)
+            assert player.sample_rate == 44100
+            spectrum = np.abs(np.fft.rfft(render(44100)[:, 0] * np.hanning(44100)))
+            assert spectrum.argmax() == 1000
+
+    asyncio.run(run())
+
+
+def test_without_a_device_it_says_so() -> None:
+    async def run() -> None:
+        player = Player(OfflineDevice(), SHAPE)
+        clip = await player.load(noise(100))
+        with pytest.raises(DeviceError, match="no audio device is open"):
+            player.start(clip)
+        before = player.frame_now()
+        await asyncio.sleep(0.01)
+        assert player.frame_now() > before
+        player.shut_down()
+
+    asyncio.run(run())
+
+
+def test_the_output_without_a_card_keeps_time_in_its_own_process() -> None:
+    async def run() -> None:
+        output = CardOutput()
+        player = Player(output, SHAPE)
+        opened = await player.open(DeviceSettings(device="none", blocksize=256))
+        assert opened.sample_rate == 48000
+        clip = await player.load(noise(RATE))
+        voice = player.start(clip)
+        begin = player.frame_now()
+        await until(lambda: not player.is_playing(voice))
+        assert player.frame_now() - begin >= RATE - 512
+        assert player.capture(0.5).peak > 0.2
+        pid = output.pid
+        await player.close()
+        player.shut_down()
+        assert pid is not None
+
+    asyncio.run(run())
+
+
+def test_devices_that_do_not_exist_are_refused() -> None:
+    async def run() -> None:
+        player = Player(CardOutput(), SHAPE)
+        with pytest.raises(DeviceError, match=r"no output devices for 'Nonsense 9000'|PortAudio"):
+            await player.open(DeviceSettings(device="Nonsense 9000"))
+        assert player.status().state == "closed"
+        player.shut_down()
+
+    asyncio.run(run())
+
+
+def test_finding_a_device() -> None:
+    cards = (
+        DeviceInfo(id=0, name="Scarlett 2i2", host_api="ALSA", inputs=2, outputs=2,
+                   sample_rate=44100, default=True),
+        DeviceInfo(id=1, name="HDMI", host_api="ALSA", inputs=0, outputs=8, sample_rate=48000),
+        DeviceInfo(id=2, name="Mic", host_api="ALSA", inputs=1, outputs=0, sample_rate=48000),
+    )  # fmt: skip
+    jack = DeviceInfo(
+        id=3, name="system", host_api="JACK Audio Connection Kit", inputs=2, outputs=2,
+        sample_rate=48000, default=True,
+    )  # fmt: skip
+    assert find_device(DeviceSettings(), cards).id == 0
+    assert find_device(DeviceSettings(), (*cards, jack)).id == 3
+    assert find_device(DeviceSettings(host_api="alsa"), (*cards, jack)).id == 0
+    assert find_device(DeviceSettings(device="hdm"), cards).id == 1
+    assert find_device(DeviceSettings(device="1"), (*cards, jack)).id == 1
+    assert find_device(DeviceSettings(input_device="mic"), cards, to_record=True).id == 2
+    with pytest.raises(DeviceError, match="2 output devices for 'i'"):
+        find_device(DeviceSettings(device="i"), cards)
+    with pytest.raises(DeviceError, match="none at all"):
+        find_device(DeviceSettings(), ())
