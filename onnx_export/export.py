@@ -7,7 +7,6 @@ leaves nothing behind.
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import sys
 import tempfile
@@ -140,8 +139,8 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         staging.mkdir()
         yield staging
         if folder.exists():
-            os.replace(folder, Path(scratch) / "old")
-        os.replace(staging, folder)
+            folder.replace(Path(scratch) / "old")
+        staging.replace(folder)
 
 
 def _replaceable(folder: Path) -> bool:

@@ -45,7 +45,8 @@ def store_weights(graph: onnx.ModelProto, storage: WeightStorage, buffers: froze
     """
     axes = _output_axes(graph.graph)
     initializers = graph.graph.initializer
-    nodes, scales = [], []
+    nodes: list[onnx.NodeProto] = []
+    scales: list[TensorProto] = []
     for tensor in initializers:
         if tensor.name in buffers or not _is_large_float(tensor):
             continue
