@@ -1,4 +1,4 @@
-"""``audioldm-export random``: a source whose weights are drawn, and ways to keep it as a checkpoint.
+"""``audioldm-export random``: a source with drawn weights, and ways to keep it as a checkpoint.
 
 The diffusers folder and the original ``.ckpt`` written here hold the same weights as the source,
 so that every loader can be compared with every other one.
