@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from server.engine import Listener, Unlisten
 from server.errors import Conflict, NotFound
-from server.jobs import Job, JobState, TakeInfo
+from server.jobs import Job
 
 __all__ = ["JobList"]
 
@@ -62,32 +61,23 @@ class JobList:
         self._tell(job)
 
     def change(self, job_id: str, **changes: Any) -> Job:
-        """A new snapshot with ``changes``."""
-        job = msgspec.structs.replace(self[job_id], **changes)
-        self._jobs[job_id] = job
+        """A new snapshot with ``changes``; a final job stays as it is."""
+        return self.put(msgspec.structs.replace(self[job_id], **changes))
+
+    def put(self, job: Job) -> Job:
+        """``job`` as the new snapshot; a final job stays as it is."""
+        if self[job.id].state.final:
+            return self[job.id]
+        self._jobs[job.id] = job
         self._tell(job)
         return job
 
-    def finish(
-        self,
-        job_id: str,
-        state: JobState,
-        *,
-        takes: tuple[TakeInfo, ...] = (),
-        error: tuple[str, str] = ("", ""),
-    ) -> Job:
-        """The last snapshot of a job, ``error`` as (code, sentence); a final job stays as it is."""
-        if self[job_id].state.final:
-            return self[job_id]
-        code, sentence = error
-        return self.change(
-            job_id,
-            state=state,
-            takes=takes,
-            error_code=code,
-            error=sentence,
-            finished_s=time.time(),
-        )
+    def restore(self, jobs: Iterable[Job]) -> None:
+        """Take up jobs of an earlier run; nobody is told."""
+        for job in jobs:
+            self._jobs[job.id] = job
+            if job.request_id:
+                self._by_request[job.owner, job.request_id] = job.id
 
     def listen(self, listener: Listener) -> Unlisten:
         """Call ``listener`` at every change; the result ends that."""

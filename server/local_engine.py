@@ -7,17 +7,28 @@ import logging
 import re
 import secrets
 import time
-from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from server.engine import EngineStatus, Listener, Unlisten
-from server.errors import Conflict, EngineUnavailable, ModelError, QueueFull, RenderError
+from server.errors import (
+    Conflict,
+    EngineUnavailable,
+    ModelError,
+    QueueFull,
+    RenderError,
+    StorageFull,
+)
 from server.joblist import JobList
+from server.jobqueue import JobQueue
 from server.jobs import Job, JobState
+from server.journal import Journal
 from server.manifest import Manifest
 from server.request import AnyRequest, resolve, validate
-from server.wire import Cancel, Done, Failed, FromWorker, Render, Step
+from server.storage import check_room, remove_parts
+from server.wire import Cancel, Done, Failed, FromWorker, Render, Started, Step
 from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
 
 __all__ = ["LocalEngine"]
@@ -33,7 +44,7 @@ class LocalEngine:
     """Implements :class:`server.engine.Engine` with an isolated worker process.
 
     ``step_timeout_s`` is the longest a worker may be silent while it renders; then it counts as
-    hung and is started again.
+    hung and is started again. With a ``journal``, jobs outlive this process; the engine closes it.
     """
 
     def __init__(
@@ -45,6 +56,7 @@ class LocalEngine:
         threads: int = 0,
         max_queued: int = 256,
         step_timeout_s: float = 120.0,
+        journal: Journal | None = None,
     ) -> None:
         self._manifest = Manifest.load(model)
         self._digest = self._manifest.digest
@@ -53,8 +65,12 @@ class LocalEngine:
         self._max_queued = max_queued
         self._step_timeout_s = step_timeout_s
         self._jobs = JobList()
-        self._waiting: deque[str] = deque()
+        self._journal = journal
+        self._arriving: dict[str, asyncio.Task[Job]] = {}
+        self._waiting = JobQueue()
+        self._current = ""
         self._cancelling: set[str] = set()
+        self._draining = False
         self._work = asyncio.Event()
         self._worker: WorkerProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -68,31 +84,55 @@ class LocalEngine:
         return self._manifest
 
     async def start(self) -> None:
-        """Start the worker and wait until it has loaded the model.
+        """Take up what the journal holds, start the worker, wait until it has loaded the model.
 
         Raises:
             ModelError: the model cannot be loaded.
+            Conflict: another process holds the journal.
         """
+        started_s = time.time()
+        self._take_up_journal()
         ready = asyncio.get_running_loop().create_future()
         self._state = "starting"
         self._keeper = asyncio.create_task(self._keep_a_worker(ready))
         try:
             await ready
+            await asyncio.to_thread(remove_parts, self._takes_folder, started_s)
         except BaseException:
             await self.close()
             raise
 
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new jobs and begin none; return when the running one is finished, or in time."""
+        self._draining = True
+        finished = asyncio.Event()
+        unlisten = self.listen(lambda job: finished.set() if job.state.final else None)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._current:
+                    finished.clear()
+                    await finished.wait()
+        except TimeoutError:
+            log.warning("job %s is still running after %.0f s", self._current, timeout_s)
+        finally:
+            unlisten()
+
     async def close(self) -> None:
-        """Stop the worker; jobs that are not finished fail with ``unavailable``."""
+        """Stop the worker. Unfinished jobs stay in the journal; without one they fail."""
+        await asyncio.gather(*self._arriving.values(), return_exceptions=True)
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
             self._keeper = None
         self._state = "down"
         self._waiting.clear()
+        if self._journal is not None:
+            journal, self._journal = self._journal, None
+            await asyncio.to_thread(journal.close)
+            return
         gone = (EngineUnavailable.code, "the engine was shut down before the job was finished")
         for job in self._jobs:
-            self._jobs.finish(job.id, JobState.FAILED, error=gone)
+            await self._finish(job.id, JobState.FAILED, error=gone)
 
     async def submit(
         self,
@@ -103,37 +143,26 @@ class LocalEngine:
         folder: Path | None = None,
     ) -> Job:
         """Queue ``request``; see :meth:`server.engine.Engine.submit`."""
-        known = self._jobs.of_request(owner, request_id)
+        known = await self._known(owner, request_id)
         if known is not None:
-            return _same_again(known, request)
-        if self._keeper is None:
-            raise EngineUnavailable("the engine is not running")
-        if len(self._waiting) >= self._max_queued:
-            raise QueueFull(f"{len(self._waiting)} jobs are waiting already; try again later")
-        job = Job(
-            id=secrets.token_hex(5),
-            request=resolve(validate(request), self._manifest),
-            owner=owner,
-            request_id=request_id,
-            folder=folder or self._takes_folder,
-            position=len(self._waiting) + (self._running() is not None),
-            created_s=time.time(),
-        )
-        self._waiting.append(job.id)
-        self._work.set()
-        self._jobs.add(job)
-        return job
+            return _same_again(known, request, self._manifest)
+        job = self._accepted(request, owner, request_id, folder or self._takes_folder)
+        arrival = asyncio.create_task(self._arrive(job))
+        self._arriving[job.id] = arrival
+        # A client that goes away must not leave a job that is written down but not queued.
+        return await asyncio.shield(arrival)
 
     async def cancel(self, job_id: str) -> Job:
         """Stop a job; see :meth:`server.engine.Engine.cancel`."""
         job = self._jobs[job_id]
-        if job.state is JobState.QUEUED:
-            self._waiting.remove(job_id)
-            self._jobs.finish(job_id, JobState.CANCELLED)
-            self._renumber()
-        elif job.state is JobState.RUNNING and self._worker is not None:
+        if job_id == self._current:
             self._cancelling.add(job_id)
-            await self._worker.send(Cancel(job_id))
+            if self._worker is not None:
+                await self._worker.send(Cancel(job_id))
+        elif not job.state.final and job_id in self._waiting:
+            self._waiting.remove(job_id)
+            await self._finish(job_id, JobState.CANCELLED)
+            self._renumber()
         return self._jobs[job_id]
 
     def job(self, job_id: str) -> Job:
@@ -159,11 +188,59 @@ class LocalEngine:
             model=self._manifest.name,
             model_digest=self._digest,
             providers=self._providers,
-            queued=len(self._waiting),
-            running=int(self._running() is not None),
+            queued=len(self._waiting) + len(self._arriving),
+            running=int(bool(self._current)),
             restarts=self._restarts,
             details={"worker_pid": self._worker.pid} if self._worker else {},
         )
+
+    def _take_up_journal(self) -> None:
+        if self._journal is None:
+            return
+        self._jobs.restore(self._journal.load())
+        for job in self._jobs:
+            if job.state is JobState.QUEUED:
+                self._waiting.append(job.owner, job.id)
+        if len(self._waiting):
+            log.info("%d jobs of the last run go on", len(self._waiting))
+
+    async def _known(self, owner: str, request_id: str) -> Job | None:
+        """The job that this request id made before, also if it is only just being written."""
+        for arrival in tuple(self._arriving.values()) if request_id else ():
+            await asyncio.gather(asyncio.shield(arrival), return_exceptions=True)
+        return self._jobs.of_request(owner, request_id)
+
+    def _accepted(self, request: AnyRequest, owner: str, request_id: str, folder: Path) -> Job:
+        if self._keeper is None or self._draining:
+            raise EngineUnavailable("the engine is not running or about to stop")
+        waiting = len(self._waiting) + len(self._arriving)
+        if waiting >= self._max_queued:
+            raise QueueFull(f"{waiting} jobs are waiting already; try again later")
+        request = resolve(validate(request), self._manifest)
+        check_room(folder)
+        return Job(
+            id=secrets.token_hex(5),
+            request=request,
+            owner=owner,
+            request_id=request_id,
+            folder=folder,
+            created_s=time.time(),
+        )
+
+    async def _arrive(self, job: Job) -> Job:
+        """Write the job down, then queue it: what is acknowledged is on disk."""
+        try:
+            if self._journal is not None:
+                await self._journal.record(job)
+        finally:
+            del self._arriving[job.id]
+        self._waiting.append(job.owner, job.id)
+        position = list(self._waiting).index(job.id) + bool(self._current)
+        job = msgspec.structs.replace(job, position=position)
+        self._jobs.add(job)
+        self._renumber()
+        self._work.set()
+        return job
 
     async def _keep_a_worker(self, ready: asyncio.Future[None]) -> None:
         """One worker after the other for as long as the engine is up."""
@@ -198,78 +275,110 @@ class LocalEngine:
         Raises:
             ConnectionError: the idle worker died first.
         """
-        if self._waiting:
-            return
-        self._work.clear()
-        work, death = asyncio.create_task(self._work.wait()), asyncio.create_task(worker.died())
-        try:
-            await asyncio.wait((work, death), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            work.cancel()
-            death.cancel()
-        if not self._waiting:
-            raise ConnectionError("the idle worker died")
+        while self._draining or not self._waiting:
+            self._work.clear()
+            work, death = asyncio.create_task(self._work.wait()), asyncio.create_task(worker.died())
+            try:
+                await asyncio.wait((work, death), return_when=asyncio.FIRST_COMPLETED)
+                if death.done():
+                    raise ConnectionError("the idle worker died")
+            finally:
+                work.cancel()
+                death.cancel()
 
     async def _render(self, worker: WorkerProcess, job_id: str) -> None:
         """One job, watched step by step; first in the queue again if the worker dies under it."""
-        job = self._jobs.change(
-            job_id,
-            state=JobState.RUNNING,
-            position=0,
-            attempts=self._jobs[job_id].attempts + 1,
-            started_s=time.time(),
-        )
-        self._renumber()
+        self._current = job_id
+        job = self._jobs[job_id]
         try:
             await worker.send(Render(job_id, job.request, job.folder, _stem(job)))
             while not self._jobs[job_id].state.final:
-                self._take_note(await worker.receive(self._step_timeout_s))
+                await self._take_note(await worker.receive(self._step_timeout_s))
         except WORKER_GONE as error:
-            self._worker_lost(job, hung=isinstance(error, TimeoutError))
+            self._current = ""
+            await self._worker_lost(job_id, hung=isinstance(error, TimeoutError))
             raise
         finally:
+            self._current = ""
             self._cancelling.discard(job_id)
 
-    def _take_note(self, event: FromWorker) -> None:
+    async def _take_note(self, event: FromWorker) -> None:
         match event:
+            case Started(job_id):
+                await self._begin(job_id)
             case Step(job_id, done, total):
                 self._jobs.change(job_id, step=done, num_steps=total)
             case Done(job_id, takes):
-                self._jobs.finish(job_id, JobState.DONE, takes=takes)
+                await self._finish(job_id, JobState.DONE, takes=takes)
             case Failed(job_id, "cancelled", _):
-                self._jobs.finish(job_id, JobState.CANCELLED)
+                await self._finish(job_id, JobState.CANCELLED)
             case Failed(job_id, code, message):
-                self._jobs.finish(job_id, JobState.FAILED, error=(code, message))
+                await self._finish(job_id, JobState.FAILED, error=(code, message))
 
-    def _worker_lost(self, job: Job, *, hung: bool) -> None:
-        if job.id in self._cancelling:
-            self._jobs.finish(job.id, JobState.CANCELLED)
-            return
-        if job.attempts < MAX_ATTEMPTS:
-            self._jobs.change(job.id, state=JobState.QUEUED, step=0)
-            self._waiting.appendleft(job.id)
-            return
-        how = "hung" if hung else "died"
-        sentence = f"the worker {how} on this job {job.attempts} times; ask for less at a time"
-        self._jobs.finish(job.id, JobState.FAILED, error=(RenderError.code, sentence))
+    async def _begin(self, job_id: str) -> None:
+        attempts = self._jobs[job_id].attempts + 1
+        job = self._jobs.change(
+            job_id, state=JobState.RUNNING, position=0, attempts=attempts, started_s=time.time()
+        )
+        await self._write_down(job)
+        self._renumber()
 
-    def _running(self) -> Job | None:
-        return next((job for job in self._jobs if job.state is JobState.RUNNING), None)
+    async def _finish(
+        self, job_id: str, state: JobState, *, error: tuple[str, str] = ("", ""), **changes: Any
+    ) -> None:
+        """The last snapshot of a job, ``error`` as (code, sentence): written, then told."""
+        if self._jobs[job_id].state.final:
+            return
+        code, sentence = error
+        last = msgspec.structs.replace(
+            self._jobs[job_id],
+            state=state,
+            error_code=code,
+            error=sentence,
+            position=0,
+            finished_s=time.time(),
+            **changes,
+        )
+        await self._write_down(last)
+        self._jobs.put(last)
+
+    async def _write_down(self, job: Job) -> None:
+        """A change of an accepted job; where the disk is full the show goes on without."""
+        if self._journal is not None:
+            try:
+                await self._journal.record(job)
+            except StorageFull as error:
+                log.warning(
+                    "job %s is %s, which could not be written: %s", job.id, job.state, error
+                )
+
+    async def _worker_lost(self, job_id: str, *, hung: bool) -> None:
+        job = self._jobs[job_id]
+        if job_id in self._cancelling:
+            await self._finish(job_id, JobState.CANCELLED)
+        elif job.state is JobState.RUNNING and job.attempts >= MAX_ATTEMPTS:
+            how = "hung" if hung else "died"
+            sentence = f"the worker {how} on this job {job.attempts} times; ask for less at a time"
+            await self._finish(job_id, JobState.FAILED, error=(RenderError.code, sentence))
+        else:
+            self._waiting.appendleft(job_id)
+            self._jobs.change(job_id, state=JobState.QUEUED, step=0)
+            self._renumber()
 
     def _renumber(self) -> None:
-        ahead = int(self._running() is not None)
+        ahead = int(bool(self._current))
         for position, job_id in enumerate(self._waiting, start=ahead):
             if self._jobs[job_id].position != position:
                 self._jobs.change(job_id, position=position)
 
 
-def _same_again(job: Job, request: AnyRequest) -> Job:
+def _same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:
     """The job that a repeated datagram has made before.
 
     Raises:
         Conflict: this time it asks for something else.
     """
-    if type(request) is type(job.request) and request.prompt == job.request.prompt:
+    if resolve(request, manifest, lambda _: job.request.seed or 0) == job.request:
         return job
     raise Conflict(f"request id {job.request_id!r} was used before for another request")
 

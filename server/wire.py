@@ -19,6 +19,7 @@ __all__ = [
     "FromWorker",
     "Ready",
     "Render",
+    "Started",
     "Step",
     "ToWorker",
     "read_command",
@@ -50,6 +51,12 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     providers: tuple[str, ...]
 
 
+class Started(msgspec.Struct, frozen=True, tag=True):
+    """A job is taken up: from here on it is to blame if the worker dies."""
+
+    job_id: str
+
+
 class Step(msgspec.Struct, frozen=True, tag=True):
     """A denoising step of a job is done."""
 
@@ -74,7 +81,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Render | Cancel
-FromWorker = Ready | Step | Done | Failed
+FromWorker = Ready | Started | Step | Done | Failed
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker, dec_hook=lambda kind, value: kind(value))
 _from_worker = msgspec.msgpack.Decoder(FromWorker, dec_hook=lambda kind, value: kind(value))

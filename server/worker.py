@@ -7,6 +7,7 @@ the input closes, the engine is gone and so is this process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import sys
@@ -14,8 +15,7 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from server.errors import AudioLDMError, Cancelled, StorageFull
-from server.formats import FORMATS
+from server.errors import AudioLDMError, Cancelled, ModelError, StorageFull
 from server.jobs import TakeInfo
 from server.pipeline import Pipeline, Take
 from server.wire import (
@@ -25,12 +25,13 @@ from server.wire import (
     FromWorker,
     Ready,
     Render,
+    Started,
     Step,
     read_command,
     write_event,
 )
 
-__all__ = ["main"]
+__all__ = ["main", "store"]
 
 _NICENESS = 5
 """Rendering yields to the sound card and to the DAW."""
@@ -51,6 +52,7 @@ class Worker:
         self._tell(Ready(tuple(self._pipeline.graphs["unet"].providers)))
         while True:
             job = self._jobs.get()
+            self._tell(Started(job.job_id))
             self._tell(self._outcome(job))
             self._cancelled.discard(job.job_id)
 
@@ -72,9 +74,10 @@ class Worker:
             self._tell(Step(job.job_id, done, total))
 
         takes = self._pipeline.render(job.request, on_step)
-        extension = FORMATS[job.request.delivery.file_format][0].lower()
-        paths = [job.folder / f"{job.stem}-{k}.{extension}" for k in range(1, len(takes) + 1)]
-        return tuple(_store(take, path) for take, path in zip(takes, paths, strict=True))
+        return tuple(
+            store(take, job.folder / f"{job.stem}-{k}.{take.extension}")
+            for k, take in enumerate(takes, 1)
+        )
 
     def _listen(self, commands: BinaryIO) -> None:
         while (command := read_command(commands)) is not None:
@@ -88,9 +91,10 @@ class Worker:
         write_event(self._events, event)
 
 
-def _store(take: Take, path: Path) -> TakeInfo:
-    """Write a take so that it appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+def store(take: Take, path: Path) -> TakeInfo:
+    """Write a take so that it appears whole or not at all, also after a power cut."""
+    # The process id keeps a worker that is about to die off the file of its successor.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
@@ -98,8 +102,10 @@ def _store(take: Take, path: Path) -> TakeInfo:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise StorageFull(f"{path} cannot be written: {error.strerror}") from error
     sound = take.waveform
     return TakeInfo(
@@ -111,6 +117,16 @@ def _store(take: Take, path: Path) -> TakeInfo:
         score=take.measures.get("score"),
         measures=take.measures,
     )
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file's name is durable when its folder is."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def main() -> None:
@@ -131,6 +147,9 @@ def main() -> None:
     except AudioLDMError as error:
         write_event(events, Failed("", error.code, str(error)))
         sys.exit(1)
+    except Exception as error:
+        write_event(events, Failed("", ModelError.code, f"{options.model}: {error!r}"))
+        raise
     Worker(pipeline, sys.stdin.buffer, events).run()
 
 

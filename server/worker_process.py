@@ -19,6 +19,8 @@ WORKER_GONE = (asyncio.IncompleteReadError, ConnectionError, TimeoutError)
 
 
 _GRACE_S = 3.0
+_LOADING_S = 300.0
+"""Compiling a large model for a new device takes minutes, but not more."""
 
 
 class WorkerProcess:
@@ -79,7 +81,10 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
 async def _first_words(process: asyncio.subprocess.Process, model: Path) -> tuple[str, ...]:
     assert process.stdout is not None
     try:
-        event = await receive(process.stdout)
+        async with asyncio.timeout(_LOADING_S):
+            event = await receive(process.stdout)
+    except TimeoutError as error:
+        raise ModelError(f"{model} was not loaded within {_LOADING_S:.0f} s") from error
     except WORKER_GONE as error:
         raise ModelError(f"the worker died while it loaded {model}") from error
     if isinstance(event, Failed):
@@ -90,13 +95,16 @@ async def _first_words(process: asyncio.subprocess.Process, model: Path) -> tupl
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close the worker's input, which ends it; kill it if it hangs."""
+    """Close the worker's input, which ends it; kill it if it hangs or there is no time."""
     assert process.stdin is not None
     process.stdin.close()
     try:
         async with asyncio.timeout(_GRACE_S):
             await process.wait()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        pass
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
