@@ -7,6 +7,7 @@ program that sends from random ports is one client as long as it names the same 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, Final
 from osc_bridge.messages import Synced
 from server.errors import QueueFull
 
-__all__ = ["Client", "ClientTable", "Reported", "Sender"]
+__all__ = ["Client", "ClientTable", "Reported", "Sender", "is_loopback"]
 
 MAX_CLIENTS: Final = 4096
 MAX_REQUEST_IDS: Final = 1024
@@ -35,6 +36,20 @@ class Sender:
     send: Callable[[bytes], None]
     at_port: Callable[[int], Sender] | None = None
     """The same host at another port; None where the connection is the only way back."""
+    is_local: bool = False
+    """True where it runs on this machine."""
+
+
+def is_loopback(host: str) -> bool:
+    """True for addresses that only this machine can reach.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("192.168.1.2")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass

@@ -110,7 +110,15 @@ def _unescaped(piece: bytes) -> bytes:
 def framing_for(first: bytes) -> Framing:
     """The framing that a peer speaks, from the first byte it sends.
 
-    A length starts with 0 (packets are smaller than 16 MB); SLIP starts with END, or
-    from careless peers directly with the packet's ``/`` or ``#``.
+    A length starts with 0 (packets are smaller than 16 MB); SLIP starts with END, or from
+    careless peers directly with the packet. Anything else is no OSC: a web page, made to post
+    here by its author, starts with POST and gets no further.
+
+    Raises:
+        InvalidRequest: neither.
     """
-    return LengthFraming() if first[:1] == b"\0" else SlipFraming()
+    if first[:1] == b"\0":
+        return LengthFraming()
+    if first[:1] in (_END, b"/", b"#"):
+        return SlipFraming()
+    raise InvalidRequest("this is an OSC port: packets come with a length (1.0) or as SLIP (1.1)")

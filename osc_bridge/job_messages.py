@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from osc_bridge import messages as m
 from osc_bridge.client_table import Client, Reported
 from osc_bridge.service import Context, Handler, Service
@@ -17,7 +19,9 @@ from osc_bridge.takes import AllowedFolders
 from server import errors
 from server.engine import Engine
 from server.errors import AudioLDMError, NotFound
+from server.fields import fields_of
 from server.jobs import Job, JobState
+from server.request import AnyRequest
 
 __all__ = ["JobMessages"]
 
@@ -58,7 +62,7 @@ class JobMessages:
         client, request_id = context.client, submission.request_id
         options = submission.options
         job = await self._engine.submit(
-            submission.request,
+            self._with_files_checked(submission.request, client),
             owner=client.key,
             request_id=request_id,
             folder=self._folders.folder(options.folder) if options.folder else None,
@@ -71,6 +75,14 @@ class JobMessages:
         client.open_jobs[job.id] = Reported(request_id, told.completion if told else completion)
         self._service.reply(client, m.JobAccepted(request_id, job.id, job.position))
         self._tell(client, self._engine.job(job.id))
+
+    def _with_files_checked(self, request: AnyRequest, client: Client) -> AnyRequest:
+        """The request with its files as absolute paths that this client may name."""
+        local, resolved = client.sender.is_local, {}
+        for field in fields_of(type(request)):
+            if field.extra.get("file") and (name := getattr(request, field.name)):
+                resolved[field.name] = str(self._folders.file(name, anywhere=local))
+        return msgspec.structs.replace(request, **resolved)
 
     async def _cancel(self, cancel: m.JobCancel, context: Context) -> None:
         await self._engine.cancel(self._find(cancel.id, context.client).id)
@@ -195,4 +207,5 @@ def _take(request_id: str, job: Job, index: int) -> m.Take:
         take.channels,
         take.seed,
         m.UNSCORED if take.score is None else take.score,
+        bool(take.measures.get("silent")),
     )

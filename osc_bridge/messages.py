@@ -347,6 +347,7 @@ class Take(Reply, frozen=True):
     score: Annotated[
         float, Meta(description=f"CLAP similarity with the prompt; {UNSCORED:g}: not measured")
     ]
+    silent: Annotated[bool, Meta(description="1 where nothing can be heard in it")] = False
 
 
 class JobDone(Reply, frozen=True):

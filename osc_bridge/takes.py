@@ -1,4 +1,7 @@
-"""The folders that clients may name: where takes may appear and files may be read.
+"""The folders that clients may name: where takes may appear and what may be read.
+
+Takes are written, and files sent over the wire, within the allowed folders only. A clip to
+work on may lie anywhere if the client runs on this machine, as a DAW's own recordings do.
 
 Every path is resolved (``..`` and symbolic links included) before it is compared with the
 allowed roots, and once more after folders have been made.
@@ -48,21 +51,23 @@ class AllowedFolders:
             Forbidden: outside the allowed folders.
             InvalidRequest: not a folder name, or it cannot be made.
         """
-        path = self._resolved(name)
+        path = self._checked(self._resolved(name), name)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidRequest(f"folder {name!r} cannot be made: {error.strerror}") from error
         return self._checked(path.resolve(), name)
 
-    def file(self, name: str) -> Path:
-        """An existing regular file.
+    def file(self, name: str, *, anywhere: bool = False) -> Path:
+        """An existing regular file; ``anywhere`` also outside of the allowed folders.
 
         Raises:
             Forbidden: outside the allowed folders.
             NotFound: no such file.
         """
         path = self._resolved(name)
+        if not anywhere:
+            self._checked(path, name)
         if not path.is_file():
             raise NotFound(f"{name!r} is not a file")
         return path
@@ -86,10 +91,9 @@ class AllowedFolders:
         if name.startswith("~"):
             name = str(Path(name).expanduser()) if name[1:2] in ("", "/", os.sep) else name
         try:
-            path = (self._roots[0] / name).resolve()
+            return (self._roots[0] / name).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise InvalidRequest(f"{name!r} is not a path: {error}") from error
-        return self._checked(path, name)
 
     def _checked(self, path: Path, name: str) -> Path:
         if any(path.is_relative_to(root) for root in self._roots):

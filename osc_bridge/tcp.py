@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import Final
 
-from osc_bridge.client_table import Sender
-from osc_bridge.framing import MAX_FRAME, Framing, framing_for
+from osc_bridge.client_table import Sender, is_loopback
+from osc_bridge.framing import MAX_FRAME, Framing, SlipFraming, framing_for
 from osc_bridge.service import Service
 from osc_bridge.udp import port_refused
 from server.errors import AudioLDMError
@@ -75,18 +75,18 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         host, port = transport.get_extra_info("peername")[:2]
-        self._sender = Sender(f"tcp:{host}:{port}", self._send)
+        self._sender = Sender(f"tcp:{host}:{port}", self._send, is_local=is_loopback(host))
         self._connections.add(self)
         if len(self._connections) > MAX_CONNECTIONS:
             log.warning("%s: more than %d connections", self._sender.key, MAX_CONNECTIONS)
             self.hang_up()
 
     def data_received(self, data: bytes) -> None:
-        if self._framing is None:
-            self._framing = framing_for(data)
         try:
+            self._framing = self._framing or framing_for(data)
             packets = self._framing.feed(data)
         except AudioLDMError as error:
+            self._framing = self._framing or SlipFraming()
             self._service.report(self._service.clients.of(self._sender), error)
             if self._transport is not None:
                 self._transport.close()

@@ -7,7 +7,7 @@ import logging
 import socket
 from typing import Any, Final, cast
 
-from osc_bridge.client_table import Sender
+from osc_bridge.client_table import Sender, is_loopback
 from osc_bridge.service import Service
 from server.errors import AudioLDMError, DeviceError
 
@@ -81,7 +81,7 @@ class UdpServer(asyncio.DatagramProtocol):
         def at_port(port: int) -> Sender:
             return self._sender((addr[0], port, *addr[2:]))
 
-        return Sender(f"udp:{addr[0]}:{addr[1]}", send, at_port)
+        return Sender(f"udp:{addr[0]}:{addr[1]}", send, at_port, is_loopback(addr[0]))
 
 
 def port_refused(protocol: str, host: str, port: int, error: OSError) -> AudioLDMError:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +18,7 @@ from msgspec import Meta
 from server.errors import InvalidRequest
 from server.fields import Field, fields_of
 
-__all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "load_config"]
+__all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
 
 ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -41,9 +41,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threads: Annotated[
         int, Meta(ge=0, le=256, description="CPU threads a model run uses (0: what fits)")
     ] = 0
-    device: Annotated[str, Meta(description="where the model runs: auto, cpu, cuda or cuda:N")] = (
-        "auto"
-    )
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "tensorrt", "coreml", "directml"],
+        Meta(description="where the model runs"),
+    ] = "auto"
     max_queued: Annotated[
         int, Meta(ge=1, le=100_000, description="jobs that may wait; more are refused")
     ] = 256
@@ -57,27 +58,48 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.host in ("127.0.0.1", "::1", "localhost")
 
     @property
+    def model_folder(self) -> Path:
+        """The model in use."""
+        return Path(self.model).expanduser() if self.model else built_in_model()
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """The folders that clients may name, the takes folder first."""
         folders = (self.takes_folder, *self.allowed_folders)
         return tuple(Path(folder).expanduser() for folder in folders)
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag a field, and ``--config FILE``."""
+def built_in_model() -> Path:
+    """The model folder that ships with the package."""
+    from importlib.resources import files  # slow to import, and --help does not need it
+
+    return Path(str(files("models"))) / "tiny"
+
+
+def add_flags(parser: argparse.ArgumentParser, names: Container[str] | None = None) -> None:
+    """One flag a field (of those in ``names``), and ``--config FILE``."""
     group = parser.add_argument_group("settings", f"also as {ENVIRONMENT_PREFIX}OSC_PORT=..., ...")
-    group.add_argument("--config", metavar="FILE", help="YAML file with any of these settings")
+    # Suppressed defaults: what is not given must not hide what was given before a subcommand.
+    unset = argparse.SUPPRESS
+    group.add_argument("--config", metavar="FILE", default=unset, help="YAML file of settings")
     for field in fields_of(Config):
+        if names is not None and field.name not in names:
+            continue
         flag = f"--{field.name.replace('_', '-')}"
         text = f"{field.description} (default: {_shown(field)})"
         if field.type == "T":
             group.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=None, help=field.description
+                flag,
+                action=argparse.BooleanOptionalAction,
+                default=unset,
+                help=field.description,
             )
         elif field.type == "j":
-            group.add_argument(flag, action="append", metavar="FOLDER", help=text)
+            group.add_argument(flag, action="append", metavar="FOLDER", default=unset, help=text)
         else:
-            group.add_argument(flag, metavar=_METAVARS[field.type], help=text)
+            choices = field.choices or None
+            metavar = None if choices else _METAVARS[field.type]
+            group.add_argument(flag, metavar=metavar, choices=choices, default=unset, help=text)
 
 
 def load_config(

@@ -1,0 +1,83 @@
+"""The command ``audioldm-daw``. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from server import __version__
+from server.config import add_flags, load_config
+from server.errors import AudioLDMError
+
+__all__ = ["main"]
+
+_RENDER_SETTINGS = ("model", "device", "threads")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0: done, 1: it failed (and said why), 2: wrong usage, 130: interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load_config(vars(options))
+        if options.command == "render":
+            from osc_bridge.render import render
+
+            return render(options, config)
+        if options.command == "doctor":
+            from osc_bridge.doctor import doctor
+
+            return doctor(config, as_json=options.json)
+        if options.command == "devices":
+            return _devices()
+        from osc_bridge.daw import run
+
+        return run(config)
+    except AudioLDMError as error:
+        print(f"audioldm-daw: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    from osc_bridge.request_flags import add_request_flags
+
+    parser = argparse.ArgumentParser(
+        prog="audioldm-daw",
+        description="Sound from words for your DAW. Without a command it stays up and answers OSC.",
+    )
+    parser.add_argument("--version", action="version", version=f"audioldm-daw {__version__}")
+    add_flags(parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    render = commands.add_parser("render", help="render a prompt to a file, without a server")
+    render.add_argument("prompt", help="what it should sound like")
+    render.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
+    render.add_argument("--json", action="store_true", help="describe the takes as JSON")
+    add_request_flags(render)
+    add_flags(render, _RENDER_SETTINGS)
+
+    commands.add_parser("devices", help="list the sound cards")
+
+    doctor = commands.add_parser("doctor", help="what works here, and how to fix the rest")
+    doctor.add_argument("--json", action="store_true", help="as JSON")
+    add_flags(doctor)
+    return parser
+
+
+def _devices() -> int:
+    from osc_bridge.device import list_devices
+
+    devices = list_devices()
+    for device in devices:
+        mark = "*" if device.default else " "
+        channels = f"{device.inputs} in, {device.outputs} out"
+        print(f"{mark} {device.id:3} {device.name} ({device.host_api}), {channels}")
+    if not devices:
+        print("no sound card; takes are written to disk all the same")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

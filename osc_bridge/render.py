@@ -1,0 +1,89 @@
+"""``audioldm-daw render``: a prompt to a file in this process, without a server."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from osc_bridge.request_flags import request_from
+from server.config import Config
+from server.errors import InvalidRequest
+from server.formats import file_format_of
+from server.jobs import TakeInfo
+from server.request import AnyRequest
+
+if TYPE_CHECKING:
+    from server.pipeline import Pipeline, Take
+
+__all__ = ["render"]
+
+
+def render(options: argparse.Namespace, config: Config) -> int:
+    """Render ``options.prompt`` to ``options.output``; prints what was made.
+
+    Raises:
+        AudioLDMError: why there is no sound.
+    """
+    flags = dict(vars(options))
+    output = Path(options.output).expanduser()
+    file_format = file_format_of(output)
+    if flags.get("delivery.file_format") is None:
+        flags["delivery.file_format"] = file_format
+    elif (flags["delivery.file_format"] == "flac") != (file_format == "flac"):
+        raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
+    request = request_from(flags, options.prompt)
+    from server.pipeline import Pipeline
+
+    started_s = time.perf_counter()
+    pipeline = Pipeline(config.model_folder, config.device, config.threads)
+    takes = pipeline.render(request, _progress)
+    stored = _store_all(takes, output)
+    elapsed_s = time.perf_counter() - started_s
+    if options.json:
+        print(_as_json(request, pipeline, takes, stored, elapsed_s))
+    else:
+        for take in stored:
+            print(f"{take.path}  {take.seconds:.2f} s  {take.sample_rate} Hz  seed {take.seed}")
+    return 0
+
+
+def _store_all(takes: list[Take], output: Path) -> list[TakeInfo]:
+    """One take under the name itself, several with their numbers before the ending."""
+    from server.worker import store
+
+    if len(takes) == 1:
+        return [store(takes[0], output)]
+    names = [output.with_stem(f"{output.stem}-{number}") for number in range(1, len(takes) + 1)]
+    return [store(take, name) for take, name in zip(takes, names, strict=True)]
+
+
+def _progress(step: int, num_steps: int) -> None:
+    """A line on a terminal, nothing in a pipe."""
+    if sys.stderr.isatty():
+        end = "\n" if step == num_steps else ""
+        print(f"\rstep {step} of {num_steps}", end=end, file=sys.stderr, flush=True)
+
+
+def _as_json(
+    request: AnyRequest,
+    pipeline: Pipeline,
+    takes: list[Take],
+    stored: list[TakeInfo],
+    elapsed_s: float,
+) -> str:
+    summary: dict[str, Any] = {
+        "takes": [
+            {**msgspec.to_builtins(info, enc_hook=str), "seconds": info.seconds} for info in stored
+        ],
+        "request": msgspec.to_builtins(takes[0].recipe.request if takes else request),
+        "model": pipeline.manifest.name,
+        "licence": pipeline.manifest.licence,
+        "providers": list(pipeline.graphs["unet"].providers),
+        "elapsed_s": round(elapsed_s, 3),
+    }
+    return msgspec.json.encode(summary).decode()

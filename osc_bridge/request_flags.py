@@ -1,0 +1,82 @@
+"""Command-line flags made from the request fields, and requests made from the flags.
+
+>>> import argparse
+>>> parser = argparse.ArgumentParser()
+>>> add_request_flags(parser)
+>>> request_from(vars(parser.parse_args(["--steps", "8", "--seed", "3"])), "rain").seed
+3
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, Final
+
+from server.errors import InvalidRequest
+from server.fields import Field, fields_of, nested
+from server.request import REQUESTS, AnyRequest, Request, parse_request
+
+__all__ = ["add_request_flags", "request_from"]
+
+_KINDS: Final[dict[str, type[Request]]] = {
+    str(kind.__struct_config__.tag): kind for kind in REQUESTS
+}
+_METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT", "T": "0|1", "j": "JSON"}
+
+
+def add_request_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag for every field of every kind of request but the prompt."""
+    group = parser.add_argument_group("request")
+    if len(_KINDS) > 1:
+        group.add_argument("--kind", choices=tuple(_KINDS), default="text", help="what to make")
+    for field in _fields():
+        leaf = field.name.rpartition(".")[2]
+        names = [leaf.replace("_", "-"), *filter(None, [field.extra.get("flag")])]
+        group.add_argument(
+            *(f"--{name}" for name in dict.fromkeys(names)),
+            dest=field.name,
+            action="append" if "repeat" in field.extra else "store",
+            metavar=None if field.choices else _METAVARS[field.type],
+            choices=field.choices or None,
+            help=_help(field),
+        )
+
+
+def request_from(flags: Mapping[str, Any], prompt: str) -> AnyRequest:
+    """The request that the flags describe.
+
+    Raises:
+        InvalidRequest: out of range, contradictory, or a flag of another kind of request.
+    """
+    kind = _KINDS[flags.get("kind") or "text"]
+    own = {field.name for field in fields_of(kind)}
+    values: dict[str, Any] = {"prompt": prompt}
+    for field in _fields():
+        given = flags.get(field.name)
+        if given is None:
+            continue
+        if field.name not in own:
+            tag = kind.__struct_config__.tag
+            raise InvalidRequest(f"--{field.name}: a {tag} request has no such field")
+        if "repeat" in field.extra:
+            given = field.extra["repeat"].join(given)
+        values[field.name] = field.coerce(given)
+    return parse_request({"kind": kind.__struct_config__.tag, **nested(values)})
+
+
+def _fields() -> list[Field]:
+    fields = {field.name: field for kind in REQUESTS for field in fields_of(kind)}
+    del fields["prompt"]
+    return list(fields.values())
+
+
+def _help(field: Field) -> str:
+    parts = [field.description] if field.description else []
+    if field.range and not field.choices:
+        parts.append(field.range)
+    if field.default not in (None, ""):
+        parts.append(f"default {field.default}")
+    if "repeat" in field.extra:
+        parts.append("may be repeated")
+    return ", ".join(parts).replace("%", "%%")
