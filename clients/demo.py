@@ -19,9 +19,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
-import numpy as np
 
 from osc_bridge.client import Client
+from server.delivery import SILENCE_DB
 from server.waveform import Waveform
 
 PROMPTS = (
@@ -34,8 +34,7 @@ PROMPTS = (
     "a church bell",
     "a warm synth pad",
 )
-READY = re.compile(r"\bOSC\b.*?:(\d+)")
-START_TIMEOUT_S = 120.0
+OSC_PORT = re.compile(r"\bOSC\b.*?:(\d+)")
 RENDER_TIMEOUT_S = 300.0
 
 
@@ -59,21 +58,18 @@ def _osc_port(process: subprocess.Popen[str]) -> int:
     assert process.stdout is not None
     for line in process.stdout:
         print(f"  | {line.rstrip()}")
-        if found := READY.search(line):
+        if found := OSC_PORT.search(line):
             return int(found[1])
     raise SystemExit("audioldm-daw ended before it was ready")
 
 
-def draw(take: Path) -> Path:
-    """A log-frequency-free spectrogram of a take, as a PNG beside it."""
-    sound = Waveform.read(take)
-    picture = take.with_suffix(".png")
+def draw(sound: Waveform, picture: Path) -> None:
+    """The spectrogram of a take."""
     figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
     axes.specgram(sound.downmix() + 1e-7, NFFT=1024, Fs=sound.sample_rate, noverlap=768, vmin=-140)
-    axes.set(title=take.stem, xlabel="seconds", ylabel="Hz", ylim=(0, 8000))
+    axes.set(title=picture.stem, xlabel="seconds", ylabel="Hz", ylim=(0, 8000))
     figure.savefig(picture, dpi=90)
     plt.close(figure)
-    return picture
 
 
 def main() -> int:
@@ -89,10 +85,14 @@ def main() -> int:
         for number, prompt in enumerate(PROMPTS):
             asked = time.monotonic()
             take = client.render(prompt, seed=number, timeout_s=RENDER_TIMEOUT_S)[0]
-            picture = draw(take.path)
-            silent += take.silent
-            print(f"{time.monotonic() - asked:5.2f} s  {prompt:28} {take.path}  {picture.name}")
-    print(f"{len(PROMPTS)} takes in {time.monotonic() - started:.1f} s; all shut down")
+            seconds = time.monotonic() - asked
+            sound = Waveform.read(take.path)
+            silent += sound.rms_db < SILENCE_DB
+            draw(sound, take.path.with_suffix(".png"))
+            print(f"{seconds:5.2f} s  {prompt:28} {take.path}")
+    print(f"{len(PROMPTS)} takes in {time.monotonic() - started:.1f} s; everything is shut down")
+    if silent:
+        print(f"{silent} of them are silent", file=sys.stderr)
     return 1 if silent else 0
 
 
