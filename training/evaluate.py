@@ -39,6 +39,7 @@ __all__ = ["evaluate_model", "main"]
 
 PARTS: Final = (
     "classes",
+    "noises",
     "distributions",
     "notes",
     "loops",
@@ -48,7 +49,7 @@ PARTS: Final = (
     "pairs",
     "copies",
 )
-QUICK_PARTS: Final = ("classes", "distributions", "notes", "loops", "decoder", "variety")
+QUICK_PARTS: Final = ("classes", "noises", "distributions", "notes", "loops", "decoder", "variety")
 QUICK_SECONDS: Final = 2.56
 VARIETY_CLASSES: Final = (
     "kick", "snare", "piano", "synth pad", "dog", "rain", "fire", "footsteps", "laser", "bell",
@@ -67,15 +68,14 @@ def evaluate_model(
         studio.take(label, prompt, seed=number)
         for label, texts in asked.items()
         for number, prompt in enumerate(texts)
-        if {"classes", "distributions", "copies"} & set(chosen)
+        if {"classes", "noises", "distributions", "copies"} & set(chosen)
     ]
     first = {label: texts[0] for label, texts in asked.items()}
-    varied = {label: first[label] for label in VARIETY_CLASSES if label in first}
+    varied = {label: first[label] for label in VARIETY_CLASSES if label in first} or first
     every = 2 if quick else 1
     work: dict[str, Callable[[], dict[str, Any]]] = {
-        "classes": lambda: (
-            parts.judge_classes(studio, takes) | {"noises": parts.judge_noises(studio, takes)}
-        ),
+        "classes": lambda: parts.judge_classes(studio, takes),
+        "noises": lambda: parts.judge_noises(studio, takes),
         "distributions": lambda: parts.judge_distributions(studio, takes),
         "notes": lambda: sound.judge_notes(
             studio, prompts.notes[::every], _real_sounds(sounds, "midi", 60)

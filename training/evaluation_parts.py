@@ -66,9 +66,10 @@ def judge_classes(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]:
     return {**means, **relative, "classes": rows}
 
 
-def judge_noises(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]:
-    """How well :data:`NOISES` are told from one another, the judge asked only among them."""
-    names = [name for name in NOISES if name in studio.labels]
+def judge_noises(
+    studio: Studio, takes: Sequence[Take], names: Sequence[str] = NOISES
+) -> dict[str, Any]:
+    """How well ``names`` are told from one another, the judge asked only among them."""
     generated = [(take.label, take.verdict) for take in takes if take.label in names]
     real = [(name, v) for name in names for v in studio.real.verdicts("held_out", name)]
     rates = {}
@@ -95,14 +96,13 @@ def judge_distributions(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]
     generated = [take.verdict for take in takes]
     texts = np.stack([studio.pipeline.text(take.prompt) for take in takes])
     audio = np.stack([studio.clap_embedding(take.samples) for take in takes])
-    splits = min(10, len(takes))
     return {
         "takes": len(takes),
         "real_clips": len(held_out),
         "fd": frechet_distance(_embeddings(generated), _embeddings(held_out)),
         "real_fd": frechet_distance(_embeddings(alike), _embeddings(held_out)),
-        "is": inception_score(_logits(generated), splits=splits)[0],
-        "real_is": inception_score(_logits(alike), splits=min(splits, len(alike)))[0],
+        "is": inception_score(_logits(generated), splits=_splits(generated))[0],
+        "real_is": inception_score(_logits(alike), splits=_splits(alike))[0],
         "own_clap_score": clap_score(audio, texts),
     }
 
@@ -182,6 +182,11 @@ def _confusion(
     for label, verdict in pairs:
         confusion[names.index(label), int(np.argmax(verdict.probabilities[columns]))] += 1
     return confusion
+
+
+def _splits(verdicts: Sequence[Verdict]) -> int:
+    """Ten, as the paper has it, where each split keeps at least ten clips."""
+    return 10 if len(verdicts) >= 100 else 1
 
 
 def _hits(verdicts: Sequence[Verdict], index: int, count: int) -> float:

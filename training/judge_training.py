@@ -74,7 +74,12 @@ def load_examples(clips: Sequence[LabelledClip]) -> Examples:
 
 
 def train_judge(
-    examples: Examples, *, steps: int | None = None, minutes: float = 10.0, seed: int = 0
+    examples: Examples,
+    *,
+    steps: int | None = None,
+    minutes: float = 10.0,
+    seed: int = 0,
+    batch_size: int = BATCH,
 ) -> Judge:
     """A judge of ``examples``, trained for ``steps`` batches or ``minutes``."""
     torch.manual_seed(seed)
@@ -84,8 +89,8 @@ def train_judge(
     batches = _Sampler(examples, random)
     started, step, progress = time.monotonic(), 0, 0.0
     while progress < 1.0:
-        optimiser.param_groups[0]["lr"] = LEARNING_RATE * _schedule(progress, step)
-        windows, targets = augment(*batches.draw(BATCH), random)
+        optimiser.param_groups[0]["lr"] = LEARNING_RATE * _schedule(progress)
+        windows, targets = augment(*batches.draw(batch_size), random)
         logits, _ = net.train()(windows)
         loss = functional.cross_entropy(logits, targets, label_smoothing=LABEL_SMOOTHING)
         optimiser.zero_grad()
@@ -103,8 +108,8 @@ def train_judge(
     return Judge(net, examples.classes)
 
 
-def _schedule(progress: float, step: int) -> float:
-    warm_up = min(1.0, (step + 1) / 100)
+def _schedule(progress: float) -> float:
+    warm_up = min(1.0, 0.05 + progress / 0.05)
     return warm_up * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
