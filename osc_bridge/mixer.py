@@ -178,7 +178,8 @@ class Mixer:
     def _choke(self, group: int, fade: int) -> None:
         for voice in self._sounding:
             if voice.choke == group:
-                voice.stop(fade)
+                # One that begins on the same frame is not heard at all.
+                voice.stop(fade if voice.elapsed else 0)
 
     def _end(self, voice: Voice, now: int) -> None:
         self._sounding.remove(voice)

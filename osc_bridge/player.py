@@ -77,6 +77,7 @@ class Player:
         self._ids = itertools.count(1)
         self._task: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[DeviceReport], None]] = []
+        self._begins: dict[int, Callable[[], None]] = {}
         self._ends: dict[int, Callable[[], None]] = {}
         self._levels: dict[Op, float] = {}
         self.arena.publish(0, time.monotonic_ns())
@@ -168,6 +169,7 @@ class Player:
         choke: int = 0,
         skip: int = 0,
         looped: bool = True,
+        on_start: Callable[[], None] | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> int:
         """Let ``clip`` sound from ``frame`` (0: as soon as possible); returns the voice's number.
@@ -181,7 +183,7 @@ class Player:
             choke: group (from 1) whose sounding voices stop when this one starts.
             skip: frames of the clip to leave out at its beginning.
             looped: False plays a loop's clip once.
-            on_end: called when the voice has ended.
+            on_start, on_end: called when the voice has begun, and when it has ended.
 
         Raises:
             DeviceError: there is no device.
@@ -199,6 +201,8 @@ class Player:
         self._send(command)
         self._voices[voice] = _Playing(clip, command, skip)
         self._clips.acquire(clip)
+        if on_start:
+            self._begins[voice] = on_start
         if on_end:
             self._ends[voice] = on_end
         return voice
@@ -264,6 +268,7 @@ class Player:
                 continue
             if event == Event.STARTED:
                 playing.command = (*playing.command[:2], frame, *playing.command[3:])
+                self._call(self._begins, voice)
             else:
                 self._forget(voice)
 
@@ -348,9 +353,14 @@ class Player:
     def _forget(self, voice: int) -> None:
         playing = self._voices.pop(voice)
         self._clips.leave(playing.clip)
-        on_end = self._ends.pop(voice, None)
-        if on_end:
-            on_end()
+        self._begins.pop(voice, None)
+        self._call(self._ends, voice)
+
+    @staticmethod
+    def _call(listeners: dict[int, Callable[[], None]], voice: int) -> None:
+        listener = listeners.pop(voice, None)
+        if listener:
+            listener()
 
     def _command(
         self, op: Op, voice: int, frame: int = 0, *, gain: float = 0.0, fade: int = 0

@@ -1,0 +1,137 @@
+"""Clocks that lead the transport: Ableton Link, MIDI clock, OSC messages, or none but our own.
+
+A clock says "beat b is at time t, the tempo is x". Small differences are taken back smoothly,
+large ones at once; what waits for a bar is moved along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from osc_bridge.clock_filter import DelayLockedLoop
+from osc_bridge.transport import MAX_BPM, MIN_BPM, Transport
+from server.errors import InvalidRequest
+
+__all__ = ["CLOCKS", "ClockName", "Follower", "LinkClock", "MidiClock"]
+
+logger = logging.getLogger("audioldm.clock")
+
+ClockName = Literal["internal", "link", "midi", "osc"]
+CLOCKS: Final[tuple[ClockName, ...]] = ("internal", "link", "midi", "osc")
+_JUMP_S: Final = 0.02
+"""A clock that is further off than this is believed at once."""
+_SHARE: Final = 0.1
+"""Of a smaller difference this much is taken back each time."""
+_TICKS: Final = 24
+"""MIDI clock ticks a beat."""
+
+
+class Follower:
+    """Brings the transport into step with somebody else's beats.
+
+    Args:
+        transport: what is led.
+        frame_at: the frame that is heard at a monotonic time in ns.
+    """
+
+    def __init__(self, transport: Transport, frame_at: Callable[[int], int]) -> None:
+        self._transport = transport
+        self._frame_at = frame_at
+        self.error_s = 0.0
+        """How far off the transport was when it was last told."""
+
+    def hear(self, beat: float, bpm: float, time_ns: int) -> None:
+        """``beat`` was (or will be) at the monotonic ``time_ns``; the tempo is ``bpm``."""
+        if not MIN_BPM <= bpm <= MAX_BPM:
+            return
+        line = self._transport.map
+        frame = self._frame_at(time_ns)
+        off = frame - (line.frame + (beat - line.beat) * line.frames_per_beat)
+        self.error_s = off / line.sample_rate
+        if abs(self.error_s) > _JUMP_S:
+            self._transport.sync(beat, bpm, frame)
+        elif abs(off) > 1.0 or bpm != line.bpm:
+            self._transport.sync(beat, bpm, frame - off * (1.0 - _SHARE))
+
+
+class MidiClock:
+    """24 ticks a beat, start, stop, continue and song position."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._ticks = 0
+        self._seen = 0
+        self._period = DelayLockedLoop(60.0 / 120.0 / _TICKS, bandwidth_hz=0.5, reset_s=0.25)
+        self._last_s = 0.0
+
+    def receive(self, kind: str, time_ns: int, position: int = 0) -> None:
+        """A real-time message, named as mido does: clock, start, continue, stop, songpos."""
+        if kind == "start":
+            self._ticks, self._seen = 0, 0
+        elif kind == "songpos":
+            self._ticks = position * 6
+        elif kind == "clock":
+            self._tick(time_ns * 1e-9)
+
+    def _tick(self, now_s: float) -> None:
+        if self._seen == 1:
+            # The first two ticks give the tempo to begin with.
+            self._period.reset(min(0.125, max(0.004, now_s - self._last_s)))
+        due_s = self._period.update(now_s)
+        self._last_s, self._seen = now_s, self._seen + 1
+        if self._seen > _TICKS and self._ticks % 6 == 0:
+            bpm = 60.0 / (self._period.period * _TICKS)
+            self._follower.hear(self._ticks / _TICKS, round(bpm, 2), int(due_s * 1e9))
+        self._ticks += 1
+
+
+class LinkClock:
+    """Ableton Link through aalink (``pip install 'audioldm-daw[link]'``)."""
+
+    POLL_S: Final = 0.05
+    _BLINK_NS: Final = 300_000
+    """A reading that took longer than this was interrupted and says nothing."""
+
+    def __init__(self, follower: Follower, transport: Transport) -> None:
+        try:
+            from aalink import Link
+        except ImportError as error:
+            raise InvalidRequest(
+                "Ableton Link needs aalink: pip install 'audioldm-daw[link]'"
+            ) from error
+        self._follower = follower
+        self._transport = transport
+        self._link: Any = Link(transport.bpm, asyncio.get_running_loop())
+        self._link.quantum = float(transport.beats_per_bar)
+        self._link.enabled = True
+        self._task = asyncio.create_task(self._poll())
+
+    @property
+    def peers(self) -> int:
+        """How many others share the beat."""
+        return int(self._link.num_peers)
+
+    def set_tempo(self, bpm: float) -> None:
+        """Ask everybody for another tempo."""
+        self._link.tempo = bpm
+
+    async def close(self) -> None:
+        """Leave the session."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._link.enabled = False
+
+    async def _poll(self) -> None:
+        while True:
+            before = time.monotonic_ns()
+            beat, bpm = float(self._link.beat), float(self._link.tempo)
+            after = time.monotonic_ns()
+            if after - before < self._BLINK_NS:
+                self._follower.hear(beat, bpm, (before + after) // 2)
+            await asyncio.sleep(self.POLL_S)

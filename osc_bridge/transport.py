@@ -1,0 +1,178 @@
+"""Musical time: which frame is which beat, and what waits for a bar.
+
+Beats are quarter notes counted from 0. The map is one straight line, laid anew at every change
+of tempo or push by another clock; whatever waits for a beat is then moved to its new frame.
+
+>>> line = TempoMap(bpm=120.0, sample_rate=48000)
+>>> line.frame_of(4.0), line.beat_at(48000)
+(96000, 2.0)
+>>> line.next_multiple(frame=100000, beats=4.0)
+8.0
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from server.errors import InvalidRequest
+
+__all__ = ["MAX_BPM", "MIN_BPM", "QUANTISE", "TempoMap", "Transport", "quantum_of"]
+
+MIN_BPM: Final = 20.0
+MAX_BPM: Final = 400.0
+QUANTISE: Final[dict[str, float]] = {
+    "none": 0.0, "sixteenth": -1 / 16, "eighth": -1 / 8, "beat": -1 / 4, "bar": 1.0,
+    "2 bars": 2.0, "4 bars": 4.0, "8 bars": 8.0,
+}  # fmt: skip
+"""Words for the grid: bars, or as negative numbers fractions of a whole note."""
+_ON_TIME_BEATS: Final = 1e-6
+
+
+class TempoMap(msgspec.Struct, frozen=True, kw_only=True):
+    """A straight line through (``frame``, ``beat``)."""
+
+    bpm: Annotated[float, Meta(ge=MIN_BPM, le=MAX_BPM)]
+    sample_rate: int
+    frame: float = 0.0
+    beat: float = 0.0
+
+    @property
+    def frames_per_beat(self) -> float:
+        """How long a beat is."""
+        return self.sample_rate * 60.0 / self.bpm
+
+    def frame_of(self, beat: float) -> int:
+        """The frame nearest to ``beat``."""
+        return round(self.frame + (beat - self.beat) * self.frames_per_beat)
+
+    def beat_at(self, frame: float) -> float:
+        """The position at ``frame``."""
+        return self.beat + (frame - self.frame) / self.frames_per_beat
+
+    def next_multiple(self, frame: float, beats: float) -> float:
+        """The first multiple of ``beats`` that is not before ``frame``."""
+        return math.ceil(self.beat_at(frame) / beats - _ON_TIME_BEATS) * beats
+
+
+class Transport:
+    """The map in use, and who has to know when it changes.
+
+    Args:
+        frame_now: the first frame that a command can still reach.
+        sample_rate: of the device, Hz.
+        bpm: tempo to begin with.
+        beats_per_bar: length of a bar.
+    """
+
+    def __init__(
+        self,
+        frame_now: Callable[[], int],
+        sample_rate: int,
+        bpm: float = 120.0,
+        beats_per_bar: int = 4,
+    ) -> None:
+        self.map = TempoMap(bpm=bpm, sample_rate=sample_rate, frame=frame_now())
+        self.beats_per_bar = beats_per_bar
+        self._frame_now = frame_now
+        self._listeners: list[Callable[[TempoMap], None]] = []
+
+    def listen(self, listener: Callable[[TempoMap], None]) -> Callable[[], None]:
+        """Call ``listener`` with every new map; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @property
+    def bpm(self) -> float:
+        """Tempo."""
+        return self.map.bpm
+
+    @property
+    def bar_s(self) -> float:
+        """Length of a bar in seconds."""
+        return self.beats_per_bar * 60.0 / self.map.bpm
+
+    def position(self, frame: int | None = None) -> tuple[int, float]:
+        """Bar (from 1, as DAWs count) and beat within it (from 1.0) at ``frame`` or now."""
+        beat = self.map.beat_at(self._frame_now() if frame is None else frame)
+        bar = math.floor(beat / self.beats_per_bar + _ON_TIME_BEATS)
+        return bar + 1, beat - bar * self.beats_per_bar + 1.0
+
+    def bar_frame(self, bar: int) -> int:
+        """The frame at which ``bar`` (from 1) begins."""
+        return self.map.frame_of((bar - 1) * self.beats_per_bar)
+
+    def launch(self, quantum: float, earliest: int | None = None) -> tuple[float | None, int]:
+        """Beat and frame of the next multiple of ``quantum`` beats; (None, 0) is at once.
+
+        Args:
+            quantum: grid in beats; 0 is none.
+            earliest: frame before which it cannot be; now where None.
+        """
+        if quantum <= 0.0:
+            return None, earliest or 0
+        frame = self._frame_now() if earliest is None else earliest
+        beat = self.map.next_multiple(frame, quantum)
+        return beat, self.map.frame_of(beat)
+
+    def set_tempo(self, bpm: float) -> None:
+        """Change the tempo from now on; the position does not jump.
+
+        Raises:
+            InvalidRequest: out of range.
+        """
+        now = self._frame_now()
+        self.sync(self.map.beat_at(now), bpm, now)
+
+    def set_meter(self, beats_per_bar: int) -> None:
+        """Change the length of bars, counted from beat 0.
+
+        Raises:
+            InvalidRequest: out of range.
+        """
+        if not 1 <= beats_per_bar <= 32:
+            raise InvalidRequest(f"beats_per_bar {beats_per_bar}: expected 1 to 32")
+        self.beats_per_bar = beats_per_bar
+
+    def sync(self, beat: float, bpm: float, frame: float) -> None:
+        """Another clock says that ``beat`` is at ``frame`` and the tempo is ``bpm``.
+
+        Raises:
+            InvalidRequest: a tempo out of range.
+        """
+        if not MIN_BPM <= bpm <= MAX_BPM:
+            raise InvalidRequest(f"bpm {bpm:g}: expected {MIN_BPM:g} to {MAX_BPM:g}")
+        self._lay(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame))
+
+    def restart(self, beat: float = 0.0) -> None:
+        """Be at ``beat`` now."""
+        self.sync(beat, self.map.bpm, self._frame_now())
+
+    def change_rate(self, sample_rate: int, frame: int) -> None:
+        """The device counts faster or slower from ``frame`` on; the beat stays."""
+        beat = self.map.beat_at(frame)
+        self._lay(TempoMap(bpm=self.map.bpm, sample_rate=sample_rate, beat=beat, frame=frame))
+
+    def _lay(self, line: TempoMap) -> None:
+        self.map = line
+        for listener in tuple(self._listeners):
+            listener(line)
+
+
+def quantum_of(word: str, beats_per_bar: int) -> float:
+    """The grid that ``word`` names, in beats.
+
+    Raises:
+        InvalidRequest: no such word.
+
+    >>> quantum_of("bar", 3), quantum_of("eighth", 3)
+    (3.0, 0.5)
+    """
+    if word not in QUANTISE:
+        raise InvalidRequest(f"quantise {word!r}: choose one of {', '.join(QUANTISE)}")
+    size = QUANTISE[word]
+    return size * beats_per_bar if size >= 0 else -size * 4.0
