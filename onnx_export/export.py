@@ -1,7 +1,7 @@
 """Components in torch -> a model folder of ONNX graphs.
 
-The folder is written beside its final place and renamed at the end, so that a failed export
-leaves nothing behind.
+TorchScript traces, weights keep their names, and :mod:`onnx_export.model_folder` sees to it that
+a failed export leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -9,24 +9,34 @@ from __future__ import annotations
 import copy
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+import tokenizers
 import torch
 from tqdm import tqdm
 
 from onnx_export.components import Components
-from onnx_export.graph import OPSET, buffer_names, export_graph, save_graph
+from onnx_export.graph import OPSET, export_graph
+from onnx_export.graph_file import buffer_names, save_graph
+from onnx_export.model_folder import seal, staging_folder
 from onnx_export.precision import Precision, store_weights
 from onnx_export.signatures import signatures
-from server.errors import InvalidRequest
-from server.manifest import COMPONENTS, Manifest, describe_file
+from onnx_export.source import Source, component
+from server.manifest import COMPONENTS, Manifest
 
-__all__ = ["Precision", "staging_folder", "write_graphs", "write_model_folder"]
+__all__ = [
+    "Flavour",
+    "Precision",
+    "export_source",
+    "write_graphs",
+    "write_model_folder",
+]
 
+Flavour = Literal["any", "cpu", "cuda"]
 LoadComponent = Callable[[str], torch.nn.Module]
 
 
@@ -58,12 +68,37 @@ def write_model_folder(
     with staging_folder(folder) as staging:
         for name, path in (extra_files or {}).items():
             shutil.copyfile(path, staging / name)
-        components.tokenizer.save(str(staging / "tokenizer.json"))
-        vocabulary = components.tokenizer.get_vocab_size()
-        tokenizer = msgspec.structs.replace(manifest.tokenizer, vocab_size=vocabulary)
-        manifest = msgspec.structs.replace(manifest, tokenizer=tokenizer)
-        write_graphs(staging, modules.__getitem__, manifest, precision)
-        return seal(staging, manifest, precision)
+        tokenizer = components.tokenizer
+        return fill(staging, modules.__getitem__, tokenizer, manifest, precision)
+
+
+def export_source(
+    folder: Path, source: Source, *, precision: Precision = "fp32", flavour: Flavour = "any"
+) -> Manifest:
+    """Export a checkpoint as the model folder ``folder``, with one network in memory at a time.
+
+    Raises:
+        InvalidRequest: ``folder`` holds something else than a model folder.
+        ModelError: the checkpoint is incomplete.
+    """
+    manifest = msgspec.structs.replace(source.manifest, flavour=flavour)
+    with staging_folder(folder) as staging:
+        return fill(staging, partial(component, source), source.tokenizer, manifest, precision)
+
+
+def fill(
+    staging: Path,
+    load: LoadComponent,
+    tokenizer: tokenizers.Tokenizer,
+    manifest: Manifest,
+    precision: Precision,
+) -> Manifest:
+    """Write everything that a model folder holds into ``staging``."""
+    tokenizer.save(str(staging / "tokenizer.json"))
+    rule = msgspec.structs.replace(manifest.tokenizer, vocab_size=tokenizer.get_vocab_size())
+    manifest = msgspec.structs.replace(manifest, tokenizer=rule, opset=OPSET)
+    write_graphs(staging, load, manifest, precision)
+    return seal(staging, manifest, precision)
 
 
 def write_graphs(
@@ -111,39 +146,3 @@ def half_precision(unet: torch.nn.Module) -> torch.nn.Module:
     # Replacing forward, rather than wrapping, keeps the state dict's names in the graph.
     half.forward = forward
     return half
-
-
-def seal(staging: Path, manifest: Manifest, precision: Precision) -> Manifest:
-    """Describe every file of ``staging`` in its manifest, write that, and return it."""
-    files = {path.name: describe_file(path) for path in sorted(staging.iterdir())}
-    manifest = msgspec.structs.replace(manifest, files=files, precision=precision, opset=OPSET)
-    manifest.save(staging)
-    return manifest
-
-
-@contextmanager
-def staging_folder(folder: Path) -> Iterator[Path]:
-    """A new folder that becomes ``folder`` when the block ends well, and vanishes when not.
-
-    Raises:
-        InvalidRequest: ``folder`` exists and is neither empty nor a model folder.
-    """
-    folder = folder.absolute()
-    if folder.exists() and not _replaceable(folder):
-        raise InvalidRequest(
-            f"{folder} exists and is no model folder; name a new folder or empty this one"
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        staging = Path(scratch) / "new"
-        staging.mkdir()
-        yield staging
-        if folder.exists():
-            folder.replace(Path(scratch) / "old")
-        staging.replace(folder)
-
-
-def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and (
-        (folder / "manifest.json").is_file() or next(folder.iterdir(), None) is None
-    )

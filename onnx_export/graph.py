@@ -15,16 +15,13 @@ from typing import Final
 import onnx
 import torch
 
+from onnx_export.graph_file import BUFFERS_KEY
 from onnx_export.signatures import Signature
 
-__all__ = ["BUFFERS_KEY", "OPSET", "export_graph", "save_graph"]
+__all__ = ["OPSET", "export_graph"]
 
 OPSET: Final = 17
 """Read by every ONNX Runtime from 1.13 on."""
-BUFFERS_KEY: Final = "audioldm.buffers"
-"""Model metadata: the initializers that are buffers (DFT bases, statistics), never quantised."""
-INLINE_LIMIT: Final = 1 << 30
-"""Larger graphs keep their weights in ``NAME.onnx.data``; protobuf itself ends at 2 GiB."""
 
 
 def export_graph(module: torch.nn.Module, signature: Signature, scratch: Path) -> onnx.ModelProto:
@@ -68,18 +65,3 @@ def _keep_inputs(graph: onnx.ModelProto, names: set[str]) -> None:
     kept = [value for value in graph.graph.input if value.name in names]
     del graph.graph.input[:]
     graph.graph.input.extend(kept)
-
-
-def save_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Write ``graph``; weights beyond :data:`INLINE_LIMIT` go to ``path`` + ``.data``."""
-    size = sum(len(tensor.raw_data) for tensor in graph.graph.initializer)
-    if size < INLINE_LIMIT:
-        onnx.save(graph, path)
-        return
-    onnx.save(graph, path, save_as_external_data=True, location=f"{path.name}.data")
-
-
-def buffer_names(graph: onnx.ModelProto) -> frozenset[str]:
-    """The initializers that :func:`export_graph` marked as buffers."""
-    values = [entry.value for entry in graph.metadata_props if entry.key == BUFFERS_KEY]
-    return frozenset(json.loads(values[0]) if values else ())

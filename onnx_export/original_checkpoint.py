@@ -11,9 +11,10 @@ import tokenizers
 import torch
 
 from onnx_export.architecture import Architecture, Heads, attention_heads, build_network
-from onnx_export.original_names import PREFIXES, ema_name, original_names
+from onnx_export.original_names import PREFIXES, ema_name, is_constant, original_names
 from onnx_export.original_sizes import audio_sizes, read_architecture
 from onnx_export.source import audioldm_manifest
+from onnx_export.tokenizer import load_tokenizer
 from onnx_export.torch_file import TorchFile
 from server.errors import ModelError
 from server.manifest import Manifest
@@ -27,7 +28,7 @@ class OriginalCheckpoint:
 
     Args:
         path: the ``.ckpt``.
-        tokenizer: RoBERTa's; the checkpoint does not hold it.
+        tokenizer_source: where RoBERTa's is; the checkpoint does not hold it.
         licence: of the weights, in words.
         ema: take the unet's moving average, as the authors do, where the file has one.
         heads: see :func:`onnx_export.architecture.attention_heads`.
@@ -37,7 +38,7 @@ class OriginalCheckpoint:
     """
 
     path: Path
-    tokenizer: tokenizers.Tokenizer
+    tokenizer_source: str
     licence: str
     ema: bool = True
     heads: Heads = "original"
@@ -70,6 +71,11 @@ class OriginalCheckpoint:
             scale_factor=float(self.file["scale_factor"]),
             heads=attention_heads(self.sizes, self.heads),
         )
+
+    @cached_property
+    def tokenizer(self) -> tokenizers.Tokenizer:
+        """RoBERTa's, checked against the text tower's vocabulary."""
+        return load_tokenizer(self.tokenizer_source, self.sizes.vocab_size)
 
     def network(self, name: str) -> torch.nn.Module:
         """One of the five networks with this file's weights."""
@@ -119,7 +125,7 @@ def fill_network(
     target = network.state_dict()
     for key, origin in original_names(name, list(target), levels).items():
         place = locate(origin.name)
-        if place not in file and _is_constant(key):
+        if place not in file and is_constant(key):
             continue
         value = origin.part_of(file[place])
         # The VAE's attention is a 1x1 convolution in the original and linear here.
@@ -128,9 +134,3 @@ def fill_network(
             raise ModelError(f"{file.path}: {place} has shape {shapes}")
         target[key].copy_(value.reshape(target[key].shape))
     return network
-
-
-def _is_constant(key: str) -> bool:
-    """Buffers that the class makes itself; some checkpoints store them, some do not."""
-    constants = ("position_ids", "token_type_ids", "relative_position_index", "mean", "scale")
-    return key.rpartition(".")[2] in (*constants, "num_batches_tracked")

@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-__all__ = ["EMA_PREFIX", "PREFIXES", "Origin", "ema_name", "original_names"]
+__all__ = ["EMA_PREFIX", "PREFIXES", "Origin", "ema_name", "is_constant", "original_names"]
 
 PREFIXES: Final = {
     "unet": "model.diffusion_model.",
@@ -90,6 +90,12 @@ def original_names(network: str, names: list[str], levels: int) -> dict[str, Ori
 def ema_name(name: str) -> str:
     """Name of the moving average of the unet's tensor ``name`` (in the original's words)."""
     return EMA_PREFIX + f"diffusion_model.{name}".replace(".", "")
+
+
+def is_constant(name: str) -> bool:
+    """Whether the class makes this buffer itself; some checkpoints store them, some do not."""
+    constants = ("position_ids", "token_type_ids", "relative_position_index", "mean", "scale")
+    return name.rpartition(".")[2] in (*constants, "num_batches_tracked")
 
 
 def _renamed(name: str, prefixes: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ so that every loader can be compared with every other one.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,16 +67,20 @@ def write_diffusers_folder(source: Source, folder: Path) -> None:
     from diffusers import AudioLDMPipeline, DDIMScheduler
     from transformers import RobertaTokenizer
 
-    folder.mkdir(parents=True, exist_ok=True)
-    source.tokenizer.model.save(str(folder))
-    files = {"vocab": str(folder / "vocab.json"), "merges": str(folder / "merges.txt")}
+    with tempfile.TemporaryDirectory() as scratch:
+        vocabulary, merges = source.tokenizer.model.save(scratch)
+        tokenizer = RobertaTokenizer(
+            vocab=vocabulary,
+            merges=merges,
+            model_max_length=source.manifest.tokenizer.max_length,
+        )
     vae = source.network("vae")
     vae.register_to_config(scaling_factor=source.manifest.latent.scale_factor)
     schedule = source.manifest.schedule
     pipeline = AudioLDMPipeline(
         vae=vae,
         text_encoder=source.network("text_encoder"),
-        tokenizer=RobertaTokenizer(**files, model_max_length=source.manifest.tokenizer.max_length),
+        tokenizer=tokenizer,
         unet=source.network("unet"),
         scheduler=DDIMScheduler(
             num_train_timesteps=schedule.num_train_timesteps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -33,19 +34,25 @@ def signatures(
         latent_frames: latent frames of the example inputs, a multiple of
             ``latent.time_multiple``; 0 takes the two smallest of them together.
     """
+    draw = torch.Generator().manual_seed(0)
+    randn = partial(torch.randn, generator=draw)
     latent = manifest.latent
     frames = latent_frames or 2 * latent.time_multiple
     mel_frames = frames * latent.time_factor
     samples = mel_frames * manifest.hop_length
-    ids = torch.randint(3, manifest.tokenizer.vocab_size, (batch, manifest.tokenizer.pad_multiple))
+    tokenizer = manifest.tokenizer
+    shape = batch, tokenizer.pad_multiple
+    ids = torch.randint(3, tokenizer.vocab_size, shape, generator=draw)
     mask = torch.ones_like(ids)
-    ids[-1, -3:], mask[-1, -3:] = manifest.tokenizer.pad_id, 0
-    z = torch.randn(batch, latent.channels, frames, latent.mel_bins)
-    embedding = torch.nn.functional.normalize(torch.randn(batch, manifest.embedding_dim), dim=-1)
-    log_mel = torch.randn(batch, mel_frames, manifest.num_mels) * 2 - 5
-    waveform = torch.randn(batch, samples) * 0.1
+    ids[-1, -3:], mask[-1, -3:] = tokenizer.pad_id, 0
+    z = randn(batch, latent.channels, frames, latent.mel_bins)
+    embedding = torch.nn.functional.normalize(randn(batch, manifest.embedding_dim), dim=-1)
+    log_mel = randn(batch, mel_frames, manifest.num_mels) * 2 - 5
+    waveform = randn(batch, samples) * 0.1
     tokens = {0: BATCH, 1: "tokens"}
-    clip, clip_axes = _clip(manifest, batch, samples)
+    clip = randn(batch, _clip_length(manifest, samples)) * 0.1
+    any_length = manifest.audio_encoder.num_samples is None
+    clip_axes = {0: BATCH, 1: "samples"} if any_length else {0: BATCH}
     time = {0: BATCH, 2: "latent_frames"}
     return {
         "text_encoder": Signature(
@@ -77,10 +84,9 @@ def signatures(
     }
 
 
-def _clip(manifest: Manifest, batch: int, samples: int) -> tuple[torch.Tensor, dict[int, str]]:
-    """Example input of the audio encoder, and its dynamic axes."""
+def _clip_length(manifest: Manifest, samples: int) -> int:
+    """Samples for the audio encoder that last as long as ``samples`` of the model's own rate."""
     wanted = manifest.audio_encoder
     if wanted.num_samples is not None:
-        return torch.randn(batch, wanted.num_samples) * 0.1, {0: BATCH}
-    length = round(samples * wanted.sample_rate / manifest.sample_rate)
-    return torch.randn(batch, length) * 0.1, {0: BATCH, 1: "samples"}
+        return wanted.num_samples
+    return round(samples * wanted.sample_rate / manifest.sample_rate)

@@ -1,0 +1,156 @@
+"""``audioldm-export``: checkpoints to model folders, parity, quantisation.
+
+Nothing heavy is imported before the arguments are read, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from onnx_export.arguments import export_parser, quantise_parser, random_parser, verify_parser
+from server.errors import AudioLDMError, InvalidRequest
+
+if TYPE_CHECKING:
+    from onnx_export.export import Flavour, Precision
+    from onnx_export.open_source import SourceOptions
+    from onnx_export.source import Source
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0: done. 1: ``verify`` found a graph too far from torch. 2: a sentence on stderr says why
+        nothing was done; nothing half-written stays behind.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parse, run = COMMANDS.get(arguments[0] if arguments else "", (export_parser, _export))
+    options = parse().parse_args(arguments[1:] if run is not _export else arguments)
+    # A terminated export must still take its half-written folder away.
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(options)
+    except (AudioLDMError, OSError) as error:
+        return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        return _refuse(f'{error.name} is missing; run: pip install "audioldm-daw[export]"')
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"audioldm-export: {sentence}\n")
+    return 2
+
+
+def _source_options(options: argparse.Namespace) -> SourceOptions:
+    from onnx_export.open_source import AUDIOLDM_LICENCE, SourceOptions
+
+    return SourceOptions(
+        clap=options.clap,
+        tokenizer=options.tokenizer,
+        heads=options.attention_heads,
+        ema=not options.no_ema,
+        licence=options.licence or AUDIOLDM_LICENCE,
+        trust_pickle=options.trust_pickle,
+    )
+
+
+def _export(options: argparse.Namespace) -> int:
+    from onnx_export.open_source import open_source
+
+    _quiet_libraries()
+    source = open_source(options.source, _source_options(options))
+    return _write(source, options)
+
+
+def _write(source: Source, options: argparse.Namespace) -> int:
+    from onnx_export.export import export_source
+
+    flavour: Flavour = options.flavour or ("cuda" if options.precision == "fp16" else "any")
+    precision: Precision = options.precision or ("fp16" if flavour == "cuda" else "fp32")
+    if precision == "fp16" and flavour != "cuda":
+        raise InvalidRequest(
+            f"precision fp16 is slow on a CPU and so contradicts --flavour {flavour}; "
+            "take fp16-weights or --flavour cuda"
+        )
+    manifest = export_source(options.output, source, precision=precision, flavour=flavour)
+    size = sum(entry.bytes for entry in manifest.files.values()) / 2**20
+    print(f"{options.output}: {manifest.name}, {manifest.precision}, {size:.0f} MiB")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from onnx_export.open_source import open_source
+    from onnx_export.parity import HEADER, TOLERANCE, compare
+    from server.manifest import Manifest
+
+    _quiet_libraries()
+    manifest = Manifest.load(options.folder)
+    manifest.verify(options.folder)
+    source = open_source(options.against, _source_options(options))
+    tolerance = TOLERANCE[manifest.precision]
+    print(HEADER)
+    close = True
+    for row in compare(options.folder, source):
+        print(row.line(tolerance), flush=True)
+        close = close and row.relative_error <= tolerance
+    return 0 if close else 1
+
+
+def _quantise(options: argparse.Namespace) -> int:
+    from onnx_export.quantise import quantise
+
+    manifest = quantise(options.folder, options.output, options.precision)
+    size = sum(entry.bytes for entry in manifest.files.values()) / 2**20
+    print(f"{options.output}: {manifest.name}, {manifest.precision}, {size:.0f} MiB")
+    return 0
+
+
+def _random(options: argparse.Namespace) -> int:
+    from onnx_export.architecture import VARIANTS
+    from onnx_export.random_source import (
+        RandomSource,
+        write_diffusers_folder,
+        write_original_checkpoint,
+    )
+
+    _quiet_libraries()
+    source = RandomSource(
+        sizes=VARIANTS[options.variant],
+        name=f"audioldm-{options.variant}-random",
+        seed=options.seed,
+        heads=options.attention_heads,
+    )
+    code = _write(source, options)
+    if options.also_diffusers:
+        write_diffusers_folder(source, options.also_diffusers)
+    if options.also_ckpt:
+        write_original_checkpoint(source, options.also_ckpt)
+    return code
+
+
+def _quiet_libraries() -> None:
+    """Keep the libraries' own remarks and progress bars away from ours."""
+    import diffusers
+    import transformers
+
+    for logging in (diffusers.logging, transformers.logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+
+Command = tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], int]]
+COMMANDS: dict[str, Command] = {
+    "verify": (verify_parser, _verify),
+    "quantise": (quantise_parser, _quantise),
+    "random": (random_parser, _random),
+}

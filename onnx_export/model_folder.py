@@ -1,0 +1,51 @@
+"""How a model folder comes into being: whole or not at all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from server.errors import InvalidRequest
+from server.manifest import Manifest, describe_file
+
+__all__ = ["seal", "staging_folder"]
+
+
+def seal(staging: Path, manifest: Manifest, precision: str) -> Manifest:
+    """Describe every file of ``staging`` in its manifest, write that, and return it."""
+    files = {path.name: describe_file(path) for path in sorted(staging.iterdir())}
+    manifest = msgspec.structs.replace(manifest, files=files, precision=precision)
+    manifest.save(staging)
+    return manifest
+
+
+@contextmanager
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that becomes ``folder`` when the block ends well, and vanishes when not.
+
+    Raises:
+        InvalidRequest: ``folder`` exists and is neither empty nor a model folder.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not _replaceable(folder):
+        raise InvalidRequest(
+            f"{folder} exists and is no model folder; name a new folder or empty this one"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        staging = Path(scratch) / "new"
+        staging.mkdir()
+        yield staging
+        if folder.exists():
+            folder.replace(Path(scratch) / "old")
+        staging.replace(folder)
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and (
+        (folder / "manifest.json").is_file() or next(folder.iterdir(), None) is None
+    )

@@ -1,0 +1,40 @@
+"""A model folder in float32 -> the same with smaller weights; torch is not needed."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import onnx
+from tqdm import tqdm
+
+from onnx_export.graph_file import buffer_names, save_graph
+from onnx_export.model_folder import seal, staging_folder
+from onnx_export.precision import WeightStorage, store_weights
+from server.errors import InvalidRequest
+from server.manifest import COMPONENTS, Manifest
+
+__all__ = ["quantise"]
+
+
+def quantise(folder: Path, target: Path, storage: WeightStorage) -> Manifest:
+    """Write ``folder`` with its weights stored as ``storage`` to ``target``.
+
+    Raises:
+        InvalidRequest: the folder is not in float32, or ``target`` is something else.
+        ModelError: ``folder`` is no model folder.
+    """
+    manifest = Manifest.load(folder)
+    if manifest.precision != "fp32":
+        raise InvalidRequest(f"{folder} is {manifest.precision}; start from a fp32 model folder")
+    graphs = {f"{name}.onnx" for name in COMPONENTS}
+    replaced = graphs | {f"{graph}.data" for graph in graphs}
+    with staging_folder(target) as staging:
+        for name in manifest.files.keys() - replaced:
+            shutil.copyfile(folder / name, staging / name)
+        for name in tqdm(sorted(graphs), desc=storage, unit="graph", file=sys.stderr, disable=None):
+            graph = onnx.load(folder / name)
+            store_weights(graph, storage, buffer_names(graph))
+            save_graph(graph, staging / name)
+        return seal(staging, manifest, storage)
