@@ -14,7 +14,7 @@ from typing import Final
 
 from osc_bridge import messages, transfers
 from osc_bridge.messages import Command, Message, Reply
-from osc_bridge.submissions import SETTINGS, SUBMISSIONS
+from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.fields import Field
 
@@ -85,7 +85,9 @@ def _declared(module: object) -> list[type[Message]]:
     ]
 
 
-TABLE: Final = AddressTable((*SUBMISSIONS, *_declared(messages), *SETTINGS, *_declared(transfers)))
+TABLE: Final = AddressTable(
+    (*SUBMISSIONS, *_declared(messages), *PRESSES, *SETTINGS, *_declared(transfers))
+)
 
 
 def type_tag(field: Field) -> str:

@@ -174,7 +174,7 @@ class Client:
         request_id = request_id or secrets.token_hex(8)
         pairs = [part for name, value in fields.items() for part in (name, value)]
         message = OscMessage(f"/ldm/{kind}", (request_id, prompt, *pairs))
-        self._submit(message, request_id)
+        self.submit(message)
         takes: dict[int, FinishedTake] = {}
         while True:
             about = self._wait(
@@ -189,6 +189,26 @@ class Client:
                 raise _raised(about)
             elif about.address == JobDone.address:
                 return [takes[index] for index in sorted(takes)]
+
+    def submit(self, message: OscMessage) -> None:
+        """Send a message that starts a job until it is answered; its answers can be received.
+
+        Datagrams may be lost, and the request id (the first argument) makes repeats harmless.
+
+        Raises:
+            EngineUnavailable: no answer in time.
+        """
+        request_id = message.arguments[0]
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline:
+            self._wire.send(encode(message))
+            answer = self._next_matching(
+                lambda m: _is_about(m, request_id), min(time.monotonic() + _RESEND_S, deadline)
+            )
+            if answer is not None:
+                self._pending.appendleft(answer)
+                return
+        raise self._silence("the request was not accepted")
 
     def upload(self, path: Path) -> Path:
         """Send a sound file to the server; the result can be named in requests.
@@ -228,21 +248,6 @@ class Client:
         if hashlib.sha256(data).hexdigest() != ready.sha256:
             raise UnreadableAudio(f"{path} changed while it was fetched; try again")
         return data
-
-    def _submit(self, message: OscMessage, request_id: str) -> None:
-        """Send until accepted; datagrams may be lost, and the id makes repeats harmless."""
-        deadline = time.monotonic() + self._timeout_s
-        while True:
-            self._wire.send(encode(message))
-            answer = self._next_matching(
-                lambda m: _is_about(m, request_id), min(time.monotonic() + _RESEND_S, deadline)
-            )
-            if answer is not None:
-                if answer.address != JobAccepted.address:
-                    self._pending.appendleft(answer)
-                return
-            if time.monotonic() >= deadline:
-                raise self._silence("the request was not accepted")
 
     def _exchange(self, message: Message, expected: type[M]) -> M:
         """Ask, repeat if lost, and read the typed answer."""
@@ -377,7 +382,7 @@ _ERRORS: Final[dict[str, type[AudioLDMError]]] = {
 }
 
 
-def _is_about(message: OscMessage, request_id: str) -> bool:
+def _is_about(message: OscMessage, request_id: Argument) -> bool:
     return message.address in _JOB_REPLIES and message.arguments[0] == request_id
 
 

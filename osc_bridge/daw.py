@@ -10,6 +10,8 @@ import time
 from contextlib import AsyncExitStack
 
 from osc_bridge.bridge import OscBridge
+from osc_bridge.oscquery import OscQuery
+from osc_bridge.web import serve_web
 from server import __version__
 from server.config import Config
 from server.local_engine import LocalEngine
@@ -47,6 +49,8 @@ async def serve(config: Config, stop: asyncio.Event | None = None) -> None:
         )
         bridge = await stack.enter_async_context(OscBridge(engine, config))
         stack.push_async_callback(engine.close)
+        app = OscQuery(bridge).app()
+        http_port = await stack.enter_async_context(serve_web(app, config.host, config.http_port))
         starting = asyncio.create_task(engine.start())
         stopping = asyncio.create_task(stop.wait())
         stack.callback(stopping.cancel)
@@ -56,12 +60,16 @@ async def serve(config: Config, stop: asyncio.Event | None = None) -> None:
             await asyncio.gather(starting, return_exceptions=True)
             return
         starting.result()
-        print(_banner(config, engine, bridge, time.perf_counter() - started_s), flush=True)
+        print(
+            _banner(config, engine, bridge, http_port, time.perf_counter() - started_s), flush=True
+        )
         await stopping
         log.info("shutting down")
 
 
-def _banner(config: Config, engine: LocalEngine, bridge: OscBridge, seconds: float) -> str:
+def _banner(
+    config: Config, engine: LocalEngine, bridge: OscBridge, http_port: int, seconds: float
+) -> str:
     manifest, status = engine.manifest, engine.status()
     lines = [
         f"audioldm-daw {__version__}",
@@ -69,6 +77,7 @@ def _banner(config: Config, engine: LocalEngine, bridge: OscBridge, seconds: flo
         f"  device  {config.device}: {', '.join(status.providers)}",
         f"  takes   {bridge.folders.takes_folder}",
         f"  OSC     {config.host}:{bridge.port} (UDP and TCP)",
+        f"  HTTP    http://{config.host}:{http_port}/ (OSCQuery)",
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:

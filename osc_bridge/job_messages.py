@@ -14,7 +14,7 @@ import msgspec
 from osc_bridge import messages as m
 from osc_bridge.client_table import Client, Reported
 from osc_bridge.service import Context, Handler, Service
-from osc_bridge.submissions import SUBMISSIONS, Submission
+from osc_bridge.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.takes import AllowedFolders
 from server import errors
 from server.engine import Engine
@@ -48,6 +48,7 @@ class JobMessages:
         """Command class to handler."""
         return {
             **dict.fromkeys(SUBMISSIONS, self._submit),
+            **dict.fromkeys(PRESSES, self._press),
             m.JobStatus: self._status,
             m.JobCancel: self._cancel,
             m.JobList: self._list,
@@ -75,6 +76,10 @@ class JobMessages:
         client.open_jobs[job.id] = Reported(request_id, told.completion if told else completion)
         self._service.reply(client, m.JobAccepted(request_id, job.id, job.position))
         self._tell(client, self._engine.job(job.id))
+
+    async def _press(self, press: Press, context: Context) -> None:
+        if press.pressed:
+            await self._submit(press.submission.from_osc((), context.client.settings), context)
 
     def _with_files_checked(self, request: AnyRequest, client: Client) -> AnyRequest:
         """The request with its files as absolute paths that this client may name."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import msgspec
 from msgspec import Meta
@@ -97,6 +97,8 @@ class Message(msgspec.Struct, frozen=True):
             InvalidRequest: too many, too few, of the wrong type or out of range.
         """
         fields = cls.arguments()
+        if not fields and len(arguments) == 1 and arguments[0] in _PRESSED:
+            arguments = ()
         required = sum(field.required for field in fields)
         if not required <= len(arguments) <= len(fields):
             raise InvalidRequest(
@@ -130,6 +132,10 @@ class Command(Message, frozen=True):
 
 class Reply(Message, frozen=True):
     """From the server to a client."""
+
+
+_PRESSED: Final = (None, True, 1)
+"""What a control surface's button sends to an address without arguments."""
 
 
 def _explain(cls: type[Message], values: dict[str, Any], error: msgspec.ValidationError) -> str:

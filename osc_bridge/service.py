@@ -56,6 +56,8 @@ class Service:
         self.refused = 0
         self.on_change: list[Callable[[OscMessage], None]] = []
         """Called with every notice to all and every value that is set (for OSCQuery)."""
+        self.on_table: list[Callable[[], None]] = []
+        """Called when addresses have been added."""
         self.on_forget: list[Callable[[str], None]] = []
         """Called with the key of a client that is dropped."""
         self._handlers: dict[type[Command], Handler] = {}
@@ -67,11 +69,14 @@ class Service:
         messages: Iterable[type[Message]] = (),
     ) -> None:
         """Handle these commands; ``messages`` are classes that are not in the table yet."""
-        self.table = self.table.extended(messages)
+        added = tuple(messages)
+        self.table = self.table.extended(added)
         for command, handler in handlers.items():
             if command in self._handlers:
                 raise ValueError(f"{command.address} has a handler already")
             self._handlers[command] = handler
+        for listener in self.on_table if added else ():
+            listener()
 
     @property
     def unhandled(self) -> list[str]:

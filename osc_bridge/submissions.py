@@ -37,7 +37,7 @@ from server.errors import InvalidRequest
 from server.fields import Field, field_named, fields_of, nested
 from server.request import REQUESTS, AnyRequest, Request, parse_request
 
-__all__ = ["SETTINGS", "SUBMISSIONS", "Set", "Submission", "SubmissionOptions"]
+__all__ = ["PRESSES", "SETTINGS", "SUBMISSIONS", "Press", "Set", "Submission", "SubmissionOptions"]
 
 
 class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +123,16 @@ class Submission(Command, frozen=True):
             if (value := getattr(self.options, field.name)) != field.default:
                 pairs += [field.name, value]
         return OscMessage(self.address, [self.request_id, self.request.prompt, *pairs])
+
+
+class Press(Command, frozen=True):
+    """Render with the values that this client has set: a button of a control surface."""
+
+    submission: ClassVar[type[Submission]]
+    replies: ClassVar[tuple[type[Message], ...]] = Submission.replies
+    pressed: Annotated[bool, Meta(description="1 renders; 0 (the button let go) does nothing")] = (
+        True
+    )
 
 
 class Set(Command, frozen=True):
@@ -212,6 +222,24 @@ def _submission(kind: type[Request]) -> type[Submission]:
     return cast(type[Submission], made)
 
 
+def _press(submission: type[Submission]) -> type[Press]:
+    tag = str(submission.kind.__struct_config__.tag)
+    namespace = {
+        "__doc__": f"Render a {tag} request made of the values that this client has set.",
+        "submission": submission,
+        "address": f"/ldm/press/{tag}",
+    }
+    made = msgspec.defstruct(
+        f"Press{submission.kind.__name__}",
+        [],
+        bases=(Press,),
+        namespace=namespace,
+        module=__name__,
+        frozen=True,
+    )
+    return cast(type[Press], made)
+
+
 def _set(field: Field) -> type[Set]:
     namespace = {
         "__doc__": f"Set for this client's requests: {field.description or field.name}.",
@@ -246,4 +274,5 @@ _REQUEST_ID: Final = Field(
     description="an id of your choice: a repeated message with it makes no second job",
 )
 SUBMISSIONS: Final = tuple(_submission(kind) for kind in REQUESTS)
+PRESSES: Final = tuple(_press(submission) for submission in SUBMISSIONS)
 SETTINGS: Final = tuple(_set(field) for field in _all_fields())

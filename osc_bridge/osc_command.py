@@ -1,0 +1,113 @@
+"""``audioldm-osc``: send one OSC message and wait for its answers.
+
+For hosts that can run a program but speak no OSC. Arguments that look like numbers are sent
+as numbers. The answers are printed a line each: address, then arguments separated by tabs.
+
+    audioldm-osc /ldm/ping 7
+    audioldm-osc /ldm/text my-id "rain on a tin roof" seed 3 audio_length_in_s 2
+
+A message that starts a job is waited for until its last answer. Exit codes: 0 done, 1 refused
+or failed (the sentence is on stderr), 2 wrong usage, 3 nobody answers in time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from osc_bridge.addresses import TABLE
+from osc_bridge.client import DEFAULT_PORT, Client
+from osc_bridge.codec import Argument, OscMessage
+from osc_bridge.messages import ErrorReply, JobDone, JobFail
+from osc_bridge.submissions import Submission
+from server.errors import AudioLDMError, EngineUnavailable
+
+__all__ = ["main"]
+
+REFUSED: Final = 1
+SILENCE: Final = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; see the module's docstring for the exit codes."""
+    parser = argparse.ArgumentParser(
+        prog="audioldm-osc", description="Send one OSC message to audioldm-daw and wait."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--tcp", action="store_true", help="over TCP instead of UDP")
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, metavar="S", help="longest silence while waiting"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print only takes")
+    parser.add_argument("address", help="such as /ldm/text")
+    parser.add_argument("argument", nargs="*")
+    options = parser.parse_args(arguments)
+    try:
+        return _converse(options)
+    except EngineUnavailable as error:
+        return _complain(str(error), SILENCE)
+    except AudioLDMError as error:
+        return _complain(str(error), REFUSED)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _converse(options: argparse.Namespace) -> int:
+    command = TABLE.command(options.address)
+    words = [_typed(word) for word in options.argument]
+    if issubclass(command, Submission):
+        if not words or words[0] == "":
+            words[:1] = [secrets.token_hex(8)]
+        words[0] = str(words[0])
+    transport: Literal["udp", "tcp"] = "tcp" if options.tcp else "udp"
+    with Client(options.host, options.port, transport=transport) as client:
+        if issubclass(command, Submission):
+            message = OscMessage(options.address, words)
+            return _follow(client, message, options)
+        if not command.replies:
+            client.send(options.address, *words)
+            return 0
+        answer = client.query(options.address, *words, timeout_s=min(options.timeout, 5.0))
+        print("\t".join(map(str, answer)))
+        return 0
+
+
+def _follow(client: Client, message: OscMessage, options: argparse.Namespace) -> int:
+    """Print what happens to a job; returns when it has ended."""
+    request_id = str(message.arguments[0])
+    client.submit(message)
+    deadline = time.monotonic() + options.timeout
+    while (answer := client.receive(deadline - time.monotonic())) is not None:
+        deadline = time.monotonic() + options.timeout
+        if answer.address == ErrorReply.address or answer.arguments[:1] != (request_id,):
+            continue
+        if answer.address == JobFail.address:
+            return _complain(f"{answer.arguments[2]}: {answer.arguments[3]}", REFUSED)
+        if not options.quiet or answer.address == "/ldm/take":
+            print("\t".join(map(str, (answer.address, *answer.arguments))), flush=True)
+        if answer.address == JobDone.address:
+            return 0
+    return _complain(f"job {request_id}: nothing heard for {options.timeout:g} s", SILENCE)
+
+
+def _typed(word: str) -> Argument:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"audioldm-osc: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
