@@ -48,6 +48,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_queued: Annotated[
         int, Meta(ge=1, le=100_000, description="jobs that may wait; more are refused")
     ] = 256
+    engine: Annotated[
+        str, Meta(description="URL of an audioldm-server that renders; empty: this machine does")
+    ] = ""
+    engine_token: Annotated[str, Meta(description="the token that the server gave you")] = ""
+    state_folder: Annotated[
+        str, Meta(description="journal of jobs, uploaded clips and access tokens")
+    ] = "~/AudioLDM/state"
+    max_upload_mb: Annotated[
+        int, Meta(ge=1, le=100_000, description="largest clip that is taken over HTTP")
+    ] = 200
+    keep_gb: Annotated[
+        float, Meta(ge=0.0, description="oldest takes beyond this are deleted (0: never)")
+    ] = 0.0
+    keep_days: Annotated[
+        float, Meta(ge=0.0, description="takes older than this are deleted (0: never)")
+    ] = 0.0
     trace_osc: Annotated[
         bool, Meta(description="print every OSC message that arrives or leaves")
     ] = False
@@ -61,6 +77,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def model_folder(self) -> Path:
         """The model in use."""
         return Path(self.model).expanduser() if self.model else built_in_model()
+
+    @property
+    def state(self) -> Path:
+        """The folder of the journal, the uploads and the tokens."""
+        return Path(self.state_folder).expanduser()
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -2,12 +2,14 @@
 
     AudioLDMError
      |- InvalidRequest      a value is out of range or contradicts another   400  bad_request
+     |- Unauthorized        no token, or one that is not known              401  unauthorized
      |- Forbidden           a path or action outside what was allowed        403  forbidden
      |- NotFound            no such job, preset, model, file                 404  not_found
      |- Conflict            an id was used again for something else          409  conflict
      |- TooLarge            an upload or a job larger than what is accepted  413  too_large
      |- UnreadableAudio     a file is not audio, or broken                   415  unreadable_audio
      |- QueueFull           no room for another job now                      429  queue_full
+     |- RateLimited         more requests a minute than a client may send    429  rate_limited
      |- Cancelled           the job was cancelled by its owner               499  cancelled
      |- ModelError          a model folder is missing, damaged or foreign    500  model_error
      |- RenderError         the engine failed while rendering                500  render_error
@@ -34,9 +36,11 @@ __all__ = [
     "ModelError",
     "NotFound",
     "QueueFull",
+    "RateLimited",
     "RenderError",
     "StorageFull",
     "TooLarge",
+    "Unauthorized",
     "UnreadableAudio",
 ]
 
@@ -53,6 +57,13 @@ class InvalidRequest(AudioLDMError, ValueError):
 
     status = 400
     code = "bad_request"
+
+
+class Unauthorized(AudioLDMError):
+    """No token was sent, or one that is not known."""
+
+    status = 401
+    code = "unauthorized"
 
 
 class Forbidden(AudioLDMError):
@@ -95,6 +106,13 @@ class QueueFull(AudioLDMError):
 
     status = 429
     code = "queue_full"
+
+
+class RateLimited(AudioLDMError):
+    """More requests a minute than a client may send."""
+
+    status = 429
+    code = "rate_limited"
 
 
 class Cancelled(AudioLDMError):
