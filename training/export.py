@@ -23,7 +23,7 @@ __all__ = ["components", "export_run", "known_sounds"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
-NEIGHBOURS: Final = 5
+GUIDANCE: Final = 3.5
 
 
 def components(run: Run) -> Components:
@@ -49,9 +49,9 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
-        schedule=NoiseSchedule(prediction="flow", num_train_timesteps=1),
+        schedule=_schedule(run),
         tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
-        defaults=Defaults(sampler="ddim", num_inference_steps=20, guidance_scale=3.5),
+        defaults=Defaults(sampler="ddim", num_inference_steps=20, guidance_scale=GUIDANCE),
         architecture=_architecture(run),
         attribution=tuple(sorted({str(entry.get("source", "")) for entry in entries} - {""})),
     )
@@ -101,6 +101,12 @@ def _architecture(run: Run) -> dict[str, Any]:
     import msgspec
 
     return {"training": msgspec.to_builtins(run.settings)}
+
+
+def _schedule(run: Run) -> NoiseSchedule:
+    if run.settings.ldm.prediction == "epsilon":
+        return NoiseSchedule(prediction="epsilon")
+    return NoiseSchedule(prediction="flow", num_train_timesteps=1)
 
 
 def _notices(sounds: Path) -> str:

@@ -98,7 +98,7 @@ class FinetuneStage(LdmStage):
         generator = torch.Generator(device=self.device).manual_seed(1)
         latents, conditions = self.replay_test
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
-        times = torch.linspace(0.2, 0.95, len(latents), device=self.device)
+        times = self.noising.times_at(torch.linspace(0.2, 0.95, len(latents)).to(self.device))
         error = self._error(model, latents, noise, times, conditions).mean().item()
         return super().evaluate(model) | {"replay": error}
 

@@ -1,4 +1,4 @@
-"""Stage ``ldm``: the denoiser, by rectified flow (arXiv:2209.03003) on VAE latents.
+"""Stage ``ldm``: the denoiser on VAE latents, by rectified flow (arXiv:2209.03003) or DDPM.
 
 As in AudioLDM the condition is the CLAP embedding of the sound itself; in a share of the
 examples it is that of a caption, and in a tenth it is zeros, for classifier-free guidance.
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from training.bank import SoundBank, augment_gain, mix
 from training.loop import Stage, autocast, optimize
+from training.noising import Flow, Noising
 
 __all__ = ["LdmStage"]
 
@@ -25,7 +26,7 @@ EVALUATED_TIMES: Final = (0.15, 0.4, 0.6, 0.8, 0.95)
 
 
 class LdmStage(Stage):
-    """Velocity regression over crops of mixed lengths."""
+    """Regression of velocity or noise over crops of mixed lengths."""
 
     def __init__(
         self,
@@ -41,8 +42,10 @@ class LdmStage(Stage):
         lengths: tuple[int, ...] = LENGTHS,
         text_share: float = 0.45,
         null_share: float = 0.1,
+        noising: Noising | None = None,
     ) -> None:
         """``batch`` counts examples of 5.12 s; ``captions`` are CLAP embeddings [N, 512]."""
+        self.noising = noising or Flow()
         self.device, self.bank = bank.device, bank
         self.batch, self.repeats, self.lengths = batch, repeats, lengths
         self.text_share, self.null_share = text_share, null_share
@@ -90,29 +93,22 @@ class LdmStage(Stage):
         uniform = torch.rand(count, generator=generator, device=self.device)[:, None]
         condition = torch.where(uniform < self.text_share, text, audio)
         condition = torch.where(uniform > 1.0 - self.null_share, 0.0, condition)
-        times = self._draw_times(count, generator)
+        times = self.noising.draw_times(count, generator)
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         with autocast(self.device):
             loss = self._error(self.model, latents, noise, times, condition).mean()
         optimize(self.optimizers["adam"], loss, self.model.parameters())
         return {"loss": loss.item()}
 
-    def _draw_times(self, count: int, generator: torch.Generator) -> Tensor:
-        """Logit-normal (arXiv:2403.03206) towards noise; a fifth uniform, for both ends."""
-        normal = torch.randn(count, generator=generator, device=self.device)
-        uniform = torch.rand(count, generator=generator, device=self.device)
-        even = torch.rand(count, generator=generator, device=self.device) < 0.2
-        return torch.where(even, uniform, torch.sigmoid(normal + 0.4))
-
     def _error(
         self, model: nn.Module, latents: Tensor, noise: Tensor, times: Tensor, condition: Tensor
     ) -> Tensor:
-        level = times[:, None, None, None]
-        velocity = model((1 - level) * latents + level * noise, times, condition)
-        return (velocity.float() - (noise - latents)).square().mean((1, 2, 3))
+        prediction = model(self.noising.noised(latents, noise, times), times, condition)
+        target = self.noising.target(latents, noise)
+        return (prediction.float() - target).square().mean((1, 2, 3))
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Velocity error on held-out clips by condition, over a fixed grid of times."""
+        """Prediction error on held-out clips by condition, over a fixed grid of times."""
         generator = torch.Generator(device=self.device).manual_seed(0)
         rows = self.bank.held_out[:96]
         mels = self.bank.crop_mels(rows, torch.zeros_like(rows), 256)
@@ -120,9 +116,9 @@ class LdmStage(Stage):
         audio, text = self.audio_tower(mels), self.captions[self.bank.caption_table[rows, 0]]
         conditions = {"audio": audio, "text": text, "null": torch.zeros_like(text)}
         sums = dict.fromkeys(conditions, 0.0)
-        for time in EVALUATED_TIMES:
+        for fraction in EVALUATED_TIMES:
             noise = torch.randn(latents.shape, generator=generator, device=self.device)
-            times = torch.full((len(rows),), time, device=self.device)
+            times = self.noising.times_at(torch.full((len(rows),), fraction, device=self.device))
             for name, condition in conditions.items():
                 error = self._error(model, latents, noise, times, condition)
                 sums[name] += error.mean().item()

