@@ -19,7 +19,7 @@ from osc_bridge.launcher import Launcher
 from osc_bridge.liveset import LiveSet, Pad
 from osc_bridge.player import Player
 from osc_bridge.renders import Renders
-from osc_bridge.transport import Transport, quantum_of
+from osc_bridge.transport import TempoMap, Transport, quantum_of
 from server.errors import AudioLDMError, NotFound
 from server.jobs import Job
 from server.request import TextToAudio
@@ -30,6 +30,10 @@ __all__ = ["PadReport", "PadState", "Pads"]
 logger = logging.getLogger("audioldm.pads")
 
 PadState = Literal["empty", "rendering", "ready", "queued", "playing", "failed"]
+_OFF_GRID_S: Final = 0.01
+"""Loops that are further off the bar than this are started anew."""
+_SETTLE_S: Final = 0.2
+_CUT_SEAM_S: Final = 0.01
 _OWN_GROUP: Final = 1000
 """A loop without a choke group silences itself: group 1000 + its number."""
 
@@ -96,6 +100,9 @@ class Pads:
         self._renders = renders
         self._report = report
         self._slots: dict[int, _Slot] = {}
+        self._grid = transport.map
+        self._regrid: asyncio.Task[None] | None = None
+        self._unlisten = transport.listen(self._follow)
 
     # --- the set
 
@@ -111,6 +118,7 @@ class Pads:
         """Silence all pads and forget them."""
         slots, self._slots = self._slots, {}
         tasks = [slot.render for slot in slots.values() if slot.render]
+        tasks += [self._regrid] if self._regrid else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -119,6 +127,11 @@ class Pads:
                 self._player.stop(voice)
             for clip in slot.clips:
                 self._player.unload(clip)
+
+    async def close(self) -> None:
+        """Forget the set and the transport."""
+        self._unlisten()
+        await self.clear()
 
     def reports(self) -> list[PadReport]:
         """All pads in order."""
@@ -194,6 +207,37 @@ class Pads:
         if slot.render:
             slot.render.cancel()
         self._render(slot)
+
+    # --- tempo
+
+    def _follow(self, line: TempoMap) -> None:
+        """Bring loops back to the bar when tempo or position have changed."""
+        beat = line.beat_at(self._player.frame_now())
+        off = abs(line.frame_of(beat) - self._grid.frame_of(beat))
+        if line.bpm == self._grid.bpm and off < _OFF_GRID_S * line.sample_rate:
+            return
+        if self._regrid is None:
+            self._regrid = asyncio.create_task(self._onto_grid())
+
+    async def _onto_grid(self) -> None:
+        """When the tempo has settled, cut loops of bars to it and start them on the next bar."""
+        try:
+            line = None
+            while line is not self._transport.map:
+                line = self._transport.map
+                await asyncio.sleep(_SETTLE_S)
+            changed, self._grid = line.bpm != self._grid.bpm, line
+            for slot in tuple(self._slots.values()):
+                if not slot.loops or slot.pad.bars is None or not slot.clips:
+                    continue
+                if changed:
+                    loop = Loop(slot.pad.length_s(self._transport.bar_s, 0.0), _CUT_SEAM_S)
+                    clips = [await self._player.load(clip.source, loop) for clip in slot.clips]
+                    self._change_over(slot, clips)
+                elif slot.sounds:
+                    self._start(slot, slot.clips[0], float(self._transport.beats_per_bar), None)
+        finally:
+            self._regrid = None
 
     # --- inside
 

@@ -109,7 +109,6 @@ class Renders:
             raise
         finally:
             self._waiting.pop(job.id, None)
-            self._stepping.pop(job.id, None)
         if done.state is JobState.CANCELLED:
             raise Cancelled("the render was cancelled")
         if done.state is JobState.FAILED:
@@ -135,19 +134,20 @@ class Renders:
         return self.speed.expected_s(steps - job.step, request.num_waveforms_per_prompt, length)
 
     def _hear(self, job: Job) -> None:
-        future = self._waiting.get(job.id)
-        if future is None or future.done():
-            return
+        """Measure every job, whoever asked for it, and wake up who waits for it."""
         now = time.monotonic()
         if job.state is JobState.RUNNING and job.step:
             first, begun, _ = self._stepping.get(job.id, (job.step, now, now))
             self._stepping[job.id] = (first, begun, now)
-        if job.state.final:
-            self._measure(job)
+        if not job.state.final:
+            return
+        self._measure(job)
+        future = self._waiting.get(job.id)
+        if future and not future.done():
             future.set_result(job)
 
     def _measure(self, job: Job) -> None:
-        first, begun, last = self._stepping.get(job.id, (0, 0.0, 0.0))
+        first, begun, last = self._stepping.pop(job.id, (0, 0.0, 0.0))
         between = job.step - first
         if job.state is not JobState.DONE or not job.takes or between < 1:
             return
