@@ -20,6 +20,7 @@ __all__ = ["MAX_AHEAD_S", "MAX_WAITING", "BundleScheduler"]
 
 MAX_AHEAD_S: Final = 3600.0
 MAX_WAITING: Final = 10_000
+_CLOCK_STEP_S: Final = 0.001
 
 
 class BundleScheduler:
@@ -28,6 +29,7 @@ class BundleScheduler:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
+        self._offset_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.late = 0
         """Messages that arrived after their time."""
@@ -57,14 +59,20 @@ class BundleScheduler:
         if len(self._heap) >= MAX_WAITING:
             raise QueueFull(f"{MAX_WAITING} bundled messages are waiting; try again later")
         self._sequence += 1
-        due = asyncio.get_running_loop().time() + ahead_s
-        heapq.heappush(self._heap, (due, self._sequence, action))
+        heapq.heappush(self._heap, (when_s + self._to_loop_time(), self._sequence, action))
         self._arm()
 
     def close(self) -> None:
         """Forget everything that waits."""
         self._heap.clear()
         self._arm()
+
+    def _to_loop_time(self) -> float:
+        """What to add to Unix time. Kept until the wall clock steps: equal times stay equal."""
+        offset_s = asyncio.get_running_loop().time() - time.time()
+        if abs(offset_s - self._offset_s) > _CLOCK_STEP_S:
+            self._offset_s = offset_s
+        return self._offset_s
 
     def _arm(self) -> None:
         if self._timer is not None:
