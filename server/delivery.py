@@ -1,33 +1,141 @@
-"""The last stage: what leaves is never clipped, and never silent without saying so."""
+"""The last stage: what leaves is never clipped, never NaN, and never silent unsaid."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
 
+from server.errors import RenderError
+from server.plan import Finished
+from server.request import Delivery
 from server.waveform import Waveform
 
-__all__ = ["CEILING_DBFS", "SILENCE_DB", "below_ceiling"]
+__all__ = ["CEILING_DBFS", "SILENCE_DB", "deliver"]
 
 CEILING_DBFS: Final = -1.0
 SILENCE_DB: Final = -60.0
+_BLOCK_S: Final = 0.4
+"""Gating block of ITU-R BS.1770; shorter sounds are repeated for the meter."""
+_TRIM_BLOCK_S: Final = 0.005
 
 
-def below_ceiling(sound: Waveform) -> tuple[Waveform, dict[str, Any]]:
-    """``sound`` turned down where it would clip, and what was measured on it."""
-    ceiling = 10.0 ** (CEILING_DBFS / 20.0)
-    gain = min(1.0, ceiling / sound.peak) if sound.peak else 1.0
-    if gain < 1.0:
-        sound = Waveform(sound.samples * np.float32(gain), sound.sample_rate)
-    measures = {
+def deliver(finished: Finished, delivery: Delivery) -> tuple[Waveform, dict[str, Any]]:
+    """The sound as it is handed over, and what was measured on it.
+
+    Samples that carry a clip's own (``exact``) are left as they are unless processing is asked.
+
+    Raises:
+        RenderError: the model gave numbers that are no sound.
+    """
+    sound = finished.sound
+    if not np.isfinite(sound.samples).all():
+        raise RenderError("the model gave numbers that are no sound (NaN or infinite)")
+    if delivery.sample_rate is not None and delivery.sample_rate != sound.sample_rate:
+        sound = _at_rate(sound, delivery.sample_rate, finished.circular)
+    if delivery.channels is not None:
+        sound = sound.as_channels(delivery.channels)
+    gain_db = 0.0
+    if not finished.exact or delivery.processes:
+        sound = _faded(_trimmed(sound) if delivery.trim else sound, delivery)
+        sound, gain_db = _levelled(sound, delivery)
+    return sound, {**_measures(sound), "gain_db": round(gain_db, 2), **finished.measures}
+
+
+def _at_rate(sound: Waveform, sample_rate: int, circular: bool) -> Waveform:
+    frames = round(sound.frames * sample_rate / sound.sample_rate)
+    if circular:
+        return sound.resample_ring(max(1, frames), sample_rate)
+    return sound.resample(sample_rate).crop(frames)
+
+
+def _levelled(sound: Waveform, delivery: Delivery) -> tuple[Waveform, float]:
+    """At the asked loudness as far as the ceiling lets it, and the gain that took."""
+    if not sound.peak:
+        return sound, 0.0
+    ceiling = CEILING_DBFS if delivery.ceiling_dbfs is None else delivery.ceiling_dbfs
+    room_db = ceiling - 20.0 * math.log10(sound.peak)
+    wanted_db = 0.0
+    if delivery.loudness_lufs is not None:
+        loudness = loudness_lufs(sound)
+        wanted_db = 0.0 if loudness is None else delivery.loudness_lufs - loudness
+    gain_db = min(wanted_db, room_db)
+    if not gain_db:
+        return sound, 0.0
+    gain = np.float32(10.0 ** (gain_db / 20.0))
+    # Rounding must not lift the highest sample over the ceiling.
+    limit = np.float32(10.0 ** (ceiling / 20.0))
+    samples = np.clip(sound.samples * gain, -limit, limit)
+    return Waveform(np.asarray(samples, np.float32), sound.sample_rate), gain_db
+
+
+def loudness_lufs(sound: Waveform) -> float | None:
+    """Integrated loudness (ITU-R BS.1770-4); None where all of it is below the gate."""
+    import pyloudnorm
+
+    shortest = math.ceil(_BLOCK_S * sound.sample_rate) + 1
+    samples = sound.samples
+    if len(samples) < shortest:
+        samples = np.resize(samples, (shortest, sound.channels))
+    meter = pyloudnorm.Meter(sound.sample_rate, block_size=_BLOCK_S)
+    with np.errstate(divide="ignore"):
+        loudness = float(meter.integrated_loudness(samples[:, :5]))
+    return loudness if math.isfinite(loudness) else None
+
+
+def _trimmed(sound: Waveform) -> Waveform:
+    """Without the blocks at both ends that are 60 dB below the loudest sample."""
+    block = max(1, round(_TRIM_BLOCK_S * sound.sample_rate))
+    level = np.abs(sound.samples).max(axis=1)
+    heard = np.flatnonzero(level > sound.peak * 10.0 ** (SILENCE_DB / 20.0))
+    if not len(heard):
+        return sound
+    first = heard[0] // block * block
+    last = min(-(-(heard[-1] + 1) // block) * block, sound.frames)
+    return Waveform(sound.samples[first:last], sound.sample_rate)
+
+
+def _faded(sound: Waveform, delivery: Delivery) -> Waveform:
+    if not delivery.fade_in_s and not delivery.fade_out_s:
+        return sound
+    gain = np.ones((sound.frames, 1), np.float32)
+    rise = min(round(delivery.fade_in_s * sound.sample_rate), sound.frames)
+    fall = min(round(delivery.fade_out_s * sound.sample_rate), sound.frames)
+    gain[:rise, 0] *= _half_cosine(rise)
+    gain[sound.frames - fall :, 0] *= _half_cosine(fall)[::-1]
+    return Waveform(sound.samples * gain, sound.sample_rate)
+
+
+def _half_cosine(length: int) -> Any:
+    return (0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(length, 1))).astype("f4")
+
+
+def _measures(sound: Waveform) -> dict[str, Any]:
+    measures: dict[str, Any] = {
         "peak_dbfs": _decibels(sound.peak),
         "rms_db": round(sound.rms_db, 2),
-        "gain_db": _decibels(gain),
         "silent": sound.rms_db < SILENCE_DB,
     }
-    return sound, measures
+    if sound.channels == 2:
+        measures.update(_stereo(sound))
+    return measures
+
+
+def _stereo(sound: Waveform) -> dict[str, Any]:
+    """Correlation of the sides, and what is lost or won when they are summed to mono."""
+    left, right = sound.samples.T.astype(np.float64)
+    power = float(np.mean(left**2) + np.mean(right**2)) / 2.0
+    if not power:
+        return {}
+    both = float(np.sqrt(np.mean(left**2) * np.mean(right**2)))
+    mono = float(np.mean(((left + right) / 2.0) ** 2))
+    correlation = float(np.mean(left * right)) / both if both else 0.0
+    return {
+        "stereo_correlation": round(correlation, 4),
+        "mono_sum_db": round(10.0 * math.log10(max(mono / power, 1e-12)), 2),
+    }
 
 
 def _decibels(amplitude: float) -> float:
-    return round(20.0 * float(np.log10(max(amplitude, 1e-6))), 2)
+    return round(20.0 * math.log10(max(amplitude, 1e-6)), 2)

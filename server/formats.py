@@ -9,13 +9,14 @@ from server.errors import InvalidRequest
 
 __all__ = ["FORMATS", "FileFormat", "file_format_of"]
 
-FileFormat = Literal["wav16", "wav24", "wav32f", "flac"]
+FileFormat = Literal["wav16", "wav24", "wav32f", "flac", "flac16"]
 
 FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
     "wav16": ("WAV", "PCM_16"),
     "wav24": ("WAV", "PCM_24"),
     "wav32f": ("WAV", "FLOAT"),
     "flac": ("FLAC", "PCM_24"),
+    "flac16": ("FLAC", "PCM_16"),
 }
 
 

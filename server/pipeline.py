@@ -6,28 +6,32 @@ prompt -> text_encoder -> unet (num_inference_steps times) -> vae_decoder -> voc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from server.delivery import below_ceiling
+from server.autoencoder import Autoencoder
+from server.clap_audio import ClapAudio
+from server.clip import ClipLoader, load_clip
+from server.delivery import deliver
 from server.denoise import GuidedUnet
-from server.errors import RenderError
+from server.known_sounds import KnownSounds
 from server.manifest import COMPONENTS, Manifest
-from server.noise import FIRST_STEP_STREAM, batch_noise
-from server.plan import Plan, plan
+from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.plan import Plan
+from server.plans import plan
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, sample
-from server.schedule import Latents, make_steps
+from server.schedule import Latents, Steps, make_steps
 from server.session import Device, Graph, default_threads, providers_for
 from server.text import TextEncoder
-from server.waveform import FORMATS, FileFormat, Samples, Waveform
+from server.waveform import FORMATS, FileFormat, Waveform
 
-__all__ = ["OnStep", "Pipeline", "Take"]
+__all__ = ["OnStep", "Pipeline", "Take", "first_step"]
 
 OnStep = Callable[[int, int], None]
 
@@ -39,7 +43,6 @@ class Take:
     waveform: Waveform
     recipe: Recipe
     measures: dict[str, Any]
-
     file_format: FileFormat = "wav24"
 
     @property
@@ -55,11 +58,19 @@ class Take:
 class Pipeline:
     """A model folder ready to render. Graphs are loaded when they are first needed.
 
+    ``clips`` finds the clips that requests name; a service gives one that checks paths.
+
     Raises:
         ModelError: the folder is not a usable model folder.
     """
 
-    def __init__(self, folder: Path, device: Device = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: Device = "auto",
+        threads: int = 0,
+        clips: ClipLoader = load_clip,
+    ) -> None:
         self.manifest = Manifest.load(folder)
         providers = providers_for(device)
         threads = threads or default_threads()
@@ -67,73 +78,128 @@ class Pipeline:
             name: Graph(folder / f"{name}.onnx", providers, threads) for name in COMPONENTS
         }
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
+        self.audio = ClapAudio(self.manifest, self.graphs["audio_encoder"])
+        self.autoencoder = Autoencoder(self.manifest, self.graphs)
+        self.clips = clips
+        self.known_sounds = KnownSounds.load(folder)
 
     def warm_up(self) -> None:
         """Load what a text prompt needs, so that the first take is as quick as the tenth."""
         self.render(TextToAudio(prompt="warm up", num_inference_steps=1, audio_length_in_s=0.5))
 
     def render(self, request: Request, on_step: OnStep = lambda done, total: None) -> list[Take]:
-        """All takes of ``request``.
+        """All takes of ``request``, the one that fits its prompt best first.
 
-        ``on_step`` is called after each denoising step; an exception it raises ends the render.
+        ``on_step`` is called after each denoising step, and again between takes while they are
+        decoded; an exception it raises ends the render.
 
         Raises:
             InvalidRequest: a value is out of range.
+            UnreadableAudio: a clip cannot be read.
             RenderError: ONNX Runtime failed.
         """
         request = resolve(validate(request), self.manifest)
         planned = plan(request, self)
-        first = request.seed or 0
+        first = settled(request.seed)
         seeds = range(first, first + request.num_waveforms_per_prompt)
-        latents = self.denoise(request, planned, seeds, on_step)
-        waves = self.decode(latents)[:, : planned.samples]
-        return [self._deliver(request, seed, wave) for seed, wave in zip(seeds, waves, strict=True)]
+        latents = self.denoise(planned, seeds, on_step)
+        takes: list[Take] = []
+        for seed, latent in zip(seeds, latents, strict=True):
+            if takes:
+                num_steps = settled(planned.settings.num_inference_steps)
+                on_step(num_steps, num_steps)
+            takes.append(self._take(request, planned, seed, latent))
+        return self._ranked(takes, planned)
 
-    def denoise(
-        self, request: Request, planned: Plan, seeds: Sequence[int], on_step: OnStep
-    ) -> Latents:
-        """Clean latents [B, C, T, F], one a seed."""
-        sampler = settled(request.sampler)
-        num_steps = settled(request.num_inference_steps)
+    def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
+        """Clean latents [len(seeds), lanes, C, T, F]."""
+        settings = planned.settings
+        sampler, num_steps = settled(settings.sampler), settled(settings.num_inference_steps)
         steps = make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler])
+        steps = steps.start_at(first_step(planned.strength, num_steps))
         denoiser = GuidedUnet(
             self.graphs["unet"],
             steps,
             planned.windows,
             planned.condition,
             planned.unconditional,
-            settled(request.guidance_scale),
+            settled(settings.guidance_scale),
         )
 
-        def fresh_noise(step: int) -> Latents:
-            stream = FIRST_STEP_STREAM + step
-            return batch_noise(seeds, stream, self.manifest.latent, planned.windows.total)
+        def noise(stream: int) -> Latents:
+            return np.concatenate([planned.noise(seed, stream) for seed in seeds])
 
-        return sample(
+        x = noise(INITIAL_STREAM)
+        lanes = len(x) // len(seeds)
+        if planned.start is not None:
+            start = np.tile(planned.start, (len(seeds), 1, 1, 1))
+            x = steps.add_noise(start, x, 0) if len(steps) else start
+        hold = _holder(planned, steps, noise, len(seeds))
+        x = sample(
             denoiser,
-            np.stack([planned.noise(seed) for seed in seeds]),
+            x,
             steps,
-            SAMPLERS[sampler](steps, request.eta, fresh_noise),
+            SAMPLERS[sampler](steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)),
+            constrain=hold,
             on_step=on_step,
         )
+        return (hold(x, len(steps)) if hold else x).reshape(len(seeds), lanes, *x.shape[1:])
 
-    def decode(self, latents: Latents) -> Samples:
-        """Waveforms [B, samples] at the model's rate from clean ``latents`` [B, C, T, F]."""
-        scaled = (latents / self.manifest.latent.scale_factor).astype(np.float32)
-        log_mel = self.graphs["vae_decoder"](latent=scaled)[0]
-        waves = self.graphs["vocoder"](log_mel=log_mel)[0]
-        return waves[:, : log_mel.shape[1] * self.manifest.hop_length]
+    def _take(self, request: Request, planned: Plan, seed: int, latent: Latents) -> Take:
+        """One take as a file of its own would have it, with its recipe."""
+        finished = planned.finish(latent)
+        sound, measures = deliver(finished, planned.settings.delivery)
+        if self.known_sounds is not None and planned.settings.prompt.strip():
+            measures |= self.known_sounds.nearest(planned.target)
+        alone = msgspec.structs.replace(
+            planned.recipe or request, seed=seed, num_waveforms_per_prompt=1
+        )
+        file_format = planned.settings.delivery.file_format or finished.file_format
+        return Take(sound, Recipe.of(alone, self.manifest), measures, file_format)
 
-    def _deliver(self, request: Request, seed: int, wave: Samples) -> Take:
-        """One take as a file of its own would have it: its rate, its channels, its recipe."""
-        if not np.isfinite(wave).all():
-            raise RenderError(f"seed {seed} came out as numbers that are no sound (NaN)")
-        delivery = request.delivery
-        sound = Waveform.mono(wave, self.manifest.sample_rate).resample(
-            delivery.sample_rate or 48000
-        )
-        sound, measures = below_ceiling(sound.as_channels(delivery.channels or 1))
-        alone = msgspec.structs.replace(request, seed=seed, num_waveforms_per_prompt=1)
-        return Take(
-            sound, Recipe.of(alone, self.manifest), measures, delivery.file_format or "wav24"
-        )
+    def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
+        """By CLAP similarity of the rendered audio with the prompt, best first; all are kept."""
+        if len(takes) < 2:
+            return takes
+        scores = [float(self.audio(take.waveform) @ planned.target) for take in takes]
+        order = sorted(range(len(takes)), key=lambda k: -scores[k])
+        return [
+            replace(takes[k], measures={**takes[k].measures, "score": scores[k], "rank": rank})
+            for rank, k in enumerate(order, 1)
+        ]
+
+
+def first_step(strength: float, num_steps: int) -> int:
+    """Where a run of ``num_steps`` begins that shall do the last ``strength`` of them.
+
+    The original noises to index ``int(strength * num_steps)`` but begins denoising one index
+    below it, runs no step at all for small strengths and fails for 1. Here the noise is that of
+    the first step that is run, any strength above 0 runs at least one, and 1 runs all.
+    """
+    if strength <= 0.0:
+        return num_steps
+    return num_steps - max(1, round(strength * num_steps))
+
+
+def _holder(
+    planned: Plan, steps: Steps, noise: Callable[[int], Latents], takes: int
+) -> Callable[[Latents, int], Latents] | None:
+    """Puts what is known back into the latent, as noisy as the step wants it.
+
+    A deterministic run follows one trajectory, so the known part keeps the run's own noise; a
+    stochastic one gets fresh noise at each step, as the original does. After the last step the
+    known part is the clip's own latent.
+    """
+    known = planned.known
+    if known is None:
+        return None
+    clean = np.tile(known.clean, (takes, 1, 1, 1))
+    initial = noise(INITIAL_STREAM)
+
+    def hold(x: Latents, i: int) -> Latents:
+        if i == len(steps):
+            return np.where(known.mask, clean, x)
+        fresh = noise(KNOWN_STREAM + i) if planned.settings.eta else initial
+        return np.where(known.mask, steps.add_noise(clean, fresh, i), x)
+
+    return hold

@@ -3,62 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from server.denoise import Windows
+from server.autoencoder import Autoencoder
+from server.clap_audio import ClapAudio
+from server.clip import ClipLoader
 from server.manifest import Manifest
-from server.noise import INITIAL_STREAM, draw
-from server.request import Request, TextToAudio
+from server.noise import LaneNoise
+from server.request import Request
 from server.schedule import Latents
 from server.text import Embedding, TextEncoder
+from server.waveform import FileFormat, Waveform
+from server.windows import Windows
 
-__all__ = ["Plan", "Studio", "plan"]
+__all__ = ["Finished", "Known", "Plan", "Studio", "plan"]
 
 
 class Studio(Protocol):
-    """What a plan may use of the model."""
+    """What a plan may use of the model, and of the world: the clips that requests name."""
 
     manifest: Manifest
     text: TextEncoder
+    audio: ClapAudio
+    autoencoder: Autoencoder
+    clips: ClipLoader
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A take as the job wants it, before delivery."""
+
+    sound: Waveform
+    file_format: FileFormat = "wav24"
+    measures: dict[str, Any] = field(default_factory=dict)
+    exact: bool = False
+    """It carries samples of a clip that must not change: not even to keep a ceiling."""
+    circular: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the result before it is made."""
+
+    clean: Latents
+    """[lanes, C, T, F]"""
+    mask: npt.NDArray[np.bool_]
+    """True where ``clean`` is to be kept, [T, F]."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """One job, as the denoising run sees it."""
 
-    samples: int
-    """Length of the result at the model's sample rate."""
+    settings: Request
+    """Whose sampler, steps, guidance and eta are used."""
     windows: Windows
     condition: Embedding
     """One embedding a window, [W, D]."""
     unconditional: Embedding
     """What guidance leads away from, [D]."""
-    noise: Callable[[int], Latents]
-    """A seed's initial noise, [C, T, F]."""
+    noise: LaneNoise
+    finish: Callable[[Latents], Finished]
+    """From one take's clean latent [lanes, C, T, F] to its sound."""
+    target: Embedding
+    """What takes are ranked against, [D]."""
+    start: Latents | None = None
+    """Clean latent to set out from, [lanes, C, T, F]; None: pure noise."""
+    strength: float = 1.0
+    """How far ``start`` is left behind: the fraction of the steps that are run."""
+    known: Known | None = None
+    recipe: Request | None = None
+    """What the recipe says instead of the request, where that would not suffice."""
 
 
 @singledispatch
 def plan(request: Request, studio: Studio) -> Plan:
-    """The plan of a resolved request."""
+    """The plan of a resolved request.
+
+    Raises:
+        InvalidRequest: the clip does not fit the request.
+        UnreadableAudio: a clip cannot be read.
+    """
     raise TypeError(f"no plan for {type(request).__name__}")
-
-
-@plan.register
-def _(request: TextToAudio, studio: Studio) -> Plan:
-    manifest = studio.manifest
-    seconds = request.audio_length_in_s or manifest.defaults.audio_length_in_s
-    frames = manifest.latent_frames(seconds)
-    window = manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
-    windows = Windows.over(frames, window)
-    negative = request.negative_prompt
-    return Plan(
-        samples=round(seconds * manifest.sample_rate),
-        windows=windows,
-        condition=np.repeat(studio.text(request.prompt)[None], len(windows), axis=0),
-        unconditional=studio.text(negative) if negative else studio.text.unconditional(),
-        noise=lambda seed: draw(seed, INITIAL_STREAM, manifest.latent, frames),
-    )

@@ -41,15 +41,15 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self).decode()
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, source: Path | bytes) -> Recipe:
         """The recipe in the metadata of an audio file.
 
         Raises:
             UnreadableAudio: not audio.
             InvalidRequest: no recipe in it.
         """
-        comment = read_comment(path)
+        name = source if isinstance(source, Path) else "the uploaded clip"
         try:
-            return msgspec.json.decode(comment, type=cls)
+            return msgspec.json.decode(read_comment(source), type=cls)
         except msgspec.DecodeError as error:
-            raise InvalidRequest(f"{path} carries no recipe of audioldm-daw") from error
+            raise InvalidRequest(f"{name} carries no recipe of audioldm-daw") from error

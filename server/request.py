@@ -146,6 +146,10 @@ class Vary(ClipRequest, frozen=True, kw_only=True, tag="vary"):
     distance: Annotated[
         float, Meta(ge=0.0, le=1.0, description="0 is the take itself, 1 another seed")
     ] = 0.3
+    recipe: Annotated[
+        dict[str, Any] | None,
+        Meta(description="the take's own recipe, where its file is not at hand"),
+    ] = None
 
 
 AnyRequest = TextToAudio | Transfer | Inpaint | Continue | Upscale | Vary | Morph

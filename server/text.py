@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,15 @@ from server.errors import ModelError
 from server.manifest import Manifest
 from server.session import Graph
 
-__all__ = ["Embedding", "TextEncoder"]
+__all__ = ["Embedding", "TextEncoder", "unit"]
 
 Embedding = npt.NDArray[np.float32]
 _REMEMBERED = 512
+
+
+def unit(vector: npt.NDArray[Any]) -> Embedding:
+    """``vector`` at length 1."""
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
 
 
 class TextEncoder:

@@ -84,6 +84,16 @@ class Waveform:
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
         return Waveform(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
 
+    def resample_ring(self, frames: int, sample_rate: int) -> Waveform:
+        """A loop of exactly ``frames``, periodic as before: its spectrum is cut or padded."""
+        if frames == self.frames:
+            return Waveform(self.samples, sample_rate)
+        spectrum = np.fft.rfft(self.samples, axis=0)[: frames // 2 + 1]
+        if frames < self.frames and frames % 2 == 0:
+            spectrum[-1] = 0.0
+        samples = np.fft.irfft(spectrum, frames, axis=0) * (frames / self.frames)
+        return Waveform(np.ascontiguousarray(samples, np.float32), sample_rate)
+
     def as_channels(self, channels: int) -> Waveform:
         """Mono spread to ``channels``, or everything mixed down to mono."""
         if channels == self.channels:
@@ -139,8 +149,8 @@ class Waveform:
         return buffer.getvalue()
 
 
-def read_comment(path: Path) -> str:
-    """The comment in the metadata of ``path``; empty where there is none.
+def read_comment(source: Path | bytes) -> str:
+    """The comment in the metadata of an audio file; empty where there is none.
 
     Raises:
         UnreadableAudio: not audio.
@@ -148,11 +158,12 @@ def read_comment(path: Path) -> str:
     import soundfile
 
     try:
-        data = path.read_bytes()
+        data = source.read_bytes() if isinstance(source, Path) else source
         with soundfile.SoundFile(io.BytesIO(data)) as f:
             return str(f.comment) or _riff_comment(data)
     except (soundfile.SoundFileError, OSError) as error:
-        raise UnreadableAudio(f"{path} cannot be read as audio: {error}") from error
+        name = source if isinstance(source, Path) else "the uploaded clip"
+        raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
 
 
 def _riff_comment(data: bytes) -> str:

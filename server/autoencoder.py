@@ -1,0 +1,107 @@
+"""From sound to latent and back: VAE and vocoder, in pieces where the sound is long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from server.chunks import Frames, in_chunks
+from server.manifest import Manifest
+from server.schedule import Latents
+from server.session import Graph
+from server.waveform import Samples
+
+__all__ = ["Autoencoder"]
+
+_OVERLAP: Final = 16
+"""Latent frames that neighbouring pieces share: what the graphs can see to either side."""
+
+
+class Autoencoder:
+    """The VAE and the vocoder of a model folder, for one channel at a time."""
+
+    def __init__(self, manifest: Manifest, graphs: Mapping[str, Graph]) -> None:
+        self._manifest = manifest
+        self._graphs = graphs
+        longest = manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
+        self._chunk = longest + 2 * _OVERLAP
+
+    def encode(self, samples: Samples) -> Latents:
+        """The latent [C, T, F] of ``samples``, as the unet sees it.
+
+        ``samples`` [n] are at the model's rate; the rest of the last frame is silence.
+        """
+        hop = self._manifest.samples_per_latent_frame
+        frames = -(-len(samples) // hop)
+        padded = np.pad(samples, (0, frames * hop - len(samples)))
+        latent = in_chunks(
+            self._encoded, padded.reshape(frames, hop), self._chunk, _OVERLAP, ratio=1.0
+        )
+        return np.ascontiguousarray(latent.transpose(1, 0, 2)) * np.float32(
+            self._manifest.latent.scale_factor
+        )
+
+    def decode(self, latent: Latents, *, circular: bool = False) -> Samples:
+        """The sound [T * samples_per_latent_frame] of ``latent`` [C, T, F].
+
+        A ``circular`` latent is decoded as a ring: its end runs into its beginning.
+        """
+        if circular:
+            return self.decode_ring(latent, latent.shape[1] * self._manifest.latent.time_factor)
+        return self._sound(self._log_mel(latent))
+
+    def decode_ring(self, latent: Latents, mel_frames: int) -> Samples:
+        """A ring of exactly ``mel_frames`` hops; the time axis is stretched that little."""
+        margin = _OVERLAP
+        log_mel = self._log_mel(_wrapped(latent, margin, axis=1))
+        factor = self._manifest.latent.time_factor
+        ring = log_mel[margin * factor : len(log_mel) - margin * factor]
+        around = _wrapped(_stretched_ring(ring, mel_frames), margin * factor, axis=0)
+        edge = margin * factor * self._manifest.hop_length
+        return self._sound(around)[edge : edge + mel_frames * self._manifest.hop_length]
+
+    def _log_mel(self, latent: Latents) -> Frames:
+        scaled = (latent / self._manifest.latent.scale_factor).astype(np.float32)
+        return in_chunks(
+            lambda piece: self._graphs["vae_decoder"](
+                latent=np.ascontiguousarray(piece.transpose(1, 0, 2))[None]
+            )[0][0],
+            np.ascontiguousarray(scaled.transpose(1, 0, 2)),
+            self._chunk,
+            _OVERLAP,
+            ratio=self._manifest.latent.time_factor,
+        )
+
+    def _sound(self, log_mel: Frames) -> Samples:
+        factor = self._manifest.latent.time_factor
+        return in_chunks(
+            lambda piece: self._graphs["vocoder"](log_mel=piece[None])[0][0],
+            np.ascontiguousarray(log_mel),
+            self._chunk * factor,
+            _OVERLAP * factor,
+            ratio=self._manifest.hop_length,
+        )
+
+    def _encoded(self, frames: Frames) -> Frames:
+        mean = self._graphs["vae_encoder"](waveform=frames.reshape(1, -1))[0][0]
+        return np.ascontiguousarray(mean.transpose(1, 0, 2))
+
+
+def _wrapped(array: Any, margin: int, axis: int) -> Any:
+    """``array`` with ``margin`` more entries on both sides, taken from around the ring."""
+    index = np.arange(-margin, array.shape[axis] + margin) % array.shape[axis]
+    return np.take(array, index, axis=axis)
+
+
+def _stretched_ring(ring: Frames, frames: int) -> Frames:
+    """``ring`` [n, ...] read at ``frames`` evenly spaced places, linearly between entries."""
+    if frames == len(ring):
+        return ring
+    place = (np.arange(frames) + 0.5) * len(ring) / frames - 0.5
+    low = np.floor(place).astype(np.int64)
+    share = (place - low).astype(np.float32)[:, None]
+    return np.asarray(
+        (1.0 - share) * ring[low % len(ring)] + share * ring[(low + 1) % len(ring)], np.float32
+    )

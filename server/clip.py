@@ -1,0 +1,97 @@
+"""A sound that a request names: its samples, and the file type it came in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from server.errors import InvalidRequest, UnreadableAudio
+from server.waveform import FileFormat, Waveform
+
+__all__ = ["Clip", "ClipLoader", "load_clip"]
+
+MIN_RATE: Final = 1000
+MAX_RATE: Final = 768_000
+MAX_CHANNELS: Final = 8
+"""Each channel is rendered by itself, so many channels cost that many renders."""
+
+_INTEGER: Final[dict[str, FileFormat]] = {
+    "PCM_U8": "wav16",
+    "PCM_S8": "wav16",
+    "PCM_16": "wav16",
+    "PCM_24": "wav24",
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A decoded sound file; ``file_format`` is the type that holds its samples unchanged."""
+
+    waveform: Waveform
+    file_format: FileFormat = "wav32f"
+    source: Path | bytes = b""
+
+    @classmethod
+    def read(cls, source: Path | bytes) -> Clip:
+        """Whatever libsndfile reads.
+
+        32-bit integers and 64-bit floats are rounded to 32-bit floats, the one loss there is.
+
+        Raises:
+            UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
+        """
+        return cls(Waveform.read(source), _format_of(source), source).checked()
+
+    def checked(self) -> Clip:
+        """The clip itself, if there is something in it to work on.
+
+        Raises:
+            UnreadableAudio: no samples, or a rate or a number of channels that is not handled.
+        """
+        name = str(self.source) if isinstance(self.source, Path) else "the clip"
+        sound = self.waveform
+        if not sound.frames:
+            raise UnreadableAudio(f"{name} holds no samples")
+        if not MIN_RATE <= sound.sample_rate <= MAX_RATE:
+            raise UnreadableAudio(
+                f"{name} has a sample rate of {sound.sample_rate} Hz; "
+                f"{MIN_RATE} to {MAX_RATE} Hz are handled"
+            )
+        if sound.channels > MAX_CHANNELS:
+            raise UnreadableAudio(
+                f"{name} has {sound.channels} channels; at most {MAX_CHANNELS} are worked on"
+            )
+        if not np.isfinite(sound.samples).all():
+            raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
+        return self
+
+
+ClipLoader = Callable[[str], Clip]
+"""Finds the clip that a request names; a service checks the path, or knows uploads by name."""
+
+
+def load_clip(name: str) -> Clip:
+    """The clip in the file called ``name``.
+
+    Raises:
+        UnreadableAudio: see :meth:`Clip.read`.
+        InvalidRequest: it is no file.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise InvalidRequest(f"{path} is a folder; name a sound file")
+    return Clip.read(path)
+
+
+def _format_of(source: Path | bytes) -> FileFormat:
+    import soundfile
+
+    with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
+        if f.format == "FLAC":
+            return "flac" if f.subtype == "PCM_24" else "flac16"
+        return _INTEGER.get(f.subtype, "wav32f")

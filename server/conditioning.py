@@ -1,0 +1,83 @@
+"""From words and sounds to the embedding that conditions the unet, all in CLAP's one space."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from server.clap_audio import ClapAudio
+from server.clip import ClipLoader
+from server.errors import InvalidRequest
+from server.prompt import parse_blend
+from server.request import NewSound, Request
+from server.text import Embedding, TextEncoder, unit
+from server.waveform import Waveform
+
+__all__ = ["Ears", "condition", "embed_prompt", "musical_words", "unconditional"]
+
+
+class Ears(Protocol):
+    """What conditioning may use of the model."""
+
+    text: TextEncoder
+    audio: ClapAudio
+    clips: ClipLoader
+
+
+def embed_prompt(prompt: str, text: TextEncoder, words: str = "") -> Embedding:
+    """The embedding [D] of a prompt; a blend is mixed here and brought back to unit length.
+
+    ``words`` are said after each part.
+
+    Raises:
+        InvalidRequest: the parts of a blend cancel out.
+    """
+    parts = parse_blend(prompt)
+    if len(parts) == 1:
+        return text(parts[0].text + words)
+    mixed = np.sum([part.weight * text(part.text + words) for part in parts], axis=0)
+    if np.linalg.norm(mixed) < 1e-3:
+        raise InvalidRequest(f"prompt = {prompt!r}: the parts of the blend cancel out")
+    return unit(mixed)
+
+
+def condition(
+    request: Request, ears: Ears, prompt: str | None = None, own: Waveform | None = None
+) -> Embedding:
+    """What a request should sound like, [D].
+
+    Words alone, its audio prompt alone, or both mixed by ``audio_prompt_weight``; where it has
+    neither, the embedding of ``own``, the clip that is worked on. ``prompt`` replaces the words.
+
+    Raises:
+        InvalidRequest: nothing says what it should sound like.
+        UnreadableAudio: the audio prompt cannot be read.
+    """
+    prompt = request.prompt if prompt is None else prompt
+    said = embed_prompt(prompt, ears.text, musical_words(request)) if prompt.strip() else None
+    heard = ears.audio(ears.clips(request.audio_prompt).waveform) if request.audio_prompt else None
+    if said is None and heard is None and own is not None:
+        return ears.audio(own)
+    if said is None or heard is None:
+        found = heard if said is None else said
+        if found is None:
+            raise InvalidRequest("prompt is empty: say what it should sound like")
+        return found
+    weight = request.audio_prompt_weight
+    return unit(weight * heard + (1.0 - weight) * said)
+
+
+def unconditional(request: Request, ears: Ears) -> Embedding:
+    """What guidance leads away from, [D]."""
+    if request.negative_prompt.strip():
+        return embed_prompt(request.negative_prompt, ears.text)
+    return ears.text.unconditional()
+
+
+def musical_words(request: Request) -> str:
+    """Key and tempo as the prompt says them; empty where none is to be said."""
+    if not isinstance(request, NewSound):
+        return ""
+    tempo = f", {request.bpm:g} bpm" if request.say_tempo and request.bpm is not None else ""
+    return (f", in {request.key}" if request.key else "") + tempo

@@ -1,0 +1,29 @@
+"""Outpainting: a clip goes on after its end, or begins earlier.
+
+It is inpainting of a clip that has been made longer; the windows over the new part overlap
+each other and the clip, and are denoised jointly, so that nothing drifts from window to window.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from server.plan import Plan, Studio, plan
+from server.plans.editing import Edit, edit_plan
+from server.request import Continue, settled
+from server.splice import Span
+from server.waveform import Waveform
+
+__all__: list[str] = []
+
+
+@plan.register
+def _(request: Continue, studio: Studio) -> Plan:
+    clip = studio.clips(request.clip).checked()
+    sound = clip.waveform
+    added = round(settled(request.audio_length_in_s) * sound.sample_rate)
+    after = request.side == "after"
+    padding = ((0, added) if after else (added, 0), (0, 0))
+    longer = Waveform(np.pad(sound.samples, padding), sound.sample_rate)
+    span = Span(sound.frames, longer.frames) if after else Span(0, added)
+    return edit_plan(request, studio, Edit(clip, longer, (span,), request.crossfade_s))

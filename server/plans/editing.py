@@ -1,0 +1,213 @@
+"""What all edits of a clip share: spans of it are made anew around what stays.
+
+Only excerpts around the spans are encoded; they lie side by side in one latent, each with its
+own windows, so that a clip may be an hour long and its spans far apart. What is known is held
+to the clip before every step, as in section 4.4 of the AudioLDM paper (arXiv:2301.12503) and
+in RePaint (arXiv:2201.09865).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from server.clip import Clip
+from server.conditioning import condition, unconditional
+from server.errors import InvalidRequest
+from server.lanes import Lanes
+from server.mel import latent_bin_edges_hz
+from server.noise import lanes_alike
+from server.plan import Finished, Known, Plan, Studio
+from server.plans.sound import longest_window
+from server.request import ClipRequest
+from server.request_fields import MAX_SECONDS
+from server.schedule import Latents
+from server.seam import seam_db
+from server.splice import Mask, Span, matched, replaced
+from server.waveform import Waveform
+from server.windows import Windows
+
+__all__ = ["Edit", "edit_plan"]
+
+_MARGIN: Final = 1
+"""Latent frames on either side of a span that are unknown too: what was there reaches them."""
+_LISTEN_S: Final = 0.2
+_REFERENCES: Final = 48
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Spans of ``sound`` that are made anew."""
+
+    clip: Clip
+    sound: Waveform
+    spans: tuple[Span, ...]
+    crossfade_s: float = 0.0
+    measures: dict[str, Any] = field(default_factory=dict)
+    """What is told about it besides the seams."""
+
+
+@dataclass(frozen=True)
+class _Excerpt:
+    """A stretch of the sound, what of it is replaced, and where it lies in the latent."""
+
+    start: int
+    sound: Waveform
+    spans: tuple[Span, ...]
+    lanes: Lanes
+    frames: slice
+
+
+def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
+    """The plan that makes the spans of ``edit`` anew.
+
+    Raises:
+        InvalidRequest: more than ten minutes would have to be rendered.
+    """
+    manifest = studio.manifest
+    excerpts = _excerpts(studio, edit)
+    total = excerpts[-1].frames.stop
+    if total > manifest.latent_frames(MAX_SECONDS + 2 * manifest.defaults.audio_length_in_s):
+        raise InvalidRequest(
+            f"{request.clip}: more than {MAX_SECONDS:.0f} s would be rendered at once; "
+            "name shorter regions"
+        )
+    lengths = [excerpt.frames.stop - excerpt.frames.start for excerpt in excerpts]
+    parts = [Windows.over(length, longest_window(manifest)) for length in lengths]
+    wanted = [condition(request, studio, own=_around(excerpt)) for excerpt in excerpts]
+    lanes = max(len(excerpt.lanes) for excerpt in excerpts)
+    return Plan(
+        settings=request,
+        windows=Windows.joined(parts),
+        condition=np.concatenate(
+            [np.repeat(w[None], len(part), axis=0) for w, part in zip(wanted, parts, strict=True)]
+        ),
+        unconditional=unconditional(request, studio),
+        noise=lanes_alike(manifest.latent, total, lanes),
+        finish=partial(_finish, studio, edit, excerpts),
+        target=wanted[0],
+        known=_known(studio, excerpts, lanes),
+    )
+
+
+def _excerpts(studio: Studio, edit: Edit) -> list[_Excerpt]:
+    """Each span with as much around it as the model likes to see; near ones share."""
+    rate = edit.sound.sample_rate
+    around = round(studio.manifest.defaults.audio_length_in_s * rate / 2)
+    groups: list[tuple[int, int, list[Span]]] = []
+    for span in sorted(edit.spans, key=lambda span: span.start):
+        first, last = max(0, span.start - around), min(edit.sound.frames, span.end + around)
+        if groups and first <= groups[-1][1]:
+            begun, end, spans = groups[-1]
+            groups[-1] = (begun, max(end, last), [*spans, span])
+        else:
+            groups.append((first, last, [span]))
+    excerpts, frame = [], 0
+    for first, last, spans in groups:
+        sound = Waveform(edit.sound.samples[first:last], rate)
+        frames = slice(frame, frame + studio.manifest.latent_frames(sound.seconds))
+        moved = tuple(span.moved(-first) for span in spans)
+        lanes = Lanes.of(sound, studio.manifest.sample_rate)
+        excerpts.append(_Excerpt(first, sound, moved, lanes, frames))
+        frame = frames.stop
+    return excerpts
+
+
+def _around(excerpt: _Excerpt) -> Waveform:
+    """What is kept of an excerpt, end to end; all of it where that is next to nothing."""
+    kept = np.ones(excerpt.sound.frames, bool)
+    for span in excerpt.spans:
+        kept[span.start : span.end] &= span.low_hz is not None or span.high_hz is not None
+    rate = excerpt.sound.sample_rate
+    return (
+        Waveform(excerpt.sound.samples[kept], rate)
+        if kept.sum() > _LISTEN_S * rate
+        else (excerpt.sound)
+    )
+
+
+def _known(studio: Studio, excerpts: list[_Excerpt], lanes: int) -> Known:
+    hop = studio.manifest.samples_per_latent_frame
+    latents, masks = [], []
+    for excerpt in excerpts:
+        frames = excerpt.frames.stop - excerpt.frames.start
+        clean = excerpt.lanes.encode(studio.autoencoder, frames * hop)
+        latents.append(np.repeat(clean, lanes // len(clean), axis=0))
+        masks.append(_mask(studio, excerpt, frames))
+    return Known(np.concatenate(latents, axis=2), np.concatenate(masks))
+
+
+def _mask(studio: Studio, excerpt: _Excerpt, frames: int) -> Mask:
+    """True where the clip is known, [T, F]; what is padding is not."""
+    manifest = studio.manifest
+    per_sample = (
+        manifest.sample_rate / excerpt.sound.sample_rate / manifest.samples_per_latent_frame
+    )
+    known = np.ones((frames, manifest.latent.mel_bins), bool)
+    known[int(excerpt.sound.frames * per_sample) :] = False
+    low_hz, high_hz = latent_bin_edges_hz(manifest).T
+    for span in excerpt.spans:
+        first = max(0, int(span.start * per_sample) - _MARGIN)
+        last = int(np.ceil(span.end * per_sample)) + _MARGIN
+        low, high = span.low_hz or 0.0, span.high_hz or np.inf
+        known[first:last, (high_hz > low) & (low_hz < high)] = False
+    return known
+
+
+def _finish(studio: Studio, edit: Edit, excerpts: list[_Excerpt], latents: Latents) -> Finished:
+    rate = edit.sound.sample_rate
+    samples = edit.sound.samples.copy()
+    seams: list[dict[str, float]] = []
+    for excerpt in excerpts:
+        lanes = [
+            studio.autoencoder.decode(lane[:, excerpt.frames])
+            for lane in latents[: len(excerpt.lanes)]
+        ]
+        raw = excerpt.lanes.restored(lanes)
+        done, naive = _spliced(studio, excerpt, raw, round(edit.crossfade_s * rate))
+        samples[excerpt.start :][: done.frames] = done.samples
+        seams.append(_seams(excerpt, done, naive))
+    names = {name for seam in seams for name in seam}
+    worst = {name: max(seam[name] for seam in seams if name in seam) for name in sorted(names)}
+    sound = Waveform(samples, rate)
+    return Finished(sound, edit.clip.file_format, {**edit.measures, **worst}, exact=True)
+
+
+def _spliced(
+    studio: Studio, excerpt: _Excerpt, raw: Waveform, fade: int
+) -> tuple[Waveform, Waveform]:
+    """The excerpt with its spans replaced, and the same done without any care."""
+    spans, done, naive = list(excerpt.spans), excerpt.sound, excerpt.sound
+    better = matched(raw, excerpt.sound, spans, studio.manifest.sample_rate / 2)
+    for span in spans:
+        done = replaced(done, better, span, fade)
+        naive = replaced(naive, raw, span, 0)
+    return done, naive
+
+
+def _seams(excerpt: _Excerpt, done: Waveform, naive: Waveform) -> dict[str, float]:
+    """The worst join here and in the naive splice, against the sound away from the spans."""
+    ends = {place for span in excerpt.spans for place in (span.start, span.end)}
+    joins = sorted(place for place in ends if 0 < place < done.frames)
+    if not joins:
+        return {}
+    usual = _elsewhere(excerpt)
+    return {
+        "seam_db": seam_db(done, joins, usual),
+        "naive_seam_db": seam_db(naive, joins, usual),
+    }
+
+
+def _elsewhere(excerpt: _Excerpt) -> list[int]:
+    """Places in the excerpt, spread evenly, that no span touches."""
+    sound = excerpt.sound
+    guard = round(0.1 * sound.sample_rate)
+    places = np.linspace(guard, max(guard, sound.frames - guard), _REFERENCES).astype(int)
+    return [
+        int(place)
+        for place in places
+        if not any(span.start - guard <= place <= span.end + guard for span in excerpt.spans)
+    ]

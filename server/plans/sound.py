@@ -1,0 +1,138 @@
+"""New sound: from words, or turning from one prompt into the next."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from server.conditioning import condition, unconditional
+from server.lanes import stacked
+from server.manifest import Manifest
+from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
+from server.plan import Finished, Plan, Studio, plan
+from server.prompt import Stage, parse_stages
+from server.request import Morph, NewSound, TextToAudio
+from server.schedule import Latents
+from server.seam import ring_seam_db
+from server.text import Embedding, unit
+from server.waveform import Waveform
+from server.windows import Windows
+
+__all__ = ["longest_window", "one_shot", "ring_of", "take_windows"]
+
+DEFAULT_RATE: Final = 48000
+_MORPH_WINDOWS: Final = 8
+"""A morph has at least this many windows, each with its own condition."""
+
+
+@plan.register
+def _(request: TextToAudio, studio: Studio) -> Plan:
+    windows = _windows(request, studio.manifest)
+    wanted = condition(request, studio)
+    return _plan(request, studio, windows, np.repeat(wanted[None], len(windows), axis=0), wanted)
+
+
+@plan.register
+def _(request: Morph, studio: Studio) -> Plan:
+    windows = _windows(request, studio.manifest, _MORPH_WINDOWS)
+    stages = parse_stages(request.prompt)
+    wanted = [condition(request, studio, stage.prompt) for stage in stages]
+    conditions = np.stack([_between(stages, wanted, at) for at in windows.centres])
+    return _plan(request, studio, windows, conditions, unit(np.mean(wanted, axis=0)))
+
+
+def _plan(
+    request: NewSound, studio: Studio, windows: Windows, conditions: Embedding, target: Embedding
+) -> Plan:
+    return Plan(
+        settings=request,
+        windows=windows,
+        condition=conditions,
+        unconditional=unconditional(request, studio),
+        noise=_noise(request, studio.manifest, windows.total),
+        finish=partial(_finish, request, studio),
+        target=target,
+    )
+
+
+def _windows(request: NewSound, manifest: Manifest, at_least: int = 1) -> Windows:
+    seconds = request.length_s(manifest.defaults.audio_length_in_s)
+    return take_windows(manifest, seconds, request.loop, at_least)
+
+
+def take_windows(manifest: Manifest, seconds: float, loop: bool, at_least: int = 1) -> Windows:
+    """Windows over ``seconds``; ``at_least`` so many where the unet's frame multiple allows."""
+    multiple = manifest.latent.time_multiple
+    total, window = manifest.latent_frames(seconds), longest_window(manifest)
+    if loop:
+        # A ring need not be a multiple of anything: only its windows pass through the unet.
+        hop = manifest.samples_per_latent_frame
+        total = max(1, round(seconds * manifest.sample_rate / hop))
+    if at_least > 1:
+        share = -(-2 * total // (at_least + 1 - loop))
+        window = min(window, max(-(-share // multiple), 2) * multiple)
+    return Windows.around(total, window, multiple) if loop else Windows.over(total, window)
+
+
+def longest_window(manifest: Manifest) -> int:
+    """Latent frames of the longest window the model is good at."""
+    return manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
+
+
+def _noise(request: NewSound, manifest: Manifest, frames: int) -> LaneNoise:
+    if request.width:
+        return lanes_apart(manifest.latent, frames, request.width)
+    return lanes_alike(manifest.latent, frames)
+
+
+def _between(stages: tuple[Stage, ...], wanted: list[Embedding], at: float) -> Embedding:
+    """The embedding on the way from the stage before ``at`` to the one after it."""
+    after = next((i for i, stage in enumerate(stages) if stage.at >= at), len(stages) - 1)
+    before = max(after - 1, 0)
+    low, high = stages[before].at, stages[after].at
+    share = min(1.0, max(0.0, (at - low) / (high - low))) if high > low else 1.0
+    return unit(slerp(wanted[before], wanted[after], share))
+
+
+def _finish(request: NewSound, studio: Studio, latents: Latents) -> Finished:
+    manifest = studio.manifest
+    seconds = request.length_s(manifest.defaults.audio_length_in_s)
+    rate = request.delivery.sample_rate or DEFAULT_RATE
+    if request.loop:
+        return _finish_loop(studio, latents, seconds, rate)
+    return Finished(one_shot(studio, latents, seconds, rate))
+
+
+def one_shot(studio: Studio, latents: Latents, seconds: float, rate: int) -> Waveform:
+    """The first ``seconds`` of what ``latents`` [lanes, C, T, F] sound like."""
+    model_rate = studio.manifest.sample_rate
+    lanes = [studio.autoencoder.decode(lane) for lane in latents]
+    sound = stacked(lanes, model_rate).crop(math.ceil(seconds * model_rate))
+    return sound.resample(rate).crop(round(seconds * rate))
+
+
+def ring_of(studio: Studio, latents: Latents, seconds: float, rate: int) -> Waveform:
+    """A ring of exactly ``seconds`` from circular ``latents`` [lanes, C, T, F].
+
+    The mel frames are stretched to the nearest hop, and the samples, still a ring, by the rest,
+    which is below half a hop in all.
+    """
+    manifest = studio.manifest
+    mel_frames = max(1, round(seconds * manifest.sample_rate / manifest.hop_length))
+    lanes = [studio.autoencoder.decode_ring(lane, mel_frames) for lane in latents]
+    return stacked(lanes, manifest.sample_rate).resample_ring(round(seconds * rate), rate)
+
+
+def _finish_loop(studio: Studio, latents: Latents, seconds: float, rate: int) -> Finished:
+    ring = ring_of(studio, latents, seconds, rate)
+    return Finished(
+        ring,
+        measures={
+            "seam_db": ring_seam_db(ring),
+            "length_error_samples": ring.frames - seconds * rate,
+        },
+        circular=True,
+    )

@@ -1,0 +1,105 @@
+"""Style transfer (SDEdit, arXiv:2108.01073): a clip, partly drowned in noise, denoised to a prompt.
+
+``strength`` is the fraction of the steps that are run. 0 runs none and gives the clip's own
+samples; 1 starts from noise alone and is text to audio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from server.clip import Clip
+from server.conditioning import condition, unconditional
+from server.errors import InvalidRequest
+from server.lanes import Lanes
+from server.noise import lanes_alike
+from server.plan import Finished, Plan, Studio, plan
+from server.plans.sound import one_shot, ring_of, take_windows
+from server.request import Transfer
+from server.request_fields import MAX_SECONDS
+from server.schedule import Latents
+from server.seam import ring_seam_db
+from server.waveform import Waveform
+from server.windows import Windows
+
+__all__: list[str] = []
+
+_LONGEST_S: Final = MAX_SECONDS
+
+
+@plan.register
+def _(request: Transfer, studio: Studio) -> Plan:
+    clip = studio.clips(request.clip).checked()
+    if clip.waveform.seconds > _LONGEST_S:
+        raise InvalidRequest(
+            f"{request.clip} is {clip.waveform.seconds:.0f} s long; "
+            f"at most {_LONGEST_S:.0f} s are transferred at once"
+        )
+    windows = take_windows(studio.manifest, clip.waveform.seconds, request.loop)
+    if request.strength == 0.0:
+        return _untouched(request, studio, clip, windows)
+    lanes = Lanes.of(clip.waveform, studio.manifest.sample_rate)
+    wanted = condition(request, studio, own=clip.waveform)
+
+    def finish(latents: Latents) -> Finished:
+        return _finish(request, studio, clip, lanes, latents)
+
+    return Plan(
+        settings=request,
+        windows=windows,
+        condition=np.repeat(wanted[None], len(windows), axis=0),
+        unconditional=unconditional(request, studio),
+        noise=lanes_alike(studio.manifest.latent, windows.total, len(lanes)),
+        finish=finish,
+        target=wanted,
+        start=None if request.strength == 1.0 else _start(studio, lanes, windows),
+        strength=request.strength,
+    )
+
+
+def _start(studio: Studio, lanes: Lanes, windows: Windows) -> Latents:
+    """The clip's latent; a loop is stretched to whole latent frames, and stays a loop."""
+    hop = studio.manifest.samples_per_latent_frame
+    if windows.circular:
+        rings = [Waveform.mono(s, lanes.sample_rate) for s in lanes.samples]
+        frames = windows.total * hop
+        stretched = [ring.resample_ring(frames, lanes.sample_rate).samples[:, 0] for ring in rings]
+        lanes = replace(lanes, samples=tuple(stretched))
+    return lanes.encode(studio.autoencoder, windows.total * hop)
+
+
+def _finish(
+    request: Transfer, studio: Studio, clip: Clip, lanes: Lanes, latents: Latents
+) -> Finished:
+    seconds, own_rate = clip.waveform.seconds, clip.waveform.sample_rate
+    render = ring_of if request.loop else one_shot
+    sound = render(studio, latents, seconds, request.delivery.sample_rate or own_rate)
+    # The nearer to the clip, the nearer to its level.
+    level = lanes.gain ** (request.strength - 1.0)
+    sound = Waveform(sound.samples * np.float32(level), sound.sample_rate)
+    if sound.channels < clip.waveform.channels:
+        sound = sound.as_channels(clip.waveform.channels)
+    measures = {"seam_db": ring_seam_db(sound)} if request.loop else {}
+    return Finished(sound, clip.file_format, measures, circular=request.loop)
+
+
+def _untouched(request: Transfer, studio: Studio, clip: Clip, windows: Windows) -> Plan:
+    frames = studio.manifest.latent.time_multiple
+    noise = lanes_alike(studio.manifest.latent, frames)
+    nothing = studio.text.unconditional()
+    return Plan(
+        settings=request,
+        windows=Windows.over(frames, frames),
+        condition=nothing[None],
+        unconditional=nothing,
+        noise=noise,
+        finish=lambda latents: Finished(
+            clip.waveform, clip.file_format, exact=True, circular=request.loop
+        ),
+        target=condition(request, studio, own=clip.waveform),
+        start=noise(0, 0),
+        strength=0.0,
+    )

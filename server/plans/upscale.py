@@ -1,0 +1,84 @@
+"""Super-resolution: the band above a clip's own is made anew, the clip's own is kept.
+
+It is inpainting of a band over the whole clip; the crossover is linear-phase, so that the band
+below it is delivered as it came.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from server.errors import InvalidRequest
+from server.plan import Plan, Studio, plan
+from server.plans.editing import Edit, edit_plan
+from server.request import Upscale
+from server.splice import Span
+from server.waveform import Waveform
+
+__all__ = ["cutoff_of"]
+
+_DROP_DB: Final = 20.0
+"""What counts as the end of a band: a fall by this much within a third of an octave."""
+_FRAME: Final = 4096
+Curve = npt.NDArray[np.float64]
+
+
+@plan.register
+def _(request: Upscale, studio: Studio) -> Plan:
+    clip = studio.clips(request.clip).checked()
+    top_hz = studio.manifest.sample_rate / 2.0
+    rate = max(clip.waveform.sample_rate, studio.manifest.sample_rate)
+    sound = clip.waveform.resample(rate)
+    cutoff = request.cutoff_hz or cutoff_of(clip.waveform, top_hz)
+    if cutoff is None:
+        raise InvalidRequest(
+            f"{request.clip}: no missing upper band was found below {top_hz:g} Hz; "
+            "give cutoff_hz where its own band ends"
+        )
+    if cutoff >= 0.95 * top_hz:
+        raise InvalidRequest(
+            f"cutoff_hz {cutoff:g}: this model renders up to {top_hz:g} Hz, "
+            "so there is nothing above it to add"
+        )
+    span = Span(0, sound.frames, cutoff, top_hz)
+    measures = {"cutoff_hz": round(cutoff, 1)}
+    return edit_plan(request, studio, Edit(clip, sound, (span,), measures=measures))
+
+
+def cutoff_of(sound: Waveform, top_hz: float) -> float | None:
+    """Where the band of ``sound`` ends: the steepest fall of its spectrum, below ``top_hz``.
+
+    A file whose rate is too low for ``top_hz`` ends at half its rate. None where there is no
+    such fall, or nothing to look at.
+    """
+    if sound.sample_rate / 2.0 < 0.95 * top_hz:
+        return 0.45 * sound.sample_rate
+    level, hz = _spectrum_db(sound)
+    best: tuple[float, float] = (0.0, 0.0)
+    for k in np.flatnonzero((hz > 300.0) & (hz < 0.93 * top_hz)):
+        below = level[(hz > hz[k] * 0.8) & (hz <= hz[k])]
+        above = level[(hz >= hz[k] * 1.12) & (hz < top_hz)]
+        if not len(below) or not len(above):
+            continue
+        drop = float(np.median(below) - np.max(above))
+        if drop > best[0]:
+            best = (drop, float(hz[k]))
+    return best[1] if best[0] >= _DROP_DB else None
+
+
+def _spectrum_db(sound: Waveform) -> tuple[Curve, Curve]:
+    """Mean level a bin over the whole sound, smoothed, and the bins' frequencies."""
+    mono = np.pad(sound.downmix(), (0, max(0, _FRAME - sound.frames)))
+    starts = range(0, len(mono) - _FRAME + 1, max(_FRAME // 2, len(mono) // 512))
+    window = np.hanning(_FRAME)
+    power = np.mean(
+        [np.square(np.abs(np.fft.rfft(mono[s : s + _FRAME] * window))) for s in starts], axis=0
+    )
+    power = np.convolve(power, np.ones(9) / 9.0, mode="same")
+    if not power.any():
+        return np.zeros(len(power)), np.zeros(len(power))
+    level = np.asarray(10.0 * np.log10(np.maximum(power / power.max(), 1e-10)), np.float64)
+    return level, np.asarray(np.fft.rfftfreq(_FRAME, 1.0 / sound.sample_rate), np.float64)

@@ -1,0 +1,77 @@
+"""Variations: a take's own plan, begun from noise that lies some way towards another seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from server.errors import InvalidRequest
+from server.noise import slerp
+from server.plan import Plan, Studio, plan
+from server.recipe import Recipe
+from server.request import Delivery, Request, Vary, settled
+from server.schedule import Latents
+
+__all__: list[str] = []
+
+_OVERRIDABLE = (
+    "num_inference_steps",
+    "guidance_scale",
+    "sampler",
+    "prompt",
+    "negative_prompt",
+    "audio_prompt",
+    "eta",
+)
+
+
+@plan.register
+def _(request: Vary, studio: Studio) -> Plan:
+    recipe = _recipe(request, studio)
+    base = _with_overrides(recipe.request, request)
+    planned = plan(base, studio)
+    origin = settled(base.seed)
+
+    def noise(seed: int, stream: int) -> Latents:
+        return slerp(planned.noise(origin, stream), planned.noise(seed, stream), request.distance)
+
+    # The take's file may be gone or written over when the recipe is read.
+    kept = msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
+    return replace(planned, noise=noise, recipe=kept)
+
+
+def _recipe(request: Vary, studio: Studio) -> Recipe:
+    """The recipe given with the request, else the one in the take's file."""
+    if request.recipe is None:
+        clip = studio.clips(request.clip)
+        recipe = Recipe.read(clip.source)
+    else:
+        recipe = _converted(request.recipe)
+    if recipe.model_digest != studio.manifest.digest:
+        raise InvalidRequest(
+            f"{request.clip} was made by model {recipe.model!r}, not by the loaded "
+            f"{studio.manifest.name!r}; load that model to vary it"
+        )
+    return recipe
+
+
+def _converted(values: dict[str, Any]) -> Recipe:
+    try:
+        return msgspec.convert(values, Recipe)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"recipe: {error}") from error
+
+
+def _with_overrides(base: Request, request: Vary) -> Request:
+    changed = {
+        name: value for name in _OVERRIDABLE if (value := getattr(request, name)) not in (None, "")
+    }
+    if not request.eta:
+        changed.pop("eta")
+    if "audio_prompt" in changed:
+        changed["audio_prompt_weight"] = request.audio_prompt_weight
+    if request.delivery != Delivery():
+        changed["delivery"] = request.delivery
+    return msgspec.structs.replace(base, num_waveforms_per_prompt=1, **changed)
