@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import queue
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -136,6 +137,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
+    # Ctrl-C in a terminal reaches every process of the group; the engine decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a library prints must not end up among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
