@@ -159,11 +159,11 @@ def _sound_card(_: Config) -> Finding:
 
 
 def _midi(_: Config) -> Finding:
-    return _extra("MIDI", ("mido", "rtmidi"), "pip install mido python-rtmidi")
+    return _extra("MIDI", ("mido", "rtmidi"), "pip install 'audioldm-daw[midi]'")
 
 
 def _link(_: Config) -> Finding:
-    return _extra("Ableton Link", ("aalink",), "pip install aalink")
+    return _extra("Ableton Link", ("aalink",), "pip install 'audioldm-daw[link]'")
 
 
 def _extra(what: str, modules: tuple[str, ...], fix: str) -> Finding:

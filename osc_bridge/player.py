@@ -189,8 +189,7 @@ class Player:
             DeviceError: there is no device.
             QueueFull: too many commands at once.
         """
-        if self.opened is None and self._task is None:
-            raise DeviceError("no audio device is open; open one with /ldm/device/open")
+        self.check_open()
         voice = next(self._ids)
         period = clip.period if looped else 0.0
         fade = round(fade_s * self.sample_rate)
@@ -206,6 +205,15 @@ class Player:
         if on_end:
             self._ends[voice] = on_end
         return voice
+
+    def check_open(self) -> None:
+        """Do nothing if a device is open, or lost and tried again.
+
+        Raises:
+            DeviceError: there is none.
+        """
+        if self.opened is None and self._task is None:
+            raise DeviceError("no audio device is open; open one with /ldm/device/open")
 
     def stop(self, voice: int, frame: int = 0, fade_s: float = _FADE_S) -> None:
         """Fade a voice out, beginning at ``frame``; one that has not begun never will."""

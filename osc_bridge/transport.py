@@ -148,9 +148,9 @@ class Transport:
             raise InvalidRequest(f"bpm {bpm:g}: expected {MIN_BPM:g} to {MAX_BPM:g}")
         self._lay(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame))
 
-    def restart(self, beat: float = 0.0) -> None:
-        """Be at ``beat`` now."""
-        self.sync(beat, self.map.bpm, self._frame_now())
+    def restart(self, beat: float = 0.0, frame: int | None = None) -> None:
+        """Be at ``beat`` at ``frame``, or now."""
+        self.sync(beat, self.map.bpm, self._frame_now() if frame is None else frame)
 
     def change_rate(self, sample_rate: int, frame: int) -> None:
         """The device counts faster or slower from ``frame`` on; the beat stays."""

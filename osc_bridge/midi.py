@@ -1,0 +1,146 @@
+"""MIDI in: notes hit pads, notes and controllers send any OSC message to ourselves, clocks lead.
+
+Needs ``pip install 'audioldm-daw[midi]'`` (mido and python-rtmidi).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal
+
+from osc_bridge.codec import Argument
+from osc_bridge.liveset import MidiBinding
+from server.errors import DeviceError
+
+__all__ = ["APIS", "MidiApi", "MidiIn", "MidiRouter", "list_midi_inputs"]
+
+logger = logging.getLogger("audioldm.midi")
+
+MidiApi = Literal["", "LINUX_ALSA", "UNIX_JACK", "MACOSX_CORE", "WINDOWS_MM"]
+APIS: Final[tuple[MidiApi, ...]] = ("", "LINUX_ALSA", "UNIX_JACK", "MACOSX_CORE", "WINDOWS_MM")
+VIRTUAL: Final = "audioldm"
+"""Our own port, that others connect to (not on Windows)."""
+_CLOCK: Final = ("clock", "start", "continue", "stop", "songpos")
+
+
+def list_midi_inputs(api: MidiApi = "") -> tuple[str, ...]:
+    """Ports that can be opened.
+
+    Raises:
+        DeviceError: no MIDI here.
+    """
+    try:
+        return tuple(_backend(api).get_input_names())
+    except Exception as error:
+        raise DeviceError(f"MIDI: {error}") from error
+
+
+class MidiIn:
+    """An open MIDI input; messages arrive on the asyncio loop that opened it.
+
+    Args:
+        receive: called with a mido message and its arrival in monotonic ns.
+        port: name or part of it; empty: a port of our own for others to connect to.
+        api: of rtmidi; empty: the system's usual one.
+
+    Raises:
+        DeviceError: no MIDI, or no such port.
+    """
+
+    def __init__(
+        self, receive: Callable[[Any, int], None], port: str = "", api: MidiApi = ""
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def arrived(message: Any) -> None:
+            # Called in rtmidi's thread.
+            loop.call_soon_threadsafe(receive, message, time.monotonic_ns())
+
+        backend = _backend(api)
+        name = self._find(port, api) if port else VIRTUAL
+        try:
+            options: dict[str, Any] = {"client_name": VIRTUAL} if not port else {}
+            self._port = backend.open_input(name, virtual=not port, callback=arrived, **options)
+        except Exception as error:
+            raise DeviceError(f"MIDI port {name!r} cannot be opened: {error}") from error
+        self.name = str(self._port.name)
+
+    def close(self) -> None:
+        """Let the port go."""
+        self._port.close()
+
+    @staticmethod
+    def _find(port: str, api: MidiApi) -> str:
+        names = list_midi_inputs(api)
+        fitting = [n for n in names if n == port] or [n for n in names if port.lower() in n.lower()]
+        if len(fitting) != 1:
+            raise DeviceError(
+                f"{len(fitting) or 'no'} MIDI inputs for {port!r}; there are: "
+                f"{', '.join(names) or 'none'}"
+            )
+        return fitting[0]
+
+
+class MidiRouter:
+    """Decides what a MIDI message does.
+
+    Args:
+        hit: called with a pad's number, the velocity (0 to 1) and the arrival in monotonic ns.
+        send: called with an OSC address and its arguments.
+        clock: called with real-time messages: kind, arrival in monotonic ns, song position.
+    """
+
+    def __init__(
+        self,
+        hit: Callable[[int, float, int], None],
+        send: Callable[[str, list[Argument]], None],
+        clock: Callable[[str, int, int], None],
+    ) -> None:
+        self._hit = hit
+        self.send = send
+        self._clock = clock
+        self.pads: dict[int, int] = {}
+        """Note to pad number."""
+        self.bindings: tuple[MidiBinding, ...] = ()
+
+    def map(self, pads: dict[int, int], bindings: Iterable[MidiBinding]) -> None:
+        """Replace what notes and controllers do."""
+        self.pads, self.bindings = pads, tuple(bindings)
+
+    def bind(self, binding: MidiBinding) -> None:
+        """Add a binding; it replaces those of the same note or controller."""
+        key = (binding.note, binding.control, binding.channel)
+        others = (b for b in self.bindings if (b.note, b.control, b.channel) != key)
+        self.bindings = (*others, binding)
+
+    def receive(self, message: Any, time_ns: int) -> None:
+        """Handle a mido message."""
+        if message.type in _CLOCK:
+            self._clock(message.type, time_ns, getattr(message, "pos", 0))
+        elif message.type == "note_on" and message.velocity:
+            if message.note in self.pads:
+                self._hit(self.pads[message.note], message.velocity / 127, time_ns)
+            self._bound("note", message.note, message.velocity, message.channel)
+        elif message.type == "control_change":
+            self._bound("control", message.control, message.value, message.channel)
+
+    def _bound(self, kind: str, number: int, value: int, channel: int) -> None:
+        for binding in self.bindings:
+            if getattr(binding, kind) != number or binding.channel not in (None, channel + 1):
+                continue
+            scaled = binding.low + (binding.high - binding.low) * value / 127
+            known: dict[Argument, Argument] = {"$value": scaled, "$note": number}
+            self.send(binding.address, [known.get(a, a) for a in binding.arguments])
+
+
+def _backend(api: MidiApi) -> Any:
+    try:
+        import mido
+        import rtmidi  # noqa: F401
+    except ImportError as error:
+        raise DeviceError("MIDI needs mido and python-rtmidi: pip install 'audioldm-daw[midi]'") \
+            from error  # fmt: skip
+    return mido.Backend(f"mido.backends.rtmidi/{api}" if api else "mido.backends.rtmidi")
