@@ -17,7 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["HOP_LENGTH", "LOG_FLOOR", "NUM_MELS", "SAMPLE_RATE", "LogMel", "mel_filterbank"]
+__all__ = [
+    "HOP_LENGTH",
+    "LOG_FLOOR",
+    "NUM_MELS",
+    "N_FFT",
+    "SAMPLE_RATE",
+    "LogMel",
+    "mel_filterbank",
+]
 
 SAMPLE_RATE: Final = 16000
 N_FFT: Final = 1024
@@ -81,16 +89,24 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Log-mel frames of ``waveform``."""
+        return self.of_spectrum(*self.spectrum(waveform))
+
+    def spectrum(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and imaginary part of the windowed Fourier transform, each ``[B, 513, M]``."""
         padding = (N_FFT - HOP_LENGTH) // 2
         padded = functional.pad(waveform[:, None], (padding, padding), mode="reflect")
-        spectrum = functional.conv1d(padded, self._basis(), stride=HOP_LENGTH)
-        real, imaginary = spectrum.chunk(2, dim=1)
+        real, imaginary = functional.conv1d(padded, self.basis(), stride=HOP_LENGTH).chunk(2, dim=1)
+        return real, imaginary
+
+    def of_spectrum(self, real: Tensor, imaginary: Tensor) -> Tensor:
+        """Log-mel ``[B, M, 64]`` of a spectrum."""
         magnitude = torch.sqrt(real * real + imaginary * imaginary + 1e-9)
         mel = torch.matmul(self.filters, magnitude)
         return torch.log(torch.clamp(mel, min=FLOOR)).transpose(1, 2)
 
-    def _basis(self) -> Tensor:
-        # A matrix product, because the exporter would fold an elementwise one to 4 MB.
+    def basis(self) -> Tensor:
+        """Windowed cosines, then minus sines: ``[2 * 513, 1, 1024]``."""
+        # A product that stays in the graph: the basis itself would take 4 MB of the file.
         phase = torch.matmul(self.frequencies, self.steps)  # exact: below 2**24
         phase = phase - torch.floor(phase / N_FFT) * N_FFT
         quarter = torch.where(phase < 3 * N_FFT // 4, phase + N_FFT // 4, phase - 3 * N_FFT // 4)

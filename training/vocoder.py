@@ -18,6 +18,7 @@ from training.bank import SoundBank
 from training.discriminators import Discriminators, critic_loss, generator_losses
 from training.loop import Stage, autocast, optimize
 from training.mel import HOP_LENGTH, NUM_MELS, LogMel
+from training.projection import MelProjection
 
 __all__ = ["Vocoder", "VocoderStage"]
 
@@ -51,6 +52,7 @@ class Vocoder(nn.Module):
 
     def __init__(self, width: int = 256, depth: int = 6, expansion: int = 3) -> None:
         super().__init__()
+        self.projection = MelProjection()
         self.n_fft = 4 * HOP_LENGTH
         self.num_bins = self.n_fft // 2 + 1
         self.stem = nn.Conv1d(NUM_MELS, width, 7, padding=3)
@@ -72,6 +74,10 @@ class Vocoder(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Waveform of ``log_mel``."""
+        return self.projection(self.unprojected(log_mel), log_mel)
+
+    def unprojected(self, log_mel: Tensor) -> Tensor:
+        """Waveform as the network alone makes it."""
         states = self.stem(((log_mel - CENTRE) / SPREAD).transpose(1, 2))
         states = self.stem_norm(states.transpose(1, 2)).transpose(1, 2)
         states = self.norm(self.blocks(states).transpose(1, 2))
@@ -137,7 +143,7 @@ class VocoderStage(Stage):
         real = self._crops(generator)
         mels = self.log_mel(real)
         with autocast(self.device):
-            false = self.model(mels)
+            false = self._generate(mels, step)
         mel_error = (self.log_mel(false) - mels).abs().mean()
         spectral = spectral_loss(false, real)
         total = mel_error + spectral
@@ -155,6 +161,12 @@ class VocoderStage(Stage):
             optimize(self.optimizers["critics"], loss, critics.parameters())
             losses["critics"] = loss.item()
         return losses
+
+    def _generate(self, mels: Tensor, step: int) -> Tensor:
+        """Spectra are learned by the network alone; what is judged is the corrected waveform."""
+        if step < self.adversarial_from and isinstance(self.model, Vocoder):
+            return self.model.unprojected(mels)
+        return self.model(mels)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Errors on the first 1.28 s of held-out clips: log-mel L1 (nepers) and spectra."""
