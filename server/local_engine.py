@@ -83,6 +83,11 @@ class LocalEngine:
         """The model in use."""
         return self._manifest
 
+    @property
+    def journal(self) -> Journal | None:
+        """Where jobs and takes are written down."""
+        return self._journal
+
     async def start(self) -> None:
         """Take up what the journal holds, start the worker, wait until it has loaded the model.
 

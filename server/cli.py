@@ -1,0 +1,96 @@
+"""The command ``audioldm-server``. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from server import __version__
+from server.config import Config, add_flags, load_config
+from server.errors import AudioLDMError
+
+__all__ = ["main"]
+
+_SETTINGS = (
+    "host",
+    "http_port",
+    "model",
+    "device",
+    "threads",
+    "takes_folder",
+    "state_folder",
+    "max_queued",
+    "max_upload_mb",
+    "keep_gb",
+    "keep_days",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0: done, 1: it failed (and said why), 2: wrong usage, 130: interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load_config(vars(options))
+        if options.command == "token":
+            return _token(options, config)
+        from server.daemon import run
+
+        return run(config, drain_s=options.drain_s, json_logs=options.json_logs)
+    except AudioLDMError as error:
+        print(f"audioldm-server: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="audioldm-server",
+        description="The engine over HTTP, for a machine with a GPU. "
+        "Other machines use it with: audioldm-daw --engine URL",
+    )
+    parser.add_argument("--version", action="version", version=f"audioldm-server {__version__}")
+    parser.add_argument(
+        "--drain-s",
+        type=float,
+        default=30.0,
+        metavar="X",
+        help="seconds that the running job may take to finish at SIGTERM (default: 30)",
+    )
+    parser.add_argument("--json-logs", action="store_true", help="one JSON object a line")
+    add_flags(parser, _SETTINGS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    token = commands.add_parser("token", help="who may use the server over the network")
+    token.add_argument("action", choices=["add", "list", "remove"])
+    token.add_argument("name", nargs="?", default="", help="the client's name")
+    token.add_argument("--all", action="store_true", help="sees and cancels everybody's jobs")
+    token.add_argument("--queue", type=int, default=64, metavar="N", help="unfinished jobs")
+    token.add_argument("--rate", type=int, default=1200, metavar="N", help="requests a minute")
+    return parser
+
+
+def _token(options: argparse.Namespace, config: Config) -> int:
+    from server.access import Client, TokenFile
+
+    tokens = TokenFile(config.state / "tokens.json")
+    if options.action == "list":
+        print("\n".join(tokens) or "nobody has a token")
+        return 0
+    if options.action == "remove":
+        removed = tokens.remove(options.name)
+        print("removed" if removed else f"{options.name!r} has no token", file=sys.stderr)
+        return 0 if removed else 1
+    client = Client(
+        name=options.name,
+        sees_all=options.all,
+        max_queued=options.queue,
+        per_minute=options.rate,
+    )
+    print(tokens.add(client))
+    print("Shown once; only its hash is kept. Restart the server.", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""``audioldm-server``: engine and HTTP in one program that stays up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from contextlib import AsyncExitStack
+
+from server import __version__
+from server.config import Config
+from server.http_server import serving
+from server.launch import keep_house, make_http, make_local_engine
+from server.local_engine import LocalEngine
+from server.logs import set_up_logs
+
+__all__ = ["run", "serve"]
+
+log = logging.getLogger("audioldm.server")
+
+
+def run(config: Config, *, drain_s: float = 30.0, json_logs: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM; a second one does not wait for the running job.
+
+    Raises:
+        AudioLDMError: why it cannot start.
+    """
+    set_up_logs(as_json=json_logs)
+    asyncio.run(serve(config, drain_s))
+    return 0
+
+
+async def serve(config: Config, drain_s: float) -> None:
+    """Come up, say where, stay until a signal, let the running job finish, stop."""
+    started_s = time.perf_counter()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    _on_signals(stop, hurry)
+    async with AsyncExitStack() as stack:
+        engine = make_local_engine(config)
+        stack.push_async_callback(engine.close)
+        http = make_http(engine, config)
+        port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
+        stack.callback(http.close)
+        starting = asyncio.create_task(engine.start())
+        if not await _first(starting, stop):
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        house = asyncio.create_task(keep_house(engine, config))
+        stack.callback(house.cancel)
+        _say_ready(config, engine, port, time.perf_counter() - started_s)
+        await stop.wait()
+        log.info("stopping; what waits goes on at the next start")
+        draining = asyncio.create_task(engine.drain(drain_s))
+        await _first(draining, hurry)
+        draining.cancel()
+
+
+async def _first(task: asyncio.Task[None], event: asyncio.Event) -> bool:
+    """True if ``task`` is done before ``event`` is set; what it raised is raised."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    if task.done():
+        task.result()
+    return task.done()
+
+
+def _say_ready(config: Config, engine: LocalEngine, port: int, seconds: float) -> None:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    manifest, status = engine.manifest, engine.status()
+    lines = [
+        f"audioldm-server {__version__}",
+        f"  model   {manifest.name} ({manifest.licence}), {manifest.sample_rate} Hz",
+        f"  device  {config.device}: {', '.join(status.providers)}",
+        f"  takes   {config.roots[0]}",
+        f"  HTTP    http://{host}:{port}/ (panel, /openapi.json)",
+        f"ready in {seconds:.1f} s; stop with Ctrl-C",
+    ]
+    if not config.is_loopback:
+        lines.insert(5, "  NOTE    tokens travel readable: put TLS in front (docs/http.md)")
+    print("\n".join(lines), flush=True)
+
+
+def _on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stopped() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stopped)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped))

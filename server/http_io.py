@@ -1,0 +1,88 @@
+"""Bodies and queries in, answers out: what all routes do alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from server.access import Client
+from server.errors import AudioLDMError, InvalidRequest, TooLarge
+from server.http_views import ErrorBody, ErrorView
+
+__all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]
+
+T = TypeVar("T")
+
+MAX_JSON_BYTES: Final = 256 * 1024
+_RETRY_AFTER_S: Final = {429: "2", 503: "5"}
+
+
+def client_of(connection: HTTPConnection) -> Client:
+    """Who is asking; the gate has put it there."""
+    client: Client = connection.scope["state"]["client"]
+    return client
+
+
+async def body(request: Request, kind: type[T]) -> T:
+    """The JSON body as ``kind``.
+
+    Raises:
+        InvalidRequest: not JSON, or not such a value.
+        TooLarge: more than anybody needs for that.
+    """
+    data = bytearray()
+    async for chunk in body_chunks(request, MAX_JSON_BYTES):
+        data += chunk
+    try:
+        return msgspec.json.decode(bytes(data), type=kind)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"the body: {error}") from error
+
+
+async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises:
+        TooLarge: it is longer than ``max_bytes``, or says that it will be.
+    """
+    announced = request.headers.get("content-length", "0")
+    size = 0
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise TooLarge(f"a body of {announced} bytes; at most {max_bytes} are taken")
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(f"the body has more than {max_bytes} bytes")
+        yield chunk
+
+
+def query(connection: HTTPConnection, kind: type[T]) -> T:
+    """The query string as ``kind``.
+
+    Raises:
+        InvalidRequest: unknown names, values out of range.
+    """
+    try:
+        return msgspec.convert(dict(connection.query_params), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"the query: {error}") from error
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """``value`` as JSON."""
+    content = msgspec.json.encode(value, enc_hook=str)
+    return Response(content, status, headers, media_type="application/json")
+
+
+def error_answer(error: AudioLDMError) -> Response:
+    """The one form in which errors are told."""
+    headers = {}
+    if error.status in _RETRY_AFTER_S:
+        headers["Retry-After"] = _RETRY_AFTER_S[error.status]
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return answer(ErrorBody(ErrorView(error.code, str(error))), error.status, headers)

@@ -1,0 +1,130 @@
+"""Routes about the server itself: health, metrics, what it can do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server import __version__
+from server.engine import Engine, EngineStatus
+from server.errors import EngineUnavailable
+from server.fields import Field, fields_of
+from server.http_io import answer, client_of
+from server.http_metrics import Metrics
+from server.manifest import Manifest
+from server.openapi import Operation
+from server.presets import Preset, find_preset, list_presets
+from server.request import REQUESTS
+
+__all__ = ["StatusRoutes"]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The program answers."""
+
+    status: str
+    version: str
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of request."""
+
+    kind: str
+    description: str
+    fields: tuple[Field, ...]
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What this server can do, so that clients need not guess."""
+
+    version: str
+    model: Manifest
+    kinds: tuple[Kind, ...]
+    max_upload_bytes: int
+    max_queued: int
+    owner: str
+    """Who you are to this server."""
+
+
+class StatusRoutes:
+    """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
+
+    def __init__(self, engine: Engine, metrics: Metrics, max_upload_bytes: int) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._max_upload_bytes = max_upload_bytes
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What is answered, and how it is described."""
+        return (
+            Operation("GET", "/health", self.health, "The program answers", answer=Health),
+            Operation(
+                *("GET", "/ready", self.ready, "The next job can be rendered"),
+                answer=EngineStatus,
+                errors=(503,),
+            ),
+            Operation(
+                *("GET", "/metrics", self.metrics, "For Prometheus"),
+                content="text/plain",
+            ),
+            Operation("GET", "/features", self.features, "What can be asked", answer=Features),
+            Operation("GET", "/v1/status", self.status, "The engine", answer=EngineStatus),
+            Operation("GET", "/v1/presets", self.presets, "All presets", answer=list[Preset]),
+            Operation(
+                *("GET", "/v1/presets/{name}", self.preset, "One preset"),
+                answer=Preset,
+                errors=(404,),
+            ),
+        )
+
+    async def health(self, _: Request) -> Response:
+        return answer(Health("ok", __version__))
+
+    async def ready(self, _: Request) -> Response:
+        status = self._engine.status()
+        if status.state != "ready":
+            raise EngineUnavailable(f"the engine is {status.state}")
+        return answer(_without_details(status))
+
+    async def status(self, request: Request) -> Response:
+        status = self._engine.status()
+        return answer(status if client_of(request).sees_all else _without_details(status))
+
+    async def metrics(self, _: Request) -> Response:
+        content, media_type = self._metrics.expose()
+        return Response(content, headers={"Content-Type": media_type})
+
+    async def features(self, request: Request) -> Response:
+        client = client_of(request)
+        return answer(
+            Features(
+                version=__version__,
+                model=self._engine.manifest,
+                kinds=tuple(_kind(kind) for kind in REQUESTS),
+                max_upload_bytes=self._max_upload_bytes,
+                max_queued=client.max_queued,
+                owner=client.name,
+            )
+        )
+
+    async def presets(self, _: Request) -> Response:
+        return answer(list_presets())
+
+    async def preset(self, request: Request) -> Response:
+        return answer(find_preset(request.path_params["name"]))
+
+
+def _kind(kind: Any) -> Kind:
+    first = (kind.__doc__ or "").strip().splitlines()[0]
+    return Kind(str(kind.__struct_config__.tag), first, fields_of(kind))
+
+
+def _without_details(status: EngineStatus) -> EngineStatus:
+    return msgspec.structs.replace(status, details=_NOTHING)
+
+
+_NOTHING: Final[dict[str, Any]] = {}

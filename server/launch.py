@@ -1,0 +1,128 @@
+"""From the settings to a running engine and its HTTP application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from server.access import Gate, TokenFile
+from server.config import Config
+from server.engine import Engine
+from server.errors import AudioLDMError, InvalidRequest
+from server.journal import Journal
+from server.library import Library
+from server.local_engine import LocalEngine
+from server.uploads import Uploads
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from server.http import HttpApi
+
+__all__ = ["keep_house", "make_engine", "make_http", "make_local_engine"]
+
+log = logging.getLogger("audioldm")
+
+_HOUSEKEEPING_S: Final = 600.0
+_UPLOAD_DAYS: Final = 7.0
+
+
+def make_engine(config: Config) -> Engine:
+    """The engine that the settings ask for; it is not started yet.
+
+    Raises:
+        ModelError: the model folder cannot be used.
+        InvalidRequest: the engine's URL is none.
+    """
+    if not config.engine:
+        return make_local_engine(config)
+    from server.remote_engine import RemoteEngine
+
+    return RemoteEngine(
+        config.engine,
+        config.roots[0],
+        token=config.engine_token,
+        make_fallback=lambda: make_local_engine(config),
+    )
+
+
+def make_local_engine(config: Config) -> LocalEngine:
+    """An engine on this machine, with its journal.
+
+    Raises:
+        ModelError: the model folder cannot be used.
+    """
+    return LocalEngine(
+        config.model_folder,
+        config.roots[0],
+        device=config.device,
+        threads=config.threads,
+        max_queued=config.max_queued,
+        journal=Journal(config.state / "journal.sqlite3"),
+    )
+
+
+def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] = ()) -> HttpApi:
+    """The HTTP application for ``engine``; ``extra_routes`` share its port and its gate.
+
+    Raises:
+        InvalidRequest: open to the network, and nobody has a token.
+    """
+    from server.http import HttpApi
+
+    return HttpApi(
+        engine,
+        make_uploads(config),
+        journal=_journal_of(engine),
+        gate=_gate(config),
+        extra_routes=extra_routes,
+    )
+
+
+def make_uploads(config: Config) -> Uploads:
+    """Where clips go."""
+    return Uploads(config.state / "uploads", config.max_upload_mb * 2**20)
+
+
+async def keep_house(engine: Engine, config: Config) -> None:
+    """Delete what need not be kept, now and every ten minutes, for ever."""
+    journal, uploads = _journal_of(engine), make_uploads(config)
+    while True:
+        try:
+            if journal is not None and (config.keep_gb or config.keep_days):
+                await Library(journal).retain(round(config.keep_gb * 1e9), config.keep_days * 86400)
+            await asyncio.to_thread(uploads.retain, _UPLOAD_DAYS * 86400, _files_in_use(engine))
+        except (AudioLDMError, OSError) as error:
+            log.warning("old takes and clips could not be removed: %s", error)
+        await asyncio.sleep(_HOUSEKEEPING_S)
+
+
+def _files_in_use(engine: Engine) -> frozenset[str]:
+    """Stems of the files that unfinished jobs read."""
+    from server.http_views import file_fields
+
+    return frozenset(
+        Path(getattr(job.request, name)).stem
+        for job in engine.jobs()
+        if not job.state.final
+        for name in file_fields(type(job.request))
+    )
+
+
+def _gate(config: Config) -> Gate:
+    if config.is_loopback:
+        return Gate(None)
+    tokens = TokenFile(config.state / "tokens.json")
+    if not len(tokens):
+        raise InvalidRequest(
+            f"host {config.host} opens this server to the network, and nobody has a token yet. "
+            "Give one to each client: audioldm-server token add NAME"
+        )
+    return Gate(tokens)
+
+
+def _journal_of(engine: Engine) -> Journal | None:
+    return engine.journal if isinstance(engine, LocalEngine) else None

@@ -1,0 +1,179 @@
+"""Every take there is: found by words and tags, kept or forgotten by size and age."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from server.errors import NotFound
+from server.jobs import TakeInfo
+from server.journal import Journal
+
+__all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
+
+log = logging.getLogger("audioldm.library")
+
+_COLUMNS: Final = "job_id, number, owner, kind, prompt, created_s, bytes, tags, kept, data"
+_decode_take = msgspec.msgpack.Decoder(TakeInfo, dec_hook=lambda kind, value: kind(value)).decode
+
+
+class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which takes; all conditions must hold, newest first."""
+
+    query: Annotated[str, Meta(max_length=200, description="words of the prompt")] = ""
+    tag: Annotated[str, Meta(max_length=50, description="a tag")] = ""
+    kept: Annotated[bool | None, Meta(description="marked to be kept")] = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    offset: Annotated[int, Meta(ge=0, le=10**9)] = 0
+
+
+class TakeMarks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What people say of a take; None leaves it as it is."""
+
+    tags: (
+        Annotated[tuple[Annotated[str, Meta(pattern=r"^[^\s,]{1,50}$")], ...], Meta(max_length=50)]
+        | None
+    ) = None
+    kept: Annotated[bool | None, Meta(description="never deleted to make room")] = None
+
+
+class StoredTake(msgspec.Struct, frozen=True, kw_only=True):
+    """A take in the library."""
+
+    job_id: str
+    number: int
+    owner: str
+    kind: str
+    prompt: str
+    created_s: float
+    bytes: int
+    tags: tuple[str, ...]
+    kept: bool
+    take: TakeInfo
+
+
+class Library:
+    """The takes in the journal. ``owner`` None sees all."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def search(self, search: TakeSearch, owner: str | None = None) -> list[StoredTake]:
+        """Takes that match, newest first."""
+        conditions, values = ["1"], list[str | int]()
+        for word in search.query.lower().split():
+            conditions.append("lower(prompt) LIKE ? ESCAPE '\\'")
+            values.append(f"%{_escaped(word)}%")
+        if search.tag:
+            conditions.append("tags LIKE ? ESCAPE '\\'")
+            values.append(f"%,{_escaped(search.tag)},%")
+        if search.kept is not None:
+            conditions.append("kept = ?")
+            values.append(int(search.kept))
+        if owner is not None:
+            conditions.append("owner = ?")
+            values.append(owner)
+        where = " AND ".join(conditions)
+        # The conditions are made of constants; every value is bound.
+        query = f"SELECT {_COLUMNS} FROM takes WHERE {where} ORDER BY rowid DESC LIMIT ? OFFSET ?"
+        values += [search.limit, search.offset]
+        rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
+        return [_stored(row) for row in rows]
+
+    async def find(self, job_id: str, number: int, owner: str | None = None) -> StoredTake:
+        """One take.
+
+        Raises:
+            NotFound: no such take, or another owner's.
+        """
+        query = f"SELECT {_COLUMNS} FROM takes WHERE job_id = ? AND number = ?"
+        row = await self._journal.query(lambda c: c.execute(query, (job_id, number)).fetchone())
+        if row is None or owner not in (None, row[2]):
+            raise NotFound(f"no take {number} of job {job_id!r}")
+        return _stored(row)
+
+    async def mark(
+        self, job_id: str, number: int, marks: TakeMarks, owner: str | None = None
+    ) -> StoredTake:
+        """Change what is said of a take.
+
+        Raises:
+            NotFound: no such take, or another owner's.
+        """
+        found = await self.find(job_id, number, owner)
+        tags = found.tags if marks.tags is None else tuple(dict.fromkeys(marks.tags))
+        kept = found.kept if marks.kept is None else marks.kept
+        joined = f",{','.join(tags)}," if tags else ""
+        await self._journal.query(
+            lambda c: c.execute(
+                "UPDATE takes SET tags = ?, kept = ? WHERE job_id = ? AND number = ?",
+                (joined, int(kept), job_id, number),
+            ).fetchall()
+        )
+        return msgspec.structs.replace(found, tags=tags, kept=kept)
+
+    async def delete(self, job_id: str, number: int, owner: str | None = None) -> None:
+        """Delete a take and its file.
+
+        Raises:
+            NotFound: no such take, or another owner's.
+        """
+        found = await self.find(job_id, number, owner)
+        await self._journal.query(lambda c: _delete(c, [(job_id, number, str(found.take.path))]))
+
+    async def retain(self, max_bytes: int, max_age_s: float) -> int:
+        """Delete the oldest takes beyond ``max_bytes`` together, and those older than
+        ``max_age_s`` (0: no limit); takes marked as kept stay. How many were deleted."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            rows = connection.execute(
+                "SELECT job_id, number, path, bytes, created_s FROM takes WHERE NOT kept"
+                " ORDER BY rowid DESC"
+            ).fetchall()
+            oldest = time.time() - max_age_s if max_age_s else 0.0
+            total, victims = 0, []
+            for job_id, number, path, size, created_s in rows:
+                total += size
+                if (max_bytes and total > max_bytes) or created_s < oldest:
+                    victims.append((job_id, number, path))
+            return _delete(connection, victims)
+
+        removed = await self._journal.query(work)
+        if removed:
+            log.info("%d takes were deleted to make room", removed)
+        return removed
+
+
+def _delete(connection: sqlite3.Connection, victims: list[tuple[str, int, str]]) -> int:
+    for job_id, number, path in victims:
+        connection.execute("DELETE FROM takes WHERE job_id = ? AND number = ?", (job_id, number))
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+    return len(victims)
+
+
+def _stored(row: tuple[str, int, str, str, str, float, int, str, int, bytes]) -> StoredTake:
+    job_id, number, owner, kind, prompt, created_s, size, tags, kept, data = row
+    return StoredTake(
+        job_id=job_id,
+        number=number,
+        owner=owner,
+        kind=kind,
+        prompt=prompt,
+        created_s=created_s,
+        bytes=size,
+        tags=tuple(tags.strip(",").split(",")) if tags else (),
+        kept=bool(kept),
+        take=_decode_take(data),
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

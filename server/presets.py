@@ -1,0 +1,74 @@
+"""Named settings: one YAML file each, in the package and in the user's own folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from server.errors import InvalidRequest, NotFound
+from server.request import parse_request
+
+__all__ = ["Preset", "find_preset", "list_presets"]
+
+log = logging.getLogger("audioldm.presets")
+
+
+class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that is worth keeping; a clip's name is left out."""
+
+    name: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    request: dict[str, Any]
+
+
+def list_presets(own: Path | None = None) -> list[Preset]:
+    """All presets that can be read, by name; one's own hide those of the package."""
+    found: dict[str, Preset] = {}
+    for path in _files(own):
+        try:
+            preset = _read(path)
+            found[preset.name] = preset
+        except InvalidRequest as error:
+            log.warning("%s", error)
+    return [found[name] for name in sorted(found)]
+
+
+def find_preset(name: str, own: Path | None = None) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    for preset in list_presets(own):
+        if preset.name == name:
+            return preset
+    raise NotFound(f"no preset {name[:100]!r}")
+
+
+def _files(own: Path | None) -> Iterable[Path]:
+    for folder in (Path(str(files("presets"))), own):
+        if folder is not None and folder.is_dir():
+            yield from sorted(folder.glob("*.yaml"))
+
+
+def _read(path: Path) -> Preset:
+    import yaml
+
+    try:
+        preset = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Preset)
+        parse_request({"clip": "clip.wav", **preset.request}) if _has_clip(
+            preset
+        ) else parse_request(preset.request)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        raise InvalidRequest(f"preset {path}: {error}") from error
+    return preset
+
+
+def _has_clip(preset: Preset) -> bool:
+    return preset.request.get("kind", "text") not in ("text", "morph")

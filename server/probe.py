@@ -1,0 +1,115 @@
+"""Decodes an uploaded clip in a process of its own, where a bomb or a crash hurts nobody.
+
+``python -m server.probe FILE`` prints what the clip is, as JSON, or why it is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from server.errors import UnreadableAudio
+
+__all__ = ["ClipInfo", "probe"]
+
+_MAX_CPU_S: Final = 20
+_MAX_MEMORY: Final = 2 * 2**30
+_MAX_WALL_S: Final = 60.0
+_BLOCK_FRAMES: Final = 65536
+
+
+class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A clip that can be decoded from beginning to end."""
+
+    seconds: float
+    sample_rate: int
+    channels: int
+    format: str
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    clip: ClipInfo | None = None
+    error: str = ""
+
+
+async def probe(path: Path) -> ClipInfo:
+    """What ``path`` is.
+
+    Raises:
+        UnreadableAudio: not audio, damaged, longer or with more channels than what is read.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.probe", str(path)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_MAX_WALL_S):
+            answer, _ = await process.communicate()
+        found = msgspec.json.decode(answer, type=_Answer)
+    except (TimeoutError, msgspec.DecodeError) as error:
+        raise UnreadableAudio("the clip cannot be decoded within bounds") from error
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if found.clip is None:
+        raise UnreadableAudio(found.error)
+    return found.clip
+
+
+def _decode(path: Path) -> ClipInfo:
+    """Decode everything block by block; nothing large is ever held."""
+    import numpy as np
+    import soundfile
+
+    from server.waveform import MAX_CHANNELS, MAX_SECONDS
+
+    frames = 0
+    try:
+        with soundfile.SoundFile(path) as f:
+            rate, channels, kind = f.samplerate, f.channels, f.format
+            if channels > MAX_CHANNELS:
+                raise UnreadableAudio(f"the clip has {channels} channels; at most {MAX_CHANNELS}")
+            while len(block := f.read(_BLOCK_FRAMES, "float32", always_2d=True)):
+                frames += len(block)
+                if frames > MAX_SECONDS * rate:
+                    raise UnreadableAudio(f"the clip is longer than {MAX_SECONDS:.0f} s")
+                if not np.isfinite(block).all():
+                    raise UnreadableAudio("the clip holds samples that are not numbers")
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+        raise UnreadableAudio(f"the clip cannot be read as audio: {error}") from error
+    if not frames:
+        raise UnreadableAudio("the clip is empty")
+    return ClipInfo(seconds=frames / rate, sample_rate=rate, channels=channels, format=kind)
+
+
+def _set_bounds() -> None:
+    with contextlib.suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU_S, _MAX_CPU_S))
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def main() -> None:
+    """Entry point of ``python -m server.probe``."""
+    _set_bounds()
+    try:
+        answer = _Answer(clip=_decode(Path(sys.argv[1])))
+    except (UnreadableAudio, MemoryError) as error:
+        message = str(error).replace(sys.argv[1], "the clip")
+        answer = _Answer(error=message or "the clip needs too much memory")
+    sys.stdout.write(msgspec.json.encode(answer).decode())
+
+
+if __name__ == "__main__":
+    main()

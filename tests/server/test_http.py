@@ -1,0 +1,418 @@
+"""The HTTP interface, spoken to over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import soundfile
+from server_run import QUICK, SLOW, Running, running_server, wav
+from websockets.asyncio.client import connect
+
+from server.access import Client, Gate, TokenFile
+from server.jobs import JobState
+
+
+def error_of(response: httpx.Response, status: int) -> dict[str, str]:
+    assert response.status_code == status, response.text
+    assert set(response.json()) == {"error"}
+    assert set(response.json()["error"]) == {"code", "message"}
+    return dict(response.json()["error"])
+
+
+def test_a_prompt_becomes_a_take(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            accepted = await server.http.post("/v1/jobs", json=QUICK)
+            assert accepted.status_code == 202
+            job = accepted.json()
+            assert accepted.headers["location"] == f"/v1/jobs/{job['id']}"
+            assert job["request"]["prompt"] == "low hum"
+            assert job["state"] in ("queued", "running")
+            await server.log.final(job["id"])
+            done = (await server.http.get(f"/v1/jobs/{job['id']}")).json()
+            assert (done["state"], done["error"]) == ("done", None)
+            (take,) = done["takes"]
+            assert (take["seconds"], take["seed"]) == (0.5, 7)
+            sound = await server.http.get(take["url"])
+            assert sound.headers["content-type"] == "audio/wav"
+            assert sound.content == Path(take["path"]).read_bytes()
+
+    asyncio.run(scenario())
+
+
+def test_takes_are_served_in_parts_and_in_other_formats(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            url = (await server.done(QUICK))["takes"][0]["url"]
+            whole = (await server.http.get(url)).content
+            part = await server.http.get(url, headers={"Range": "bytes=100-199"})
+            assert (part.status_code, part.content) == (206, whole[100:200])
+            beyond = await server.http.get(url, headers={"Range": f"bytes={len(whole)}-"})
+            assert beyond.status_code == 416
+            flac = await server.http.get(url, params={"format": "flac", "download": "true"})
+            assert flac.headers["content-disposition"].endswith('.flac"')
+            first, rate = soundfile.read(io.BytesIO(flac.content))
+            again, _ = soundfile.read(io.BytesIO(whole))
+            assert rate == 48000
+            assert (first == again).all()
+            assert error_of(await server.http.get(url, params={"format": "mp3"}), 400)
+            job = url.split("/")[3]
+            for missing in (f"/v1/jobs/{job}/takes/2", f"/v1/jobs/{job}/takes/0"):
+                assert error_of(await server.http.get(missing), 404)["code"] == "not_found"
+
+    asyncio.run(scenario())
+
+
+def test_the_same_key_makes_one_job(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            key = {"Idempotency-Key": "k1"}
+            answers = await asyncio.gather(
+                *(server.http.post("/v1/jobs", json=QUICK, headers=key) for _ in range(5))
+            )
+            assert len({a.json()["id"] for a in answers}) == 1
+            other = await server.http.post("/v1/jobs", json={**QUICK, "seed": 8}, headers=key)
+            assert error_of(other, 409)["code"] == "conflict"
+
+    asyncio.run(scenario())
+
+
+BAD_BODIES = {
+    b"": "body",
+    b"[]": "body",
+    b"{": "body",
+    b'{"kind": "text"}': "prompt",
+    b'{"kind": "nothing", "prompt": "a"}': "kind",
+    b'{"kind": ["text"], "prompt": "a"}': "kind",
+    b'{"kind": "text", "prompt": "a", "seed": -1}': "seed",
+    b'{"kind": "text", "prompt": "a", "colour": 1}': "colour",
+}
+
+
+def test_bad_requests_say_what_is_wrong(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            for content, word in BAD_BODIES.items():
+                error = error_of(await server.http.post("/v1/jobs", content=content), 400)
+                assert error["code"] == "bad_request"
+                assert word in error["message"]
+            assert server.engine.jobs() == []
+
+    asyncio.run(scenario())
+
+
+def test_unknown_things_and_methods(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            for path in ("/v1/jobs/nope", "/nope", "/v1/jobs/nope/events", "/v1/presets/nope"):
+                assert error_of(await server.http.get(path), 404)["code"] == "not_found"
+            assert error_of(await server.http.delete("/features"), 405)
+            assert error_of(await server.http.get("/v1/jobs?limit=0"), 400)
+            assert error_of(await server.http.post("/v1/jobs", content=b"x" * 10**6), 413)
+
+    asyncio.run(scenario())
+
+
+def test_a_running_job_is_cancelled(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            job = await server.submit(SLOW)
+            await server.log.step(job["id"], 2)
+            listed = (await server.http.get("/v1/jobs?state=running")).json()
+            assert [j["id"] for j in listed] == [job["id"]]
+            await server.http.delete(f"/v1/jobs/{job['id']}")
+            assert (await server.log.final(job["id"])).state is JobState.CANCELLED
+
+    asyncio.run(scenario())
+
+
+async def sse(server: Running, url: str) -> list[dict[str, Any]]:
+    """All events of a stream that ends."""
+    events = []
+    async with server.http.stream("GET", url) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                events.append(json.loads(line[6:]))
+    return events
+
+
+def test_events_of_a_job_as_a_stream(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            job = await server.submit({**QUICK, "num_inference_steps": 200})
+            events = await sse(server, f"/v1/jobs/{job['id']}/events")
+            kinds = list(dict.fromkeys(e["event"] for e in events))
+            assert kinds[-3:] == ["running", "progress", "done"] or kinds[-2:] == [
+                "progress",
+                "done",
+            ]
+            steps = [e["job"]["step"] for e in events]
+            assert steps == sorted(steps)
+            assert len(events[-1]["job"]["takes"]) == 1
+            late = await sse(server, f"/v1/jobs/{job['id']}/events")
+            assert [e["event"] for e in late] == ["done"]
+
+    asyncio.run(scenario())
+
+
+def test_events_of_all_jobs_over_a_websocket(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            before = await server.submit(SLOW)
+            url = server.url.replace("http", "ws") + "/v1/events"
+            async with connect(url) as websocket:
+                first = json.loads(await websocket.recv())
+                assert first["job"]["id"] == before["id"]
+                job = await server.submit(QUICK)
+                await server.http.delete(f"/v1/jobs/{before['id']}")
+                seen: list[str] = []
+                while not seen or seen[-1] != "done":
+                    event = json.loads(await websocket.recv())
+                    if event["job"]["id"] == job["id"]:
+                        seen.append(event["event"])
+                assert seen[0] == "queued"
+                assert "running" in seen
+
+    asyncio.run(scenario())
+
+
+def test_a_clip_is_sent_and_used(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            clip = wav()
+            sent = await server.http.post("/v1/uploads", content=clip)
+            assert sent.status_code == 201
+            upload = sent.json()
+            assert upload["id"] == hashlib.sha256(clip).hexdigest()
+            assert (upload["seconds"], upload["channels"], upload["format"]) == (0.5, 1, "WAV")
+            again = await server.http.post("/v1/uploads", content=clip)
+            assert again.json() == upload
+            assert (await server.http.get(f"/v1/uploads/{upload['id']}")).json() == upload
+            name = f"upload:{upload['id']}"
+            transfer = {"kind": "transfer", "prompt": "high hiss", "clip": name, "seed": 1}
+            job = await server.done({**transfer, "num_inference_steps": 3})
+            assert job["state"] == "done", job["error"]
+            assert job["request"]["clip"] == name
+            of_take = {**transfer, "clip": f"take:{job['id']}/1", "num_inference_steps": 2}
+            assert (await server.done(of_take))["state"] == "done"
+            assert str(tmp_path) not in json.dumps(job["request"])
+
+    asyncio.run(scenario())
+
+
+def test_a_clip_comes_with_the_request_as_a_form(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            request = {"kind": "transfer", "prompt": "high", "num_inference_steps": 2}
+            form = {
+                "request": (None, json.dumps(request), "application/json"),
+                "clip": ("../../etc/passwd", wav(), "audio/wav"),
+            }
+            sent = await server.http.post("/v1/jobs", files=form)
+            assert sent.status_code == 202, sent.text
+            job = await server.log.final(sent.json()["id"])
+            assert job.state is JobState.DONE, job.error
+            big = {**form, "clip": ("a.wav", b"x" * 2**23, "audio/wav")}
+            assert error_of(await server.http.post("/v1/jobs", files=big), 413)
+            broken = {**form, "clip": ("a.wav", b"RIFF but no", "audio/wav")}
+            assert error_of(await server.http.post("/v1/jobs", files=broken), 415)
+            assert error_of(await server.http.post("/v1/jobs", files={"clip": form["clip"]}), 400)
+            whole = httpx.Request("POST", server.url, files=form)
+            half = whole.read()[:-200]
+            headers = {"Content-Type": whole.headers["content-type"]}
+            cut = await server.http.post("/v1/jobs", content=half, headers=headers)
+            assert "ends in the middle" in error_of(cut, 400)["message"]
+            assert list(server.uploads.folder.glob(".*")) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_broken_transfer_goes_on_where_it_stopped(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            clip = wav()
+            url = f"/v1/uploads/{hashlib.sha256(clip).hexdigest()}"
+
+            async def send(first: int, last: int) -> httpx.Response:
+                headers = {"Content-Range": f"bytes {first}-{last - 1}/{len(clip)}"}
+                return await server.http.put(url, content=clip[first:last], headers=headers)
+
+            half = await send(0, 5000)
+            assert (half.status_code, half.headers["upload-offset"]) == (202, "5000")
+            there = await server.http.head(url)
+            assert (there.status_code, there.headers["upload-offset"]) == (202, "5000")
+            assert "byte 5000" in error_of(await send(0, 5000), 409)["message"]
+            assert (await send(5000, len(clip))).status_code == 201
+            assert (await server.http.head(url)).status_code == 200
+            wrong = f"/v1/uploads/{'0' * 64}"
+            headers = {"Content-Range": f"bytes 0-{len(clip) - 1}/{len(clip)}"}
+            refused = await server.http.put(wrong, content=clip, headers=headers)
+            assert "checksum" in error_of(refused, 400)["message"]
+
+    asyncio.run(scenario())
+
+
+def test_clients_name_no_files(tiny_folder: Path, tmp_path: Path) -> None:
+    names = ("/etc/passwd", "../takes/x.wav", "upload:../../x", "take:x/1", "take:")
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            for clip in (*names, "upload:" + "0" * 64):
+                request = {"kind": "transfer", "prompt": "high", "clip": clip}
+                response = await server.http.post("/v1/jobs", json=request)
+                error = error_of(response, response.status_code)
+                assert error["code"] in ("forbidden", "not_found")
+
+    asyncio.run(scenario())
+
+
+def test_what_is_no_sound_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    liar = bytearray(wav())
+    liar[40:44] = (2**32 - 1).to_bytes(4, "little")
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            for content in (b"", b"MZ" * 1000, b"RIFF\xff\xff\xff\xffWAVE", wav(0.0)):
+                error = error_of(await server.http.post("/v1/uploads", content=content), 415)
+                assert str(tmp_path) not in error["message"]
+            lying = await server.http.post("/v1/uploads", content=bytes(liar))
+            assert lying.status_code in (201, 415)
+            if lying.status_code == 201:
+                assert lying.json()["seconds"] == pytest.approx(0.5, abs=0.01)
+            assert error_of(await server.http.post("/v1/uploads", content=b"x" * 2**23), 413)
+
+    asyncio.run(scenario())
+
+
+def test_the_library_finds_marks_and_deletes(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            low = await server.done(QUICK)
+            high = await server.done({**QUICK, "prompt": "high 100%_hiss"})
+
+            async def found(**search: str) -> list[str]:
+                answer = await server.http.get("/v1/takes", params=search)
+                return [take["job_id"] for take in answer.json()]
+
+            assert await found() == [high["id"], low["id"]]
+            assert await found(query="hum LOW") == [low["id"]]
+            assert await found(query="100%_") == [high["id"]]
+            assert await found(query="rain") == []
+            one = f"/v1/takes/{low['id']}/1"
+            marked = await server.http.patch(one, json={"tags": ["bass", "bass"], "kept": True})
+            assert (marked.json()["tags"], marked.json()["kept"]) == (["bass"], True)
+            assert await found(tag="bass") == [low["id"]]
+            assert await found(kept="false") == [high["id"]]
+            assert error_of(await server.http.patch(one, json={"tags": ["a b"]}), 400)
+            path = Path(high["takes"][0]["path"])
+            assert (await server.http.delete(f"/v1/takes/{high['id']}/1")).status_code == 204
+            assert not path.exists()
+            assert await found() == [low["id"]]
+            assert error_of(await server.http.get(high["takes"][0]["url"]), 404)
+
+    asyncio.run(scenario())
+
+
+def test_the_server_describes_itself(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            assert (await server.http.get("/health")).json()["status"] == "ok"
+            assert (await server.http.get("/ready")).json()["state"] == "ready"
+            features = (await server.http.get("/features")).json()
+            text = next(k for k in features["kinds"] if k["kind"] == "text")
+            steps = next(f for f in text["fields"] if f["name"] == "num_inference_steps")
+            assert (steps["low"], steps["high"]) == (1, 1000)
+            assert features["model"]["name"].startswith("tiny")
+            await server.done(QUICK)
+            metrics = (await server.http.get("/metrics")).text
+            assert 'audioldm_jobs_total{state="done"} 1.0' in metrics
+            assert 'route="/v1/jobs"' in metrics
+            document = (await server.http.get("/openapi.json")).json()
+            submit = document["paths"]["/v1/jobs"]["post"]
+            assert {"202", "400", "409", "429", "507"} <= set(submit["responses"])
+            assert "TextToAudio" in document["components"]["schemas"]
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_says_when_to_come_back(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path, max_queued=1) as server:
+            first = await server.submit(SLOW)
+            await server.log.step(first["id"])
+            await server.submit(QUICK)
+            full = await server.http.post("/v1/jobs", json={**QUICK, "seed": 9})
+            assert error_of(full, 429)["code"] == "queue_full"
+            assert int(full.headers["retry-after"]) > 0
+
+    asyncio.run(scenario())
+
+
+def test_no_page_of_another_site_comes_in(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            foreign = {"Origin": "https://evil.example"}
+            assert error_of(await server.http.get("/v1/jobs", headers=foreign), 403)
+            assert error_of(await server.http.post("/v1/jobs", json=QUICK, headers=foreign), 403)
+            rebound = {"Host": "evil.example"}
+            assert error_of(await server.http.get("/v1/jobs", headers=rebound), 403)
+            own = await server.http.get("/v1/jobs", headers={"Origin": server.url})
+            assert own.status_code == 200
+            assert "access-control-allow-origin" not in own.headers
+            assert own.headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'self'" in own.headers["content-security-policy"]
+            url = server.url.replace("http", "ws") + "/v1/events"
+            with pytest.raises(Exception, match="403"):
+                async with connect(url, additional_headers=foreign):
+                    pass
+
+    asyncio.run(scenario())
+
+
+def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann = tokens.add(Client(name="ann", max_queued=1))
+    bob = tokens.add(Client(name="bob", per_minute=5))
+    assert ann not in (tmp_path / "tokens.json").read_text()
+    assert (tmp_path / "tokens.json").stat().st_mode & 0o77 == 0
+    gate = Gate(TokenFile(tmp_path / "tokens.json"))
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path, gate=gate, token=ann) as server:
+            job = await server.submit(SLOW)
+            full = await server.http.post("/v1/jobs", json=QUICK)
+            assert "1 jobs of yours" in error_of(full, 429)["message"]
+            async with httpx.AsyncClient(base_url=server.url) as other:
+                no_token = await other.get("/v1/jobs")
+                assert error_of(no_token, 401)["code"] == "unauthorized"
+                assert no_token.headers["www-authenticate"] == "Bearer"
+                assert (await other.get("/health")).status_code == 200
+                assert (await other.get("/panel/")).status_code == 200
+                wrong = {"Authorization": f"Bearer {ann[:-1]}"}
+                assert error_of(await other.get("/v1/jobs", headers=wrong), 401)
+                bobs = {"Authorization": f"Bearer {bob}"}
+                assert (await other.get("/v1/jobs", headers=bobs)).json() == []
+                url = f"/v1/jobs/{job['id']}"
+                assert error_of(await other.get(url, headers=bobs), 404)
+                assert error_of(await other.delete(url, headers=bobs), 404)
+                await other.get("/v1/jobs", headers=bobs)
+                limited = [await other.get("/v1/jobs", headers=bobs) for _ in range(3)]
+                assert error_of(limited[-1], 429)["code"] == "rate_limited"
+                signed = await other.post("/v1/session", json={"token": ann})
+                assert signed.status_code == 204
+                assert "HttpOnly" in signed.headers["set-cookie"]
+                mine = (await other.get("/v1/jobs")).json()
+                assert [j["id"] for j in mine] == [job["id"]]
+                assert mine[0]["takes"] == []
+
+    asyncio.run(scenario())
