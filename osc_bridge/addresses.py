@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from osc_bridge import messages, transfers
+from osc_bridge import messages, stage_messages, transfers
 from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.fields import Field
 
-__all__ = ["PREFIX", "TABLE", "AddressTable", "render_markdown", "type_tag"]
+__all__ = ["PREFIX", "TABLE", "AddressTable", "declared", "render_markdown", "type_tag"]
 
 PREFIX: Final = "/ldm"
 
@@ -73,7 +73,7 @@ class AddressTable:
         return address in self._replies
 
 
-def _declared(module: object) -> list[type[Message]]:
+def declared(module: object) -> list[type[Message]]:
     """The message classes of a module, in the order in which they are written."""
     return [
         cls
@@ -86,7 +86,14 @@ def _declared(module: object) -> list[type[Message]]:
 
 
 TABLE: Final = AddressTable(
-    (*SUBMISSIONS, *_declared(messages), *PRESSES, *SETTINGS, *_declared(transfers))
+    (
+        *SUBMISSIONS,
+        *declared(messages),
+        *PRESSES,
+        *SETTINGS,
+        *declared(stage_messages),
+        *declared(transfers),
+    )
 )
 
 
@@ -119,6 +126,11 @@ def _section(message: type[Message]) -> list[str]:
 
 
 def _row(field: Field) -> str:
-    default = "" if field.required or field.default in (None, "", b"") else f"`{field.default}`"
+    default = "" if field.default in (None, "", b"") else f"`{_plain(field.default)}`"
+    default = "required" if field.required else default
     cells = (f"`{field.name}`", type_tag(field), field.range, default, field.description)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, bool) else value

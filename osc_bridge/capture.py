@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, get_args
 
 import numpy as np
 
 from osc_bridge.arena import Arena
+from osc_bridge.choices import Bus
 from server.errors import InvalidRequest, NotFound
 from server.waveform import Waveform
 
-__all__ = ["BUSES", "Bus", "capture"]
+__all__ = ["capture"]
 
-Bus = Literal["played", "recorded"]
-BUSES: Final[tuple[Bus, ...]] = ("played", "recorded")
 _MARGIN_S: Final = 1.0
 """The oldest second is left out: it is being overwritten while it is copied."""
 
@@ -34,7 +33,7 @@ def capture(
         InvalidRequest: nothing, or more than is kept.
         NotFound: it has not been played yet, or not kept that long.
     """
-    if bus not in BUSES:
+    if bus not in get_args(Bus):
         raise InvalidRequest(f"bus {bus!r}: choose played or recorded")
     ring = arena.played if bus == "played" else arena.recorded
     kept = ring.shape[0] - round(_MARGIN_S * sample_rate)

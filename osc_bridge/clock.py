@@ -11,18 +11,16 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from osc_bridge.clock_filter import DelayLockedLoop
 from osc_bridge.transport import MAX_BPM, MIN_BPM, Transport
 from server.errors import InvalidRequest
 
-__all__ = ["CLOCKS", "ClockName", "Follower", "LinkClock", "MidiClock"]
+__all__ = ["Follower", "LinkClock", "MidiClock"]
 
 logger = logging.getLogger("audioldm.clock")
 
-ClockName = Literal["internal", "link", "midi", "osc"]
-CLOCKS: Final[tuple[ClockName, ...]] = ("internal", "link", "midi", "osc")
 _JUMP_S: Final = 0.02
 """A clock that is further off than this is believed at once."""
 _SHARE: Final = 0.1

@@ -18,13 +18,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from osc_bridge.choices import Quantise
 from osc_bridge.transport import MAX_BPM, MIN_BPM
 from server.errors import InvalidRequest, NotFound
 from server.request import MAX_TAKES, Delivery, TextToAudio, validate
 
-__all__ = ["LiveSet", "MidiBinding", "Pad", "Quantise", "list_sets", "load_set"]
+__all__ = ["LiveSet", "MidiBinding", "Pad", "list_sets", "load_set"]
 
-Quantise = Literal["none", "sixteenth", "eighth", "beat", "bar", "2 bars", "4 bars", "8 bars"]
 Midi7 = Annotated[int, Meta(ge=0, le=127)]
 
 

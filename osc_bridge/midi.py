@@ -9,18 +9,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from osc_bridge.choices import MidiApi
 from osc_bridge.codec import Argument
 from osc_bridge.liveset import MidiBinding
 from server.errors import DeviceError
 
-__all__ = ["APIS", "MidiApi", "MidiIn", "MidiRouter", "list_midi_inputs"]
+__all__ = ["MidiIn", "MidiRouter", "list_midi_inputs"]
 
 logger = logging.getLogger("audioldm.midi")
 
-MidiApi = Literal["", "LINUX_ALSA", "UNIX_JACK", "MACOSX_CORE", "WINDOWS_MM"]
-APIS: Final[tuple[MidiApi, ...]] = ("", "LINUX_ALSA", "UNIX_JACK", "MACOSX_CORE", "WINDOWS_MM")
 VIRTUAL: Final = "audioldm"
 """Our own port, that others connect to (not on Windows)."""
 _CLOCK: Final = ("clock", "start", "continue", "stop", "songpos")

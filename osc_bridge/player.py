@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from osc_bridge.arena import Arena, ArenaShape, Event, Gauge, Op
-from osc_bridge.capture import Bus, capture
+from osc_bridge.capture import capture
 from osc_bridge.card import Output
+from osc_bridge.choices import Bus
 from osc_bridge.clips import Clip, ClipStore, Loop
 from osc_bridge.device import DeviceSettings, Opened
 from osc_bridge.gauges import DeviceReport, PlayerStatus, read_status

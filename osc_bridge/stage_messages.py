@@ -14,11 +14,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from osc_bridge.capture import Bus
-from osc_bridge.clock import ClockName
-from osc_bridge.liveset import Quantise
+from osc_bridge.choices import Bus, ClockName, MidiApi, Quantise
 from osc_bridge.messages import Command, Message, Reply
-from osc_bridge.midi import MidiApi
 from osc_bridge.transport import MAX_BPM, MIN_BPM
 
 Level = Annotated[float, Meta(ge=-80.0, le=24.0, description="level", extra={"unit": "dB"})]

@@ -6,10 +6,14 @@ import asyncio
 import logging
 import shlex
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from osc_bridge import stage_messages as m
+from osc_bridge.arena import ArenaShape
+from osc_bridge.card import Output
 from osc_bridge.client_table import Sender
 from osc_bridge.codec import Argument, OscMessage, encode
 from osc_bridge.device import DeviceSettings, list_devices
@@ -22,12 +26,30 @@ from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import BarReport, Notice, Stage, VoiceReport
 from osc_bridge.stream import StreamReport
 from osc_bridge.takes import AllowedFolders
+from server.engine import Engine
 from server.errors import InvalidRequest
 from server.request import TextToAudio, validate
 
-__all__ = ["StageService"]
+__all__ = ["StageService", "stage_on"]
 
 log = logging.getLogger("audioldm.stage")
+
+
+@asynccontextmanager
+async def stage_on(
+    engine: Engine,
+    service: Service,
+    folders: AllowedFolders,
+    output: Output | None = None,
+    shape: ArenaShape | None = None,
+) -> AsyncIterator[Stage]:
+    """A stage that answers OSC inside the context; no device is open yet."""
+    stage = Stage(engine, lambda notice: None, output, shape)
+    try:
+        service.add(StageService(service, stage, folders).handlers)
+        yield stage
+    finally:
+        await stage.close()
 
 
 class StageService:
