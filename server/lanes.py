@@ -19,6 +19,8 @@ __all__ = ["Lanes", "stacked"]
 
 _TRAINING_PEAK: Final = 0.5
 """AudioLDM normalises its training clips to this peak."""
+_DC_SHARE: Final = 0.1
+"""A mean above this share of the level is an offset, not chance."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Lanes:
         channels = source.channels
         same = channels > 1 and bool((source.samples[:, 1:] == source.samples[:, :1]).all())
         heard = Waveform(source.samples[:, :1], source.sample_rate) if same else source
-        offset = heard.samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+        offset = _offset(heard)
         centred = Waveform(heard.samples - offset, source.sample_rate)
         gain = _TRAINING_PEAK / centred.peak if centred.peak > 1e-5 else 1.0
         at_rate = centred.resample(sample_rate).samples * np.float32(gain)
@@ -63,6 +65,13 @@ class Lanes:
         if sound.channels < self.source.channels:
             samples = np.repeat(samples, self.source.channels, axis=1)
         return Waveform(np.ascontiguousarray(samples, np.float32), self.source.sample_rate)
+
+
+def _offset(sound: Waveform) -> Samples:
+    """The DC offset of each channel; 0 where the mean is only what music leaves over."""
+    mean = sound.samples.mean(axis=0, dtype=np.float64)
+    level = np.sqrt(np.mean(np.square(sound.samples, dtype=np.float64), axis=0))
+    return np.asarray(np.where(np.abs(mean) > _DC_SHARE * level, mean, 0.0), np.float32)
 
 
 def stacked(lanes: list[Samples], sample_rate: int) -> Waveform:

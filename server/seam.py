@@ -2,14 +2,15 @@
 
 At a place p, third-octave band levels are compared: the 40 ms before with the 40 ms after (a
 step in level or colour), and the 5 ms around p with the louder of the 5 ms on either side (a
-click). ``jump_db`` is the mean step plus the mean excess over the bands. A seam is the jump at
-the join less the median jump elsewhere in the same sound: about 0 where nobody can tell, some
-10 dB where a clip was cut and something else put there.
+click). The jump at p is the mean step plus the mean excess over the bands, where everything
+60 dB below the sound's loudest band counts as silence. A seam is the jump at the join less the
+median jump elsewhere in the same sound: about 0 where nobody can tell, ten and more where a
+clip was cut and something else put there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from server.waveform import Waveform
 
-__all__ = ["jump_db", "ring_seam_db", "seam_db"]
+__all__ = ["jumps_db", "ring_seam_db", "seam_db"]
 
 _STEP_S: Final = 0.04
 _CLICK_S: Final = 0.005
@@ -27,26 +28,26 @@ _PLACES: Final = 64
 Levels = npt.NDArray[np.float64]
 
 
-def jump_db(sound: Waveform, at: int) -> float:
-    """How much the spectrum changes at sample ``at``; the sound is read as a ring."""
+def jumps_db(sound: Waveform, places: Sequence[int]) -> npt.NDArray[np.float64]:
+    """How much the spectrum changes at each of ``places``; the sound is read as a ring."""
     step = round(_STEP_S * sound.sample_rate)
-    before, after = _levels(sound, at - step, step), _levels(sound, at, step)
     click = max(16, round(_CLICK_S * sound.sample_rate))
-    middle = _levels(sound, at - click // 2, click)
-    sides = np.maximum(
-        _levels(sound, at - click // 2 - click, click), _levels(sound, at + click // 2, click)
+    half = click // 2
+    before, after = (_levels(sound, places, offset, step) for offset in (-step, 0))
+    left, middle, right = (
+        _levels(sound, places, offset, click) for offset in (-half - click, -half, half)
     )
-    top = max(float(before.max()), float(after.max())) - _RANGE_DB
-    short_top = float(np.maximum(middle, sides).max()) - _RANGE_DB
-    stepped = np.abs(np.maximum(after, top) - np.maximum(before, top)).mean()
-    clicked = np.maximum(np.maximum(middle, short_top) - np.maximum(sides, short_top), 0).mean()
-    return float(stepped + clicked)
+    stepped = np.abs(_heard(after, after, before) - _heard(before, after, before))
+    sides = np.maximum(left, right)
+    clicked = np.maximum(_heard(middle, middle, sides) - _heard(sides, middle, sides), 0.0)
+    return np.asarray(stepped.mean(axis=1) + clicked.mean(axis=1))
 
 
-def seam_db(sound: Waveform, joins: Sequence[int], elsewhere: Iterable[int]) -> float:
+def seam_db(sound: Waveform, joins: Sequence[int], elsewhere: Sequence[int]) -> float:
     """The worst of ``joins`` less the median of the jumps ``elsewhere``."""
-    usual = float(np.median([jump_db(sound, place) for place in elsewhere] or [0.0]))
-    return round(max((jump_db(sound, join) for join in joins), default=usual) - usual, 2)
+    jumps = jumps_db(sound, [*joins, *elsewhere])
+    usual = float(np.median(jumps[len(joins) :])) if elsewhere else 0.0
+    return round(float(jumps[: len(joins)].max()) - usual, 2)
 
 
 def ring_seam_db(ring: Waveform) -> float:
@@ -55,14 +56,22 @@ def ring_seam_db(ring: Waveform) -> float:
     return seam_db(ring, [0], inside.tolist())
 
 
-def _levels(sound: Waveform, start: int, length: int) -> Levels:
-    """Band levels in dB of ``length`` frames from ``start``, [bands]."""
-    index = np.arange(start, start + length) % sound.frames
-    piece = sound.samples[index].astype(np.float64) * np.hanning(length)[:, None]
-    power = np.square(np.abs(np.fft.rfft(piece, axis=0))).sum(axis=1) / length
+def _heard(levels: Levels, *both: Levels) -> Levels:
+    """``levels`` with all that is inaudible beside the loudest band raised to one floor."""
+    return np.maximum(levels, max(float(part.max()) for part in both) - _RANGE_DB)
+
+
+def _levels(sound: Waveform, places: Sequence[int], offset: int, length: int) -> Levels:
+    """Band levels in dB of ``length`` frames from each place + ``offset``, [places, bands]."""
+    window = np.hanning(length)[:, None]
     edges = _edges(length, sound.sample_rate)
-    sums = np.add.reduceat(power, edges)
-    return np.asarray(10.0 * np.log10(sums + 1e-12))
+    rows = []
+    for place in places:
+        index = np.arange(place + offset, place + offset + length) % sound.frames
+        piece = sound.samples[index].astype(np.float64) * window
+        power = np.square(np.abs(np.fft.rfft(piece, axis=0))).sum(axis=1) / length
+        rows.append(10.0 * np.log10(np.add.reduceat(power, edges) + 1e-12))
+    return np.stack(rows)
 
 
 def _edges(length: int, sample_rate: int) -> npt.NDArray[np.int64]:

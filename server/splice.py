@@ -22,6 +22,9 @@ _FRAME_S: Final = 0.032
 _MOST_DB: Final = 18.0
 """No band is corrected by more than this."""
 _TAPS: Final = 1025
+_AIR_KEY: Final = 0xA12
+_AIR_SMOOTH_S: Final = 0.01
+Spectrum = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -50,19 +53,22 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     ``top_hz`` is where the model's band ends; what the clip has above it is made from noise
     with the clip's spectrum and the movement of the new sound's own upper octave.
     """
+    length = _length(clip)
+    hz = np.asarray(np.fft.rfftfreq(length, 1.0 / clip.sample_rate), np.float64)
     where = _known_frames(clip, spans)
-    hz = np.fft.rfftfreq(_length(clip), 1.0 / clip.sample_rate).astype(np.float64)
-    heard = np.ones(len(hz), bool)
-    if not where.any():
+    heard = hz < 0.95 * top_hz
+    outside = bool(where.any())
+    if not outside:
         where[:] = True
-        heard = ~np.logical_or.reduce([span.hears(hz) for span in spans])
-    channels = [
-        _matched_lane(
-            new.samples[:, k], clip.samples[:, k], where, heard & (hz < 0.95 * top_hz), hz
-        )
-        for k in range(clip.channels)
-    ]
-    return Waveform(np.ascontiguousarray(np.stack(channels, axis=1), np.float32), clip.sample_rate)
+        heard &= ~np.logical_or.reduce([span.hears(hz) for span in spans])
+    lanes = []
+    for old, made in zip(clip.samples.T, new.samples.T, strict=True):
+        theirs = _power(old, where, len(hz))
+        lane = _filtered(made, _gain(_power(made, where, len(hz)), theirs, heard, hz))
+        if outside and hz[-1] > top_hz:
+            lane = lane + _air(lane, theirs * (hz > 0.95 * top_hz), where, top_hz, clip.sample_rate)
+        lanes.append(lane)
+    return Waveform(np.ascontiguousarray(np.stack(lanes, axis=1), np.float32), clip.sample_rate)
 
 
 def replaced(clip: Waveform, new: Waveform, span: Span, crossfade: int) -> Waveform:
@@ -160,22 +166,34 @@ def _known_frames(clip: Waveform, spans: list[Span]) -> Mask:
     return known
 
 
-def _matched_lane(
-    new: Samples, clip: Samples, where: Mask, heard: Mask, hz: npt.NDArray[np.float64]
-) -> Samples:
+def _filtered(samples: Samples, response: Spectrum) -> Samples:
+    """``samples`` through the linear-phase filter with that magnitude from 0 Hz to Nyquist."""
     from scipy import signal
 
-    ours, theirs = _power(new, where, len(hz)), _power(clip, where, len(hz))
-    gain_db = _gain_db(ours, theirs, heard, hz)
-    grid = np.linspace(0.0, hz[-1], _TAPS // 2 + 1)
-    response = 10.0 ** (np.interp(grid, hz, gain_db) / 20.0)
-    kernel = np.fft.irfft(response, _TAPS - 1)
+    grid = np.linspace(0.0, len(response) - 1.0, _TAPS // 2 + 1)
+    magnitude = np.interp(grid, np.arange(len(response)), response)
+    kernel = np.fft.irfft(magnitude, _TAPS - 1)
     kernel = np.append(np.roll(kernel, _TAPS // 2), 0.0) * np.hanning(_TAPS)
-    filtered = signal.oaconvolve(np.pad(new, _TAPS), kernel.astype(np.float32), mode="same")
+    padded = np.pad(samples, _TAPS)
+    filtered = signal.oaconvolve(padded, kernel.astype(np.float32), mode="same")
     return np.asarray(filtered[_TAPS:-_TAPS], np.float32)
 
 
-def _power(samples: Samples, where: Mask, bins: int) -> npt.NDArray[np.float64]:
+def _air(made: Samples, power: Spectrum, where: Mask, top_hz: float, rate: int) -> Samples:
+    """Noise with the spectrum ``power``, moving as the upper octave of ``made`` does."""
+    length = (len(power) - 1) * 2
+    generator = np.random.Generator(np.random.Philox(key=[_AIR_KEY, len(made)]))
+    noise = generator.standard_normal(len(made), np.float32)
+    response = np.sqrt(power / np.square(np.hanning(length)).sum())
+    octave = band_of(made[:, None], rate, top_hz / 2.0, 0.95 * top_hz)[:, 0]
+    width = max(1, round(_AIR_SMOOTH_S * rate))
+    smooth = np.convolve(np.square(octave), np.ones(width) / width, mode="same")
+    usual = [smooth[k * (length // 2) :][:length].mean() for k in np.flatnonzero(where)]
+    movement = np.sqrt(np.maximum(smooth, 0.0) / max(float(np.mean(usual)), 1e-12))
+    return np.asarray(_filtered(noise, response) * np.minimum(movement, 4.0), np.float32)
+
+
+def _power(samples: Samples, where: Mask, bins: int) -> Spectrum:
     """Mean power spectrum of the frames ``where`` is true, [bins]."""
     length = (bins - 1) * 2
     padded = np.pad(samples, (0, max(0, length - len(samples))))
@@ -186,19 +204,15 @@ def _power(samples: Samples, where: Mask, bins: int) -> npt.NDArray[np.float64]:
     return total / max(1, int(where.sum()))
 
 
-def _gain_db(
-    ours: npt.NDArray[np.float64],
-    theirs: npt.NDArray[np.float64],
-    heard: Mask,
-    hz: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    """Correction a bin, smooth over a third of an octave; bins not ``heard`` take the nearest."""
+def _gain(ours: Spectrum, theirs: Spectrum, heard: Mask, hz: npt.NDArray[np.float64]) -> Spectrum:
+    """Factor a bin, smooth over a third of an octave; bins not ``heard`` take the nearest."""
     if not heard.any():
-        return np.zeros(len(hz))
+        return np.ones(len(hz))
     floor = 1e-7 * max(float(theirs[heard].max()), 1e-12)
     known = np.flatnonzero(heard)
     smooth = np.empty(len(known))
     for row, k in enumerate(known):
         near = known[(known >= k * 0.89) & (known <= max(k * 1.12, k + 1))]
         smooth[row] = 10.0 * np.log10((theirs[near].sum() + floor) / (ours[near].sum() + floor))
-    return np.interp(hz, hz[known], np.clip(smooth, -_MOST_DB, _MOST_DB))
+    gain_db = np.interp(hz, hz[known], np.clip(smooth, -_MOST_DB, _MOST_DB))
+    return np.asarray(10.0 ** (gain_db / 20.0), np.float64)
