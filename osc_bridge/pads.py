@@ -109,6 +109,7 @@ class Pads:
     async def load(self, live_set: LiveSet) -> None:
         """Replace all pads and render their takes, in order, in the background."""
         await self.clear()
+        self._grid = self._transport.map
         for number, pad in enumerate(live_set.pads, 1):
             self._slots[number] = _Slot(number, pad)
         for slot in self._slots.values():
@@ -119,6 +120,7 @@ class Pads:
         slots, self._slots = self._slots, {}
         tasks = [slot.render for slot in slots.values() if slot.render]
         tasks += [self._regrid] if self._regrid else []
+        self._regrid = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -237,7 +239,8 @@ class Pads:
                 elif slot.sounds:
                     self._start(slot, slot.clips[0], float(self._transport.beats_per_bar), None)
         finally:
-            self._regrid = None
+            if self._regrid is asyncio.current_task():
+                self._regrid = None
 
     # --- inside
 
