@@ -42,7 +42,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
         lifespan="off",
         server_header=False,
         proxy_headers=False,
-        ws="websockets-sansio",
+        ws="wsproto",
         ws_max_size=2**20,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_GRACE_S,

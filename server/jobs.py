@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from server.request import AnyRequest
+from server.errors import Conflict
+from server.manifest import Manifest
+from server.request import AnyRequest, resolve
 
-__all__ = ["Job", "JobState", "TakeInfo"]
+__all__ = ["Job", "JobState", "TakeInfo", "same_again", "take_stem"]
 
 
 class JobState(enum.Enum):
@@ -71,3 +74,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
+
+
+def same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:
+    """The job that a repeated datagram has made before.
+
+    Raises:
+        Conflict: this time it asks for something else.
+    """
+    if resolve(request, manifest, lambda _: job.request.seed or 0) == job.request:
+        return job
+    raise Conflict(f"request id {job.request_id!r} was used before for another request")
+
+
+def take_stem(job: Job) -> str:
+    """A file name that says what is in it: the prompt, the seed and the job."""
+    words = re.sub(r"[^a-z0-9]+", "-", job.request.prompt.lower()).strip("-")[:40].strip("-")
+    return f"{words or job.request.__struct_config__.tag}_{job.request.seed}_{job.id}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from pathlib import Path
@@ -14,7 +13,6 @@ import msgspec
 
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import (
-    Conflict,
     EngineUnavailable,
     ModelError,
     QueueFull,
@@ -23,7 +21,7 @@ from server.errors import (
 )
 from server.joblist import JobList
 from server.jobqueue import JobQueue
-from server.jobs import Job, JobState
+from server.jobs import Job, JobState, same_again, take_stem
 from server.journal import Journal
 from server.manifest import Manifest
 from server.request import AnyRequest, resolve, validate
@@ -150,7 +148,7 @@ class LocalEngine:
         """Queue ``request``; see :meth:`server.engine.Engine.submit`."""
         known = await self._known(owner, request_id)
         if known is not None:
-            return _same_again(known, request, self._manifest)
+            return same_again(known, request, self._manifest)
         job = self._accepted(request, owner, request_id, folder or self._takes_folder)
         arrival = asyncio.create_task(self._arrive(job))
         self._arriving[job.id] = arrival
@@ -296,7 +294,7 @@ class LocalEngine:
         self._current = job_id
         job = self._jobs[job_id]
         try:
-            await worker.send(Render(job_id, job.request, job.folder, _stem(job)))
+            await worker.send(Render(job_id, job.request, job.folder, take_stem(job)))
             while not self._jobs[job_id].state.final:
                 await self._take_note(await worker.receive(self._step_timeout_s))
         except WORKER_GONE as error:
@@ -375,20 +373,3 @@ class LocalEngine:
         for position, job_id in enumerate(self._waiting, start=ahead):
             if self._jobs[job_id].position != position:
                 self._jobs.change(job_id, position=position)
-
-
-def _same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:
-    """The job that a repeated datagram has made before.
-
-    Raises:
-        Conflict: this time it asks for something else.
-    """
-    if resolve(request, manifest, lambda _: job.request.seed or 0) == job.request:
-        return job
-    raise Conflict(f"request id {job.request_id!r} was used before for another request")
-
-
-def _stem(job: Job) -> str:
-    """A file name that says what is in it: the prompt, the seed and the job."""
-    words = re.sub(r"[^a-z0-9]+", "-", job.request.prompt.lower()).strip("-")[:40].strip("-")
-    return f"{words or job.request.__struct_config__.tag}_{job.request.seed}_{job.id}"

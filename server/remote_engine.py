@@ -1,0 +1,347 @@
+"""The engine of another machine, over HTTP, as if it were here.
+
+Clips go up, events come in, takes come down and are only then done. The connection may break
+at any time: jobs live in the server's journal, ids stay, transfers go on where they stopped.
+While the server cannot be reached, new jobs go to a local engine, if there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from server.engine import Engine, EngineStatus, Listener, Unlisten
+from server.errors import AudioLDMError, EngineUnavailable, NotFound
+from server.http_views import JobView, TakeView, file_fields
+from server.joblist import JobList
+from server.jobs import Job, JobState, TakeInfo, same_again, take_stem
+from server.manifest import Manifest
+from server.remote_client import RemoteClient
+from server.request import AnyRequest, parse_request, validate
+
+__all__ = ["RemoteEngine"]
+
+log = logging.getLogger("audioldm.remote")
+
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 3.0
+_TRIES: Final = 4
+
+
+class RemoteEngine:
+    """Implements :class:`server.engine.Engine` by an audioldm-server at ``url``.
+
+    ``make_fallback`` makes the engine that renders while the server is gone; ``down_after_s`` is
+    how long the server may be unreachable before it counts as down and not as reconnecting.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        takes_folder: Path,
+        *,
+        token: str = "",
+        make_fallback: Callable[[], Engine] | None = None,
+        down_after_s: float = 5.0,
+    ) -> None:
+        self._client = RemoteClient(url, token)
+        self._takes_folder = takes_folder
+        self._make_fallback = make_fallback
+        self._down_after_s = down_after_s
+        self._fallback: Engine | None = None
+        self._fallback_ids: set[str] = set()
+        self._jobs = JobList()
+        self._manifest: Manifest | None = None
+        self._views: OrderedDict[str, JobView] = OrderedDict()
+        self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._following: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+        self._lost_s = 0.0
+        self._reconnects = 0
+
+    @property
+    def manifest(self) -> Manifest:
+        """The server's model; the local engine's as long as the server was never reached.
+
+        Raises:
+            EngineUnavailable: not started.
+        """
+        if self._manifest is not None:
+            return self._manifest
+        if self._fallback is not None:
+            return self._fallback.manifest
+        raise EngineUnavailable(f"{self._client.url} was not reached yet")
+
+    @property
+    def connection(self) -> str:
+        """``connected``, ``reconnecting`` or ``down``."""
+        if self._connected.is_set():
+            return "connected"
+        gone_s = time.monotonic() - self._lost_s
+        return "reconnecting" if gone_s < self._down_after_s else "down"
+
+    async def start(self) -> None:
+        """Connect; without the server, start the local engine and keep trying.
+
+        Raises:
+            EngineUnavailable: no server, and nothing to fall back to.
+            Unauthorized: the token is wrong.
+        """
+        self._lost_s = time.monotonic() - self._down_after_s
+        try:
+            self._manifest = await self._client.manifest()
+        except EngineUnavailable as error:
+            if self._make_fallback is None:
+                raise
+            log.warning("%s; rendering here until it is back", error)
+            await self._use_fallback()
+        self._following = asyncio.create_task(self._follow())
+        if self._manifest is not None:
+            await self._connected.wait()
+
+    async def close(self) -> None:
+        """Stop listening; what the server has accepted it goes on with."""
+        tasks = [*self._fetching.values(), *([self._following] if self._following else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._following = None
+        self._connected.clear()
+        await self._client.close()
+        if self._fallback is not None:
+            await self._fallback.close()
+
+    async def submit(
+        self,
+        request: AnyRequest,
+        *,
+        owner: str = "",
+        request_id: str = "",
+        folder: Path | None = None,
+    ) -> Job:
+        """Send clips and request; see :meth:`server.engine.Engine.submit`."""
+        known = self._jobs.of_request(owner, request_id)
+        if known is not None:
+            return same_again(known, request, self.manifest)
+        if self._following is None:
+            raise EngineUnavailable("the engine is not running")
+        request = validate(request)
+        folder = folder or self._takes_folder
+        if self.connection == "down" and self._make_fallback is not None:
+            return await self._submit_here(request, owner, request_id, folder)
+        try:
+            return await self._submit_there(request, owner, request_id, folder)
+        except EngineUnavailable as error:
+            if self._make_fallback is None:
+                raise
+            log.warning("%s; rendering here", error)
+            return await self._submit_here(request, owner, request_id, folder)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Stop a job; see :meth:`server.engine.Engine.cancel`."""
+        job = self._jobs[job_id]
+        if job.state.final:
+            return job
+        if job_id in self._fallback_ids and self._fallback is not None:
+            return await self._fallback.cancel(job_id)
+        self._see(await self._client.cancel(job_id))
+        return self._jobs[job_id]
+
+    def job(self, job_id: str) -> Job:
+        """The newest snapshot of a job.
+
+        Raises:
+            NotFound: no such job.
+        """
+        return self._jobs[job_id]
+
+    def jobs(self) -> list[Job]:
+        """All jobs of this program's run, oldest first."""
+        return list(self._jobs)
+
+    def listen(self, listener: Listener) -> Unlisten:
+        """Call ``listener`` with a snapshot at every change of any job."""
+        return self._jobs.listen(listener)
+
+    def status(self) -> EngineStatus:
+        """How the engine is."""
+        states = [job.state for job in self._jobs]
+        known = self._manifest or (self._fallback.manifest if self._fallback else None)
+        renders_here = self.connection != "connected" and self._fallback is not None
+        state = {"connected": "ready", "reconnecting": "restarting", "down": "down"}
+        return EngineStatus(
+            state="ready" if renders_here else state[self.connection],
+            model=known.name if known else "",
+            model_digest=known.digest if known else "",
+            providers=(f"HTTP {self._client.url}",),
+            queued=states.count(JobState.QUEUED),
+            running=states.count(JobState.RUNNING),
+            restarts=self._reconnects,
+            details={"connection": self.connection, "fallback": renders_here},
+        )
+
+    async def _submit_there(
+        self, request: AnyRequest, owner: str, request_id: str, folder: Path
+    ) -> Job:
+        # A drawn key makes it safe to send once more what may or may not have arrived.
+        own = f"{owner}\n{request_id}" if request_id else secrets.token_hex(16)
+        key = hashlib.sha256(own.encode()).hexdigest()
+        values: dict[str, Any] = msgspec.to_builtins(request)
+        local = {name: values[name] for name in file_fields(type(request)) if values[name]}
+        for attempt in range(_TRIES):
+            try:
+                sent = dict(values)
+                for name, path in local.items():
+                    sent[name] = await self._client.upload(Path(path))
+                view = await self._client.submit(sent, key)
+                break
+            except EngineUnavailable:
+                if attempt == _TRIES - 1:
+                    raise
+                await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
+        if known := self._jobs.of_request(owner, request_id):
+            return known
+        job = Job(
+            id=view.id,
+            request=parse_request({**view.request, **local}),
+            owner=owner,
+            request_id=request_id,
+            folder=folder,
+            position=view.position,
+            created_s=view.created_s,
+        )
+        self._jobs.add(job)
+        self._see(self._views.pop(view.id, view))
+        return job
+
+    async def _submit_here(
+        self, request: AnyRequest, owner: str, request_id: str, folder: Path
+    ) -> Job:
+        engine = await self._use_fallback()
+        return await engine.submit(request, owner=owner, request_id=request_id, folder=folder)
+
+    async def _use_fallback(self) -> Engine:
+        if self._fallback is None:
+            assert self._make_fallback is not None
+            self._fallback = self._make_fallback()
+            self._fallback.listen(self._mirror)
+            await self._fallback.start()
+        return self._fallback
+
+    def _mirror(self, job: Job) -> None:
+        if job.id in self._fallback_ids:
+            self._jobs.put(job)
+        else:
+            self._fallback_ids.add(job.id)
+            self._jobs.add(job)
+
+    async def _follow(self) -> None:
+        """Listen for ever; after every break, ask how one's own jobs stand."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                async for event in self._client.events():
+                    if not self._connected.is_set():
+                        pause_s = _FIRST_PAUSE_S
+                        await self._catch_up()
+                        self._connected.set()
+                    if event is not None:
+                        self._see(event.job)
+                raise EngineUnavailable(f"{self._client.url} closed the connection")
+            except AudioLDMError as error:
+                if self._connected.is_set():
+                    log.warning("%s; connecting again", error)
+                    self._connected.clear()
+                    self._lost_s = time.monotonic()
+                    self._reconnects += 1
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _catch_up(self) -> None:
+        self._manifest = await self._client.manifest()
+        for job in self._jobs:
+            if job.state.final or job.id in self._fallback_ids:
+                continue
+            try:
+                self._see(await self._client.job(job.id))
+            except NotFound as error:
+                code, sentence = error.code, f"the server has lost the job: {error}"
+                self._end(job.id, JobState.FAILED, error=sentence, error_code=code)
+
+    def _see(self, view: JobView) -> None:
+        """The server has a new snapshot."""
+        try:
+            job = self._jobs[view.id]
+        except NotFound:
+            # The answer to submit() may come after the first events.
+            self._views[view.id] = view
+            while len(self._views) > 100:
+                self._views.popitem(last=False)
+            return
+        state = JobState(view.state)
+        if job.state.final or view.id in self._fetching:
+            return
+        if state is JobState.DONE:
+            self._fetching[view.id] = asyncio.create_task(self._fetch(job, view))
+        elif state is JobState.FAILED and view.error is not None:
+            self._end(job.id, state, error=view.error.message, error_code=view.error.code)
+        elif state.final:
+            self._end(job.id, state)
+        else:
+            self._jobs.change(
+                job.id,
+                state=state,
+                position=view.position,
+                step=view.step,
+                num_steps=view.num_steps,
+                attempts=view.attempts,
+                started_s=view.started_s,
+            )
+
+    def _end(self, job_id: str, state: JobState, **changes: Any) -> None:
+        self._jobs.change(job_id, state=state, position=0, finished_s=time.time(), **changes)
+
+    async def _fetch(self, job: Job, view: JobView) -> None:
+        """Bring a finished job's takes here; only then it is done."""
+        try:
+            takes = [await self._fetch_take(job, take) for take in view.takes]
+        except AudioLDMError as error:
+            self._end(job.id, JobState.FAILED, error=str(error), error_code=error.code)
+        else:
+            steps = {"step": view.step, "num_steps": view.num_steps, "attempts": view.attempts}
+            self._end(job.id, JobState.DONE, takes=tuple(takes), **steps)
+        finally:
+            del self._fetching[job.id]
+
+    async def _fetch_take(self, job: Job, take: TakeView) -> TakeInfo:
+        name = f"{take_stem(job)}-{take.number}"
+        part = job.folder / f".{name}.{os.getpid()}.part"
+        while True:
+            try:
+                ending = await self._client.download(take, part)
+                break
+            except EngineUnavailable as error:
+                log.warning("take %s: %s; going on when the server is back", name, error)
+                await asyncio.sleep(_FIRST_PAUSE_S)
+                await self._connected.wait()
+        path = part.with_name(name + ending)
+        part.replace(path)
+        return TakeInfo(
+            path=path,
+            seed=take.seed,
+            sample_rate=take.sample_rate,
+            channels=take.channels,
+            frames=take.frames,
+            score=take.score,
+            measures=take.measures,
+        )

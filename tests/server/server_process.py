@@ -1,0 +1,92 @@
+"""audioldm-server as a process of its own, to be killed and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+__all__ = ["ServerProcess"]
+
+
+class ServerProcess:
+    """Keeps its port and its folders over kills."""
+
+    def __init__(self, model: Path, folder: Path, *flags: str) -> None:
+        self.folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._command = [
+            *(sys.executable, "-m", "server.cli", "--model", str(model)),
+            *("--http-port", str(self.port), "--device", "cpu", "--threads", "1"),
+            *("--takes-folder", str(folder / "takes"), "--state-folder", str(folder / "state")),
+            *flags,
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it and return when it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Return when the next job can be rendered."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            assert self._process is None or self._process.poll() is None, self.log()
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/ready", trust_env=False).status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(self.log())
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def worker_pid(self) -> int | None:
+        """Process id of the worker; None between two."""
+        with contextlib.suppress(httpx.HTTPError, KeyError):
+            status = httpx.get(f"{self.url}/v1/status", trust_env=False).json()
+            return int(status["details"]["worker_pid"])
+        return None
+
+    def kill(self) -> None:
+        """Pull the plug."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Return its exit status when it has ended."""
+        assert self._process is not None
+        status = self._process.wait(60)
+        self._process = None
+        return status
+
+    def stop(self) -> int:
+        """End it in good order, if it runs."""
+        if self._process is None:
+            return 0
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def log(self) -> str:
+        """What it has said."""
+        return (self.folder / "log").read_text("utf-8", "replace")
