@@ -115,7 +115,9 @@ class TransformerDenoiser(nn.Module):
         condition = time + self.class_embedding(embedding * math.sqrt(EMBEDDING))
         condition = functional.silu(self.mixer(functional.silu(condition)))
         stem = self.stem(sample)  # [B, 24, T, F]
-        tokens = stem.unflatten(2, (-1, PATCH)).permute(0, 2, 1, 3, 4).flatten(2)
+        tokens = (
+            stem.reshape(stem.shape[0], STEM, -1, PATCH * self.mel_bins).transpose(1, 2).flatten(2)
+        )
         states = self.patchify(tokens)
         states = states + self.local(states.transpose(1, 2)).transpose(1, 2)
         positions = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
@@ -124,7 +126,8 @@ class TransformerDenoiser(nn.Module):
         for block in self.blocks:
             states = block(states, condition, cosine, sine)
         out = self.unpatchify(self.norm(states))
-        out = out.unflatten(2, (STEM, PATCH, self.mel_bins)).permute(0, 2, 1, 3, 4).flatten(2, 3)
+        out = out.reshape(stem.shape[0], -1, STEM, PATCH * self.mel_bins).transpose(1, 2)
+        out = out.reshape(stem.shape[0], STEM, -1, self.mel_bins)
         scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
         fine = torch.cat((out, stem * (1 + scale) + shift), dim=1)
         return self.head(functional.silu(self.fine(functional.silu(fine))))
