@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,17 +42,19 @@ RENDER_TIMEOUT_S = 300.0
 @contextlib.contextmanager
 def instrument(takes: Path) -> Iterator[int]:
     """``audioldm-daw`` on free ports, shut down at the end; yields its OSC port."""
-    command = ("--osc-port", "0", "--http-port", "0", "--takes-folder", str(takes))
-    process = subprocess.Popen(
-        (sys.executable, "-m", "osc_bridge.cli", *command),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield _osc_port(process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+    with tempfile.TemporaryDirectory() as state:
+        # Its own ports and journal: an instrument that is up already is left alone.
+        flags = ("--osc-port=0", "--http-port=0", f"--takes-folder={takes}")
+        process = subprocess.Popen(
+            (sys.executable, "-m", "osc_bridge.cli", *flags, f"--state-folder={state}"),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield _osc_port(process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
 
 
 def _osc_port(process: subprocess.Popen[str]) -> int:
