@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "needs",
     "run_program",
     "running_instrument",
+    "running_jack",
 ]
 
 CLIENTS = Path(__file__).parents[2] / "clients"
@@ -72,6 +74,27 @@ def running_instrument(model: Path, folder: Path) -> Iterator[Instrument]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def running_jack(log: Path) -> Iterator[dict[str, str]]:
+    """A JACK server with the dummy driver; yields the environment that leads to it."""
+    name = f"daw-{uuid.uuid4().hex[:8]}"
+    driver = ("-d", "dummy", "-r", "48000", "-p", "1024")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ("jackd", "-r", "-n", name, *driver), stdout=output, stderr=output
+        )
+    with process:
+        try:
+            subprocess.run(("jack_wait", "-s", name, "-w", "-t", "10"), check=True)
+            yield {
+                "JACK_DEFAULT_SERVER": name,
+                "JACK_NO_AUDIO_RESERVATION": "1",
+                "JACK_NO_START_SERVER": "1",
+            }
+        finally:
+            process.terminate()
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
