@@ -22,6 +22,8 @@ def capture(
 ) -> Waveform:
     """The ``seconds`` before ``end_frame``, or before now where that is 0; stereo.
 
+    Shorter where the device has not been open that long.
+
     Args:
         arena: whose capture ring is read.
         sample_rate: of the device, Hz.
@@ -42,6 +44,7 @@ def capture(
         raise InvalidRequest(f"seconds {seconds:g}: up to {kept / sample_rate:.0f} s are kept")
     now, _ = arena.position()
     end = end_frame or now
+    frames = min(frames, end)
     if end > now or end - frames < max(0, now - kept):
         raise NotFound(f"{seconds:g} s before frame {end} are not in memory (now is frame {now})")
     begin = (end - frames) % ring.shape[0]

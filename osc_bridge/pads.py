@@ -61,6 +61,8 @@ class _Slot:
         self.next_take = 0
         self.voices: dict[int, bool] = {}
         """Those that sound or wait; True where begun."""
+        self.leaving: set[int] = set()
+        """Those that have been told to stop."""
         self.render: asyncio.Task[None] | None = None
         self.error = ""
 
@@ -71,6 +73,11 @@ class _Slot:
     @property
     def sounds(self) -> bool:
         return any(self.voices.values())
+
+    @property
+    def stays(self) -> bool:
+        """Something sounds or waits and has not been told to stop."""
+        return bool(self.voices.keys() - self.leaving)
 
     @property
     def group(self) -> int:
@@ -166,7 +173,7 @@ class Pads:
             NotFound: no such pad, or nothing rendered yet.
         """
         slot = self._slot(pad)
-        if slot.loops and slot.voices:
+        if slot.loops and slot.stays:
             return self.stop(pad, frame)
         return self.play(pad, velocity, frame)
 
@@ -185,6 +192,7 @@ class Pads:
         self._cancel_waiting(slot)
         at = 0
         for voice in slot.voices:
+            slot.leaving.add(voice)
             at = self._launcher.stop(voice, self._quantum(slot), frame, slot.pad.fade_s)
         return at
 
@@ -236,7 +244,7 @@ class Pads:
                     loop = Loop(slot.pad.length_s(self._transport.bar_s, 0.0), _CUT_SEAM_S)
                     clips = [await self._player.load(clip.source, loop) for clip in slot.clips]
                     self._change_over(slot, clips)
-                elif slot.sounds:
+                elif slot.stays:
                     self._start(slot, slot.clips[0], float(self._transport.beats_per_bar), None)
         finally:
             if self._regrid is asyncio.current_task():
@@ -256,6 +264,7 @@ class Pads:
     def _cancel_waiting(self, slot: _Slot) -> None:
         for voice, begun in tuple(slot.voices.items()):
             if not begun:
+                slot.leaving.add(voice)
                 self._player.stop(voice)
 
     def _start(
@@ -271,6 +280,7 @@ class Pads:
 
         def ended() -> None:
             slot.voices.pop(voice, None)
+            slot.leaving.discard(voice)
             self._tell(slot)
 
         voice, at = self._launcher.start(
@@ -318,7 +328,7 @@ class Pads:
 
     def _change_over(self, slot: _Slot, clips: list[Clip]) -> None:
         old, slot.clips, slot.next_take = slot.clips, clips, 1 if len(clips) > 1 else 0
-        if slot.loops and slot.sounds:
+        if slot.loops and slot.stays:
             # The choke group fades the old take out where the new one begins.
             self._start(slot, clips[0], float(self._transport.beats_per_bar), None)
         else:

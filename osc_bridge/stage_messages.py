@@ -1,6 +1,7 @@
 """What is said about sound: device, takes, transport, pads, stream, capture, MIDI.
 
 One class an address, as in :mod:`osc_bridge.messages`. Pads are named by number (from 1) or name.
+What changes by itself is told to all clients that have notices on (``/ldm/notify 1``).
 
 >>> PadHit.from_osc([2, 0.5])
 PadHit(pad='2', velocity=0.5)
@@ -87,7 +88,7 @@ class DeviceOpen(Command, frozen=True):
     """Play on a sound card from now on; without arguments on the default one."""
 
     address: ClassVar[str] = "/ldm/device/open"
-    replies: ClassVar[tuple[type[Message], ...]] = (DeviceState, DeviceNotice)
+    replies: ClassVar[tuple[type[Message], ...]] = (DeviceState,)
     device: Annotated[
         str, Meta(max_length=200, description="number, part of the name, or none: no sound")
     ] = ""
@@ -142,7 +143,7 @@ class TakePlay(Command, frozen=True):
     """Play a sound file through the sound card."""
 
     address: ClassVar[str] = "/ldm/take/play"
-    replies: ClassVar[tuple[type[Message], ...]] = (TakePlaying, VoiceNotice)
+    replies: ClassVar[tuple[type[Message], ...]] = (TakePlaying,)
     path: Path
     gain_db: Level = 0.0
     loop: Annotated[bool, Meta(description="repeat until stopped")] = False
@@ -319,7 +320,7 @@ class LiveLoad(Command, frozen=True):
     """Load a live set by name, or from a YAML file."""
 
     address: ClassVar[str] = "/ldm/live/load"
-    replies: ClassVar[tuple[type[Message], ...]] = (LiveLoaded, PadNotice)
+    replies: ClassVar[tuple[type[Message], ...]] = (LiveLoaded,)
     name: Annotated[str, Meta(min_length=1, max_length=4000)]
 
 
@@ -416,7 +417,7 @@ class StreamStart(Command, frozen=True):
     """Begin an endless sound; without prompt, that of the live set."""
 
     address: ClassVar[str] = "/ldm/stream/start"
-    replies: ClassVar[tuple[type[Message], ...]] = (StreamState, StreamNotice)
+    replies: ClassVar[tuple[type[Message], ...]] = (StreamState,)
     prompt: Prompt = ""
 
 

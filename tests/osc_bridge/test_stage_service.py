@@ -1,0 +1,247 @@
+"""The stage through a socket: every one of its addresses, on a device that makes no sound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy_engine import NumpyEngine
+from running_bridge import RunningBridge, running_bridge
+
+from osc_bridge import stage_messages
+from osc_bridge.addresses import declared
+from osc_bridge.arena import ArenaShape
+from osc_bridge.client import Client
+from osc_bridge.codec import Argument, OscMessage
+from osc_bridge.messages import Command, Reply
+from osc_bridge.stage import Stage
+from osc_bridge.stage_service import stage_on
+from server.errors import AudioLDMError, DeviceError, Forbidden, InvalidRequest, NotFound
+from server.manifest import Manifest
+from server.waveform import Waveform
+
+RATE = 48000
+SHAPE = ArenaShape(store_frames=RATE * 120, capture_frames=RATE * 20)
+SET = """
+name: Test set
+tempo_bpm: 240
+stream_prompt: rain
+pads:
+  - {name: kick, prompt: kick, mode: one_shot, seconds: 0.3, quantise: none}
+  - {name: bed, prompt: bed, bars: 1, quantise: bar}
+"""
+
+Running = RunningBridge[NumpyEngine]
+
+
+@pytest.fixture
+def running(tiny_folder: Path, takes: Path) -> Iterator[Running]:
+    engine = NumpyEngine(Manifest.load(tiny_folder), takes)
+    with running_bridge(engine, takes) as running:
+        yield running
+
+
+@pytest.fixture
+def stage(running: Running) -> Iterator[Stage]:
+    """A stage on the bridge's loop."""
+    stack = AsyncExitStack()
+    bridge = running.bridge
+    context = stage_on(running.engine, bridge.service, bridge.folders, shape=SHAPE)
+    stage = running.run(stack.enter_async_context(context))
+    yield stage
+    running.run(stack.aclose())
+
+
+@pytest.fixture
+def client(running: Running, stage: Stage) -> Iterator[Client]:
+    with running.client() as client:
+        client.query("/ldm/notify", 1)
+        yield client
+
+
+@pytest.fixture
+def sounding(client: Client) -> Client:
+    """A client with a device open and a live set loaded."""
+    assert client.query("/ldm/device/open", "none", 0, 256)[0] == "open"
+    return client
+
+
+def tone(path: Path, seconds: float = 1.0) -> Path:
+    samples = 0.4 * np.sin(np.arange(round(RATE * seconds)) * (2 * np.pi * 500 / RATE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(Waveform.mono(samples, RATE).encode("wav32f"))
+    return path
+
+
+def loaded(client: Client, folder: Path) -> None:
+    path = folder / "test.yaml"
+    path.write_text(SET)
+    assert client.query("/ldm/live/load", str(path)) == ("Test set", 2, 240.0)
+    until(client, lambda m: m.address == "/ldm/notify/pad" and m.arguments[:3:2] == (2, "ready"))
+
+
+def until(client: Client, true, timeout_s: float = 10.0) -> OscMessage:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        message = client.receive(0.5)
+        if message and true(message):
+            return message
+    raise AssertionError("that message did not come")
+
+
+def test_every_address_of_the_stage_is_answered(
+    sounding: Client, takes: Path, tmp_path: Path, running: Running
+) -> None:
+    path = str(tone(takes / "tone.wav"))
+    loaded(sounding, tmp_path)
+    heard: set[str] = {"/ldm/live/loaded", "/ldm/notify/pad"}
+    spoken: dict[str, tuple[Argument, ...]] = {
+        "/ldm/device/list": (),
+        "/ldm/device/open": ("none",),
+        "/ldm/device/status": (),
+        "/ldm/take/play": (path, -6.0, 1, "beat", 2),
+        "/ldm/take/gain": (1, -12.0),
+        "/ldm/take/stop": (1, 0.05),
+        "/ldm/master/gain": (-3.0,),
+        "/ldm/monitor/gain": (-80.0,),
+        "/ldm/live/list": (),
+        "/ldm/live/load": ("first-steps",),
+        "/ldm/transport": (),
+        "/ldm/transport/clock": ("osc",),
+        "/ldm/transport/beat": (4.0, 100.0),
+        "/ldm/transport/meter": (3,),
+        "/ldm/transport/restart": (1,),
+        "/ldm/pad/list": (),
+        "/ldm/stream/corners": ("rain", "bells"),
+        "/ldm/stream/start": ("rain",),
+        "/ldm/stream/xy": (1, 0),
+        "/ldm/stream/prompt": ("bells", 0.5),
+        "/ldm/stream/gain": (-6.0,),
+        "/ldm/stream/status": (),
+        "/ldm/stream/stop": (0.1,),
+        "/ldm/midi/bind": ("control", 7, "/ldm/master/gain", "$value", -60.0, 0.0),
+        "/ldm/midi/close": (),
+        "/ldm/bar/render": ("b", 1000, 1.0, "riser"),
+        "/ldm/capture/save": (0.2,),
+        "/ldm/stop": (),
+        "/ldm/device/close": (),
+    }
+    for address, arguments in spoken.items():
+        if address == "/ldm/transport/clock":
+            running.run(settle())
+        sounding.send(address, *arguments)
+        replies = list(sounding.messages(0.25))
+        errors = [m for m in replies if m.address == "/ldm/error"]
+        if address != "/ldm/device/list":  # no PortAudio, no list
+            assert errors == [], address
+        heard |= {m.address for m in replies}
+    elsewhere = {
+        "/ldm/live/load", "/ldm/pad/hit", "/ldm/pad/play", "/ldm/pad/stop", "/ldm/pad/gain",
+        "/ldm/pad/refresh", "/ldm/transport/tempo", "/ldm/midi/list", "/ldm/midi/open",
+    }  # fmt: skip
+    classes = declared(stage_messages)
+    commands = {c.address for c in classes if issubclass(c, Command)}
+    assert commands == {*spoken, *elsewhere}
+    told = {c.address for c in classes if issubclass(c, Reply)}
+    without_hardware = {"/ldm/device/listed", "/ldm/midi/listed"}
+    assert told - heard <= without_hardware
+
+
+async def settle() -> None:
+    """Nothing; lets the loop finish what it does."""
+
+
+def test_pads_over_osc(sounding: Client, stage: Stage, tmp_path: Path) -> None:
+    loaded(sounding, tmp_path)
+    sounding.send("/ldm/pad/hit", 2, 0.8)
+    state = until(sounding, lambda m: m.address == "/ldm/notify/pad" and m.arguments[0] == 2)
+    assert state.arguments[1:3] == ("bed", "queued")
+    until(sounding, lambda m: m.arguments[:3] == (2, "bed", "playing"))
+    sounding.send("/ldm/pad/gain", "bed", -20.0)
+    sounding.send("/ldm/pad/play", "kick")
+    until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
+    sounding.send("/ldm/pad/refresh", "bed", "brighter bed")
+    until(sounding, lambda m: m.arguments[:5] == (2, "bed", "playing", 1, 1))
+    until(sounding, lambda m: m.arguments[:5] == (2, "bed", "playing", 1, 0))
+    sounding.send("/ldm/transport/tempo", 200.0)
+    sounding.send("/ldm/pad/stop", "bed")
+    until(sounding, lambda m: m.arguments[:3] == (2, "bed", "ready"))
+    assert stage.player.status().glitches == 0
+    with pytest.raises(NotFound, match="pad 9: there are pads 1 to 2"):
+        refused(sounding, "/ldm/pad/hit", 9)
+    with pytest.raises(InvalidRequest, match="velocity = 3"):
+        refused(sounding, "/ldm/pad/hit", 1, 3.0)
+
+
+def refused(client: Client, address: str, *arguments: Argument) -> None:
+    """Send, and raise what is answered."""
+    client.send(address, *arguments)
+    error = until(client, lambda m: m.address == "/ldm/error")
+    kinds = {cls.code: cls for cls in AudioLDMError.__subclasses__()}
+    raise kinds[error.arguments[0]](error.arguments[1])
+
+
+def test_a_take_is_played_captured_and_played_again(
+    sounding: Client, takes: Path, stage: Stage
+) -> None:
+    path = tone(takes / "tone.wav")
+    voice, said, frame = sounding.query("/ldm/take/play", "tone.wav")
+    assert (said, frame) == (str(path), 0)
+    ended = until(sounding, lambda m: m.address == "/ldm/notify/voice" and "ended" in m.arguments)
+    assert ended.arguments == (voice, "ended", str(path))
+    time.sleep(0.1)
+    saved, seconds, peak = sounding.query("/ldm/capture/save", 1.0, "played", "kept/what.wav")
+    assert (saved, seconds) == (str(takes / "kept" / "what.wav"), 1.0)
+    assert peak == pytest.approx(0.4, abs=0.01)
+    again, *_ = sounding.query("/ldm/capture/save", 0.5, "played", "kept/what.wav")
+    assert again == str(takes / "kept" / "what 2.wav")
+    assert Waveform.read(Path(saved)).channels == 2
+    assert sounding.query("/ldm/take/play", saved)[1] == saved
+
+
+def test_what_is_refused(client: Client, takes: Path) -> None:
+    path = str(tone(takes / "tone.wav"))
+    with pytest.raises(DeviceError, match="no audio device is open"):
+        client.query("/ldm/take/play", path)
+    with pytest.raises(DeviceError, match="no audio device is open"):
+        client.query("/ldm/stream/start", "rain")
+    with pytest.raises(DeviceError):
+        client.query("/ldm/device/open", "no such card")
+    assert client.query("/ldm/device/open", "none")[1] == "none"
+    with pytest.raises(NotFound):
+        client.query("/ldm/take/play", "nothing.wav")
+    with pytest.raises(Forbidden):
+        client.query("/ldm/capture/save", 0.1, "played", "/etc/out.wav")
+    with pytest.raises(InvalidRequest, match="bus = 'both'"):
+        client.query("/ldm/capture/save", 0.1, "both")
+    with pytest.raises(NotFound, match="live set 'nonsense'"):
+        client.query("/ldm/live/load", "nonsense")
+    with pytest.raises(InvalidRequest, match="choose the OSC clock first"):
+        refused(client, "/ldm/transport/beat", 1.0, 120.0)
+    with pytest.raises(NotFound, match="/ldm/nonsense"):
+        refused(client, "/ldm/midi/bind", "note", 1, "/ldm/nonsense")
+    assert client.query("/ldm/transport/clock", "midi")[4] == "midi"
+    with pytest.raises(InvalidRequest, match="the tempo comes from the midi clock"):
+        refused(client, "/ldm/transport/tempo", 100.0)
+
+
+def test_a_bundle_in_the_future_hits_in_the_future(
+    sounding: Client, stage: Stage, running: Running, tmp_path: Path
+) -> None:
+    from osc_bridge.service import Context
+
+    loaded(sounding, tmp_path)
+    service = running.bridge.service
+    client = next(iter(service.clients.notified()))
+    when_s = time.time() + 0.3
+    handler = service._handlers[stage_messages.PadHit]
+    context = Context(client, when_s)
+    wanted = running.call(stage.frame_of_time, when_s)
+    running.call(handler, stage_messages.PadHit("kick"), context)
+    until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
+    voices = running.call(lambda: [p.command[2] for p in stage.player._voices.values()])
+    assert abs(voices[0] - wanted) < RATE * 0.02
