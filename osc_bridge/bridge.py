@@ -42,7 +42,6 @@ class OscBridge:
             self.housekeeping = Housekeeping(service, self._engine)
             stack.push_async_callback(self.housekeeping.close)
             jobs = JobMessages(service, self._engine, self.folders)
-            stack.callback(jobs.close)
             transfers = Transfers(self.folders)
             stack.callback(transfers.close)
             service.add({**jobs.handlers, **self.housekeeping.handlers})
@@ -52,6 +51,7 @@ class OscBridge:
             stack.push_async_callback(self.udp.close)
             self.tcp = await TcpServer.open(service, host, self.udp.port)
             stack.push_async_callback(self.tcp.close)
+            stack.callback(jobs.close)  # while the ports are still open
             self._stack = stack.pop_all()
         return self
 

@@ -54,6 +54,8 @@ __all__ = ["DEFAULT_PORT", "Client", "FinishedTake"]
 DEFAULT_PORT: Final = 9536
 _RESEND_S: Final = 0.5
 """How long an unanswered message waits before it is sent again; ids make that harmless."""
+_REPEAT_S: Final = 2.0
+"""The same, for a job that was heard of before."""
 _MAX_PENDING: Final = 10_000
 """Messages kept for later; beyond that the oldest are dropped."""
 
@@ -174,41 +176,52 @@ class Client:
         request_id = request_id or secrets.token_hex(8)
         pairs = [part for name, value in fields.items() for part in (name, value)]
         message = OscMessage(f"/ldm/{kind}", (request_id, prompt, *pairs))
-        self.submit(message)
-        takes: dict[int, FinishedTake] = {}
-        while True:
-            about = self._wait(
-                lambda m: _is_about(m, request_id), timeout_s, f"job {request_id} went silent"
-            )
+        takes: list[FinishedTake] = []
+        for about in self.follow(message, timeout_s=timeout_s):
             if about.address == JobProgress.address and on_progress is not None:
                 on_progress(about.arguments[2], about.arguments[3])
             elif about.address == Take.address:
-                take = Take.from_osc(about.arguments)
-                takes[take.index] = _finished(take)
+                takes.append(_finished(Take.from_osc(about.arguments)))
             elif about.address == JobFail.address:
                 raise _raised(about)
-            elif about.address == JobDone.address:
-                return [takes[index] for index in sorted(takes)]
+        return takes
 
-    def submit(self, message: OscMessage) -> None:
-        """Send a message that starts a job until it is answered; its answers can be received.
+    def follow(self, message: OscMessage, *, timeout_s: float = 600.0) -> Iterator[OscMessage]:
+        """Send a message that starts a job; yields its answers, each once, to done or fail.
 
-        Datagrams may be lost, and the request id (the first argument) makes repeats harmless.
+        While nothing is heard the message is sent again: datagrams may be lost, a server may be
+        restarted, and the request id (the first argument) makes repeats harmless.
 
         Raises:
-            EngineUnavailable: no answer in time.
+            EngineUnavailable: nobody answers, or the job makes no progress for ``timeout_s``.
         """
-        request_id = message.arguments[0]
-        deadline = time.monotonic() + self._timeout_s
-        while time.monotonic() < deadline:
-            self._wire.send(encode(message))
+        request_id, told = message.arguments[0], set()
+        answered_s = progressed_s = time.monotonic()
+        patience_s = _RESEND_S
+        self._wire.send(encode(message))
+        while True:
             answer = self._next_matching(
-                lambda m: _is_about(m, request_id), min(time.monotonic() + _RESEND_S, deadline)
+                lambda m: _is_about(m, request_id), time.monotonic() + patience_s
             )
-            if answer is not None:
-                self._pending.appendleft(answer)
+            now = time.monotonic()
+            if answer is None:
+                if now - answered_s > self._timeout_s:
+                    raise self._silence(f"job {request_id} is not heard of")
+                if now - progressed_s > timeout_s:
+                    raise EngineUnavailable(f"job {request_id}: no progress for {timeout_s:g} s")
+                self._wire.send(encode(message))
+                continue
+            answered_s, patience_s = now, _REPEAT_S
+            # A repeat is told everything again, so what tells one answer from another counts.
+            key = (answer.address, answer.arguments[2] if len(answer.arguments) > 2 else None)
+            if answer.address == JobAccepted.address:
+                key = (answer.address, None)
+            if key not in told:
+                told.add(key)
+                progressed_s = now
+                yield answer
+            if answer.address in (JobDone.address, JobFail.address):
                 return
-        raise self._silence("the request was not accepted")
 
     def upload(self, path: Path) -> Path:
         """Send a sound file to the server; the result can be named in requests.

@@ -5,20 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
 
 from osc_bridge.bridge import OscBridge
+from osc_bridge.device import NO_DEVICE, DeviceSettings
 from osc_bridge.oscquery import OscQuery
-from osc_bridge.web import serve_web
+from osc_bridge.stage import Stage
+from osc_bridge.stage_service import stage_on
 from server import __version__
 from server.config import Config
-from server.local_engine import LocalEngine
+from server.engine import Engine
+from server.errors import DeviceError
+from server.http_server import serving
+from server.launch import keep_house, make_engine, make_http
+from server.logs import set_up_logs
 
-__all__ = ["run", "serve"]
+__all__ = ["Instance", "instance", "run", "serve"]
 
 log = logging.getLogger("audioldm")
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """A running instance."""
+
+    engine: Engine
+    bridge: OscBridge
+    stage: Stage
+    http_port: int
 
 
 def run(config: Config) -> int:
@@ -27,7 +44,8 @@ def run(config: Config) -> int:
     Raises:
         AudioLDMError: why it cannot start.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    set_up_logs()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if config.trace_osc:
         for name in ("audioldm.osc.in", "audioldm.osc.out"):
             logging.getLogger(name).setLevel(logging.DEBUG)
@@ -35,53 +53,79 @@ def run(config: Config) -> int:
     return 0
 
 
-async def serve(config: Config, stop: asyncio.Event | None = None) -> None:
-    """Come up, say where, and stay until ``stop`` (or a signal)."""
+async def serve(config: Config) -> None:
+    """Come up, say where, and stay until a signal."""
     started_s = time.perf_counter()
-    stop = stop or _stopped_by_signals()
-    async with AsyncExitStack() as stack:
-        engine = LocalEngine(
-            config.model_folder,
-            config.roots[0],
-            device=config.device,
-            threads=config.threads,
-            max_queued=config.max_queued,
-        )
-        bridge = await stack.enter_async_context(OscBridge(engine, config))
-        stack.push_async_callback(engine.close)
-        app = OscQuery(bridge).app()
-        http_port = await stack.enter_async_context(serve_web(app, config.host, config.http_port))
-        starting = asyncio.create_task(engine.start())
+    stop = _stopped_by_signals()
+    async with instance(config) as running:
+        starting = asyncio.create_task(running.engine.start())
         stopping = asyncio.create_task(stop.wait())
-        stack.callback(stopping.cancel)
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            return
-        starting.result()
-        print(
-            _banner(config, engine, bridge, http_port, time.perf_counter() - started_s), flush=True
-        )
-        await stopping
-        log.info("shutting down")
+        try:
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                return
+            starting.result()
+            sound = await _open_sound(running.stage, config)
+            if config.live_set:
+                await running.stage.load_set(config.live_set)
+            print(_banner(config, running, sound, time.perf_counter() - started_s), flush=True)
+            await stopping
+            log.info("shutting down")
+        finally:
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
 
 
-def _banner(
-    config: Config, engine: LocalEngine, bridge: OscBridge, http_port: int, seconds: float
-) -> str:
-    manifest, status = engine.manifest, engine.status()
+@asynccontextmanager
+async def instance(config: Config) -> AsyncIterator[Instance]:
+    """Everything but the start of the engine: ports are open, and say that it is starting.
+
+    Raises:
+        AudioLDMError: the model cannot be used, a port cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        engine = make_engine(config)
+        stack.push_async_callback(engine.close)
+        bridge = await stack.enter_async_context(OscBridge(engine, config))
+        on_stage = stage_on(engine, bridge.service, bridge.folders)
+        stage = await stack.enter_async_context(on_stage)
+        http = make_http(engine, config, OscQuery(bridge).routes)
+        port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
+        stack.callback(http.close)
+        house = asyncio.create_task(keep_house(engine, config))
+        stack.callback(house.cancel)
+        yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
+
+
+async def _open_sound(stage: Stage, config: Config) -> str:
+    """Open the sound card, or keep time without one; what came of it in words."""
+    wanted = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
+    try:
+        opened = await stage.open_device(wanted)
+    except DeviceError as error:
+        await stage.open_device(DeviceSettings(device=NO_DEVICE))
+        return f"none ({error})"
+    if config.sound_card == NO_DEVICE:
+        return "none, as asked"
+    return f"{opened.name} ({opened.host_api}), {opened.sample_rate} Hz"
+
+
+def _banner(config: Config, running: Instance, sound: str, seconds: float) -> str:
+    manifest, status = running.engine.manifest, running.engine.status()
+    host = f"[{config.host}]" if ":" in config.host else config.host
     lines = [
         f"audioldm-daw {__version__}",
         f"  model   {manifest.name} ({manifest.licence}), {manifest.sample_rate} Hz",
-        f"  device  {config.device}: {', '.join(status.providers)}",
-        f"  takes   {bridge.folders.takes_folder}",
-        f"  OSC     {config.host}:{bridge.port} (UDP and TCP)",
-        f"  HTTP    http://{config.host}:{http_port}/ (OSCQuery)",
+        f"  device  {config.engine or config.device}: {', '.join(status.providers)}",
+        f"  sound   {sound}",
+        f"  takes   {running.bridge.folders.takes_folder}",
+        f"  HTTP    http://{host}:{running.http_port}/ (panel, OSCQuery)",
+        f"  OSC     {host}:{running.bridge.port} (UDP and TCP)",
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(1, f"  NOTE    open to the network on {config.host}: there is no password")
+        lines.insert(6, f"  NOTE    OSC has no password: who reaches {config.host} can use it")
     return "\n".join(lines)
 
 

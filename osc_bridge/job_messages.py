@@ -18,7 +18,7 @@ from osc_bridge.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.takes import AllowedFolders
 from server import errors
 from server.engine import Engine
-from server.errors import AudioLDMError, NotFound
+from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.fields import fields_of
 from server.jobs import Job, JobState
 from server.request import AnyRequest
@@ -56,8 +56,14 @@ class JobMessages:
         }
 
     def close(self) -> None:
-        """Stop listening to the engine."""
+        """Stop listening to the engine; nobody is left waiting for a job without a word."""
         self._stop_listening()
+        gone = EngineUnavailable("audioldm-daw is shut down; send the request again later")
+        for client in self._service.clients:
+            for job_id, told in client.open_jobs.items():
+                fail = m.JobFail(told.request_id, job_id, gone.code, str(gone))
+                self._service.reply(client, fail)
+            client.open_jobs.clear()
 
     async def _submit(self, submission: Submission, context: Context) -> None:
         client, request_id = context.client, submission.request_id

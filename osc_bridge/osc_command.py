@@ -15,14 +15,13 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-import time
 from collections.abc import Sequence
 from typing import Final, Literal
 
 from osc_bridge.addresses import TABLE
 from osc_bridge.client import DEFAULT_PORT, Client
 from osc_bridge.codec import Argument, OscMessage
-from osc_bridge.messages import ErrorReply, JobDone, JobFail
+from osc_bridge.messages import JobFail, Take
 from osc_bridge.submissions import Submission
 from server.errors import AudioLDMError, EngineUnavailable
 
@@ -79,20 +78,12 @@ def _converse(options: argparse.Namespace) -> int:
 
 def _follow(client: Client, message: OscMessage, options: argparse.Namespace) -> int:
     """Print what happens to a job; returns when it has ended."""
-    request_id = str(message.arguments[0])
-    client.submit(message)
-    deadline = time.monotonic() + options.timeout
-    while (answer := client.receive(deadline - time.monotonic())) is not None:
-        deadline = time.monotonic() + options.timeout
-        if answer.address == ErrorReply.address or answer.arguments[:1] != (request_id,):
-            continue
+    for answer in client.follow(message, timeout_s=options.timeout):
         if answer.address == JobFail.address:
             return _complain(f"{answer.arguments[2]}: {answer.arguments[3]}", REFUSED)
-        if not options.quiet or answer.address == "/ldm/take":
+        if not options.quiet or answer.address == Take.address:
             print("\t".join(map(str, (answer.address, *answer.arguments))), flush=True)
-        if answer.address == JobDone.address:
-            return 0
-    return _complain(f"job {request_id}: nothing heard for {options.timeout:g} s", SILENCE)
+    return 0
 
 
 def _typed(word: str) -> Argument:

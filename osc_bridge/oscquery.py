@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -27,7 +27,7 @@ from osc_bridge.framing import MAX_FRAME
 from osc_bridge.messages import Message
 from osc_bridge.oscquery_tree import ATTRIBUTES, Node, node_at, tree_of
 from osc_bridge.submissions import Set
-from server.errors import AudioLDMError, Forbidden
+from server.errors import AudioLDMError
 
 __all__ = ["OscQuery"]
 
@@ -50,7 +50,11 @@ _MAX_UNSENT: Final = 1000
 
 
 class OscQuery:
-    """The routes of OSCQuery for one bridge; mount :attr:`routes` or serve :meth:`app`."""
+    """The routes of OSCQuery for one bridge.
+
+    They are meant to share a port with the HTTP API, behind its gate: it turns away web pages of
+    other sites, which a browser would let reach this port.
+    """
 
     def __init__(self, bridge: OscBridge) -> None:
         self._bridge = bridge
@@ -104,7 +108,6 @@ class OscQuery:
 
     async def _http(self, request: Request) -> Response:
         try:
-            _check_neighbour(request)
             query = request.url.query
             if query == "HOST_INFO":
                 port = request.url.port or 80
@@ -122,11 +125,6 @@ class OscQuery:
         return _json({query: node[query]})
 
     async def _websocket(self, websocket: WebSocket) -> None:
-        try:
-            _check_neighbour(websocket)
-        except Forbidden:
-            await websocket.close(1008)
-            return
         await websocket.accept()
         listener = _Listener(websocket, f"ws:{next(self._numbers)}")
         self._listeners.add(listener)
@@ -203,22 +201,6 @@ class _Listener:
 class _Command(msgspec.Struct):
     COMMAND: str
     DATA: str = ""
-
-
-def _check_neighbour(connection: HTTPConnection) -> None:
-    """Refuse web pages of other sites, which a browser would let reach this port.
-
-    Raises:
-        Forbidden: the request comes from a page that is not ours, or asks a name that is no
-            address of this machine (DNS rebinding).
-    """
-    host = connection.url.hostname or ""
-    local_client = connection.client is not None and is_loopback(connection.client.host)
-    if local_client and not is_loopback(host):
-        raise Forbidden(f"this server is not called {host!r}; use http://127.0.0.1")
-    origin = connection.headers.get("origin")
-    if origin and origin.partition("://")[2] != connection.headers.get("host"):
-        raise Forbidden(f"pages from {origin} may not use this server")
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -69,17 +69,15 @@ class Submission(Command, frozen=True):
     @classmethod
     def arguments(cls) -> tuple[Field, ...]:
         """Request id and prompt by position, everything else as ``name value``."""
-        positional = (_REQUEST_ID, field_named(cls.kind, "prompt"))
+        prompt = msgspec.structs.replace(field_named(cls.kind, "prompt"), required=False)
         named = tuple(f for f in fields_of(cls.kind) if f.name != "prompt")
-        return tuple(
-            msgspec.structs.replace(field, required=False)
-            for field in (*positional, *named, *fields_of(SubmissionOptions))
-        )
+        return (_REQUEST_ID, prompt, *named, *fields_of(SubmissionOptions))
 
     @classmethod
     def usage(cls) -> str:
         """The arguments' names, optional ones in brackets."""
-        return "[request_id] [prompt] [name value]..."
+        required = (f"{f.name} <{f.name}>" for f in fields_of(cls.kind) if f.required)
+        return " ".join(("[request_id]", "[prompt]", *required, "[name value]..."))
 
     @classmethod
     def from_osc(
@@ -271,6 +269,8 @@ _REQUEST_ID: Final = Field(
     name="request_id",
     type="s",
     max_length=MAX_REQUEST_ID,
+    required=False,
+    default="",
     description="an id of your choice: a repeated message with it makes no second job",
 )
 SUBMISSIONS: Final = tuple(_submission(kind) for kind in REQUESTS)

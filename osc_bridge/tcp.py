@@ -56,7 +56,7 @@ class TcpServer:
         if self._server is not None:
             self._server.close()
             for connection in tuple(self.connections):
-                connection.hang_up()
+                connection.close()
             await self._server.wait_closed()
             await asyncio.sleep(0)
 
@@ -88,8 +88,7 @@ class _Connection(asyncio.Protocol):
         except AudioLDMError as error:
             self._framing = self._framing or SlipFraming()
             self._service.report(self._service.clients.of(self._sender), error)
-            if self._transport is not None:
-                self._transport.close()
+            self.close()
             return
         for packet in packets:
             self._service.receive(packet, self._sender, MAX_FRAME)
@@ -97,6 +96,11 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._service.clients.forget(self._sender.key)
+
+    def close(self) -> None:
+        """End the connection when everything has been sent."""
+        if self._transport is not None:
+            self._transport.close()
 
     def hang_up(self) -> None:
         """End the connection now."""

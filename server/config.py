@@ -64,6 +64,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_days: Annotated[
         float, Meta(ge=0.0, description="takes older than this are deleted (0: never)")
     ] = 0.0
+    sound_card: Annotated[
+        str,
+        Meta(description='number or part of the name, see `audioldm-daw devices`; "none": silent'),
+    ] = ""
+    blocksize: Annotated[
+        int,
+        Meta(ge=0, le=4096, description="frames a block of the sound card (0: its own)"),
+    ] = 128
+    live_set: Annotated[
+        str, Meta(description="live set to load at the start: its name, or a YAML file")
+    ] = ""
     trace_osc: Annotated[
         bool, Meta(description="print every OSC message that arrives or leaves")
     ] = False

@@ -64,10 +64,13 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     def coerce(self, value: Any) -> Any:
         """``value`` as this field's type, where nothing is lost: 3.0 is a fine 3.
 
+        None means the default, as does empty text where text is no value of the field.
+
         Raises:
             InvalidRequest: naming the field, the value and what was expected.
         """
-        if value is None and not self.required:
+        unset = value is None or (value == "" and self.type != "s")
+        if unset and not self.required:
             return self.default
         try:
             return _COERCE[self.type](value)

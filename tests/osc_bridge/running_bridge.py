@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 from osc_bridge.bridge import OscBridge
 from osc_bridge.client import Client
 from osc_bridge.oscquery import OscQuery
-from osc_bridge.web import serve_web
 from server.config import Config
 from server.engine import Engine
+from server.http_server import serving
 
 E = TypeVar("E", bound=Engine)
 R = TypeVar("R")
@@ -71,7 +71,7 @@ class RunningBridge(Generic[E]):
                 await stack.enter_async_context(self.bridge)
                 self.oscquery = OscQuery(self.bridge)
                 app = self.oscquery.app()
-                self.http_port = await stack.enter_async_context(serve_web(app, "127.0.0.1", 0))
+                self.http_port = await stack.enter_async_context(serving(app, "127.0.0.1", 0))
                 self.port = self.bridge.port
             except BaseException as error:
                 self._failure = error
