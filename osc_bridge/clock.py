@@ -104,7 +104,7 @@ class LinkClock:
             ) from error
         self._follower = follower
         self._transport = transport
-        self._link: Any = Link(transport.bpm, asyncio.get_running_loop())
+        self._link: Any = Link(transport.bpm)
         self._link.quantum = float(transport.beats_per_bar)
         self._link.enabled = True
         self._task = asyncio.create_task(self._poll())
