@@ -1,0 +1,58 @@
+"""An AudioLDM of the real architecture, narrow enough to export in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from onnx_export.architecture import Architecture
+from onnx_export.export import export_source
+from onnx_export.random_source import (
+    RandomSource,
+    write_diffusers_folder,
+    write_original_checkpoint,
+)
+
+NARROW = Architecture(
+    unet_channels=(32, 64, 96, 160),
+    vae_channels=(32, 32, 64),
+    vocoder_channels=64,
+    text_layers=2,
+    text_channels=64,
+    text_intermediate=128,
+    vocab_size=600,
+    audio_channels=24,
+    audio_depths=(1, 1, 2, 1),
+)
+
+
+@pytest.fixture(scope="session")
+def narrow_source() -> RandomSource:
+    return RandomSource(NARROW, "narrow", seed=1)
+
+
+@pytest.fixture(scope="session")
+def narrow_folder(narrow_source: RandomSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source exported in float32."""
+    folder = tmp_path_factory.mktemp("narrow") / "folder"
+    export_source(folder, narrow_source)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def narrow_checkpoint(
+    narrow_source: RandomSource, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The source under the names of an original checkpoint."""
+    path = tmp_path_factory.mktemp("original") / "narrow.ckpt"
+    write_original_checkpoint(narrow_source, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def narrow_diffusers(narrow_source: RandomSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source as diffusers stores it."""
+    folder = tmp_path_factory.mktemp("diffusers") / "narrow"
+    write_diffusers_folder(narrow_source, folder)
+    return folder
