@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from server.engine import Engine
 from server.jobs import Job, JobState
@@ -11,24 +11,27 @@ from server.jobs import Job, JobState
 __all__ = ["Estimator"]
 
 _WEIGHT: Final = 0.3
-"""How much the newest job counts."""
+"""How much the newest measurement counts."""
 
 
 class Estimator:
-    """Listens to an engine and learns what a unit of work costs.
+    """Listens to an engine and learns what a unit of work costs here.
 
-    Work is denoising steps times takes times seconds of sound, plus a constant: loading a clip,
-    decoding and writing.
+    A unit is one denoising step of one second of one take. What comes before the first step and
+    after the last one (reading a clip, decoding, writing) is learned apart.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._seconds_a_unit = 0.0
+        self._unit_s = 0.0
+        self._around_s = 0.0
+        self._first_steps: dict[str, float] = {}
+        self._stepping_s: dict[str, float] = {}
         self.unlisten = engine.listen(self._learn)
 
     def seconds_until_done(self, job: Job) -> float | None:
         """Estimated; None before the first job has shown how fast this machine is."""
-        if job.state.final or not self._seconds_a_unit:
+        if job.state.final or not self._unit_s:
             return None
         ahead = 0.0
         if job.state is JobState.QUEUED:
@@ -41,21 +44,29 @@ class Estimator:
         return round(ahead + self._left(job), 2)
 
     def _left(self, job: Job) -> float:
-        left = self._seconds_a_unit * _work(job)
-        if job.state is JobState.RUNNING:
-            left -= time.time() - job.started_s
-        return max(0.0, left)
+        steps = (job.num_steps or job.request.num_inference_steps or 1) - job.step
+        return self._unit_s * _units(job, steps) + self._around_s
 
     def _learn(self, job: Job) -> None:
-        if job.state is not JobState.DONE:
-            return
-        cost = (job.finished_s - job.started_s) / _work(job)
-        known = self._seconds_a_unit
-        self._seconds_a_unit = known + _WEIGHT * (cost - known) if known else cost
+        now = time.monotonic()
+        if job.state is JobState.RUNNING and job.step:
+            first = self._first_steps.setdefault(job.id, now)
+            self._stepping_s[job.id] = now - first
+            if job.step > 1:
+                self._unit_s = _mixed(self._unit_s, (now - first) / _units(job, job.step - 1))
+        elif job.state.final:
+            self._first_steps.pop(job.id, None)
+            stepping_s = self._stepping_s.pop(job.id, 0.0)
+            if job.state is JobState.DONE and job.started_s:
+                around_s = job.finished_s - job.started_s - stepping_s
+                self._around_s = _mixed(self._around_s, max(0.0, around_s))
 
 
-def _work(job: Job) -> float:
-    request: Any = job.request
-    steps = request.num_inference_steps or 1
+def _units(job: Job, steps: int) -> float:
+    request = job.request
     seconds = getattr(request, "audio_length_in_s", None) or 5.0
-    return float((steps + 2) * request.num_waveforms_per_prompt * (seconds + 1.0))
+    return float(steps * request.num_waveforms_per_prompt * (seconds + 1.0))
+
+
+def _mixed(known: float, new: float) -> float:
+    return known + _WEIGHT * (new - known) if known else new

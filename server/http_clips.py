@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from server.errors import InvalidRequest
 from server.http_io import answer, body_chunks, client_of
@@ -51,6 +51,11 @@ class ClipRoutes:
                 answer=Upload,
                 errors=(404,),
             ),
+            Operation(
+                *("GET", "/v1/uploads/{upload_id}/audio", self.clip_audio, "The clip's sound"),
+                content="audio/*",
+                errors=(404,),
+            ),
         )
 
     async def send_clip(self, request: Request) -> Response:
@@ -74,6 +79,12 @@ class ClipRoutes:
         if request.method == "HEAD" and received:
             return Response(status_code=202, headers={"Upload-Offset": str(received)})
         return answer(self._uploads.find(upload_id))
+
+    async def clip_audio(self, request: Request) -> Response:
+        path = self._uploads.path(request.path_params["upload_id"])
+        known = path.suffix in (".wav", ".flac", ".ogg")
+        kind = f"audio/{path.suffix[1:]}" if known else "application/octet-stream"
+        return FileResponse(path, media_type=kind)
 
 
 def _range(header: str) -> tuple[int, int]:

@@ -89,7 +89,10 @@ class Worker:
         os._exit(0)
 
     def _tell(self, event: FromWorker) -> None:
-        write_event(self._events, event)
+        try:
+            write_event(self._events, event)
+        except BrokenPipeError:
+            os._exit(0)
 
 
 def store(take: Take, path: Path) -> TakeInfo:

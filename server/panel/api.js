@@ -1,0 +1,36 @@
+// The server's HTTP interface (/openapi.json), as far as the panel uses it.
+
+export class ApiError extends Error {
+  constructor(status, code, message) { super(message); this.status = status; this.code = code; }
+}
+
+export async function call(method, path, { json, body, headers = {} } = {}) {
+  if (json !== undefined) {
+    body = JSON.stringify(json);
+    headers = { ...headers, "Content-Type": "application/json" };
+  }
+  let response;
+  try {
+    response = await fetch(path, { method, body, headers });
+  } catch {
+    throw new ApiError(0, "unavailable", "the server cannot be reached");
+  }
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer;
+  const told = answer?.error ?? { code: "error", message: `the server answered ${response.status}` };
+  throw new ApiError(response.status, told.code, told.message);
+}
+
+// Calls `changed(job, event)` for ever; `connected(true | false)` at every change of the line.
+export function follow(changed, connected) {
+  const source = new EventSource("/v1/events");
+  source.onopen = () => connected(true);
+  source.onerror = () => {
+    connected(false);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(changed, connected), 1500);
+  };
+  for (const kind of ["queued", "running", "progress", "done", "failed", "cancelled"]) {
+    source.addEventListener(kind, (event) => changed(JSON.parse(event.data).job, kind));
+  }
+}

@@ -1,0 +1,199 @@
+"""The panel in a real browser, its server killed and started again in between."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from server_process import ServerProcess
+from server_run import wav
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+SHOTS = Path(os.environ.get("AUDIOLDM_SCREENSHOTS", "runs/screenshots"))
+
+pytestmark = [
+    pytest.mark.daw,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER), reason="no Chromium: apt-get install chromium chromium-driver"
+    ),
+]
+
+
+@pytest.fixture
+def server(tiny_folder: Path, tmp_path: Path) -> Iterator[ServerProcess]:
+    process = ServerProcess(tiny_folder, tmp_path / "server")
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def page(server: ServerProcess) -> Iterator[Page]:
+    selenium = pytest.importorskip("selenium.webdriver")
+    options = selenium.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in ("headless=new", "no-sandbox", "window-size=1400,1000", "disable-dev-shm-usage"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = selenium.ChromeService(DRIVER)
+    driver = selenium.Chrome(options, service)
+    try:
+        yield Page(driver, server.url)
+    finally:
+        driver.quit()
+
+
+class Page:
+    """The panel as a person meets it."""
+
+    def __init__(self, driver: Any, url: str) -> None:
+        self.driver = driver
+        driver.get(f"{url}/")
+        self.until(lambda: self.text("#state") == "connected")
+
+    def all(self, selector: str) -> list[Any]:
+        return list(self.driver.find_elements("css selector", selector))
+
+    def one(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.one(selector).text)
+
+    def type(self, selector: str, text: str) -> None:
+        element = self.one(selector)
+        element.clear()
+        element.send_keys(text)
+
+    def choose(self, selector: str, value: str) -> None:
+        self.one(f"{selector} option[value={value}]").click()
+
+    def set(self, field: str, value: object) -> None:
+        self.type(f"[id='f-{field}']", str(value))
+
+    def until(self, true: Callable[[], Any]) -> None:
+        """Wait until ``true()``; pages change under one's hands."""
+        from selenium.common.exceptions import WebDriverException
+
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if true():
+                    return
+            except WebDriverException:
+                pass
+            time.sleep(0.05)
+        raise TimeoutError(f"{self.text('body')}\n{self.complaints()}")
+
+    def complaints(self) -> list[str]:
+        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+
+    def shot(self, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.driver.save_screenshot(str(SHOTS / f"panel-{name}.png"))
+
+
+def takes(server: ServerProcess) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{server.url}/v1/takes", trust_env=False)
+    return [dict(take) for take in answer.json()]
+
+
+def test_prompt_clip_inpaint_cancel_reload(
+    server: ServerProcess, page: Page, tmp_path: Path
+) -> None:
+    page.type("#prompt", "low hum")
+    page.set("num_inference_steps", 4)
+    page.set("audio_length_in_s", 1)
+    page.one("#submit").click()
+    page.until(lambda: len(page.all(".take")) == 1)
+    page.until(lambda: page.one(".take .wave").get_property("children"))
+    assert takes(server)[0]["prompt"] == "low hum"
+
+    page.choose("#kind", "transfer")
+    (tmp_path / "loop.wav").write_bytes(wav(2.0))
+    page.one("#file").send_keys(str(tmp_path / "loop.wav"))
+    page.until(lambda: "loop.wav, 2.00 s" in page.text("#clip-hint"))
+    page.set("num_inference_steps", 4)
+    page.one("#submit").click()
+    page.until(lambda: len(page.all(".take")) == 2)
+
+    page.choose("#kind", "inpaint")
+    page.set("num_inference_steps", 4)
+    drag(page, 0.25, 0.5)
+    page.until(lambda: "Now: 0." in page.text("#clip-hint"))
+    page.one("#submit").click()
+    page.until(lambda: len(page.all(".take")) == 3)
+    job = httpx.get(f"{server.url}/v1/jobs?limit=1", trust_env=False).json()[0]
+    start, end = map(float, job["request"]["regions"].split(":"))
+    assert start == pytest.approx(0.5, abs=0.1)
+    assert end == pytest.approx(1.0, abs=0.1)
+    page.one("#spectra").click()
+    page.until(lambda: len(page.all(".take")) == 3)
+    page.one(".take button").click()
+    page.until(lambda: page.text(".take button") == "Pause" or page.text(".take button") == "Play")
+    page.shot("desktop")
+
+    page.choose("#kind", "text")
+    page.set("num_inference_steps", 1000)
+    page.set("num_waveforms_per_prompt", 16)
+    page.one("#submit").click()
+    page.until(lambda: page.all("#queue progress[value]"))
+    page.shot("queue")
+    server.kill()
+    page.until(lambda: page.text("#state") == "reconnecting")
+    server.start()
+    page.until(lambda: page.text("#state") == "connected")
+    page.until(lambda: page.all("#queue progress[value]"))
+    page.one("#queue button").click()
+    page.until(lambda: not page.all("#queue li"))
+    cancelled = httpx.get(f"{server.url}/v1/jobs?limit=1", trust_env=False).json()[0]
+    assert cancelled["state"] == "cancelled"
+
+    page.driver.refresh()
+    page.until(lambda: len(page.all(".take")) == 3)
+    assert page.one("#prompt").get_property("value") == "low hum"
+    assert page.one("[id='f-num_waveforms_per_prompt']").get_property("value") == "16"
+    gone = [c for c in page.complaints() if "ERR_" not in c]
+    assert gone == []
+
+
+def drag(page: Page, start: float, end: float) -> None:
+    from selenium.webdriver import ActionChains
+
+    page.until(lambda: page.one("#clip-wave").size["height"] > 50)
+    time.sleep(0.5)  # the waveform is drawn in a frame of its own
+    wave = page.one("#clip-wave")
+    width = wave.size["width"]
+    chain = ActionChains(page.driver)
+    chain.move_to_element_with_offset(wave, round(width * (start - 0.5)), 0).click_and_hold()
+    for part in range(1, 6):
+        chain.move_by_offset(round(width * (end - start) / 5), part % 2)
+    chain.release().perform()
+
+
+def test_keyboard_and_phone(page: Page) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    page.type("#prompt", "bright")
+    page.set("num_inference_steps", 2)
+    page.one("#prompt").send_keys(Keys.CONTROL, Keys.ENTER)
+    page.until(lambda: len(page.all(".take")) == 1)
+    page.one("#morph summary").send_keys(Keys.ENTER)
+    page.driver.execute_script("document.querySelector('#pad').focus()")
+    ActionChains(page.driver).send_keys(Keys.ARROW_LEFT * 20 + Keys.ARROW_UP * 4).perform()
+    assert page.text("#blend") == "rain:0.70 + thunder:0.30"
+    assert page.one("#prompt").get_property("value") == "rain:0.70 + thunder:0.30"
+    page.driver.set_window_size(400, 900)
+    page.until(lambda: page.driver.execute_script("return innerWidth") <= 520)
+    wide = "return document.documentElement.scrollWidth - innerWidth"
+    assert page.driver.execute_script(wide) <= 0
+    page.shot("phone")
+    assert page.complaints() == []
