@@ -93,10 +93,11 @@ class Housekeeping:
             return field.default
         return getattr(self._engine.manifest.defaults, field.name, None)
 
-    def _help(self, question: m.Help, context: Context) -> None:
+    async def _help(self, question: m.Help, context: Context) -> None:
         table = self._service.table
         about = (table.command(question.about),) if question.about else table.commands
         for command in about:
+            await asyncio.sleep(0)  # others have their turn between the lines of a long answer
             answer = m.HelpReply(command.address, command.usage(), command.description())
             self._service.reply(context.client, answer)
 

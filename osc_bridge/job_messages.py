@@ -6,6 +6,7 @@ it was told last; nothing is told before the acceptance, whatever the engine say
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -104,6 +105,7 @@ class JobMessages:
     async def _list(self, _: m.JobList, context: Context) -> None:
         own = [job for job in self._engine.jobs() if job.owner == context.client.key]
         for job in own[-MAX_LISTED:]:
+            await asyncio.sleep(0)  # others have their turn
             self._service.reply(context.client, _state(job))
         self._service.reply(context.client, m.JobListed(len(own[-MAX_LISTED:])))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from typing import Final
 
 from osc_bridge.client_table import Sender, is_loopback
@@ -17,6 +19,7 @@ __all__ = ["TcpServer"]
 log = logging.getLogger("audioldm.osc.tcp")
 
 MAX_CONNECTIONS: Final = 64
+_TURN_S: Final = 0.005
 _MAX_UNREAD: Final = 8 * MAX_FRAME
 """Replies that may pile up for a client that does not read them; then it is cut off."""
 
@@ -68,6 +71,8 @@ class _Connection(asyncio.Protocol):
         self._service = service
         self._connections = connections
         self._framing: Framing | None = None
+        self._packets: deque[bytes] = deque()
+        self._paused = False
         self._transport: asyncio.Transport | None = None
         self._sender = Sender("tcp:", self._send)
 
@@ -90,8 +95,26 @@ class _Connection(asyncio.Protocol):
             self._service.report(self._service.clients.of(self._sender), error)
             self.close()
             return
-        for packet in packets:
-            self._service.receive(packet, self._sender, MAX_FRAME)
+        self._packets.extend(packets)
+        self._work()
+
+    def _work(self) -> None:
+        """Handle packets for a few milliseconds, then let the others have their turn."""
+        assert self._transport is not None
+        until_s = time.monotonic() + _TURN_S
+        while self._packets and not self._transport.is_closing():
+            self._service.receive(self._packets.popleft(), self._sender, MAX_FRAME)
+            if time.monotonic() > until_s:
+                break
+        if self._transport.is_closing():
+            self._packets.clear()
+        elif self._packets and not self._paused:
+            self._transport.pause_reading()
+        elif not self._packets and self._paused:
+            self._transport.resume_reading()
+        self._paused = bool(self._packets)
+        if self._packets:
+            asyncio.get_running_loop().call_soon(self._work)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
