@@ -41,14 +41,15 @@ class Region(msgspec.Struct, frozen=True):
         Raises:
             InvalidRequest: none of the three forms, or it ends before it starts.
         """
-        low = high = end = None
-        start, in_beats, time = 0.0, False, text.strip()
+        low = high = None
+        time = text.strip()
         if time.startswith("hz:"):
-            band, _, time = time.removeprefix("hz:").partition("@")
+            band, placed, time = time.removeprefix("hz:").partition("@")
             low, high = _pair(band, text)
-        if time:
-            in_beats = time.startswith("beats:")
-            start, end = _pair(time.removeprefix("beats:"), text)
+            if not placed:
+                return cls(low_hz=low, high_hz=high)
+        in_beats = time.startswith("beats:")
+        start, end = _pair(time.removeprefix("beats:"), text)
         return cls(start, end, in_beats, low, high)
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from server.waveform import Samples, Waveform
 
-__all__ = ["Span", "band_of", "matched", "replaced"]
+__all__ = ["Span", "band_of", "filtered", "matched", "replaced"]
 
 _FRAME_S: Final = 0.032
 _MOST_DB: Final = 18.0
@@ -64,7 +64,7 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     lanes = []
     for old, made in zip(clip.samples.T, new.samples.T, strict=True):
         theirs = _power(old, where, len(hz))
-        lane = _filtered(made, _gain(_power(made, where, len(hz)), theirs, heard, hz))
+        lane = filtered(made, _gain(_power(made, where, len(hz)), theirs, heard, hz))
         if outside and hz[-1] > top_hz:
             lane = lane + _air(lane, theirs * (hz > 0.95 * top_hz), where, top_hz, clip.sample_rate)
         lanes.append(lane)
@@ -166,7 +166,7 @@ def _known_frames(clip: Waveform, spans: list[Span]) -> Mask:
     return known
 
 
-def _filtered(samples: Samples, response: Spectrum) -> Samples:
+def filtered(samples: Samples, response: Spectrum) -> Samples:
     """``samples`` through the linear-phase filter with that magnitude from 0 Hz to Nyquist."""
     from scipy import signal
 
@@ -190,7 +190,7 @@ def _air(made: Samples, power: Spectrum, where: Mask, top_hz: float, rate: int) 
     smooth = np.convolve(np.square(octave), np.ones(width) / width, mode="same")
     usual = [smooth[k * (length // 2) :][:length].mean() for k in np.flatnonzero(where)]
     movement = np.sqrt(np.maximum(smooth, 0.0) / max(float(np.mean(usual)), 1e-12))
-    return np.asarray(_filtered(noise, response) * np.minimum(movement, 4.0), np.float32)
+    return np.asarray(filtered(noise, response) * np.minimum(movement, 4.0), np.float32)
 
 
 def _power(samples: Samples, where: Mask, bins: int) -> Spectrum:

@@ -119,6 +119,8 @@ class Waveform:
         import soundfile
 
         name = str(source) if isinstance(source, Path) else "the uploaded clip"
+        if isinstance(source, Path) and not source.exists():
+            raise UnreadableAudio(f"{name} does not exist")
         try:
             with soundfile.SoundFile(
                 io.BytesIO(source) if isinstance(source, bytes) else source
@@ -126,8 +128,6 @@ class Waveform:
                 _check_header(name, f.frames, f.channels, f.samplerate)
                 samples = f.read(dtype="float32", always_2d=True)
                 sample_rate = f.samplerate
-        except FileNotFoundError as error:
-            raise UnreadableAudio(f"{name} does not exist") from error
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
             raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
         if not np.isfinite(samples).all():

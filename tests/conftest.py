@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 from tiny_model import make_tiny_folder
 
+from server.pipeline import Pipeline
+
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder of a few kilobytes; see tiny_model.py."""
     return make_tiny_folder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_folder: Path) -> Pipeline:
+    """The pipeline on the tiny folder, on one thread."""
+    return Pipeline(tiny_folder, "cpu", 1)

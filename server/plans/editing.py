@@ -16,6 +16,7 @@ import numpy as np
 
 from server.clip import Clip
 from server.conditioning import condition, unconditional
+from server.ease import akin, eased
 from server.errors import InvalidRequest
 from server.lanes import Lanes
 from server.mel import latent_bin_edges_hz
@@ -59,6 +60,8 @@ class _Excerpt:
     spans: tuple[Span, ...]
     lanes: Lanes
     frames: slice
+    alone: bool
+    """Nothing but the clip says what it should sound like."""
 
 
 def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
@@ -68,7 +71,7 @@ def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
         InvalidRequest: more than ten minutes would have to be rendered.
     """
     manifest = studio.manifest
-    excerpts = _excerpts(studio, edit)
+    excerpts = _excerpts(studio, edit, alone=not (request.prompt.strip() or request.audio_prompt))
     total = excerpts[-1].frames.stop
     if total > manifest.latent_frames(MAX_SECONDS + 2 * manifest.defaults.audio_length_in_s):
         raise InvalidRequest(
@@ -93,7 +96,7 @@ def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
     )
 
 
-def _excerpts(studio: Studio, edit: Edit) -> list[_Excerpt]:
+def _excerpts(studio: Studio, edit: Edit, alone: bool) -> list[_Excerpt]:
     """Each span with as much around it as the model likes to see; near ones share."""
     rate = edit.sound.sample_rate
     around = round(studio.manifest.defaults.audio_length_in_s * rate / 2)
@@ -111,7 +114,7 @@ def _excerpts(studio: Studio, edit: Edit) -> list[_Excerpt]:
         frames = slice(frame, frame + studio.manifest.latent_frames(sound.seconds))
         moved = tuple(span.moved(-first) for span in spans)
         lanes = Lanes.of(sound, studio.manifest.sample_rate)
-        excerpts.append(_Excerpt(first, sound, moved, lanes, frames))
+        excerpts.append(_Excerpt(first, sound, moved, lanes, frames, alone))
         frame = frames.stop
     return excerpts
 
@@ -183,7 +186,11 @@ def _spliced(
     spans, done, naive = list(excerpt.spans), excerpt.sound, excerpt.sound
     better = matched(raw, excerpt.sound, spans, studio.manifest.sample_rate / 2)
     for span in spans:
-        done = replaced(done, better, span, fade)
+        middle = (span.start + span.end) // 2
+        made = akin(better, excerpt.sound, span, spans) if excerpt.alone else better
+        for edge in (span.start, span.end):
+            made = eased(made, excerpt.sound, edge, middle)
+        done = replaced(done, made, span, fade)
         naive = replaced(naive, raw, span, 0)
     return done, naive
 

@@ -28,6 +28,7 @@ from server.windows import Windows
 __all__: list[str] = []
 
 _LONGEST_S: Final = MAX_SECONDS
+_NOTHING_DB: Final = -100.0
 
 
 @plan.register
@@ -45,7 +46,7 @@ def _(request: Transfer, studio: Studio) -> Plan:
     wanted = condition(request, studio, own=clip.waveform)
 
     def finish(latents: Latents) -> Finished:
-        return _finish(request, studio, clip, lanes, latents)
+        return _finish(request, studio, clip, latents)
 
     return Plan(
         settings=request,
@@ -71,19 +72,23 @@ def _start(studio: Studio, lanes: Lanes, windows: Windows) -> Latents:
     return lanes.encode(studio.autoencoder, windows.total * hop)
 
 
-def _finish(
-    request: Transfer, studio: Studio, clip: Clip, lanes: Lanes, latents: Latents
-) -> Finished:
+def _finish(request: Transfer, studio: Studio, clip: Clip, latents: Latents) -> Finished:
     seconds, own_rate = clip.waveform.seconds, clip.waveform.sample_rate
     render = ring_of if request.loop else one_shot
     sound = render(studio, latents, seconds, request.delivery.sample_rate or own_rate)
-    # The nearer to the clip, the nearer to its level.
-    level = lanes.gain ** (request.strength - 1.0)
-    sound = Waveform(sound.samples * np.float32(level), sound.sample_rate)
+    sound = _at_level(sound, clip.waveform, 1.0 - request.strength)
     if sound.channels < clip.waveform.channels:
         sound = sound.as_channels(clip.waveform.channels)
     measures = {"seam_db": ring_seam_db(sound)} if request.loop else {}
     return Finished(sound, clip.file_format, measures, circular=request.loop)
+
+
+def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
+    """``sound`` moved by ``share`` of the decibels to the clip's level: like it, as loud as it."""
+    if not share or min(sound.rms_db, clip.rms_db) < _NOTHING_DB:
+        return sound
+    gain = 10.0 ** (share * (clip.rms_db - sound.rms_db) / 20.0)
+    return Waveform(sound.samples * np.float32(gain), sound.sample_rate)
 
 
 def _untouched(request: Transfer, studio: Studio, clip: Clip, windows: Windows) -> Plan:

@@ -1,0 +1,218 @@
+"""Text to audio: blends, audio prompts, ranked takes, seeds, recipes, honest prompts."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sounds import likeness, noise, write
+
+from server.conditioning import condition, embed_prompt, musical_words
+from server.errors import Cancelled, InvalidRequest, UnreadableAudio
+from server.manifest import Manifest
+from server.pipeline import Pipeline
+from server.recipe import Recipe
+from server.request import Delivery, Morph, TextToAudio
+
+
+def test_a_blend_lies_between_its_parts_as_its_weights_say(tiny_pipeline: Pipeline) -> None:
+    low, high = tiny_pipeline.text("low"), tiny_pipeline.text("high")
+    found = [
+        embed_prompt(f"low:{w:.1f} + high:{1 - w:.1f}", tiny_pipeline.text)
+        for w in (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+    ]
+    nearness = [float(blend @ low) for blend in found]
+    assert nearness == sorted(nearness, reverse=True)
+    assert nearness[0] == pytest.approx(1.0, abs=1e-6)
+    assert float(found[-1] @ high) == pytest.approx(1.0, abs=1e-6)
+    assert all(np.linalg.norm(blend) == pytest.approx(1.0, abs=1e-5) for blend in found)
+    expected = 0.7 * low + 0.3 * high
+    np.testing.assert_allclose(
+        embed_prompt("low:0.7 + high:0.3", tiny_pipeline.text),
+        expected / np.linalg.norm(expected),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["ratio 4:3", "synth + bass", "drums: kick + snare:2 hits", "low:0.5", '"low:1 + high:1"'],
+)
+def test_colons_and_plus_signs_of_plain_words_stay_words(
+    tiny_pipeline: Pipeline, prompt: str
+) -> None:
+    plain = tiny_pipeline.text(prompt.strip('"'))
+    np.testing.assert_array_equal(embed_prompt(prompt, tiny_pipeline.text), plain)
+
+
+def test_a_blend_that_cancels_out_is_refused(tiny_pipeline: Pipeline) -> None:
+    with pytest.raises(InvalidRequest, match="cancel out"):
+        tiny_pipeline.render(TextToAudio(prompt="low:1 + low:-1"))
+
+
+def test_an_audio_prompt_is_followed_and_blends_with_words(
+    tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    low = tiny_pipeline.render(TextToAudio(prompt="low", seed=4))[0]
+    clip = tmp_path / "low.wav"
+    clip.write_bytes(low.encode())
+    like_it = tiny_pipeline.render(TextToAudio(audio_prompt=str(clip), seed=5))[0]
+    assert likeness(tiny_pipeline, like_it.waveform, "low") > 0.6
+    nearness = []
+    for weight in (0.0, 0.5, 1.0):
+        request = TextToAudio(prompt="high", audio_prompt=str(clip), audio_prompt_weight=weight)
+        nearness.append(float(condition(request, tiny_pipeline) @ tiny_pipeline.text("high")))
+    assert nearness[0] == pytest.approx(1.0, abs=1e-6)
+    assert nearness[0] > nearness[1] > nearness[2]
+
+
+def test_takes_are_ranked_by_what_is_heard_and_all_are_kept(tiny_pipeline: Pipeline) -> None:
+    takes = tiny_pipeline.render(
+        TextToAudio(prompt="comb", num_waveforms_per_prompt=6, seed=10, num_inference_steps=2)
+    )
+    scores = [take.measures["score"] for take in takes]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 6
+    assert [take.measures["rank"] for take in takes] == [1, 2, 3, 4, 5, 6]
+    assert sorted(take.recipe.request.seed or 0 for take in takes) == list(range(10, 16))
+    for take in takes:
+        heard = likeness(tiny_pipeline, take.waveform, "comb")
+        assert take.measures["score"] == pytest.approx(heard, abs=1e-6)
+
+
+def test_a_negative_prompt_is_led_away_from(tiny_pipeline: Pipeline) -> None:
+    plain = TextToAudio(prompt="mid", seed=3, guidance_scale=3.0)
+    away = TextToAudio(prompt="mid", negative_prompt="low", seed=3, guidance_scale=3.0)
+    without, less_low = (tiny_pipeline.render(request)[0] for request in (plain, away))
+    assert likeness(tiny_pipeline, less_low.waveform, "low") < likeness(
+        tiny_pipeline, without.waveform, "low"
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        TextToAudio(prompt="comb", num_waveforms_per_prompt=4, seed=100),
+        TextToAudio(prompt="comb", num_waveforms_per_prompt=4, seed=100, sampler="dpmpp_2m"),
+        TextToAudio(
+            prompt="comb", num_waveforms_per_prompt=4, seed=7, eta=1.0, width=0.5, loop=True
+        ),
+        Morph(prompt="low > high", num_waveforms_per_prompt=4, seed=1, audio_length_in_s=4.0),
+    ],
+    ids=["text", "dpmpp", "stochastic stereo loop", "morph"],
+)
+def test_a_seed_is_the_same_sound_alone_in_a_batch_and_from_the_recipe(
+    tiny_pipeline: Pipeline, tmp_path: Path, request_: TextToAudio
+) -> None:
+    for take in tiny_pipeline.render(request_):
+        path = tmp_path / "take.wav"
+        path.write_bytes(take.encode())
+        recipe = Recipe.read(path)
+        assert recipe.request.num_waveforms_per_prompt == 1
+        again = tiny_pipeline.render(recipe.request)[0]
+        assert np.abs(again.waveform.samples - take.waveform.samples).max() <= 1e-4
+    seeds = {take.waveform.samples.tobytes() for take in tiny_pipeline.render(request_)}
+    assert len(seeds) == 4, "different seeds are different sounds"
+
+
+def test_a_longer_take_begins_with_the_same_noise(tiny_pipeline: Pipeline) -> None:
+    short, long = (
+        tiny_pipeline.render(TextToAudio(prompt="mid", seed=5, audio_length_in_s=s))[0]
+        for s in (1.0, 2.0)
+    )
+    both = np.stack([t.waveform.samples[: round(0.6 * 48000), 0] for t in (short, long)])
+    assert np.corrcoef(both)[0, 1] > 0.9
+
+
+def test_key_and_tempo_are_said_only_when_asked() -> None:
+    request = TextToAudio(prompt="bass", bars=2, bpm=174.0, key="F# minor", say_tempo=True)
+    assert musical_words(request) == ", in F# minor, 174 bpm"
+    assert musical_words(TextToAudio(prompt="bass", bars=2, bpm=174.0)) == ""
+
+
+def test_how_far_a_prompt_is_from_the_training_sounds(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    assert "prompt_distance" not in render_one(folder, "low").measures
+    text = Pipeline(folder, "cpu", 1).text
+    captions = ["low", "mid", "low hum"]
+    np.savez(
+        folder / "known_sounds.npz",
+        captions=np.array(captions),
+        embeddings=np.stack([text(caption) for caption in captions]).astype(np.float16),
+        distances=np.array([0.0, 0.1, 0.3, 0.4], np.float32),
+    )
+    known, unknown = render_one(folder, "low").measures, render_one(folder, "high").measures
+    assert known["prompt_distance"] == pytest.approx(0.0, abs=1e-3)
+    assert known["nearest_sounds"][0] == "low"
+    assert known["prompt_is_known"] is True
+    assert unknown["prompt_distance"] > 0.3
+    assert unknown["prompt_is_known"] is False
+
+
+def render_one(folder: Path, prompt: str):  # type: ignore[no-untyped-def]
+    return Pipeline(folder, "cpu", 1).render(TextToAudio(prompt=prompt, audio_length_in_s=0.5))[0]
+
+
+def test_progress_counts_every_step_and_cancel_ends_the_run_at_once(
+    tiny_pipeline: Pipeline,
+) -> None:
+    seen: list[tuple[int, int]] = []
+    tiny_pipeline.render(
+        TextToAudio(prompt="low", num_inference_steps=5), lambda *step: seen.append(step)
+    )
+    assert seen == [(k, 5) for k in range(1, 6)]
+
+    def stop(done: int, total: int) -> None:
+        seen.append((done, total))
+        raise Cancelled("enough")
+
+    seen.clear()
+    with pytest.raises(Cancelled):
+        tiny_pipeline.render(TextToAudio(prompt="low", num_inference_steps=50), stop)
+    assert seen == [(1, 50)]
+
+
+def test_what_is_missing_or_wrong_is_said_before_anything_is_rendered(
+    tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    for request, why in (
+        (TextToAudio(), "prompt is empty"),
+        (TextToAudio(audio_prompt=str(tmp_path / "no.wav")), "does not exist"),
+        (TextToAudio(prompt="a", width=0.5, delivery=Delivery(channels=1)), "channels 2"),
+        (TextToAudio(prompt="a", bars=4), "tempo"),
+        (TextToAudio(prompt="a", bars=4, bpm=120, audio_length_in_s=8.0), "one of them"),
+        (TextToAudio(prompt="a", bars=0.125, bpm=999), "0.3 to 600"),
+        (TextToAudio(prompt="a", key="H dur"), "A minor"),
+        (TextToAudio(prompt="a", loop=True, delivery=Delivery(fade_in_s=0.1)), "fades"),
+        (TextToAudio(prompt="a", loop=True, delivery=Delivery(trim=True)), "trim"),
+        (TextToAudio(prompt="a", say_tempo=True), "tempo"),
+    ):
+        with pytest.raises((InvalidRequest, UnreadableAudio), match=why):
+            tiny_pipeline.render(request)
+
+
+def test_a_folder_of_any_prediction_and_size_renders(tmp_path: Path) -> None:
+    """No number of AudioLDM's is built in; the parity tests do the same for its architecture."""
+    from tiny_model import make_tiny_folder
+
+    for prediction, sampler in itertools.product(
+        ("epsilon", "v_prediction"), ("ddim", "dpmpp_2m", "unipc")
+    ):
+        folder = make_tiny_folder(tmp_path / prediction, prediction)  # type: ignore[arg-type]
+        pipeline = Pipeline(folder, "cpu", 1)
+        take = pipeline.render(
+            TextToAudio(prompt="low", sampler=sampler, num_inference_steps=10, seed=1)  # type: ignore[arg-type]
+        )[0]
+        assert likeness(pipeline, take.waveform, "low") > 0.5
+        assert Manifest.load(folder).schedule.prediction == prediction
+
+
+def test_a_long_audio_prompt_is_heard_as_a_whole(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
+    half = noise(15.0)
+    clip = write(tmp_path / "long.wav", np.concatenate([half, 0 * half]))
+    take = tiny_pipeline.render(TextToAudio(audio_prompt=clip, seed=1))[0]
+    assert not take.measures["silent"]
