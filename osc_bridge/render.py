@@ -15,7 +15,6 @@ from server.config import Config
 from server.errors import InvalidRequest
 from server.formats import file_format_of
 from server.jobs import TakeInfo
-from server.request import AnyRequest
 
 if TYPE_CHECKING:
     from server.pipeline import Pipeline, Take
@@ -45,7 +44,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
     stored = _store_all(takes, output)
     elapsed_s = time.perf_counter() - started_s
     if options.json:
-        print(_as_json(request, pipeline, takes, stored, elapsed_s))
+        print(_as_json(pipeline, takes, stored, elapsed_s))
     else:
         for take in stored:
             print(f"{take.path}  {take.seconds:.2f} s  {take.sample_rate} Hz  seed {take.seed}")
@@ -70,19 +69,18 @@ def _progress(step: int, num_steps: int) -> None:
 
 
 def _as_json(
-    request: AnyRequest,
-    pipeline: Pipeline,
-    takes: list[Take],
-    stored: list[TakeInfo],
-    elapsed_s: float,
+    pipeline: Pipeline, takes: list[Take], stored: list[TakeInfo], elapsed_s: float
 ) -> str:
+    described = [
+        {
+            **msgspec.to_builtins(info, enc_hook=str),
+            "seconds": info.seconds,
+            "recipe": msgspec.to_builtins(take.recipe),
+        }
+        for take, info in zip(takes, stored, strict=True)
+    ]
     summary: dict[str, Any] = {
-        "takes": [
-            {**msgspec.to_builtins(info, enc_hook=str), "seconds": info.seconds} for info in stored
-        ],
-        "request": msgspec.to_builtins(takes[0].recipe.request if takes else request),
-        "model": pipeline.manifest.name,
-        "licence": pipeline.manifest.licence,
+        "takes": described,
         "providers": list(pipeline.graphs["unet"].providers),
         "elapsed_s": round(elapsed_s, 3),
     }
