@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from server.errors import AudioLDMError, InvalidRequest
 from server.journal import Journal
 from server.library import Library
 from server.local_engine import LocalEngine
+from server.storage import remove_parts
 from server.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ def make_uploads(config: Config) -> Uploads:
 async def keep_house(engine: Engine, config: Config) -> None:
     """Delete what need not be kept, now and every ten minutes, for ever."""
     journal, uploads = _journal_of(engine), make_uploads(config)
+    await asyncio.to_thread(remove_parts, uploads.folder, time.time())
     while True:
         try:
             if journal is not None and (config.keep_gb or config.keep_days):

@@ -28,6 +28,7 @@ from server.jobs import Job, JobState, TakeInfo, same_again, take_stem
 from server.manifest import Manifest
 from server.remote_client import RemoteClient
 from server.request import AnyRequest, parse_request, validate
+from server.storage import remove_parts
 
 __all__ = ["RemoteEngine"]
 
@@ -97,6 +98,7 @@ class RemoteEngine:
             EngineUnavailable: no server, and nothing to fall back to.
             Unauthorized: the token is wrong.
         """
+        started_s = time.time()
         self._lost_s = time.monotonic() - self._down_after_s
         try:
             self._manifest = await self._client.manifest()
@@ -105,6 +107,7 @@ class RemoteEngine:
                 raise
             log.warning("%s; rendering here until it is back", error)
             await self._use_fallback()
+        await asyncio.to_thread(remove_parts, self._takes_folder, started_s)
         self._following = asyncio.create_task(self._follow())
         if self._manifest is not None:
             await self._connected.wait()

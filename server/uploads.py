@@ -186,7 +186,7 @@ class Uploads:
     def _part(self, client: str, upload_id: str) -> Path:
         self._description(upload_id)
         own = hashlib.sha256(f"{client}\n{upload_id}".encode()).hexdigest()
-        return self.folder / f".{own}.part"
+        return self.folder / f".{own}.resume"
 
 
 def _digest(path: Path) -> str:

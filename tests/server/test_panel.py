@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from server_process import ServerProcess
 from server_run import wav
+
+from benchmarks.server_process import ServerProcess
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

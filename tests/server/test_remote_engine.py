@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from engine_log import EngineLog, running_engine
-from server_process import ServerProcess
 from server_run import running_server, wav
 
+from benchmarks.server_process import ServerProcess
 from server.access import Client, Gate, TokenFile
 from server.errors import EngineUnavailable, InvalidRequest, QueueFull, Unauthorized
 from server.jobs import JobState
