@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from torch import Tensor
 
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
@@ -19,17 +20,19 @@ from training.sounds import Clip, read_manifest
 from training.stages import Run
 from training.text import MAX_TOKENS
 
-__all__ = ["components", "export_run", "known_sounds"]
+__all__ = ["components", "export_run", "keep_tables", "known_sounds"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
 GUIDANCE: Final = 3.5
+SAME: Final = 0.88
+"""Cosine above which two captions stand for one known sound."""
 
 
 def components(run: Run) -> Components:
     """The six modules of ``run`` with the manifest's signatures, on the CPU."""
     clap, autoencoder = run.clap().cpu(), run.autoencoder().cpu()
-    return Components(
+    made = Components(
         text_encoder=TextTower(run.sentence_encoder().cpu(), clap.text),
         audio_encoder=WaveTower(clap.audio),
         vae_encoder=WaveEncoder(autoencoder.encoder),
@@ -38,6 +41,20 @@ def components(run: Run) -> Components:
         vocoder=run.vocoder().cpu(),
         tokenizer=run.tokenizer(),
     )
+    keep_tables(made)
+    return made
+
+
+def keep_tables(modules: Components) -> None:
+    """Make all buffers persistent, so that cosine tables become initializers of the graphs.
+
+    Otherwise the exporter computes the Fourier bases and stores each of them, 4 MB a piece;
+    from the tables ONNX Runtime computes them when it loads a graph.
+    """
+    for module in modules.modules().values():
+        for part in module.modules():
+            for name, table in list(part.named_buffers(recurse=False)):
+                part.register_buffer(name, table)
 
 
 def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None) -> Manifest:
@@ -81,6 +98,8 @@ def known_sounds(run: Run, path: Path) -> None:
     known = list(dict.fromkeys(_caption(clip) for clip in clips if not clip.held_out))
     unseen = list(dict.fromkeys(_caption(clip) for clip in clips if clip.held_out))
     embeddings = run.caption_embeddings(known)
+    kept = _distinct(embeddings)
+    known, embeddings = [known[row] for row in kept], embeddings[kept]
     statistics = np.zeros(4, np.float32)
     if unseen:
         nearest = (run.caption_embeddings(unseen) @ embeddings.T).amax(1)
@@ -91,6 +110,15 @@ def known_sounds(run: Run, path: Path) -> None:
         embeddings=embeddings.numpy().astype(np.float16),
         distances=statistics,
     )
+
+
+def _distinct(embeddings: Tensor) -> list[int]:
+    """Rows that are not nearly the same as an earlier one."""
+    kept: list[int] = []
+    for row, embedding in enumerate(embeddings):
+        if not kept or float((embeddings[kept] @ embedding).amax()) < SAME:
+            kept.append(row)
+    return kept
 
 
 def _caption(clip: Clip) -> str:

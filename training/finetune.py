@@ -24,6 +24,7 @@ from server.errors import ModelError
 from server.manifest import Manifest
 from training.bank import SoundBank
 from training.distillation import embed
+from training.export import keep_tables
 from training.folder import load_folder
 from training.ldm import LdmStage
 from training.loop import Fit, fit, load_ema
@@ -172,6 +173,7 @@ def _write(
     manifest: Manifest, modules: Components, model: Path, output: Path, denoiser: nn.Module
 ) -> None:
     tuned = Components(**{**vars(modules), "unet": denoiser})
+    keep_tables(tuned)
     kept = {name: model / name for name in KEPT if (model / name).is_file()}
     manifest = msgspec.structs.replace(
         manifest, name=output.name, source=f"{manifest.source}; finetuned from {manifest.name}"

@@ -91,11 +91,15 @@ class LogMel(nn.Module):
         """Log-mel frames of ``waveform``."""
         return self.of_spectrum(*self.spectrum(waveform))
 
-    def spectrum(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part of the windowed Fourier transform, each ``[B, 513, M]``."""
+    def spectrum(self, waveform: Tensor, basis: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Real and imaginary part of the windowed Fourier transform, each ``[B, 513, M]``.
+
+        ``basis`` is :meth:`basis`, for those who have it already.
+        """
+        basis = self.basis() if basis is None else basis
         padding = (N_FFT - HOP_LENGTH) // 2
         padded = functional.pad(waveform[:, None], (padding, padding), mode="reflect")
-        real, imaginary = functional.conv1d(padded, self.basis(), stride=HOP_LENGTH).chunk(2, dim=1)
+        real, imaginary = functional.conv1d(padded, basis, stride=HOP_LENGTH).chunk(2, dim=1)
         return real, imaginary
 
     def of_spectrum(self, real: Tensor, imaginary: Tensor) -> Tensor:
@@ -106,7 +110,6 @@ class LogMel(nn.Module):
 
     def basis(self) -> Tensor:
         """Windowed cosines, then minus sines: ``[2 * 513, 1, 1024]``."""
-        # A product that stays in the graph: the basis itself would take 4 MB of the file.
         phase = torch.matmul(self.frequencies, self.steps)  # exact: below 2**24
         phase = phase - torch.floor(phase / N_FFT) * N_FFT
         quarter = torch.where(phase < 3 * N_FFT // 4, phase + N_FFT // 4, phase - 3 * N_FFT // 4)

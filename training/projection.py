@@ -39,16 +39,17 @@ class MelProjection(nn.Module):
 
     def forward(self, waveform: Tensor, log_mel: Tensor) -> Tensor:
         """``waveform``, nearer to ``log_mel``."""
+        basis = self.log_mel.basis()
         for _ in range(self.iterations):
-            real, imaginary = self.log_mel.spectrum(waveform)
+            real, imaginary = self.log_mel.spectrum(waveform, basis)
             error = log_mel - self.log_mel.of_spectrum(real, imaginary)
             error = torch.clamp(error, -MAX_CORRECTION, MAX_CORRECTION).transpose(1, 2)
             gain = torch.exp(torch.matmul(self.spread, error)) * self.bin_weight
-            waveform = self._synthesis(torch.cat((real * gain, imaginary * gain), dim=1))
+            corrected = torch.cat((real * gain, imaginary * gain), dim=1)
+            waveform = self._synthesis(corrected, basis)
         return waveform
 
-    def _synthesis(self, spectrum: Tensor) -> Tensor:
-        basis = self.log_mel.basis()
+    def _synthesis(self, spectrum: Tensor, basis: Tensor) -> Tensor:
         frames = functional.conv_transpose1d(spectrum, basis, stride=HOP_LENGTH)
         ones = torch.ones_like(spectrum[:1, :1])
         weight = functional.conv_transpose1d(ones, self.overlap, stride=HOP_LENGTH)

@@ -42,6 +42,7 @@ from training.vocoder import Vocoder, VocoderStage
 
 __all__ = ["STAGES", "Run"]
 
+CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
 STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm")
 
@@ -62,6 +63,9 @@ class Run:
         measures = fit(built, section.schedule.fit(self.settings.seed), self.folder / stage)
         if stage == "vae":
             self._standardise()
+        if stage == "clap":
+            captions = self.caption_embeddings(self.bank().captions)
+            save_file({"captions": captions}, self.folder / "clap" / CAPTIONS)
         return measures
 
     def bank(self) -> SoundBank:
@@ -196,7 +200,7 @@ class Run:
 
     def _ldm(self) -> LdmStage:
         bank, section = self.bank(), self.settings.ldm
-        captions = self.caption_embeddings(bank.captions)
+        captions = load_file(self._made("clap", CAPTIONS))["captions"]
         torch.manual_seed(self.settings.seed)
         return LdmStage(
             bank,
