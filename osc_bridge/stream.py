@@ -111,6 +111,8 @@ class Stream:
         self._path = PromptPath("")
         self._corners: tuple[str, ...] = ()
         self._said = StreamReport(state="stopped")
+        self.on_turn: Callable[[], None] = lambda: None
+        """Called when sound of a new prompt begins to fade in."""
         self._reset()
 
     def _reset(self) -> None:
@@ -362,11 +364,14 @@ class Stream:
         if chunk.joins is segment.chunk and not chunk.urgent:
             fade, skip = 0, chunk.join_at
         else:
-            fade, skip = self._fade_for(chunk), 0
+            fade = self._fade_for(chunk)
+            # What it was to continue is over: leave most of the repeated context out.
+            skip = max(0, chunk.join_at - fade)
         self._player.stop(segment.voice, frame, fade / self._player.sample_rate)
         self._segment = self._sound(chunk, frame, skip, fade)
         if chunk.urgent and self._turned:
             self._forget_all_but(chunk)
+            self.on_turn()
         self._say(rung=self._rung(chunk))
 
     def _forget_all_but(self, chunk: Chunk) -> None:
