@@ -29,14 +29,16 @@ class ClapAudio:
     def __call__(self, sound: Waveform) -> Embedding:
         """The unit-length embedding [D] of ``sound``; long sounds are heard in even pieces.
 
+        It is zero where the tower hears nothing at all.
+
         Raises:
-            RenderError: the tower makes nothing of it.
+            RenderError: the tower gives numbers that are no embedding.
         """
         mono = Waveform.mono(sound.downmix(), sound.sample_rate).resample(self._rule.sample_rate)
         pieces = self._pieces(mono.samples[:, 0])
         embedding = np.sum([self._graph(waveform=piece[None])[0][0] for piece in pieces], axis=0)
-        if not np.isfinite(embedding).all() or not embedding.any():
-            raise RenderError("the CLAP audio tower hears nothing in this sound")
+        if not np.isfinite(embedding).all():
+            raise RenderError("the CLAP audio tower fails on this sound (NaN)")
         return unit(embedding)
 
     def _pieces(self, samples: Samples) -> list[Samples]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 
 __all__ = ["Ears", "condition", "embed_prompt", "musical_words", "unconditional"]
+
+_SILENCE_DB: Final = -100.0
 
 
 class Ears(Protocol):
@@ -56,9 +58,10 @@ def condition(
     """
     prompt = request.prompt if prompt is None else prompt
     said = embed_prompt(prompt, ears.text, musical_words(request)) if prompt.strip() else None
-    heard = ears.audio(ears.clips(request.audio_prompt).waveform) if request.audio_prompt else None
+    heard = _heard(request.audio_prompt, ears) if request.audio_prompt else None
     if said is None and heard is None and own is not None:
-        return ears.audio(own)
+        # Silence is no wish: the unet then runs free.
+        return ears.audio(own) if own.rms_db > _SILENCE_DB else ears.text.unconditional()
     if said is None or heard is None:
         found = heard if said is None else said
         if found is None:
@@ -66,6 +69,13 @@ def condition(
         return found
     weight = request.audio_prompt_weight
     return unit(weight * heard + (1.0 - weight) * said)
+
+
+def _heard(name: str, ears: Ears) -> Embedding:
+    sound = ears.clips(name).checked().waveform
+    if sound.rms_db <= _SILENCE_DB:
+        raise InvalidRequest(f"audio_prompt {name} is silent")
+    return ears.audio(sound)
 
 
 def unconditional(request: Request, ears: Ears) -> Embedding:

@@ -22,6 +22,8 @@ _FRAME_S: Final = 0.032
 _MOST_DB: Final = 18.0
 """No band is corrected by more than this."""
 _TAPS: Final = 1025
+_TURNED_DOWN: Final = 4
+"""How often a new band is made a fifth softer, so that it fits under full scale."""
 _AIR_KEY: Final = 0xA12
 _AIR_SMOOTH_S: Final = 0.01
 Spectrum = npt.NDArray[np.float64]
@@ -119,9 +121,12 @@ def _in_band(clip: Waveform, new: Waveform, span: Span, first: int, last: int) -
         new.samples - clip.samples, clip.sample_rate, span.low_hz or 0.0, span.high_hz or np.inf
     )[first:last]
     old, limit = clip.samples[first:last], max(1.0, clip.peak)
-    while np.abs(old + difference).max(initial=0.0) > limit and np.abs(difference).max() > 1e-4:
+    for _ in range(_TURNED_DOWN):
+        if np.abs(old + difference).max(initial=0.0) <= limit:
+            break
         difference = difference * np.float32(0.8)
-    return np.asarray(old + difference, np.float32)
+    # A clip without any headroom is clipped already; what is left over joins that.
+    return np.asarray(np.clip(old + difference, -limit, limit), np.float32)
 
 
 def _not_clipped(samples: Samples, clip_peak: float) -> Samples:
@@ -147,6 +152,9 @@ def _crossfaded(old: Samples, new: Samples, blend: npt.NDArray[np.float64]) -> S
     fall, rise = np.cos(blend * np.pi / 2.0), np.sin(blend * np.pi / 2.0)
     scale = 1.0 / np.sqrt(1.0 + 2.0 * fall * rise * alike)
     mixed = old * (fall * scale)[:, None] + new * (rise * scale)[:, None]
+    if np.abs(mixed).max(initial=0.0) > max(1.0, np.abs(old).max(initial=0.0)):
+        # Faded straight, the sum is never above the louder of the two.
+        mixed = old * (1.0 - blend)[:, None] + new * blend[:, None]
     mixed[~fading] = new[~fading]
     return np.asarray(mixed, np.float32)
 
