@@ -32,6 +32,7 @@ class Housekeeping:
         self._service = service
         self._engine = engine
         self._watch = asyncio.get_running_loop().create_task(self._watch_engine())
+        self._listing: set[str] = set()
         self.last_set: dict[str, Any] = {}
         """The value that anybody set last, by field name: what OSCQuery shows."""
 
@@ -94,12 +95,18 @@ class Housekeeping:
         return getattr(self._engine.manifest.defaults, field.name, None)
 
     async def _help(self, question: m.Help, context: Context) -> None:
-        table = self._service.table
+        table, client = self._service.table, context.client
+        if client.key in self._listing:
+            return  # a bundle of a hundred questions is answered once
         about = (table.command(question.about),) if question.about else table.commands
-        for command in about:
-            await asyncio.sleep(0)  # others have their turn between the lines of a long answer
-            answer = m.HelpReply(command.address, command.usage(), command.description())
-            self._service.reply(context.client, answer)
+        self._listing.add(client.key)
+        try:
+            for command in about:
+                answer = m.HelpReply(command.address, command.usage(), command.description())
+                self._service.reply(client, answer)
+                await asyncio.sleep(0)  # others have their turn between the lines
+        finally:
+            self._listing.discard(client.key)
 
     def _notify(self, notify: m.Notify, context: Context) -> None:
         context.client.notify = notify.on

@@ -28,6 +28,7 @@ log = logging.getLogger("audioldm.osc")
 log_in = logging.getLogger("audioldm.osc.in")
 log_out = logging.getLogger("audioldm.osc.out")
 
+MAX_SENTENCE: Final = 1000
 REPLY_PORT: Final = "reply_port"
 """Any message may end in ``reply_port N``: answers go there, for senders from random ports."""
 
@@ -207,7 +208,7 @@ class Service:
 
     def report(self, client: Client, error: AudioLDMError, about: str = "") -> None:
         """Send ``/ldm/error`` to ``client`` and to those with notices on."""
-        reply = ErrorReply(error.code, str(error), about)
+        reply = ErrorReply(error.code, _sentence(error), about)
         if client.may_be_told_of_error():
             if not client.notify:
                 self.reply(client, reply)
@@ -221,7 +222,7 @@ class Service:
         address = message.address if message else ""
         if message and _expects_fail(self.table, message) and client.may_be_told_of_error():
             request_id = _id_of(message.arguments)
-            self.reply(client, JobFail(request_id, "", error.code, str(error)))
+            self.reply(client, JobFail(request_id, "", error.code, _sentence(error)))
         self.report(client, error, address)
 
     def _send(self, client: Client, message: OscMessage) -> None:
@@ -232,6 +233,12 @@ class Service:
     def _forgotten(self, key: str) -> None:
         for listener in self.on_forget:
             listener(key)
+
+
+def _sentence(error: AudioLDMError) -> str:
+    """What went wrong; a value of a thousand letters is not sent back whole."""
+    text = str(error)
+    return text if len(text) <= MAX_SENTENCE else f"{text[:MAX_SENTENCE]} ..."
 
 
 def _expects_fail(table: AddressTable, message: OscMessage) -> bool:

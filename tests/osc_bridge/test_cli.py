@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from daw_process import running_daw
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
@@ -38,35 +36,6 @@ def run(
 
 def daw(*words: str) -> tuple[int, str, str]:
     return run("osc_bridge.cli", *words)
-
-
-@contextmanager
-def running_daw(*words: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """``audioldm-daw`` when it is ready; its OSC port and what it printed."""
-    command = (
-        sys.executable,
-        "-m",
-        "osc_bridge.cli",
-        "--osc-port",
-        "0",
-        "--http-port",
-        "0",
-        *words,
-    )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            printed = ""
-            while "ready in" not in printed:
-                line = process.stdout.readline()
-                assert line, f"ended with {process.wait()} after {printed}"
-                printed += line
-            found = re.search(r"OSC\s+127\.0\.0\.1:(\d+)", printed)
-            assert found is not None
-            yield process, int(found[1]), printed
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -1,0 +1,161 @@
+"""Hostile datagrams while a job renders: pings are answered, the job ends, nothing escapes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from daw_process import quiet_settings, running_daw
+from hostile import Hostile
+
+from osc_bridge.client import Client, FinishedTake
+from osc_bridge.codec import OscMessage, decode, encode
+from osc_bridge.messages import StatusReply
+
+BURST = 50
+
+
+@pytest.fixture
+def port(tiny_folder: Path, tmp_path: Path) -> Iterator[int]:
+    """The OSC port of the whole program, in its own process."""
+    settings = quiet_settings(tiny_folder, tmp_path / "inside")
+    with running_daw(*settings, "--max-queued", "5000") as (process, port, _):
+        yield port
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+class Pinger:
+    """Asks all the time, and keeps how long each answer took."""
+
+    def __init__(self, port: int) -> None:
+        self.seconds: list[float] = []
+        self._port = port
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Pinger:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        with Client(port=self._port, transport="tcp", timeout_s=30) as client:
+            while not self._stop.wait(0.01):
+                asked_s = time.perf_counter()
+                assert client.query("/ldm/ping", 5) == (5,)
+                self.seconds.append(time.perf_counter() - asked_s)
+
+    def report(self) -> str:
+        ordered = sorted(self.seconds)
+        at = [ordered[int(len(ordered) * share)] * 1e3 for share in (0.5, 0.99)]
+        return (
+            f"{len(ordered)} pings: p50 {at[0]:.2f} ms, p99 {at[1]:.2f} ms, "
+            f"max {ordered[-1] * 1e3:.2f} ms"
+        )
+
+
+def flood(port: int, hostile: Hostile, num_datagrams: int) -> None:
+    """Send in bursts that the socket buffer can hold, each followed by a ping that must return."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", port))
+        for number in range(0, num_datagrams, BURST):
+            num_bytes = 0
+            for _ in range(BURST):
+                data = hostile.datagram()
+                sender.send(data)
+                num_bytes += len(data)
+                if num_bytes > 50_000:
+                    drain(sender, number)
+                    num_bytes = 0
+            drain(sender, number)
+
+
+def drain(sender: socket.socket, token: int) -> None:
+    """Return when the server has come to the end of what was sent."""
+    pong = OscMessage("/ldm/pong", (token + 1000,))
+    for _ in range(60):
+        sender.send(encode(OscMessage("/ldm/ping", (token + 1000,))))
+        sender.settimeout(1.0)
+        try:
+            while decode(sender.recv(65536))[0].message != pong:
+                pass
+        except TimeoutError:  # our own inbox may have overflowed with answers
+            continue
+        else:
+            return
+    raise AssertionError("a ping was not answered for a minute")
+
+
+class Rendering(threading.Thread):
+    """One render after the other; each must end well."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._port = port
+        self._enough = threading.Event()
+        self.takes: list[FinishedTake] = []
+
+    def run(self) -> None:
+        with Client(port=self._port, timeout_s=60) as client:
+            while not self._enough.is_set():
+                self.takes += client.render(
+                    "low hum", num_inference_steps=400, audio_length_in_s=1.0, timeout_s=120
+                )
+
+    def finish(self) -> None:
+        self._enough.set()
+        self.join(240)
+        assert not self.is_alive()
+
+
+def survive(port: int, tmp_path: Path, num_datagrams: int) -> str:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    renders = Rendering(port)
+    renders.start()
+    with Pinger(port) as pinger:
+        try:
+            flood(port, Hostile(7, outside), num_datagrams)
+        finally:
+            renders.finish()
+    with Client(port=port) as client:
+        status = StatusReply(*client.query("/ldm/status"))
+    assert status.received >= num_datagrams
+    assert status.refused > num_datagrams / 3
+    assert renders.takes
+    assert all(take.path.is_file() for take in renders.takes)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inside", "outside"]
+    assert sorted(path.name for path in (tmp_path / "inside").iterdir()) == ["state", "takes"]
+    assert list(outside.iterdir()) == []
+    return f"{num_datagrams} datagrams, {len(renders.takes)} renders, {pinger.report()}"
+
+
+def test_five_thousand_hostile_datagrams_while_jobs_render(port: int, tmp_path: Path) -> None:
+    print(survive(port, tmp_path, 5_000))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_hundred_thousand_hostile_datagrams_while_jobs_render(port: int, tmp_path: Path) -> None:
+    print(survive(port, tmp_path, 100_000))
+
+
+def test_hostile_streams(port: int, tmp_path: Path) -> None:
+    hostile = Hostile(11, tmp_path / "outside")
+    for number in range(200):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+            start = (b"\xc0", b"", b"\0\0\0\x20")[number % 3]
+            peer.sendall(start + hostile.datagram())
+    with Client(port=port, transport="tcp") as client:
+        while client.query("/ldm/status")[6] > 1:
+            client.query("/ldm/ping")
