@@ -21,8 +21,10 @@ __all__ = ["Span", "band_of", "filtered", "matched", "replaced"]
 _FRAME_S: Final = 0.032
 _MOST_DB: Final = 18.0
 """No band is corrected by more than this."""
+_MOST_UNHEARD_DB: Final = 6.0
+"""What a band may be raised by because its neighbour is."""
 _TAPS: Final = 1025
-_TURNED_DOWN: Final = 4
+_TURNED_DOWN: Final = 10
 """How often a new band is made a fifth softer, so that it fits under full scale."""
 _AIR_KEY: Final = 0xA12
 _AIR_SMOOTH_S: Final = 0.01
@@ -213,7 +215,7 @@ def _power(samples: Samples, where: Mask, bins: int) -> Spectrum:
 
 
 def _gain(ours: Spectrum, theirs: Spectrum, heard: Mask, hz: npt.NDArray[np.float64]) -> Spectrum:
-    """Factor a bin, smooth over a third of an octave; bins not ``heard`` take the nearest."""
+    """Factor a bin, smooth over a third of an octave; the others follow the nearest."""
     if not heard.any():
         return np.ones(len(hz))
     floor = 1e-7 * max(float(theirs[heard].max()), 1e-12)
@@ -223,4 +225,5 @@ def _gain(ours: Spectrum, theirs: Spectrum, heard: Mask, hz: npt.NDArray[np.floa
         near = known[(known >= k * 0.89) & (known <= max(k * 1.12, k + 1))]
         smooth[row] = 10.0 * np.log10((theirs[near].sum() + floor) / (ours[near].sum() + floor))
     gain_db = np.interp(hz, hz[known], np.clip(smooth, -_MOST_DB, _MOST_DB))
+    gain_db[~heard] = np.minimum(gain_db[~heard], _MOST_UNHEARD_DB)
     return np.asarray(10.0 ** (gain_db / 20.0), np.float64)
