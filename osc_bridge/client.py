@@ -15,14 +15,14 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 
 import msgspec
 
-from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode
+from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.framing import MAX_FRAME, LengthFraming
 from osc_bridge.messages import (
     ErrorReply,
@@ -116,6 +116,10 @@ class Client:
             self._wire.send(encode(address.to_osc()))
         else:
             self._wire.send(encode(OscMessage(address, arguments)))
+
+    def send_bundle(self, messages: Sequence[OscMessage], when_s: float | None = None) -> None:
+        """Send messages to be executed together at a Unix time (None: at once)."""
+        self._wire.send(encode_bundle(messages, when_s))
 
     def receive(self, timeout_s: float | None = None) -> OscMessage | None:
         """The next message from the server; None where none comes in time."""

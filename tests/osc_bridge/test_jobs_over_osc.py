@@ -11,7 +11,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage, decode, encode, encode_bundle
+from osc_bridge.codec import OscMessage, decode, encode
 from server.errors import Cancelled, Conflict, Forbidden, InvalidRequest, NotFound, QueueFull
 from server.jobs import JobState
 from server.request import TextToAudio
@@ -161,7 +161,7 @@ def test_cancel_by_either_id_and_never_before_its_submit(bridge: Running, client
     bridge.engine.automatic = False
     submit = OscMessage("/ldm/text", ("a", "rain"))
     cancel = OscMessage("/ldm/job/cancel", ("a",))
-    client._wire.send(encode_bundle([submit, cancel]))
+    client.send_bundle([submit, cancel])
     messages = heard(client, "/ldm/job/fail")
     assert addresses(messages) == ["/ldm/job/accepted", "/ldm/job/fail"]
     assert messages[1].arguments[2] == "cancelled"
@@ -344,10 +344,9 @@ def test_reply_port_is_checked(bridge: Running, client: Client) -> None:
 
 def test_a_bundle_waits_for_its_time(client: Client) -> None:
     due = time.time() + 0.5
-    later = encode_bundle([OscMessage("/ldm/ping", (1,)), OscMessage("/ldm/ping", (2,))], due)
-    client._wire.send(later)
-    client._wire.send(encode_bundle([OscMessage("/ldm/ping", (3,))], due - 0.2))
-    client._wire.send(encode_bundle([OscMessage("/ldm/ping", (4,))], time.time() - 10))
+    client.send_bundle([OscMessage("/ldm/ping", (1,)), OscMessage("/ldm/ping", (2,))], due)
+    client.send_bundle([OscMessage("/ldm/ping", (3,))], due - 0.2)
+    client.send_bundle([OscMessage("/ldm/ping", (4,))], time.time() - 10)
     assert client.query("/ldm/ping", 5) in [(4,), (5,)]
     order = [m.arguments[0] for m in client.messages(1.0)]
     assert time.time() >= due
@@ -356,7 +355,7 @@ def test_a_bundle_waits_for_its_time(client: Client) -> None:
 
 
 def test_bundles_too_far_ahead_are_refused(client: Client) -> None:
-    client._wire.send(encode_bundle([OscMessage("/ldm/ping", (1,))], time.time() + 7200))
+    client.send_bundle([OscMessage("/ldm/ping", (1,))], time.time() + 7200)
     assert "clocks" in heard(client, "/ldm/error")[0].arguments[1]
 
 
