@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from osc_bridge import messages, stage_messages, transfers
+from osc_bridge import messages, preset_messages, stage_messages, transfers
 from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
@@ -91,6 +91,7 @@ TABLE: Final = AddressTable(
         *declared(messages),
         *PRESSES,
         *SETTINGS,
+        *declared(preset_messages),
         *declared(stage_messages),
         *declared(transfers),
     )

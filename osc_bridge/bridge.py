@@ -7,6 +7,7 @@ from types import TracebackType
 
 from osc_bridge.housekeeping import Housekeeping, transfer_handlers
 from osc_bridge.job_messages import JobMessages
+from osc_bridge.preset_service import preset_handlers
 from osc_bridge.service import Service
 from osc_bridge.takes import AllowedFolders
 from osc_bridge.tcp import TcpServer
@@ -46,6 +47,7 @@ class OscBridge:
             stack.callback(transfers.close)
             service.add({**jobs.handlers, **self.housekeeping.handlers})
             service.add(transfer_handlers(service, transfers))
+            service.add(preset_handlers(service, self._config.state / "presets"))
             host, port = self._config.host, self._config.osc_port
             self.udp = await UdpServer.open(service, host, port)
             stack.push_async_callback(self.udp.close)

@@ -84,7 +84,8 @@ class RunningBridge(Generic[E]):
 @contextmanager
 def running_bridge(engine: E, takes: Path) -> Iterator[RunningBridge[E]]:
     """Up inside the context, all down after it."""
-    config = Config(osc_port=0, http_port=0, takes_folder=str(takes))
+    state = str(takes.parent / "state")
+    config = Config(osc_port=0, http_port=0, takes_folder=str(takes), state_folder=state)
     running = RunningBridge(engine, config)
     running.start()
     try:

@@ -47,6 +47,8 @@ def examples(clip: Path) -> dict[str, list[object]]:
         "/ldm/job/status": ["text"],
         "/ldm/job/cancel": ["text"],
         "/ldm/job/list": [],
+        "/ldm/preset/list": [],
+        "/ldm/preset/use": ["a test"],
         "/ldm/upload/start": ["u", "a.wav", len(SOUND), digest],
         "/ldm/upload/chunk": ["u", 0, SOUND[:CHUNK_BYTES]],
         "/ldm/download/start": ["d", str(clip)],
@@ -81,6 +83,13 @@ def clip(client: Client) -> Path:
     return client.render("wind", request_id="a clip")[0].path
 
 
+@pytest.fixture(autouse=True)
+def preset(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "presets"
+    folder.mkdir(parents=True)
+    (folder / "test.yaml").write_text("{name: a test, request: {kind: text, prompt: rain}}")
+
+
 def test_every_address_is_answered_through_a_socket(
     bridge: Running, client: Client, clip: Path
 ) -> None:
@@ -90,8 +99,7 @@ def test_every_address_is_answered_through_a_socket(
     heard: set[str] = set()
     for address, arguments in spoken.items():
         client.send(address, *arguments)
-        client.send("/ldm/ping", 99)
-        replies = until_pong(client)
+        replies = until_synced(client)
         expected = {reply.address for reply in TABLE.command(address).replies}
         errors = [m for m in replies if m.address == "/ldm/error"]
         if not address.startswith("/ldm/press/"):  # for lack of a clip some of them must refuse
@@ -104,17 +112,15 @@ def test_every_address_is_answered_through_a_socket(
     assert {reply.address for reply in TABLE.replies} - of_the_stage <= heard
 
 
-def until_pong(client: Client) -> list[OscMessage]:
-    """What is answered to the last message: async handlers may answer after the pong."""
+def until_synced(client: Client) -> list[OscMessage]:
+    """Everything that is answered before a sync that is sent after it."""
+    client.send("/ldm/sync", 99)
     messages: list[OscMessage] = []
-    while (message := client.receive(10)) is not None and message.arguments != (99,):
-        messages.append(message)
-    client.send("/ldm/job/list")
     while (message := client.receive(10)) is not None:
-        messages.append(message)
-        if message.address == "/ldm/job/listed":
+        if message == OscMessage("/ldm/synced", (99,)):
             return messages
-    raise AssertionError("no answer")
+        messages.append(message)
+    raise AssertionError(f"no end after {messages}")
 
 
 def heard_otherwise(bridge: Running, client: Client) -> set[str]:
