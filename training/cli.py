@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("--steps", type=int, default=0, help="instead of the configured number")
     export = commands.add_parser("export", parents=[common], help="write a model folder")
     export.add_argument("-o", "--output", type=Path, required=True)
+    export.add_argument("--card", type=Path, help="MODEL_CARD.md to put into the folder")
     tune = commands.add_parser("finetune", parents=[common], help="learn a folder of sounds")
     tune.add_argument("model", type=Path, help="model folder to start from")
     tune.add_argument("-o", "--output", type=Path, required=True)
@@ -91,7 +92,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.command == "export":
         from training.export import export_run
 
-        export_run(Run(settings, options.run, torch.device("cpu")), options.sounds, options.output)
+        run = Run(settings, options.run, torch.device("cpu"))
+        export_run(run, options.sounds, options.output, card=options.card)
         return
     if options.steps:
         section = getattr(settings, options.command)

@@ -24,8 +24,8 @@ __all__ = ["components", "export_run", "keep_tables", "known_sounds"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
-GUIDANCE: Final = 3.5
-SAME: Final = 0.88
+GUIDANCE: Final = 2.5
+SAME: Final = 0.85
 """Cosine above which two captions stand for one known sound."""
 
 
