@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
+from osc_bridge.announcement import announced
 from osc_bridge.bridge import OscBridge
 from osc_bridge.device import NO_DEVICE, DeviceSettings
 from osc_bridge.oscquery import OscQuery
@@ -93,6 +94,8 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         http = make_http(engine, config, OscQuery(bridge).routes)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)
+        if config.announce:
+            await stack.enter_async_context(announced(config.host, bridge.port, port))
         house = asyncio.create_task(keep_house(engine, config))
         stack.callback(house.cancel)
         yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)

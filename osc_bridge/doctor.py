@@ -8,7 +8,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Final, Literal
 
@@ -50,7 +50,16 @@ def doctor(config: Config, *, as_json: bool) -> int:
 def diagnose(config: Config) -> Iterator[Finding]:
     """Look at everything, one thing after the other; nothing is changed."""
     yield _program()
-    for look in (_model, _providers, _takes_folder, _ports, _sound_card, _midi, _link):
+    for look in (
+        _model,
+        _providers,
+        _takes_folder,
+        _ports,
+        _sound_card,
+        _midi,
+        _link,
+        _announcement,
+    ):
         yield look(config)
 
 
@@ -166,6 +175,10 @@ def _link(_: Config) -> Finding:
     return _extra("Ableton Link", ("aalink",), "pip install 'audioldm-daw[link]'")
 
 
+def _announcement(_: Config) -> Finding:
+    return _extra("announcement (mDNS)", ("zeroconf",), "pip install 'audioldm-daw[mdns]'")
+
+
 def _extra(what: str, modules: tuple[str, ...], fix: str) -> Finding:
     absent = [module for module in modules if find_spec(module) is None]
     if absent:
@@ -187,4 +200,3 @@ def _portaudio_fix() -> str:
 
 
 _PORTAUDIO_FIX: Final = _portaudio_fix()
-_Look = Callable[[Config], Finding]

@@ -75,6 +75,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     live_set: Annotated[
         str, Meta(description="live set to load at the start: its name, or a YAML file")
     ] = ""
+    announce: Annotated[
+        bool, Meta(description="let control surfaces find us by mDNS (needs zeroconf)")
+    ] = False
     trace_osc: Annotated[
         bool, Meta(description="print every OSC message that arrives or leaves")
     ] = False
