@@ -55,7 +55,7 @@ class InProcess:
         self._stream: Any = None
 
     async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        self._stream, opened = open_stream(arena, settings, frame)
+        self._stream, opened = open_stream(arena, settings, lambda rate: frame)
         return opened
 
     async def close(self) -> None:

@@ -40,6 +40,13 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     shape: ArenaShape
     settings: DeviceSettings
     frame: int
+    """The frame that was due ..."""
+    time_ns: int
+    """... at this monotonic time; the count goes on from there."""
+
+    def frame_now(self, sample_rate: int) -> int:
+        """The frame that is due now."""
+        return self.frame + (time.monotonic_ns() - self.time_ns) * sample_rate // 10**9
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,7 +68,7 @@ def main(argument: str) -> int:
             _keep_time(arena, orders, realtime)
             return 0
         stream, opened = open_stream(
-            arena, orders.settings, orders.frame, on_finished=lambda: os._exit(3)
+            arena, orders.settings, orders.frame_now, on_finished=lambda: os._exit(3)
         )
     except AudioLDMError as error:
         _say(Report(error=str(error)))
@@ -109,7 +116,7 @@ def _keep_time(arena: Arena, orders: Orders, realtime: bool) -> None:
     """Render in real time without a device."""
     rate = orders.settings.sample_rate or _SILENT_RATE
     blocksize = orders.settings.blocksize or 512
-    callback = Callback(Mixer(arena, rate, orders.frame))
+    callback = Callback(Mixer(arena, rate, orders.frame_now(rate)))
     ended = threading.Event()
     threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     arena.gauges[Gauge.STATE] = 1

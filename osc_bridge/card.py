@@ -72,7 +72,10 @@ class CardOutput:
         """
         await self.close()
         self._arena = arena
-        orders = Orders(arena=str(arena.path), shape=arena.shape, settings=settings, frame=frame)
+        orders = Orders(
+            arena=str(arena.path), shape=arena.shape, settings=settings, frame=frame,
+            time_ns=time.monotonic_ns(),
+        )  # fmt: skip
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "osc_bridge.audio_process", msgspec.json.encode(orders).decode(),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -225,12 +226,15 @@ class Callback:
 
 
 def open_stream(
-    arena: Arena, settings: DeviceSettings, frame: int = 0, on_finished: Any = None
+    arena: Arena,
+    settings: DeviceSettings,
+    first_frame: Callable[[int], int],
+    on_finished: Any = None,
 ) -> tuple[Any, Opened]:
     """A running PortAudio stream (keep it, ``close()`` it) and what was opened.
 
     Args:
-        frame: number of the first frame to render.
+        first_frame: gives the number of the first frame, at a sample rate.
         on_finished: called when the stream ends for whatever reason.
 
     Raises:
@@ -244,7 +248,9 @@ def open_stream(
     jack = "JACK" in info.host_api
     # JACK dictates its own rate and period; asking for another one is refused or costs xruns.
     rate = info.sample_rate if jack else settings.sample_rate or info.sample_rate
-    callback = Callback(Mixer(arena, rate, frame), settings.first_output, settings.first_input)
+    callback = Callback(
+        Mixer(arena, rate, first_frame(rate)), settings.first_output, settings.first_input
+    )
     common = {
         "samplerate": rate,
         "blocksize": 0 if jack else settings.blocksize,

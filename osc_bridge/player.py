@@ -72,7 +72,7 @@ class Player:
         self.settings = DeviceSettings()
         self.opened: Opened | None = None
         self.reopened = 0
-        self._output = output
+        self.output = output
         self._clips = ClipStore(self.arena, sample_rate)
         self._voices: dict[int, _Playing] = {}
         self._ids = itertools.count(1)
@@ -92,7 +92,10 @@ class Player:
             DeviceError: PortAudio, the device or the settings are to blame; nothing is open then.
         """
         await self._end_watch()
-        await self._output.close()
+        if self.opened is not None:
+            self.opened = None
+            self._report(DeviceReport(state="closed", reason="a device is being opened"))
+        await self.output.close()
         self.settings = settings
         try:
             opened = await self._bring_up()
@@ -105,7 +108,7 @@ class Player:
     async def close(self) -> None:
         """Let the device go and forget all voices."""
         await self._end_watch()
-        await self._output.close()
+        await self.output.close()
         was_open, self.opened = self.opened is not None, None
         self.poll()
         for voice in tuple(self._voices):
@@ -287,7 +290,7 @@ class Player:
         """Open the output, convert to its rate, and let loops go on."""
         frame = self._frame_by_clock()
         self.arena.commands.clear()
-        opened = await self._output.open(self.arena, self.settings, frame)
+        opened = await self.output.open(self.arena, self.settings, frame)
         self.opened = opened
         self.poll()
         stretch = opened.sample_rate / self.sample_rate
@@ -333,7 +336,7 @@ class Player:
         while True:
             await asyncio.sleep(POLL_S)
             self.poll()
-            reason = self._output.failure()
+            reason = self.output.failure()
             if reason:
                 await self._bring_back(reason)
 
@@ -343,7 +346,7 @@ class Player:
         self._report(DeviceReport(state="lost", reason=reason))
         while True:
             try:
-                await self._output.close()
+                await self.output.close()
                 await self._bring_up()
             except DeviceError as error:
                 logger.info("audio device not back yet: %s", error)

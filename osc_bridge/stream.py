@@ -124,6 +124,7 @@ class Stream:
         self._urgent = False
         self._turned = False
         self._dropped_s = 0.0
+        self._fade_s = self.settings.crossfade_s
         self._rendered_mix: dict[str, float] = {}
         self._slowdown = 1.0
 
@@ -183,6 +184,7 @@ class Stream:
         over = self.settings.morph_s if over_s is None else over_s
         now_s = time.monotonic()
         self._path.go(prompt, now_s, over)
+        self._fade_s = max(self.settings.crossfade_s, min(over, self.settings.chunk_s / 2))
         if self._render and now_s - self._dropped_s > 2.0 * self._maker.wall_s:
             # What is being rendered is of yesterday. Not too often, or nothing gets finished.
             self._dropped_s = now_s
@@ -265,6 +267,9 @@ class Stream:
         """The next chunk; None where a new prompt has made it obsolete."""
         steps = self._steps()
         heard_s = time.monotonic() + self._maker.wall_s + _LEAD_S
+        if self._turned:
+            # The crossfade itself is the way there: render what stands at its end.
+            heard_s += self._fade_s
         prompt = self._path.at(heard_s)
         self._rendered_mix = self._path.mixture(heard_s)
         self._render = asyncio.create_task(self._maker.make(prompt, steps))
@@ -386,7 +391,7 @@ class Stream:
     def _fade_for(self, chunk: Chunk) -> int:
         if not chunk.urgent:
             return self._fade_frames()
-        wanted = round(self.settings.morph_s * self._player.sample_rate)
+        wanted = round(self._fade_s * self._player.sample_rate)
         return max(self._fade_frames(), min(wanted, chunk.usable // 2))
 
     def _recombine(self, frame: int) -> None:
