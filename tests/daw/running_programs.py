@@ -56,10 +56,11 @@ def running_instrument(model: Path, folder: Path) -> Iterator[Instrument]:
     takes, log = folder / "takes", folder / "log.txt"
     takes.mkdir()
     flags = ("--osc-port", "0", "--http-port", "0", "--device", "cpu", "--threads", "1")
-    folders = ("--takes-folder", str(takes), "--model", str(model), "--trace-osc")
+    folders = ("--takes-folder", str(takes), "--state-folder", str(folder / "state"))
+    settings = ("--model", str(model), "--sound-card", "none", "--trace-osc")
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            (sys.executable, "-m", "osc_bridge.cli", *flags, *folders),
+            (sys.executable, "-m", "osc_bridge.cli", *flags, *folders, *settings),
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
