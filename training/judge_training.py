@@ -5,7 +5,7 @@
 Everything that must not decide a verdict is varied: place in the window, tempo, pitch,
 equalisation, bandwidth, noise floor, the smear of a codec or vocoder, gaps (SpecAugment,
 arXiv:1904.08779) and other sounds underneath (mixup, arXiv:1710.09412). One seed makes one
-judge on one machine where ``--steps`` is given; with ``--minutes`` the clock decides.
+judge on one machine where ``--steps`` is given; ``--minutes`` counts processor time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from server.errors import InvalidRequest
 from server.waveform import Waveform
 from training.judge import (
     FRAMES,
@@ -80,14 +81,24 @@ def train_judge(
     minutes: float = 10.0,
     seed: int = 0,
     batch_size: int = BATCH,
+    start: Judge | None = None,
 ) -> Judge:
-    """A judge of ``examples``, trained for ``steps`` batches or ``minutes``."""
+    """A judge of ``examples``, trained for ``steps`` batches or ``minutes`` of processor time.
+
+    It goes on from ``start``, a judge of the same classes, where there is one.
+
+    Raises:
+        InvalidRequest: ``start`` knows other classes.
+    """
+    if start is not None and start.classes != examples.classes:
+        raise InvalidRequest("the judge to start from knows other classes; start afresh")
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    net = JudgeNet(len(examples.classes)).to(memory_format=torch.channels_last)
+    net = JudgeNet(len(examples.classes)) if start is None else start.net
+    net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=0.03)
     batches = _Sampler(examples, random)
-    started, step, progress = time.monotonic(), 0, 0.0
+    started, step, progress = time.process_time(), 0, 0.0
     while progress < 1.0:
         optimiser.param_groups[0]["lr"] = LEARNING_RATE * _schedule(progress)
         windows, targets = augment(*batches.draw(batch_size), random)
@@ -98,7 +109,7 @@ def train_judge(
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimiser.step()
         step += 1
-        seconds = time.monotonic() - started
+        seconds = time.process_time() - started
         progress = step / steps if steps is not None else seconds / (60 * minutes)
         if step % 300 == 0:
             judge = Judge(net, examples.classes)
@@ -224,15 +235,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.judge_training", description=__doc__)
     parser.add_argument("--sounds", type=Path, required=True, help="folder with manifest.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of processor time")
     parser.add_argument("--steps", type=int, help="instead of --minutes")
+    parser.add_argument("--start", type=Path, help="a judge to go on from")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     examples = load_examples(label_clips(arguments.sounds))
     counts = {split: len(examples.of(split)) for split in SPLITS}
-    print(f"{len(examples.classes)} classes, {counts}")
+    print(f"{len(examples.classes)} classes, {counts}", flush=True)
     judge = train_judge(
-        examples, steps=arguments.steps, minutes=arguments.minutes, seed=arguments.seed
+        examples,
+        steps=arguments.steps,
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        start=Judge.load(arguments.start) if arguments.start else None,
     )
     top1, confusion = accuracy(judge, examples, "held_out")
     print(f"held out: {top1:.3f} mean over classes, {np.trace(confusion) / confusion.sum():.3f}")

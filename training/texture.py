@@ -16,6 +16,8 @@ WINDOW: Final = 64
 """Mel frames (0.64 s) over which modulation is analysed; a multiple of every block size."""
 LOG_TO_DB: Final = 10.0 / np.log(10.0)
 RING_N_FFT: Final = 1600
+RING_QUIET: Final = 1e-4
+"""Frames 40 dB below a clip's loudest are not compared."""
 
 
 def mel_l1(reference: Frames, decoded: Frames) -> float:
@@ -52,10 +54,11 @@ def ring_db(
 ) -> float:
     """How far lines at multiples of a vocoder's frame rate stand out of the spectrum, in dB.
 
-    Compares the mean spectrum of ``decoded`` [frames] each with that of ``references``, at the
-    multiples of ``frame_rate`` Hz against half-way between them.
+    Compares the mean spectrum of ``decoded`` [frames] each with that of ``references`` where
+    these sound, at the multiples of ``frame_rate`` Hz against half-way between them.
     """
-    gain = 10.0 * np.log10(_mean_spectrum(decoded) / _mean_spectrum(references))
+    gains = [_gain(*pair) for pair in zip(references, decoded, strict=True)]
+    gain = LOG_TO_DB * np.concatenate(gains).mean(axis=0)
     step = frame_rate * RING_N_FFT // sample_rate
     lines = np.arange(step, len(gain) - step, step)
     between = (gain[lines - step // 2] + gain[lines + step // 2]) / 2
@@ -89,11 +92,20 @@ def _excess(power: npt.NDArray[np.float64], block: int) -> float:
     return float(LOG_TO_DB * (np.log(power[index]) - np.log(power[beside]).mean()))
 
 
-def _mean_spectrum(sounds: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
-    total = np.zeros(RING_N_FFT // 2 + 1)
-    for samples in sounds:
-        padded = np.pad(samples, (0, max(0, RING_N_FFT - len(samples))))
-        frames = np.lib.stride_tricks.sliding_window_view(padded, RING_N_FFT)[:: RING_N_FFT // 2]
-        power = np.square(np.abs(np.fft.rfft(frames * np.hanning(RING_N_FFT))))
-        total += np.log(power + 1e-8).mean(axis=0)
-    return np.asarray(np.exp(total / len(sounds)))
+def _gain(
+    reference: npt.NDArray[np.floating], decoded: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Log power ratio [N, bins] of the frames that are loud in ``reference``."""
+    frames = min(len(reference), len(decoded))
+    powers = [_powers(samples[:frames]) for samples in (reference, decoded)]
+    loudness = powers[0].sum(axis=1)
+    loud = loudness > RING_QUIET * loudness.max()
+    # A floor 80 dB below the loudest bin: what nobody hears is no ringing.
+    floor = 1e-8 * max(float(powers[0].max()), 1e-12)
+    return np.asarray(np.log((powers[1][loud] + floor) / (powers[0][loud] + floor)))
+
+
+def _powers(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    padded = np.pad(samples.astype(np.float64), (0, max(0, RING_N_FFT - len(samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, RING_N_FFT)[:: RING_N_FFT // 2]
+    return np.asarray(np.square(np.abs(np.fft.rfft(frames * np.hanning(RING_N_FFT)))))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from synthetic_sounds import CLASSES, band_noise, make_sounds
+from synthetic_sounds import CLASSES, band_noise
 
 from server.errors import InvalidRequest
 from server.pipeline import Pipeline
@@ -18,7 +18,6 @@ from training.evaluate import PARTS, main
 from training.evaluation_parts import judge_noises
 from training.evaluation_report import model_markdown
 from training.judge import Judge
-from training.judge_training import load_examples, train_judge
 from training.prompt_list import PromptList, note_name
 from training.studio import RealClips, Settings, Studio
 
@@ -31,11 +30,6 @@ PROMPTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sounds(tmp_path_factory.mktemp("sounds") / "sounds")
-
-
 @pytest.fixture
 def _own_rules(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = sound_classes.load_rules(sounds / "rules.yaml")
@@ -43,11 +37,9 @@ def _own_rules(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def judge_file(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rules = sound_classes.load_rules(sounds / "rules.yaml")
-    examples = load_examples(sound_classes.label_clips(sounds, rules))
+def judge_file(trained: Judge, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("judge") / "judge.safetensors"
-    train_judge(examples, steps=40, batch_size=12).save(path)
+    trained.save(path)
     return path
 
 

@@ -7,27 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic_sounds import CLASSES, band_noise, make_sounds
+from synthetic_sounds import CLASSES, band_noise
 
 from server.errors import InvalidRequest, ModelError
 from training.judge import FRAMES, Judge, JudgeNet, loud_windows, normalise, spectrogram
-from training.judge_training import accuracy, load_examples, train_judge
+from training.judge_training import load_examples, train_judge
 from training.prompt_list import HELD_BACK, PromptList
 from training.sound_classes import label_clips, load_rules
 from training.sounds import held_out
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sounds(tmp_path_factory.mktemp("sounds") / "sounds")
-
-
-@pytest.fixture(scope="module")
-def trained(sounds: Path) -> Judge:
-    examples = load_examples(label_clips(sounds, load_rules(sounds / "rules.yaml")))
-    judge = train_judge(examples, steps=40, batch_size=12)
-    assert accuracy(judge, examples, "held_out")[0] > 0.9
-    return judge
 
 
 def test_it_tells_the_classes_of_new_clips(trained: Judge) -> None:
@@ -62,6 +49,24 @@ def test_files_that_are_no_judge_are_refused(tmp_path: Path) -> None:
         Judge.load(path)
     with pytest.raises(ModelError, match="is no judge"):
         Judge.load(tmp_path / "missing.safetensors")
+
+
+def test_it_goes_on_from_a_judge_of_the_same_classes(trained: Judge, sounds: Path) -> None:
+    clips = label_clips(sounds, load_rules(sounds / "rules.yaml"))
+    some = load_examples([clip for clip in clips if clip.label != "mid"])
+    with pytest.raises(InvalidRequest, match="other classes"):
+        train_judge(some, steps=1, start=trained)
+    fresh = train_judge(some, steps=1, batch_size=4)
+    weights = {name: value.clone() for name, value in fresh.net.state_dict().items()}
+    assert train_judge(some, steps=1, batch_size=4, start=fresh).net is fresh.net
+    assert any((fresh.net.state_dict()[name] != value).any() for name, value in weights.items())
+
+
+def test_one_seed_makes_one_judge(sounds: Path) -> None:
+    clips = label_clips(sounds, load_rules(sounds / "rules.yaml"))[::4]
+    first, second = (train_judge(load_examples(clips), steps=2, batch_size=4) for _ in range(2))
+    clip = band_noise("low", 0.5, seed=0)
+    np.testing.assert_array_equal(first.hear(clip).embedding, second.hear(clip).embedding)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 500, 16000, 100_000])

@@ -1,0 +1,27 @@
+"""A folder of synthetic sounds and a judge that knows them, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from synthetic_sounds import make_sounds
+
+from training.judge import Judge
+from training.judge_training import accuracy, load_examples, train_judge
+from training.sound_classes import label_clips, load_rules
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes, ten recordings each, with manifest and rules."""
+    return make_sounds(tmp_path_factory.mktemp("sounds") / "sounds")
+
+
+@pytest.fixture(scope="session")
+def trained(sounds: Path) -> Judge:
+    """A judge of ``sounds`` after 40 small batches."""
+    examples = load_examples(label_clips(sounds, load_rules(sounds / "rules.yaml")))
+    judge = train_judge(examples, steps=40, batch_size=12)
+    assert accuracy(judge, examples, "held_out")[0] > 0.9
+    return judge
