@@ -74,6 +74,7 @@ def _run(options: argparse.Namespace) -> None:
     from training.stages import Run
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    torch.backends.cudnn.allow_tf32 = False  # spectra need float32; networks run in bf16 anyway
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if options.command == "finetune":
         from training.finetune import finetune

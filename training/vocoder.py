@@ -78,10 +78,17 @@ class Vocoder(nn.Module):
 
     def unprojected(self, log_mel: Tensor) -> Tensor:
         """Waveform as the network alone makes it."""
+        return self.synthesise(self.network(log_mel))
+
+    def network(self, log_mel: Tensor) -> Tensor:
+        """Log-magnitudes, then phases: ``[B, M, 2 * 321]``."""
         states = self.stem(((log_mel - CENTRE) / SPREAD).transpose(1, 2))
         states = self.stem_norm(states.transpose(1, 2)).transpose(1, 2)
-        states = self.norm(self.blocks(states).transpose(1, 2))
-        magnitude, phase = self.head(states).float().transpose(1, 2).chunk(2, dim=1)
+        return self.head(self.norm(self.blocks(states).transpose(1, 2)))
+
+    def synthesise(self, predicted: Tensor) -> Tensor:
+        """The inverse transform of what :meth:`network` says; float32 only."""
+        magnitude, phase = predicted.transpose(1, 2).chunk(2, dim=1)
         magnitude = torch.exp(torch.clamp(magnitude, max=6.0))
         spectrum = torch.cat((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=1)
         frames = functional.conv_transpose1d(spectrum, self._basis(), stride=HOP_LENGTH)
@@ -89,7 +96,7 @@ class Vocoder(nn.Module):
         return frames[:, 0, trim:-trim]
 
     def _basis(self) -> Tensor:
-        phase = torch.matmul(self.bins, self.steps)
+        phase = self.bins * self.steps
         phase = phase - torch.floor(phase / self.n_fft) * self.n_fft
         quarter = self.n_fft // 4
         shifted = torch.where(phase < 3 * quarter, phase + quarter, phase - 3 * quarter)
@@ -142,8 +149,7 @@ class VocoderStage(Stage):
         """One batch of crops."""
         real = self._crops(generator)
         mels = self.log_mel(real)
-        with autocast(self.device):
-            false = self._generate(mels, step)
+        false = self._generate(mels, step)
         mel_error = (self.log_mel(false) - mels).abs().mean()
         spectral = spectral_loss(false, real)
         total = mel_error + spectral
@@ -164,9 +170,14 @@ class VocoderStage(Stage):
 
     def _generate(self, mels: Tensor, step: int) -> Tensor:
         """Spectra are learned by the network alone; what is judged is the corrected waveform."""
-        if step < self.adversarial_from and isinstance(self.model, Vocoder):
-            return self.model.unprojected(mels)
-        return self.model(mels)
+        with autocast(self.device):
+            if not isinstance(self.model, Vocoder):
+                return self.model(mels).float()
+            predicted = self.model.network(mels)
+        waveform = self.model.synthesise(predicted.float())
+        if step < self.adversarial_from:
+            return waveform
+        return self.model.projection(waveform, mels)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Errors on the first 1.28 s of held-out clips: log-mel L1 (nepers) and spectra."""
