@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from typing import Final, Literal, Self, TypeVar
 import msgspec
 
 from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
-from osc_bridge.framing import MAX_FRAME, LengthFraming
+from osc_bridge.framing import MAX_FRAME
 from osc_bridge.messages import (
     ErrorReply,
     JobAccepted,
@@ -46,6 +45,7 @@ from osc_bridge.transfers import (
     UploadReady,
     UploadStart,
 )
+from osc_bridge.wires import TcpWire, UdpWire, Wire
 from server import errors
 from server.errors import AudioLDMError, EngineUnavailable, UnreadableAudio
 
@@ -90,7 +90,7 @@ class Client:
         transport: Literal["udp", "tcp"] = "udp",
         timeout_s: float = 5.0,
     ) -> None:
-        self._wire: _Wire = (_UdpWire if transport == "udp" else _TcpWire)(host, port)
+        self._wire: Wire = (UdpWire if transport == "udp" else TcpWire)(host, port)
         self._where = f"{transport} {host}:{port}"
         self._timeout_s = timeout_s
         self._pending: deque[OscMessage] = deque(maxlen=_MAX_PENDING)
@@ -322,73 +322,6 @@ class Client:
         )
 
 
-class _UdpWire:
-    def __init__(self, host: str, port: int) -> None:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.connect((host, port))
-
-    def send(self, packet: bytes) -> None:
-        try:
-            self._socket.send(packet)
-        except ConnectionRefusedError:
-            self._socket.send(packet)  # the refusal was about an earlier datagram
-
-    def receive(self, deadline: float) -> bytes | None:
-        while (left := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            try:
-                return self._socket.recv(MAX_DATAGRAM)
-            except TimeoutError:
-                return None
-            except ConnectionRefusedError:
-                time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
-        return None
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class _TcpWire:
-    def __init__(self, host: str, port: int) -> None:
-        try:
-            self._socket = socket.create_connection((host, port), timeout=5)
-        except OSError as error:
-            raise EngineUnavailable(
-                f"nobody answers at tcp {host}:{port} ({error}); start audioldm-daw"
-            ) from error
-        self._framing = LengthFraming()
-        self._packets: deque[bytes] = deque()
-
-    def send(self, packet: bytes) -> None:
-        try:
-            self._socket.settimeout(30)
-            self._socket.sendall(LengthFraming.frame(packet))
-        except OSError as error:
-            raise EngineUnavailable(f"the connection is gone: {error}") from error
-
-    def receive(self, deadline: float) -> bytes | None:
-        while not self._packets:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return None
-            self._socket.settimeout(left)
-            try:
-                data = self._socket.recv(65536)
-            except TimeoutError:
-                return None
-            except OSError as error:
-                raise EngineUnavailable(f"the connection is gone: {error}") from error
-            if not data:
-                raise EngineUnavailable("the server has hung up")
-            self._packets.extend(self._framing.feed(data))
-        return self._packets.popleft()
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-_Wire = _UdpWire | _TcpWire
 _JOB_REPLIES: Final = frozenset(
     cls.address for cls in (JobAccepted, JobProgress, Take, JobDone, JobFail)
 )

@@ -1,7 +1,5 @@
 """One class an OSC address: what may be said to us, and what we say.
 
-A :class:`Command` travels from a client to the server, a :class:`Reply` the other way. The
-fields are the arguments, in order; the first line of the docstring describes the address.
 Messages that start jobs are made from the request classes in :mod:`osc_bridge.submissions`.
 
 >>> Ping.from_osc([7.0])
@@ -12,18 +10,14 @@ OscMessage('/ldm/pong', 7)
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar
 
-import msgspec
 from msgspec import Meta
 
-from osc_bridge.codec import Argument, OscMessage
-from server.errors import InvalidRequest
-from server.fields import Field, fields_of
+from osc_bridge.message import Command, Message, Reply
 
 __all__ = [
+    "UNSCORED",
     "Command",
     "EngineNotice",
     "ErrorReply",
@@ -72,79 +66,6 @@ TakeIndex = Annotated[int, Meta(ge=0, description="which take, from 0")]
 TakePath = Annotated[str, Meta(description="the finished file")]
 Length = Annotated[float, Meta(ge=0, description="length", extra={"unit": "s"})]
 Count = Annotated[int, Meta(ge=0)]
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One OSC message with named, typed and ranged arguments."""
-
-    address: ClassVar[str] = ""
-
-    @classmethod
-    def arguments(cls) -> tuple[Field, ...]:
-        """The arguments in order."""
-        return fields_of(cls)
-
-    @classmethod
-    def description(cls) -> str:
-        """What the address does, in a line."""
-        return (inspect.getdoc(cls) or "").partition("\n")[0]
-
-    @classmethod
-    def from_osc(cls, arguments: Sequence[Argument]) -> Self:
-        """The message with these arguments; floats are accepted for whole numbers.
-
-        Raises:
-            InvalidRequest: too many, too few, of the wrong type or out of range.
-        """
-        fields = cls.arguments()
-        if not fields and len(arguments) == 1 and arguments[0] in _PRESSED:
-            arguments = ()
-        required = sum(field.required for field in fields)
-        if not required <= len(arguments) <= len(fields):
-            raise InvalidRequest(
-                f"{cls.address} takes {cls.usage() or 'no arguments'}; got {len(arguments)}"
-            )
-        values = {f.name: f.coerce(a) for f, a in zip(fields, arguments, strict=False)}
-        try:
-            return msgspec.convert(values, cls, builtin_types=(bytes,))
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(_explain(cls, values, error)) from error
-
-    @classmethod
-    def usage(cls) -> str:
-        """The arguments' names, optional ones in brackets."""
-        return " ".join(f.name if f.required else f"[{f.name}]" for f in cls.arguments())
-
-    def to_osc(self) -> OscMessage:
-        """The message as it travels: yes and no as 1 and 0, for clients that know only numbers."""
-        values = (getattr(self, name) for name in self.__struct_fields__)
-        return OscMessage(self.address, [int(v) if isinstance(v, bool) else v for v in values])
-
-
-class Command(Message, frozen=True):
-    """From a client to the server."""
-
-    replies: ClassVar[tuple[type[Message], ...]] = ()
-    """What is answered to the sender; every command may also be answered by /ldm/error."""
-    takes_time: ClassVar[bool] = False
-    """True: a bundle's future time is handed to the handler at once, instead of waiting for it."""
-
-
-class Reply(Message, frozen=True):
-    """From the server to a client."""
-
-
-_PRESSED: Final = (None, True, 1)
-"""What a control surface's button sends to an address without arguments."""
-
-
-def _explain(cls: type[Message], values: dict[str, Any], error: msgspec.ValidationError) -> str:
-    name = str(error).partition(" - at `$.")[2].rstrip("`")
-    for field in cls.arguments():
-        if field.name == name:
-            allowed = field.range or f"at most {field.max_length} characters"
-            return f"{cls.address}: {name} = {values.get(name)!r}: expected {allowed}"
-    return f"{cls.address}: {error}"
 
 
 # --- housekeeping
