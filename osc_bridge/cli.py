@@ -13,6 +13,15 @@ from server.errors import AudioLDMError
 __all__ = ["main"]
 
 _RENDER_SETTINGS = ("model", "device", "threads")
+_JOBS = {
+    "transfer": "bring a clip into the style of a prompt",
+    "inpaint": "make parts of a clip anew",
+    "continue": "let a clip go on, or begin earlier",
+    "upscale": "give a dull clip its missing upper band",
+    "vary": "make a take's neighbours",
+    "morph": "render a sound that turns from one prompt into the next",
+}
+"""Commands that render a request of their own kind; ``render`` is for words."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         config = load_config(vars(options))
-        if options.command == "render":
+        if options.command == "render" or options.command in _JOBS:
             from osc_bridge.render import render
 
             return render(options, config)
@@ -57,6 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--json", action="store_true", help="describe the takes as JSON")
     add_request_flags(render)
     add_flags(render, _RENDER_SETTINGS)
+
+    for tag, summary in _JOBS.items():
+        job = commands.add_parser(tag, help=summary, description=summary)
+        job.add_argument("-p", "--prompt", default="", help="what it should sound like")
+        job.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
+        job.add_argument("--json", action="store_true", help="describe the takes as JSON")
+        job.set_defaults(kind=tag)
+        add_request_flags(job, tag)
+        add_flags(job, _RENDER_SETTINGS)
 
     commands.add_parser("devices", help="list the sound cards")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 from osc_bridge.request_flags import request_from
 from server.config import Config
 from server.errors import InvalidRequest
-from server.formats import file_format_of
+from server.formats import file_format_of, fitting
 from server.jobs import TakeInfo
 
 if TYPE_CHECKING:
@@ -32,15 +33,19 @@ def render(options: argparse.Namespace, config: Config) -> int:
     output = Path(options.output).expanduser()
     file_format = file_format_of(output)
     if flags.get("delivery.file_format") is None:
-        flags["delivery.file_format"] = file_format
-    elif (flags["delivery.file_format"] == "flac") != (file_format == "flac"):
+        # An edited clip keeps its own bit depth.
+        flags["delivery.file_format"] = None if flags.get("clip") else file_format
+    elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
         raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
     request = request_from(flags, options.prompt)
     from server.pipeline import Pipeline
 
     started_s = time.perf_counter()
     pipeline = Pipeline(config.model_folder, config.device, config.threads)
-    takes = pipeline.render(request, _progress)
+    takes = [
+        dataclasses.replace(take, file_format=fitting(take.file_format, output))
+        for take in pipeline.render(request, _progress)
+    ]
     stored = _store_all(takes, output)
     elapsed_s = time.perf_counter() - started_s
     if options.json:

@@ -25,12 +25,18 @@ _KINDS: Final[dict[str, type[Request]]] = {
 _METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT", "T": "0|1", "j": "JSON"}
 
 
-def add_request_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for every field of every kind of request but the prompt."""
+def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
+    """One flag for every field but the prompt, of the kind ``tag`` or else of every kind.
+
+    The clip of a kind that has one is an argument by position.
+    """
     group = parser.add_argument_group("request")
-    if len(_KINDS) > 1:
+    if not tag:
         group.add_argument("--kind", choices=tuple(_KINDS), default="text", help="what to make")
-    for field in _fields():
+    for field in _fields(tag):
+        if tag and field.name == "clip":
+            parser.add_argument("clip", metavar="IN", help=field.description)
+            continue
         leaf = field.name.rpartition(".")[2]
         names = [leaf.replace("_", "-"), *filter(None, [field.extra.get("flag")])]
         group.add_argument(
@@ -65,8 +71,9 @@ def request_from(flags: Mapping[str, Any], prompt: str) -> AnyRequest:
     return parse_request({"kind": kind.__struct_config__.tag, **nested(values)})
 
 
-def _fields() -> list[Field]:
-    fields = {field.name: field for kind in REQUESTS for field in fields_of(kind)}
+def _fields(tag: str = "") -> list[Field]:
+    kinds = (_KINDS[tag],) if tag else REQUESTS
+    fields = {field.name: field for kind in kinds for field in fields_of(kind)}
     del fields["prompt"]
     return list(fields.values())
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 
 from server.errors import InvalidRequest
 
-__all__ = ["FORMATS", "FileFormat", "file_format_of"]
+__all__ = ["FORMATS", "FileFormat", "file_format_of", "fitting"]
 
 FileFormat = Literal["wav16", "wav24", "wav32f", "flac", "flac16"]
 
@@ -34,6 +34,21 @@ def file_format_of(path: Path, bits: int = 24) -> FileFormat:
     if bits not in formats:
         raise InvalidRequest(f"bits {bits}: choose 16, 24 or 32 (float)")
     return formats[bits]
+
+
+_IN_THE_OTHER: Final[dict[FileFormat, FileFormat]] = {
+    "wav16": "flac16",
+    "wav24": "flac",
+    "wav32f": "flac",
+    "flac16": "wav16",
+    "flac": "wav24",
+}
+
+
+def fitting(file_format: FileFormat, path: Path) -> FileFormat:
+    """``file_format``, or where ``path`` ends otherwise, the one with as many bits that fits it."""
+    fits = FORMATS[file_format][0] == FORMATS[file_format_of(path)][0]
+    return file_format if fits else _IN_THE_OTHER[file_format]
 
 
 assert set(FORMATS) == set(get_args(FileFormat))
