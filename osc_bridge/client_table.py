@@ -20,6 +20,8 @@ from server.errors import QueueFull
 __all__ = ["Client", "ClientTable", "Reported", "Sender", "is_loopback"]
 
 MAX_CLIENTS: Final = 4096
+MAX_NOTIFIED: Final = 64
+"""Clients with notices on; UDP clients go without saying so, so the oldest lose them."""
 MAX_REQUEST_IDS: Final = 1024
 """Request ids a client can still ask about."""
 MAX_OUTSTANDING: Final = 512
@@ -147,8 +149,15 @@ class ClientTable:
             self._on_forget(key)
 
     def notified(self) -> list[Client]:
-        """The clients with notices on."""
+        """The clients with notices on, those last heard of at the end."""
         return [client for client in self._clients.values() if client.notify]
+
+    def end_oldest_notices(self) -> list[Client]:
+        """Switch notices off for those beyond the limit; who they are."""
+        too_many = self.notified()[:-MAX_NOTIFIED]
+        for client in too_many:
+            client.notify = False
+        return too_many
 
     def _make_room(self) -> None:
         if len(self._clients) < MAX_CLIENTS:

@@ -111,6 +111,8 @@ class Housekeeping:
     def _notify(self, notify: m.Notify, context: Context) -> None:
         context.client.notify = notify.on
         self._service.reply(context.client, m.Notified(notify.on))
+        for client in self._service.clients.end_oldest_notices():
+            self._service.reply(client, m.Notified(False))
 
     def _set(self, setting: Set, context: Context) -> None:
         name = setting.field.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import socket
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
+from osc_bridge.client_table import MAX_CLIENTS, MAX_NOTIFIED, Sender
 from osc_bridge.codec import OscMessage, decode, encode
 from server.errors import Cancelled, Conflict, Forbidden, InvalidRequest, NotFound, QueueFull
 from server.jobs import JobState
@@ -384,3 +387,38 @@ def test_client_errors_are_the_servers(bridge: Running, client: Client) -> None:
     client.send("/ldm/job/cancel", "a")
     with pytest.raises(Cancelled):
         client.render("rain", request_id="a")
+
+
+def test_the_oldest_lose_their_notices(bridge: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(bridge.client()) for _ in range(MAX_NOTIFIED + 1)]
+        for client in clients:
+            assert client.query("/ldm/notify", 1) == (1,)
+        assert heard(clients[0], "/ldm/notified")[-1].arguments == (0,)
+        clients[1].render("rain")
+        assert "/ldm/notify/take" in addresses(heard(clients[-1], "/ldm/notify/take"))
+        assert clients[0].receive(0.2) is None
+
+
+def test_what_crosses_the_wire_can_be_watched(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "audioldm.osc"):
+        client.query("/ldm/ping", 7)
+    lines = {record.name: record.getMessage() for record in caplog.records}
+    assert lines["audioldm.osc.in"].endswith("/ldm/ping 7")
+    assert lines["audioldm.osc.out"].endswith("/ldm/pong 7")
+    assert lines["audioldm.osc.in"].startswith("udp:127.0.0.1:")
+
+
+def test_clients_are_forgotten_the_idle_ones_first(bridge: Running) -> None:
+    bridge.engine.automatic = False
+    clients = bridge.bridge.service.clients
+    with bridge.client() as owner:
+        owner.send("/ldm/text", "a", "rain")
+        job = heard(owner, "/ldm/job/accepted")[0].arguments[1]
+        for number in range(MAX_CLIENTS + 10):
+            bridge.call(clients.of, Sender(f"passing:{number}", lambda data: None))
+        assert len(clients) == MAX_CLIENTS
+        bridge.call(bridge.engine.finish, job)
+        assert heard(owner, "/ldm/job/done")[-1].arguments[0] == "a"
