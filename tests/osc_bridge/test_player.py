@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -279,6 +281,37 @@ def test_the_output_without_a_card_keeps_time_in_its_own_process() -> None:
         await player.close()
         player.shut_down()
         assert pid is not None
+
+    asyncio.run(run())
+
+
+def test_a_killed_audio_process_is_replaced_and_the_loop_goes_on_in_its_place() -> None:
+    async def run() -> None:
+        output = CardOutput()
+        player = Player(output, SHAPE)
+        reports: list[DeviceReport] = []
+        player.listen(reports.append)
+        await player.open(DeviceSettings(device="none", blocksize=256))
+        click = np.zeros((RATE // 4, 2), np.float32)
+        click[0] = 0.5
+        loop = await player.load(Waveform(click, RATE), Loop(seam_s=0.0))
+        begin = player.frame_now() + 4800
+        voice = player.start(loop, begin)
+        await until(lambda: player.frame_now() > begin + RATE // 2)
+        assert output.pid is not None
+        os.kill(output.pid, signal.SIGKILL)
+        await until(lambda: [r.state for r in reports] == ["open", "lost", "open"])
+        assert "code -9" in reports[1].reason
+        assert player.is_playing(voice)
+        back = player.frame_now()
+        await until(lambda: player.frame_now() > back + RATE)
+        now = player.frame_now()
+        heard = player.capture((now - back) / RATE, end_frame=now)
+        clicks = back + np.flatnonzero(heard.samples[:, 0] > 0.4)
+        np.testing.assert_array_equal((clicks - begin) % (RATE // 4), 0)
+        assert len(clicks) >= 3
+        await player.close()
+        player.shut_down()
 
     asyncio.run(run())
 
