@@ -154,3 +154,7 @@ COMMANDS: dict[str, Command] = {
     "quantise": (quantise_parser, _quantise),
     "random": (random_parser, _random),
 }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,17 +11,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 import torch
 
 from onnx_export.architecture import Architecture, Heads, attention_heads
-from onnx_export.original_names import EMA_PREFIX, PREFIXES, ema_name, original_names
+from onnx_export.original_names import EMA_PREFIX, PREFIXES, ema_name, is_constant, original_names
 from onnx_export.random_model import NETWORKS, random_network, random_tokenizer
 from onnx_export.source import Source, audioldm_manifest
 from server.manifest import Manifest
 
-__all__ = ["RandomSource", "write_diffusers_folder", "write_original_checkpoint"]
+__all__ = [
+    "RandomSource",
+    "diffusers_pipeline",
+    "write_diffusers_folder",
+    "write_original_checkpoint",
+]
 
 SCALE_FACTOR = 0.9227914214134216
 """That of the published audioldm-s-full-v2."""
@@ -59,11 +65,8 @@ class RandomSource:
         return random_network(name, self.sizes, heads, self.seed)
 
 
-def write_diffusers_folder(source: Source, folder: Path) -> None:
-    """Save ``source`` in the layout of ``AudioLDMPipeline``.
-
-    The audio tower, which that pipeline lacks, goes into ``audio_encoder/`` beside it.
-    """
+def diffusers_pipeline(source: Source) -> Any:
+    """An ``AudioLDMPipeline`` of the source's networks, all in memory."""
     from diffusers import AudioLDMPipeline, DDIMScheduler
     from transformers import RobertaTokenizer
 
@@ -77,7 +80,7 @@ def write_diffusers_folder(source: Source, folder: Path) -> None:
     vae = source.network("vae")
     vae.register_to_config(scaling_factor=source.manifest.latent.scale_factor)
     schedule = source.manifest.schedule
-    pipeline = AudioLDMPipeline(
+    return AudioLDMPipeline(
         vae=vae,
         text_encoder=source.network("text_encoder"),
         tokenizer=tokenizer,
@@ -93,7 +96,14 @@ def write_diffusers_folder(source: Source, folder: Path) -> None:
         ),
         vocoder=source.network("vocoder"),
     )
-    pipeline.save_pretrained(folder)
+
+
+def write_diffusers_folder(source: Source, folder: Path) -> None:
+    """Save ``source`` in the layout of ``AudioLDMPipeline``.
+
+    The audio tower, which that pipeline lacks, goes into ``audio_encoder/`` beside it.
+    """
+    diffusers_pipeline(source).save_pretrained(folder)
     source.network("audio_encoder").save_pretrained(folder / "audio_encoder")
 
 
@@ -127,7 +137,7 @@ def _in_original_layout(
     for key, origin in original_names(name, list(state), levels).items():
         if origin.part is not None:
             thirds.setdefault(origin.name, []).append(state[key])
-        elif key not in ("mean", "scale"):
+        elif name == "audio_encoder" or not is_constant(key):
             is_attention = name == "vae" and ".attn_1." in origin.name and state[key].ndim == 2
             yield origin.name, state[key][..., None, None] if is_attention else state[key]
     yield from ((key, torch.cat(parts)) for key, parts in thirds.items())

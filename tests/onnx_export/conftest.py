@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import diffusers
 import pytest
+import transformers
 
 from onnx_export.architecture import Architecture
 from onnx_export.export import export_source
@@ -56,3 +58,10 @@ def narrow_diffusers(narrow_source: RandomSource, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("diffusers") / "narrow"
     write_diffusers_folder(narrow_source, folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_progress_bars() -> None:
+    """Their monitor threads would outlive the tests."""
+    for logging in (diffusers.logging, transformers.logging):
+        logging.disable_progress_bar()
