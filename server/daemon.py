@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from server import __version__
 from server.config import Config
 from server.http_server import serving
+from server.jobs import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine
 from server.local_engine import LocalEngine
 from server.logs import set_up_logs
@@ -39,6 +40,7 @@ async def serve(config: Config, drain_s: float) -> None:
     async with AsyncExitStack() as stack:
         engine = make_local_engine(config)
         stack.push_async_callback(engine.close)
+        stack.callback(engine.listen(_log_job))
         http = make_http(engine, config)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)
@@ -55,6 +57,16 @@ async def serve(config: Config, drain_s: float) -> None:
         draining = asyncio.create_task(engine.drain(drain_s))
         await _first(draining, hurry)
         draining.cancel()
+
+
+def _log_job(job: Job) -> None:
+    """A line at the beginning and at the end of each job."""
+    if job.state.final:
+        seconds = job.finished_s - (job.started_s or job.finished_s)
+        told = f"{job.state.value} in {seconds:.2f} s {job.error}".rstrip()
+        log.info("job %s %s", job.id, told, extra={"job_id": job.id, "owner": job.owner})
+    elif job.state is JobState.RUNNING and not job.step:
+        log.info("job %s started", job.id, extra={"job_id": job.id, "owner": job.owner})
 
 
 async def _first(task: asyncio.Task[None], event: asyncio.Event) -> bool:

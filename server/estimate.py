@@ -27,6 +27,7 @@ class Estimator:
         self._around_s = 0.0
         self._first_steps: dict[str, float] = {}
         self._stepping_s: dict[str, float] = {}
+        self._known: list[Job] | None = None
         self.unlisten = engine.listen(self._learn)
 
     def seconds_until_done(self, job: Job) -> float | None:
@@ -37,7 +38,7 @@ class Estimator:
         if job.state is JobState.QUEUED:
             ahead = sum(
                 self._left(other)
-                for other in self._engine.jobs()
+                for other in self._unfinished()
                 if other.state is JobState.RUNNING
                 or (other.state is JobState.QUEUED and other.position < job.position)
             )
@@ -47,7 +48,14 @@ class Estimator:
         steps = (job.num_steps or job.request.num_inference_steps or 1) - job.step
         return self._unit_s * _units(job, steps) + self._around_s
 
+    def _unfinished(self) -> list[Job]:
+        """Looked up once between two changes: a page of jobs asks for it job by job."""
+        if self._known is None:
+            self._known = [job for job in self._engine.jobs() if not job.state.final]
+        return self._known
+
     def _learn(self, job: Job) -> None:
+        self._known = None
         now = time.monotonic()
         if job.state is JobState.RUNNING and job.step:
             first = self._first_steps.setdefault(job.id, now)

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,8 +61,8 @@ class _Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpApi:
     """Everything that answers HTTP for one engine; ``app`` is the ASGI application.
 
-    ``tokens`` None means loopback. ``extra_routes`` come first, so that OSCQuery can share the
-    port; they are behind the same gate.
+    ``extra_routes`` come first, so that OSCQuery can share the port. They need no token, as OSC
+    itself has none, but web pages of other sites are kept from them too.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class HttpApi:
                 Exception: _tell_surprise,
             },
         )
-        self.app: ASGIApp = _Door(application, self._gate, self._metrics)
+        self.app: ASGIApp = _Door(application, self._gate, self._metrics, extra_routes)
 
     def close(self) -> None:
         """End the event streams, which would else never end."""
@@ -137,9 +137,12 @@ class HttpApi:
 class _Door:
     """The outermost layer: who comes in, what is measured, which headers leave."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, gate: Gate, metrics: Metrics, open_routes: Sequence[BaseRoute]
+    ) -> None:
         self._app = app
         self._gate = gate
+        self._open_routes = open_routes
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,10 +175,15 @@ class _Door:
         try:
             return self._gate.admit(names)
         except Unauthorized:
-            path = scope["path"]
-            if any(path == open_ or path.startswith(f"{open_}/") for open_ in _OPEN_PATHS):
-                return None
-            raise
+            if self._needs_token(scope):
+                raise
+            return None
+
+    def _needs_token(self, scope: Scope) -> bool:
+        path = scope["path"]
+        if any(path == open_ or path.startswith(f"{open_}/") for open_ in _OPEN_PATHS):
+            return False
+        return not any(route.matches(scope)[0] is Match.FULL for route in self._open_routes)
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")

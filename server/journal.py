@@ -103,8 +103,11 @@ class Journal:
         Raises:
             StorageFull: the file cannot be read or written.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._transaction, work)
+        try:
+            future = self._thread.submit(self._transaction, work)
+        except RuntimeError as error:
+            raise StorageFull(f"the journal {self.path} is closed") from error
+        return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Write what is left and let the file go."""

@@ -20,8 +20,9 @@ class _JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (job_id := getattr(record, "job_id", "")) != "":
-            entry["job_id"] = job_id
+        for name in ("job_id", "owner"):
+            if value := getattr(record, name, ""):
+                entry[name] = value
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry).decode()
