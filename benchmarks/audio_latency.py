@@ -37,7 +37,7 @@ from osc_bridge.card import CardOutput, Output
 from osc_bridge.clips import Loop
 from osc_bridge.device import NO_DEVICE, DeviceSettings, Opened, open_stream
 from osc_bridge.stage import Stage
-from osc_bridge.stream import StreamReport
+from osc_bridge.stream_report import StreamReport
 from server.config import built_in_model
 from server.errors import AudioLDMError
 from server.local_engine import LocalEngine

@@ -58,7 +58,11 @@ class Chunk:
     join_from: int = 0
     """... which is this frame of the other."""
     urgent: bool = False
-    """The prompt has changed: take over as soon as possible."""
+    """The prompt has changed: take over as soon as possible ..."""
+    fade_s: float = 0.0
+    """... with a crossfade this long ..."""
+    turns: bool = False
+    """... and what was before is not to come back."""
 
 
 def ladder(steps: int, fewest: int = 2) -> tuple[Rung, ...]:

@@ -246,6 +246,8 @@ class Pads:
                     self._change_over(slot, clips)
                 elif slot.stays:
                     self._start(slot, slot.clips[0], float(self._transport.beats_per_bar), None)
+        except AudioLDMError as error:
+            logger.warning("loops are not back on the bar: %s", error)
         finally:
             if self._regrid is asyncio.current_task():
                 self._regrid = None

@@ -76,6 +76,8 @@ class Player:
         self._clips = ClipStore(self.arena, sample_rate)
         self._voices: dict[int, _Playing] = {}
         self._ids = itertools.count(1)
+        self._in_use = False
+        """True from the first opening on, also while the device is away or changed for another."""
         self._task: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[DeviceReport], None]] = []
         self._begins: dict[int, Callable[[], None]] = {}
@@ -100,8 +102,10 @@ class Player:
         try:
             opened = await self._bring_up()
         except AudioLDMError as error:
+            self._in_use = False
             self._report(DeviceReport(state="closed", reason=str(error)))
             raise
+        self._in_use = True
         self._task = asyncio.create_task(self._watch())
         return opened
 
@@ -109,7 +113,7 @@ class Player:
         """Let the device go and forget all voices."""
         await self._end_watch()
         await self.output.close()
-        was_open, self.opened = self.opened is not None, None
+        was_open, self.opened, self._in_use = self.opened is not None, None, False
         self.poll()
         for voice in tuple(self._voices):
             self._forget(voice)
@@ -127,7 +131,7 @@ class Player:
 
     def status(self) -> PlayerStatus:
         """The numbers of now."""
-        state = "open" if self.opened else "lost" if self._task else "closed"
+        state = "open" if self.opened else "lost" if self._in_use else "closed"
         name = self.opened.name if self.opened else ""
         return read_status(self.arena, state, name, self.sample_rate, self.reopened)
 
@@ -211,12 +215,12 @@ class Player:
         return voice
 
     def check_open(self) -> None:
-        """Do nothing if a device is open, or lost and tried again.
+        """Do nothing if a device is open, being changed, or lost and tried again.
 
         Raises:
             DeviceError: there is none.
         """
-        if self.opened is None and self._task is None:
+        if not self._in_use:
             raise DeviceError("no audio device is open; open one with /ldm/device/open")
 
     def stop(self, voice: int, frame: int = 0, fade_s: float = _FADE_S) -> None:

@@ -31,7 +31,8 @@ from osc_bridge.midi import MidiIn, MidiRouter
 from osc_bridge.pads import PadReport, Pads
 from osc_bridge.player import Player
 from osc_bridge.renders import BarPlan, Renders
-from osc_bridge.stream import Stream, StreamReport
+from osc_bridge.stream import Stream
+from osc_bridge.stream_report import StreamReport
 from osc_bridge.transport import Transport, quantum_of
 from server.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest

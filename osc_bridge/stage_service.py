@@ -24,7 +24,7 @@ from osc_bridge.midi import list_midi_inputs
 from osc_bridge.pads import PadReport
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import BarReport, Notice, Stage, VoiceReport
-from osc_bridge.stream import StreamReport
+from osc_bridge.stream_report import StreamReport
 from osc_bridge.takes import AllowedFolders
 from server.engine import Engine
 from server.errors import InvalidRequest

@@ -231,6 +231,32 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
     asyncio.run(run())
 
 
+def test_another_device_takes_over_what_plays() -> None:
+    """While one is closed and the next one opened, nothing is refused."""
+
+    class Slow(OfflineDevice):
+        async def close(self) -> None:
+            await asyncio.sleep(0.02)
+            await super().close()
+
+    async def run() -> None:
+        async with playing(Slow(RATE)) as (player, render):
+            clip = await player.load(noise(RATE), Loop())
+            before = player.start(clip)
+            render(128)
+            opening = asyncio.create_task(player.open(DeviceSettings()))
+            await asyncio.sleep(0.01)
+            assert player.status().state == "lost"
+            meanwhile = player.start(clip)
+            await opening
+            assert render(256).any()
+            assert player.status().voices == 2
+            assert player.is_playing(before)
+            assert player.is_playing(meanwhile)
+
+    asyncio.run(run())
+
+
 def test_another_rate_converts_everything(monkeypatch) -> None:
     monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
 

@@ -14,7 +14,7 @@ from stage_rig import RATE, Rig, stage_rig
 
 from osc_bridge.chunks import ladder
 from osc_bridge.prompt_path import PromptPath, corner_weights
-from osc_bridge.stream import StreamReport, StreamSettings
+from osc_bridge.stream_report import StreamReport, StreamSettings
 from server.errors import InvalidRequest
 
 SETTINGS = StreamSettings(chunk_s=2.0, crossfade_s=0.2, morph_s=0.3, num_inference_steps=16)
@@ -25,7 +25,7 @@ async def streaming(
     model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0
 ) -> AsyncIterator[Rig]:
     """A rig with a stream of "rain" that has begun to sound."""
-    monkeypatch.setattr("osc_bridge.stream.POLL_S", 0.0)
+    monkeypatch.setattr("osc_bridge.conductor.POLL_S", 0.0)
     monkeypatch.setattr("osc_bridge.stream._RETRY_S", 0.01)
     async with stage_rig(model, folder, step_s) as rig:
         rig.stage.stream.settings = SETTINGS
@@ -86,7 +86,7 @@ def test_an_engine_that_cannot_continue_gets_crossfades(
 ) -> None:
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:
-            monkeypatch.setattr("osc_bridge.stream.POLL_S", 0.0)
+            monkeypatch.setattr("osc_bridge.conductor.POLL_S", 0.0)
             rig.engine.can_continue = False
             rig.stage.stream.settings = SETTINGS
             await rig.stage.start_stream("rain")
