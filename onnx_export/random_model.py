@@ -23,18 +23,23 @@ NETWORKS: Final = ("unet", "vae", "vocoder", "text_encoder", "audio_encoder")
 
 def random_network(name: str, sizes: Architecture, heads: list[int], seed: int) -> torch.nn.Module:
     """The network ``name`` with weights that depend on ``seed`` alone."""
-    torch.manual_seed(seed * len(NETWORKS) + NETWORKS.index(name))
-    network = build_network(name, sizes, heads)
-    if name in REDRAWN:
-        with torch.no_grad():
-            for layer in network.modules():
-                if isinstance(layer, torch.nn.Linear | torch.nn.modules.conv._ConvNd):
-                    layer.weight.normal_(std=REDRAWN[name] * _fan_in(layer) ** -0.5)
-                if isinstance(layer, torch.nn.BatchNorm2d):
-                    # Log-mel decibels lie around -30; without this they look all alike.
-                    layer.running_mean.normal_(-30, 3)
-                    layer.running_var.uniform_(50, 200)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed * len(NETWORKS) + NETWORKS.index(name))
+        network = build_network(name, sizes, heads)
+        if name in REDRAWN:
+            _redraw(network, REDRAWN[name])
     return network
+
+
+@torch.no_grad()
+def _redraw(network: torch.nn.Module, gain: float) -> None:
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Linear | torch.nn.modules.conv._ConvNd):
+            layer.weight.normal_(std=gain * _fan_in(layer) ** -0.5)
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            # Log-mel decibels lie around -30; without this they look all alike.
+            layer.running_mean.normal_(-30, 3)
+            layer.running_var.uniform_(50, 200)
 
 
 def _fan_in(layer: torch.nn.Module) -> float:

@@ -114,17 +114,20 @@ def write_original_checkpoint(source: Source, path: Path) -> None:
     cent of noise, so that nobody takes the ones for the others unnoticed.
     """
     tensors = dict(_schedule_buffers(source.manifest))
+    noise = torch.Generator().manual_seed(0)
     for name in NETWORKS:
         network = source.network(name)
         original = dict(_in_original_layout(network, name, source.manifest))
         if name == "unet":
             tensors |= {ema_name(key): value for key, value in original.items()}
-            original = {
-                key: value + 0.01 * value.std(correction=0) * torch.randn_like(value)
-                for key, value in original.items()
-            }
+            original = {key: _disturbed(value, noise) for key, value in original.items()}
         tensors |= {PREFIXES[name] + key: value for key, value in original.items()}
     torch.save({"state_dict": tensors}, path)
+
+
+def _disturbed(tensor: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+    noise = torch.randn(tensor.shape, generator=draw)
+    return tensor + 0.01 * tensor.std(correction=0) * noise
 
 
 def _in_original_layout(
