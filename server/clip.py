@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,14 @@ class Clip:
             UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
         """
         return cls(Waveform.read(source), _format_of(source), source).checked()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the file, or of the samples of a clip that never was one."""
+        if isinstance(self.source, Path):
+            with self.source.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.sha256(self.source or self.waveform.samples.tobytes()).hexdigest()
 
     def checked(self) -> Clip:
         """The clip itself, if there is something in it to work on.

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
-from server.clap_audio import ClapAudio
-from server.clip import ClipLoader
 from server.errors import InvalidRequest
+from server.plan import Studio
 from server.prompt import parse_blend
 from server.request import NewSound, Request
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 
-__all__ = ["Ears", "condition", "embed_prompt", "musical_words", "unconditional"]
+__all__ = ["condition", "embed_prompt", "musical_words", "unconditional"]
 
 _SILENCE_DB: Final = -100.0
-
-
-class Ears(Protocol):
-    """What conditioning may use of the model."""
-
-    text: TextEncoder
-    audio: ClapAudio
-    clips: ClipLoader
 
 
 def embed_prompt(prompt: str, text: TextEncoder, words: str = "") -> Embedding:
@@ -45,7 +36,7 @@ def embed_prompt(prompt: str, text: TextEncoder, words: str = "") -> Embedding:
 
 
 def condition(
-    request: Request, ears: Ears, prompt: str | None = None, own: Waveform | None = None
+    request: Request, studio: Studio, prompt: str | None = None, own: Waveform | None = None
 ) -> Embedding:
     """What a request should sound like, [D].
 
@@ -57,11 +48,11 @@ def condition(
         UnreadableAudio: the audio prompt cannot be read.
     """
     prompt = request.prompt if prompt is None else prompt
-    said = embed_prompt(prompt, ears.text, musical_words(request)) if prompt.strip() else None
-    heard = _heard(request.audio_prompt, ears) if request.audio_prompt else None
+    said = embed_prompt(prompt, studio.text, musical_words(request)) if prompt.strip() else None
+    heard = _heard(request.audio_prompt, studio) if request.audio_prompt else None
     if said is None and heard is None and own is not None:
         # Silence is no wish: the unet then runs free.
-        return ears.audio(own) if own.rms_db > _SILENCE_DB else ears.text.unconditional()
+        return studio.audio(own) if own.rms_db > _SILENCE_DB else studio.text.unconditional()
     if said is None or heard is None:
         found = heard if said is None else said
         if found is None:
@@ -71,18 +62,18 @@ def condition(
     return unit(weight * heard + (1.0 - weight) * said)
 
 
-def _heard(name: str, ears: Ears) -> Embedding:
-    sound = ears.clips(name).checked().waveform
+def _heard(name: str, studio: Studio) -> Embedding:
+    sound = studio.clips(name).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
         raise InvalidRequest(f"audio_prompt {name} is silent")
-    return ears.audio(sound)
+    return studio.audio(sound)
 
 
-def unconditional(request: Request, ears: Ears) -> Embedding:
+def unconditional(request: Request, studio: Studio) -> Embedding:
     """What guidance leads away from, [D]."""
     if request.negative_prompt.strip():
-        return embed_prompt(request.negative_prompt, ears.text)
-    return ears.text.unconditional()
+        return embed_prompt(request.negative_prompt, studio.text)
+    return studio.text.unconditional()
 
 
 def musical_words(request: Request) -> str:

@@ -15,13 +15,13 @@ import numpy as np
 
 from server.autoencoder import Autoencoder
 from server.clap_audio import ClapAudio
-from server.clip import ClipLoader, load_clip
+from server.clip import Clip, ClipLoader, load_clip
 from server.delivery import deliver
 from server.denoise import GuidedUnet
 from server.known_sounds import KnownSounds
 from server.manifest import COMPONENTS, Manifest
 from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
-from server.plan import Plan
+from server.plan import Plan, Studio
 from server.plans import plan
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
@@ -99,7 +99,8 @@ class Pipeline:
             RenderError: ONNX Runtime failed.
         """
         request = resolve(validate(request), self.manifest)
-        planned = plan(request, self)
+        digests: dict[str, str] = {}
+        planned = plan(request, self.studio(digests))
         first = settled(request.seed)
         seeds = range(first, first + request.num_waveforms_per_prompt)
         latents = self.denoise(planned, seeds, on_step)
@@ -108,8 +109,18 @@ class Pipeline:
             if takes:
                 num_steps = settled(planned.settings.num_inference_steps)
                 on_step(num_steps, num_steps)
-            takes.append(self._take(request, planned, seed, latent))
+            takes.append(self._take(planned, planned.recipe or request, seed, latent, digests))
         return self._ranked(takes, planned)
+
+    def studio(self, digests: dict[str, str]) -> Studio:
+        """What a plan may use; the digests of the clips it reads are noted."""
+
+        def clips(name: str) -> Clip:
+            clip = self.clips(name)
+            digests[name] = clip.digest
+            return clip
+
+        return Studio(self.manifest, self.text, self.audio, self.autoencoder, clips)
 
     def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
         """Clean latents [len(seeds), lanes, C, T, F]."""
@@ -145,17 +156,18 @@ class Pipeline:
         )
         return (hold(x, len(steps)) if hold else x).reshape(len(seeds), lanes, *x.shape[1:])
 
-    def _take(self, request: Request, planned: Plan, seed: int, latent: Latents) -> Take:
+    def _take(
+        self, planned: Plan, request: Request, seed: int, latent: Latents, digests: dict[str, str]
+    ) -> Take:
         """One take as a file of its own would have it, with its recipe."""
         finished = planned.finish(latent)
         sound, measures = deliver(finished, planned.settings.delivery)
         if self.known_sounds is not None and planned.settings.prompt.strip():
             measures |= self.known_sounds.nearest(planned.target)
-        alone = msgspec.structs.replace(
-            planned.recipe or request, seed=seed, num_waveforms_per_prompt=1
-        )
+        alone = msgspec.structs.replace(request, seed=seed, num_waveforms_per_prompt=1)
+        recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format
-        return Take(sound, Recipe.of(alone, self.manifest), measures, file_format)
+        return Take(sound, recipe, measures, file_format)
 
     def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
         """By CLAP similarity of the rendered audio with the prompt, best first; all are kept."""

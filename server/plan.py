@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ from server.windows import Windows
 __all__ = ["Finished", "Known", "Plan", "Studio", "plan"]
 
 
-class Studio(Protocol):
+@dataclass(frozen=True)
+class Studio:
     """What a plan may use of the model, and of the world: the clips that requests name."""
 
     manifest: Manifest

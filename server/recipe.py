@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,21 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     model_digest: str
     licence: str
+    clips: dict[str, str] = {}
+    """sha256 of each file that the request names."""
     audioldm_daw: str = server.__version__
 
     @classmethod
-    def of(cls, request: Request, manifest: Manifest) -> Recipe:
+    def of(
+        cls, request: Request, manifest: Manifest, clips: Mapping[str, str] | None = None
+    ) -> Recipe:
         """The recipe of a take of ``request`` by the model that ``manifest`` describes."""
         values: dict[str, Any] = {
             "request": request,
             "model": manifest.name,
             "model_digest": manifest.digest,
             "licence": manifest.licence,
+            "clips": dict(clips or {}),
         }
         return cls(**values)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from server.clip import Clip, ClipLoader
 from server.errors import InvalidRequest
 from server.noise import slerp
 from server.plan import Plan, Studio, plan
@@ -31,7 +33,7 @@ _OVERRIDABLE = (
 def _(request: Vary, studio: Studio) -> Plan:
     recipe = _recipe(request, studio)
     base = _with_overrides(recipe.request, request)
-    planned = plan(base, studio)
+    planned = plan(base, replace(studio, clips=partial(_same_clip, studio.clips, recipe)))
     origin = settled(base.seed)
 
     def noise(seed: int, stream: int) -> Latents:
@@ -55,6 +57,17 @@ def _recipe(request: Vary, studio: Studio) -> Recipe:
             f"{studio.manifest.name!r}; load that model to vary it"
         )
     return recipe
+
+
+def _same_clip(clips: ClipLoader, recipe: Recipe, name: str) -> Clip:
+    """The clip that the take was made from, if it is still the same.
+
+    Nobody learns of a file by naming it in a recipe: one must know its contents to name it.
+    """
+    clip = clips(name)
+    if clip.digest != recipe.clips.get(name):
+        raise InvalidRequest(f"{name} is not the clip that this take was made from")
+    return clip
 
 
 def _converted(values: dict[str, Any]) -> Recipe:

@@ -10,7 +10,7 @@ import soundfile
 from sounds import noise, tones, write
 
 from server.clip import Clip
-from server.errors import AudioLDMError, InvalidRequest, UnreadableAudio
+from server.errors import AudioLDMError, Cancelled, InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline
 from server.request import (
     ClipRequest,
@@ -162,6 +162,26 @@ def test_a_service_brings_its_own_way_to_find_clips(tiny_folder: Path) -> None:
     assert asked == ["upload:7"]
     assert take.file_format == "wav16"
     np.testing.assert_array_equal(take.waveform.samples, tones(1.0).astype(np.float32))
+
+
+def test_every_job_stops_within_one_step_and_counts_its_steps(
+    tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    clip = write(tmp_path / "in.wav", noise(1.0))
+    for request in jobs(clip):
+        seen: list[tuple[int, int]] = []
+        tiny_pipeline.render(request, lambda *step, seen=seen: seen.append(step))
+        assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+        assert {total for _, total in seen} == {len(seen)}
+
+        def stop(done: int, total: int, seen: list[tuple[int, int]] = seen) -> None:
+            seen.append((done, total))
+            raise Cancelled("enough")
+
+        seen.clear()
+        with pytest.raises(Cancelled):
+            tiny_pipeline.render(request, stop)
+        assert len(seen) == 1
 
 
 def test_errors_are_of_the_tree(tiny_pipeline: Pipeline, tmp_path: Path) -> None:

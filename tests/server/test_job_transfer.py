@@ -164,6 +164,19 @@ def test_an_edit_can_be_varied_too(tiny_pipeline: Pipeline, tmp_path: Path) -> N
     assert not np.array_equal(varied.waveform.samples, edited.waveform.samples)
 
 
+def test_a_recipe_names_only_the_clips_it_was_made_from(
+    tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    clip = write(tmp_path / "in.wav", tones(2.0))
+    edited = tiny_pipeline.render(Inpaint(clip=clip, regions="0.5:1", seed=1))[0]
+    path = tmp_path / "edited.wav"
+    path.write_bytes(edited.encode())
+    assert Recipe.read(path).clips.keys() == {clip}
+    write(tmp_path / "in.wav", tones(2.0, level=0.2))
+    with pytest.raises(InvalidRequest, match="not the clip"):
+        tiny_pipeline.render(Vary(clip=str(path), distance=0.5, seed=2))
+
+
 def test_what_cannot_be_varied_says_why(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
     clip = write(tmp_path / "in.wav", tones(1.0))
     with pytest.raises(InvalidRequest, match="no recipe"):
