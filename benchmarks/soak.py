@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -305,9 +306,10 @@ async def _kill(
     running: Instance, draw: random.Random, until_s: float, every_s: float, actions: Counter[str]
 ) -> None:
     """Kill the audio process and the engine's worker now and then; reopen the device too."""
-    while time.monotonic() < until_s - every_s / 2:
+    for what in itertools.cycle(("audio process", "engine worker", "device reopened")):
         await asyncio.sleep(draw.uniform(0.5, 1.5) * every_s)
-        what = draw.choice(("audio process", "engine worker", "device reopened"))
+        if time.monotonic() > until_s - every_s / 2:
+            return
         actions[f"killed: {what}"] += 1
         if what == "device reopened":
             await running.stage.open_device(running.stage.player.settings)

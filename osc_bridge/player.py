@@ -47,7 +47,8 @@ class _Playing:
     clip: Clip
     command: tuple[Any, ...]
     skip: int
-    stopping: bool = False
+    stop: tuple[int, int] | None = None
+    """Frame (0: at once) and fade of a stop that was asked for."""
 
 
 def decibels(gain_db: float) -> float:
@@ -228,8 +229,9 @@ class Player:
         playing = self._voices.get(voice)
         if playing is None:
             return
-        playing.stopping = True
-        self._command(Op.STOP, voice, frame, fade=round(fade_s * self.sample_rate))
+        fade = round(fade_s * self.sample_rate)
+        playing.stop = (frame, fade)
+        self._command(Op.STOP, voice, frame, fade=fade)
 
     def set_gain(self, voice: int, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Change a voice's level in a straight line over ``ramp_s``."""
@@ -245,12 +247,14 @@ class Player:
         playing = self._voices.get(voice)
         if playing is not None and what is Op.START:
             playing.command = (*playing.command[:2], frame, *playing.command[3:])
+        elif playing is not None and playing.stop:
+            playing.stop = (frame, playing.stop[1])
         self._send((int(Op.RETIME), voice, frame, int(what), 0, 0, 0.0, 0.0, 0, 0, 0))
 
     def stop_all(self, fade_s: float = _FADE_S) -> None:
         """Panic: everything fades out, nothing that waits begins."""
         for playing in self._voices.values():
-            playing.stopping = True
+            playing.stop = (0, 0)
         self._command(Op.STOP_ALL, 0, fade=round(fade_s * self.sample_rate))
 
     def set_master(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
@@ -320,21 +324,31 @@ class Player:
             self._command(op, 0, gain=gain)
         now = self.arena.position()[0]
         for voice, playing in tuple(self._voices.items()):
-            command, clip = playing.command, playing.clip
-            waits = command[2] > now
-            if playing.stopping or not (waits or command[6] > 0):
+            waits, loops = playing.command[2] > now, playing.command[6] > 0
+            ended = playing.stop is not None and playing.stop[0] <= now
+            if ended or not (waits or loops):
                 self._forget(voice)
                 continue
-            skip = round(playing.skip * stretch)
-            frame = now + round((command[2] - now) * stretch) if command[2] else 0
-            fade = round(command[8] * stretch)
-            playing.skip = skip
-            playing.command = (
-                *command[:2], max(frame, 0), clip.offset + skip, clip.frames - skip,
-                max(0, clip.loop_start - skip), clip.period if command[6] else 0.0,
-                command[7], fade, *command[9:],
-            )  # fmt: skip
+            self._stretch(playing, stretch, now)
             self._send(playing.command)
+            if playing.stop:
+                frame, fade = playing.stop
+                self._command(Op.STOP, voice, frame, fade=fade)
+
+    @staticmethod
+    def _stretch(playing: _Playing, stretch: float, now: int) -> None:
+        """Say the same as before at another rate, of a clip that may lie elsewhere."""
+        command, clip = playing.command, playing.clip
+        frame = now + round((command[2] - now) * stretch) if command[2] else 0
+        playing.skip = skip = round(playing.skip * stretch)
+        playing.command = (
+            *command[:2], max(frame, 0), clip.offset + skip, clip.frames - skip,
+            max(0, clip.loop_start - skip), clip.period if command[6] else 0.0,
+            command[7], round(command[8] * stretch), *command[9:],
+        )  # fmt: skip
+        if playing.stop:
+            frame, fade = playing.stop
+            playing.stop = (now + round((frame - now) * stretch), round(fade * stretch))
 
     async def _watch(self) -> None:
         while True:

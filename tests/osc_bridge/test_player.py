@@ -208,6 +208,8 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
             click[0] = 0.5
             begin = player.frame_now() + 100
             loop = await player.load(Waveform(click, RATE), Loop(seam_s=0.0))
+            leaving = player.start(loop, begin)
+            player.stop(leaving, begin + 100 * RATE)
             once = await player.load(noise(RATE))
             lasting = player.start(loop, begin)
             gone = player.start(once, begin)
@@ -222,6 +224,8 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
             await until(lambda: player.reopened == 1)
             assert [r.state for r in reports] == ["lost", "open"]
             assert player.is_playing(lasting)
+            assert player.is_playing(leaving)
+            assert player._voices[leaving].stop is not None
             assert not player.is_playing(gone)
             now = player.frame_now()
             clicks = now + np.flatnonzero(render(RATE * 2)[:, 0] > 0.4)
