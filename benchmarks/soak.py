@@ -298,7 +298,7 @@ def _take_stock(running: Instance, player: Player, report: Report) -> None:
     early, late = report.memory_early, report.memory_late
     for name in Memory.__struct_fields__ if early and late else ():
         before, after = getattr(early, name), getattr(late, name)
-        if after > before * 1.2 + 60.0:
+        if before and after > before * 1.2 + 60.0:  # 0: it was being started again just then
             report.problems.append(f"{name} grew from {before:.0f} to {after:.0f} MB")
 
 
