@@ -97,8 +97,9 @@ class Submission(Command, frozen=True):
             values["prompt"] = own["prompt"].coerce(arguments[1])
         options: dict[str, Any] = {}
         for name, value in _pairs(cls.address, arguments[2:]):
-            if any(name == field.name for field in fields_of(SubmissionOptions)):
-                options[name] = field_named(SubmissionOptions, name).coerce(value)
+            if name in _OPTIONS:
+                options[name] = _OPTIONS[name].coerce(value)
+                _check_range(_OPTIONS[name], options[name])
             else:
                 field = field_named(cls.kind, name)
                 values[field.name] = field.coerce(value)
@@ -106,9 +107,7 @@ class Submission(Command, frozen=True):
         given = {name: value for name, value in values.items() if value is not None}
         tag = cls.kind.__struct_config__.tag
         request = parse_request({"kind": tag, **nested(given)})
-        return cls(
-            request_id, request, msgspec.convert(options, SubmissionOptions, builtin_types=(bytes,))
-        )
+        return cls(request_id, request, SubmissionOptions(**options))
 
     def to_osc(self) -> OscMessage:
         """The shortest message that says the same."""
@@ -273,6 +272,7 @@ _REQUEST_ID: Final = Field(
     default="",
     description="an id of your choice: a repeated message with it makes no second job",
 )
+_OPTIONS: Final = {field.name: field for field in fields_of(SubmissionOptions)}
 SUBMISSIONS: Final = tuple(_submission(kind) for kind in REQUESTS)
 PRESSES: Final = tuple(_press(submission) for submission in SUBMISSIONS)
 SETTINGS: Final = tuple(_set(field) for field in _all_fields())

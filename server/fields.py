@@ -74,7 +74,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             return self.default
         try:
             return _COERCE[self.type](value)
-        except (TypeError, ValueError, msgspec.DecodeError) as error:
+        except (TypeError, ValueError, OverflowError, msgspec.DecodeError) as error:
             expected = f"expected {_EXPECTED[self.type]}" + (
                 f" ({self.range})" if self.range else ""
             )

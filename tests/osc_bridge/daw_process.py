@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,8 +20,13 @@ def quiet_settings(model: Path, folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def running_daw(*words: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """``audioldm-daw`` when it is ready; its OSC port and what it printed."""
+def running_daw(
+    *words: str, errors: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """``audioldm-daw`` when it is ready; its OSC port and what it printed.
+
+    What it logs goes to the file ``errors``, where one is named.
+    """
     command = (
         sys.executable,
         "-m",
@@ -31,7 +37,10 @@ def running_daw(*words: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]
         "0",
         *words,
     )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        (errors or Path(os.devnull)).open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
             assert process.stdout is not None
             printed = ""

@@ -94,6 +94,8 @@ def test_every_kind_of_value_is_understood(bridge: Running, client: Client, tmp_
         (("a", "rain", "seed", -1), "seed = -1"),
         (("a", "rain", "seed", 1.5), "seed = 1.5: expected a whole number"),
         (("a", "rain", "guidance_scale", float("nan")), "guidance_scale = nan"),
+        (("a", "rain", "seed", float("inf")), "seed = inf"),
+        (("a", "rain", "folder", "x" * 4001), "folder: at most 4000"),
         (("a", "rain", "guidance_scale", "much"), "guidance_scale = 'much': expected a number"),
         (("a", "rain", "guidance_scale", 51.0), "guidance_scale = 51.0"),
         (("a", "rain", "sampler", "euler"), "sampler = 'euler'"),

@@ -21,13 +21,15 @@ BURST = 50
 
 @pytest.fixture
 def port(tiny_folder: Path, tmp_path: Path) -> Iterator[int]:
-    """The OSC port of the whole program, in its own process."""
-    settings = quiet_settings(tiny_folder, tmp_path / "inside")
-    with running_daw(*settings, "--max-queued", "5000") as (process, port, _):
+    """The OSC port of the whole program, in its own process; it may log no internal error."""
+    settings = (*quiet_settings(tiny_folder, tmp_path / "inside"), "--max-queued", "5000")
+    log = tmp_path / "inside.log"
+    with running_daw(*settings, errors=log) as (process, port, _):
         yield port
         assert process.poll() is None
         process.terminate()
         assert process.wait(60) == 0
+    assert "Traceback" not in log.read_text()
 
 
 class Pinger:
@@ -134,7 +136,9 @@ def survive(port: int, tmp_path: Path, num_datagrams: int) -> str:
     assert status.refused > num_datagrams / 3
     assert renders.takes
     assert all(take.path.is_file() for take in renders.takes)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["inside", "outside"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("inside", "inside.log", "outside")
+    ]
     assert sorted(path.name for path in (tmp_path / "inside").iterdir()) == ["state", "takes"]
     assert list(outside.iterdir()) == []
     return f"{num_datagrams} datagrams, {len(renders.takes)} renders, {pinger.report()}"
