@@ -93,7 +93,7 @@ def _range(header: str) -> tuple[int, int]:
     Raises:
         InvalidRequest: no such header.
     """
-    found = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", header)
+    found = re.fullmatch(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})", header)
     if not found:
         raise InvalidRequest(f"Content-Range {header[:80]!r}: send bytes FIRST-LAST/TOTAL")
     return int(found[1]), int(found[3])

@@ -85,7 +85,7 @@ class Talk:
 
         answer = self._runner.run(call())
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
-        if answer.status_code >= 400 and answer.status_code != 416:
+        if answer.status_code >= 400 and answer.status_code != 416 and method != "HEAD":
             assert set(answer.json()["error"]) == {"code", "message"}
         return answer
 
@@ -161,7 +161,9 @@ paths = st.lists(
         st.sampled_from(["limit", "offset", "query", "tag", "kept", "state", "format"]), texts
     ),
     content=st.binary(max_size=50),
-    content_range=st.one_of(st.none(), st.from_regex(r"bytes \d{1,3}-\d{1,3}/\d{1,3}")),
+    content_range=st.one_of(
+        st.none(), st.from_regex(r"\Abytes [0-9]{1,3}-[0-9]{1,3}/[0-9]{1,3}\Z")
+    ),
 )
 def test_paths(
     talk: Talk,
@@ -172,7 +174,7 @@ def test_paths(
     content: bytes,
     content_range: str | None,
 ) -> None:
-    headers = {"Content-Range": content_range.strip()} if content_range else {}
+    headers = {"Content-Range": content_range} if content_range else {}
     url = "/" + "/".join(path)
     if url in ("/v1/events",):
         return
