@@ -57,7 +57,7 @@ def test_a_part_of_a_take_is_made_anew_and_the_take_stays(
     session: str, instrument: Instrument
 ) -> None:
     take = next(instrument.takes.glob("low-hum-of-pd*-2.wav"))
-    inpainted = next(instrument.takes.glob("high-hiss*.wav"))
+    inpainted = next(instrument.takes.glob("high-hiss-of-pd*.wav"))
     assert_only_changed_within(take, inpainted, 0.25, 0.5)
 
 
