@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 import soundfile
 from sounds import stored, tones, write
 
-from osc_bridge.cli import main
+from osc_bridge.cli import _parser, main
+from osc_bridge.request_flags import request_from
+from osc_bridge.submissions import SUBMISSIONS
+from server.request import REQUESTS
 
 
 def made(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> dict[str, object]:
@@ -77,3 +81,21 @@ def test_a_mistake_is_a_sentence(
     words = ["inpaint", clip, "-o", str(tmp_path / "out.wav"), "--region", "7:8"]
     assert main([*words, "--model", str(tiny_folder), "--device", "cpu"]) == 1
     assert "outside the clip" in capsys.readouterr().err
+
+
+def test_the_page_s_commands_and_messages_are_understood() -> None:
+    """docs/jobs.md shows every kind of job, in words that the program still takes."""
+    page = Path(__file__).parents[2] / "docs" / "jobs.md"
+    lines = [line.strip() for line in page.read_text("utf-8").splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("audioldm-daw ")]
+    messages = [shlex.split(line) for line in lines if line.startswith("/ldm/")]
+    assert len(commands) == len(messages) >= len(REQUESTS)
+    by_address = {submission.address: submission for submission in SUBMISSIONS}
+    kinds = set()
+    for command, message in zip(commands, messages, strict=True):
+        options = _parser().parse_args(command[1:])
+        said = request_from(vars(options), options.prompt)
+        sent = by_address[message[0]].from_osc(message[1:]).request
+        assert said == sent
+        kinds.add(type(said))
+    assert kinds == set(REQUESTS)
