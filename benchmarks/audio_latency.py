@@ -276,7 +276,7 @@ async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
                 await asyncio.wait_for(changed.wait(), 30.0)
                 changes.append(time.monotonic() - begun)
         heard = stage.player.capture(60.0)
-    quiet = np.sqrt((heard.samples[: 48000 * 60 // 480 * 480, 0].reshape(-1, 480) ** 2).mean(1))
+    pieces = np.abs(heard.samples).max(axis=1)[: heard.frames // 480 * 480].reshape(-1, 480)
     factors = [r.real_time_factor for r in reports if r.real_time_factor]
     rungs = [r.rung for r in reports if r.rung]
     return {
@@ -285,7 +285,7 @@ async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
         "steps": sorted({r.num_inference_steps for r in reports if r.num_inference_steps}),
         "rungs seen": {rung: rungs.count(rung) for rung in dict.fromkeys(rungs)},
         "prompt change to audible change, s": _percentiles(changes),
-        "10 ms pieces below -70 dBFS in the last minute": int((quiet < 10 ** (-70 / 20)).sum()),
+        "10 ms without any sound in the last minute": int((pieces.max(axis=1) == 0.0).sum()),
         "method": reports[-1].method,
     }
 
