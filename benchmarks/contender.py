@@ -41,7 +41,7 @@ def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
 
     def render() -> Stages:
         spent.clear()
-        pipeline.text._remembered.clear()
+        pipeline.text._remembered.pop(PROMPT, None)
         pipeline.render(request)
         return dict(spent)
 

@@ -1,0 +1,53 @@
+"""``make bench``: every comparison that needs no GPU, in one go, within ten minutes.
+
+Results go to ``out/benchmarks/results.json``. ``benchmarks/ratios.json`` keeps the ratios that were
+reached; a ratio more than a quarter above the kept one is reported, and ``--check`` exits 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import against_diffusers, built_in
+from benchmarks.machine import describe_machine
+
+KEPT = Path(__file__).with_name("ratios.json")
+TOLERANCE = 1.25
+RESULTS = Path("out/benchmarks/results.json")
+
+
+def worse_than_kept(ratios: dict[str, float]) -> list[str]:
+    """One sentence for each ratio that has grown beyond the tolerance."""
+    kept: dict[str, float] = json.loads(KEPT.read_text(encoding="utf-8"))["against_diffusers"]
+    return [
+        f"{name}: {ratios[name]:.2f} of diffusers', was {kept[name]:.2f}"
+        for name in kept
+        if ratios[name] > kept[name] * TOLERANCE
+    ]
+
+
+def main() -> int:
+    """Measure, print, keep, compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit 1 where a ratio has grown")
+    parser.add_argument("--runs", type=int, default=2)
+    options = parser.parse_args()
+    print(", ".join(f"{name} {value}" for name, value in describe_machine().items()))
+    results = {
+        "machine": describe_machine(),
+        "built_in": built_in.main([]),
+        "against_diffusers": against_diffusers.main([f"--runs={options.runs}"]),
+    }
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    worse = worse_than_kept(results["against_diffusers"]["ratio"])
+    for sentence in worse:
+        print(f"grown: {sentence}")
+    return int(options.check and bool(worse))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
