@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,13 @@ def test_sets_that_ship_can_be_loaded() -> None:
         assert load_set(name).name
     with pytest.raises(NotFound, match="choose one of first-steps"):
         load_set("nonsense")
+
+
+def test_the_set_in_the_documentation_is_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "stage.md").read_text("utf-8")
+    example = text[text.index("    name: Night train") : text.index("| pad | |")]
+    live_set = parse_set(textwrap.dedent(example).encode())
+    assert [pad.name for pad in live_set.pads] == ["kick", "bed"]
 
 
 @pytest.mark.parametrize(
