@@ -4,7 +4,8 @@ A network that predicts magnitudes and phases freely makes frames that disagree 
 overlap. Each iteration analyses the waveform as :class:`LogMel` does, scales every frequency by
 how far the mel bands around it are off, and adds the frames up again: one step of Griffin and
 Lim's method (IEEE ASSP 32, 1984) with the mel instead of the magnitude as the constraint and the
-network's phase as the start. It has no weights.
+network's phase as the start, with the momentum of the fast variant (Perraudin, Balazs and
+Sondergaard, WASPAA 2013). It has no weights.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ MAX_CORRECTION = 3.0
 """Nepers that a band may be moved by in one iteration."""
 
 
+MOMENTUM = 0.9
+
+
 class MelProjection(nn.Module):
     """``waveform [B, 160 M], log_mel [B, M, 64] -> waveform [B, 160 M]``."""
 
-    def __init__(self, iterations: int = 3) -> None:
+    def __init__(self, iterations: int = 5) -> None:
         super().__init__()
         self.iterations = iterations
         self.log_mel = LogMel()
@@ -40,13 +44,16 @@ class MelProjection(nn.Module):
     def forward(self, waveform: Tensor, log_mel: Tensor) -> Tensor:
         """``waveform``, nearer to ``log_mel``."""
         basis = self.log_mel.basis()
-        for _ in range(self.iterations):
-            real, imaginary = self.log_mel.spectrum(waveform, basis)
+        ahead = waveform
+        for iteration in range(self.iterations):
+            real, imaginary = self.log_mel.spectrum(ahead, basis)
             error = log_mel - self.log_mel.of_spectrum(real, imaginary)
             error = torch.clamp(error, -MAX_CORRECTION, MAX_CORRECTION).transpose(1, 2)
             gain = torch.exp(torch.matmul(self.spread, error)) * self.bin_weight
             corrected = torch.cat((real * gain, imaginary * gain), dim=1)
-            waveform = self._synthesis(corrected, basis)
+            projected = self._synthesis(corrected, basis)
+            ahead = projected + (MOMENTUM * (projected - waveform) if iteration else 0.0)
+            waveform = projected
         return waveform
 
     def _synthesis(self, spectrum: Tensor, basis: Tensor) -> Tensor:
