@@ -37,9 +37,12 @@ class SoundBank:
         self.looping = torch.tensor([clip.looping for clip in self.clips], device=device)
         test = torch.tensor([clip.held_out for clip in self.clips])
         first = torch.tensor([clip.variant == 0 for clip in self.clips])
+        if bool(test.all()):  # a handful of sounds, and none was left to learn from
+            test = torch.zeros_like(test)
         weights = torch.tensor(_weights(self.clips))
         self.weights = torch.where(test, 0.0, weights).to(device)
-        self.held_out = (test & first).nonzero()[:, 0].to(device)
+        measured = test & first if bool(test.any()) else first
+        self.held_out = measured.nonzero()[:, 0].to(device)
         self.captions = list(dict.fromkeys(text for clip in self.clips for text in clip.captions))
         number = {text: position for position, text in enumerate(self.captions)}
         widest = max(len(clip.captions) for clip in self.clips)

