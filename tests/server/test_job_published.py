@@ -24,7 +24,7 @@ from server.request import Inpaint, Request, TextToAudio, Transfer, Upscale, res
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(1800, func_only=True)
 SEED, GUIDANCE = 11, 2.5
 
 
