@@ -91,6 +91,7 @@ def test_smaller_weights_stay_close(
     assert manifest.files["unet.onnx"].bytes < share * whole
 
 
+@pytest.mark.slow
 def test_half_precision_unet_has_float32_boundaries(
     narrow_source: RandomSource, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def test_large_graphs_keep_their_weights_beside_them(
     assert max(row.relative_error for row in rows) <= TOLERANCE["fp16-weights"]
 
 
+@pytest.mark.slow
 def test_folder_of_trained_components_carries_extra_files(
     narrow_source: RandomSource, tmp_path: Path
 ) -> None:
@@ -165,8 +167,8 @@ def test_folder_of_trained_components_carries_extra_files(
 
 class _Breaks(RandomSource):
     def network(self, name: str) -> torch.nn.Module:
-        if name == "vocoder":
-            raise ModelError("the vocoder is gone")
+        if name == "vae":
+            raise ModelError("the vae is gone")
         return super().network(name)
 
 

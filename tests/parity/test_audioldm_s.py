@@ -18,6 +18,7 @@ from onnx_export.architecture import VARIANTS
 from onnx_export.export import export_source
 from onnx_export.graph import export_graph
 from onnx_export.graph_file import save_graph
+from onnx_export.model_folder import seal
 from onnx_export.original_checkpoint import OriginalCheckpoint
 from onnx_export.parity import TOLERANCE, compare_component
 from onnx_export.random_source import (
@@ -52,10 +53,11 @@ def folder_of_eight_heads(source: RandomSource, folder: Path) -> Path:
     other = folder.with_name("eight-heads")
     other.mkdir()
     for path in folder.iterdir():
-        if path.name != "unet.onnx":
+        if path.name not in ("unet.onnx", "manifest.json"):
             os.link(path, other / path.name)
-    unet = component(eight, "unet")
-    save_graph(export_graph(unet, signatures(eight.manifest)["unet"], other), other / "unet.onnx")
+    manifest, unet = eight.manifest, component(eight, "unet")
+    save_graph(export_graph(unet, signatures(manifest)["unet"], other), other / "unet.onnx")
+    seal(other, manifest, "fp32")
     return other
 
 
@@ -66,7 +68,7 @@ def test_component_is_what_torch_computes(name: str, folder: Path, source: Rando
 
 
 def test_end_to_end_with_the_heads_of_the_original(folder: Path, source: RandomSource) -> None:
-    job = EndToEnd()
+    job = EndToEnd(num_inference_steps=5)
     theirs = job.theirs(diffusers_pipeline(source), folder)
     assert relative_error(job.ours(folder), theirs) <= END_TO_END
 
@@ -74,7 +76,7 @@ def test_end_to_end_with_the_heads_of_the_original(folder: Path, source: RandomS
 def test_end_to_end_with_the_heads_of_diffusers(
     folder: Path, folder_of_eight_heads: Path, source: RandomSource
 ) -> None:
-    job = EndToEnd(negative_prompt="hiss")
+    job = EndToEnd(negative_prompt="hiss", num_inference_steps=5)
     theirs = job.theirs(diffusers_pipeline(replace(source, heads="diffusers")), folder)
     assert relative_error(job.ours(folder_of_eight_heads), theirs) <= END_TO_END
     # The heads are not a detail: the other setting is another sound.
