@@ -25,6 +25,7 @@ _EASE_S: Final = 0.35
 _FRAME_S: Final = 0.024
 _MOST_DB: Final = 24.0
 _AKIN_DB: Final = 12.0
+_LOUDER: Final = 1.2
 _UNSTEADY_DB: Final = 10.0
 """Standard deviation of the level beside a span at which nothing is eased."""
 _SILENCE: Final = 1e-9
@@ -34,7 +35,8 @@ Spectrum = npt.NDArray[np.float64]
 def akin(new: Waveform, clip: Waveform, span: Span, spans: Sequence[Span]) -> Waveform:
     """``new`` with the long-term spectrum in ``span`` that ``clip`` has outside ``spans``.
 
-    A correction of at most a dozen decibels a band, the less the more the clip's level moves.
+    A correction of at most a dozen decibels a band, the less the more the clip's level moves;
+    not louder than the clip at its loud places.
     """
     rate, length = clip.sample_rate, _frame(clip.sample_rate)
     kept = np.ones(clip.frames, bool)
@@ -48,7 +50,18 @@ def akin(new: Waveform, clip: Waveform, span: Span, spans: Sequence[Span]) -> Wa
         gain_db = _gain_db(outside, made[span.start : span.end], length)
         gain_db = _steadiness(outside, length) * np.clip(gain_db, -_AKIN_DB, _AKIN_DB)
         lanes.append(filtered(np.ascontiguousarray(made), 10.0 ** (gain_db / 20.0)))
-    return Waveform(np.ascontiguousarray(np.stack(lanes, axis=1), np.float32), rate)
+    made = np.stack(lanes, axis=1)
+    # Whatever moves in the clip, what goes on like it is not louder than its loud places.
+    room = _LOUDER * _loud(clip.samples[kept], rate) / _loud(made[span.start : span.end], rate)
+    return Waveform(np.ascontiguousarray(made * min(1.0, room), np.float32), rate)
+
+
+def _loud(samples: Samples, rate: int) -> float:
+    """The level that nine tenths of all tenths of a second stay below, as an amplitude."""
+    length = min(len(samples), max(1, round(0.1 * rate)))
+    blocks = samples[: len(samples) // length * length].reshape(-1, length * samples.shape[1])
+    levels = np.sqrt(np.square(blocks, dtype=np.float64).mean(axis=1))
+    return float(np.percentile(levels, 90)) + 1e-9
 
 
 def eased(new: Waveform, clip: Waveform, edge: int, inside: int) -> Waveform:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from server.waveform import Samples, Waveform
 
-__all__ = ["Span", "band_of", "filtered", "matched", "replaced"]
+__all__ = ["Span", "band_of", "filtered", "matched", "replaced", "turned_down"]
 
 _FRAME_S: Final = 0.032
 _MOST_DB: Final = 18.0
@@ -75,6 +75,14 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     return Waveform(np.ascontiguousarray(np.stack(lanes, axis=1), np.float32), clip.sample_rate)
 
 
+def turned_down(new: Waveform, span: Span, peak: float) -> Waveform:
+    """``new`` made softer where its peak in ``span`` exceeds ``peak``."""
+    found = float(np.abs(new.samples[span.start : span.end]).max(initial=0.0))
+    if found <= peak:
+        return new
+    return Waveform(new.samples * np.float32(peak / found), new.sample_rate)
+
+
 def replaced(clip: Waveform, new: Waveform, span: Span, crossfade: int) -> Waveform:
     """``clip`` with ``span`` taken from ``new``, which is as long and lies at the same time.
 
@@ -118,7 +126,8 @@ def band_of(samples: Samples, sample_rate: int, low_hz: float, high_hz: float) -
 def _in_band(clip: Waveform, new: Waveform, span: Span, first: int, last: int) -> Samples:
     """What the span should become: the new sound, or the clip with one band exchanged."""
     if span.low_hz is None and span.high_hz is None:
-        return _not_clipped(new.samples[first:last], clip.peak)
+        limit = max(1.0, clip.peak)
+        return np.asarray(np.clip(new.samples[first:last], -limit, limit), np.float32)
     difference = band_of(
         new.samples - clip.samples, clip.sample_rate, span.low_hz or 0.0, span.high_hz or np.inf
     )[first:last]
@@ -129,12 +138,6 @@ def _in_band(clip: Waveform, new: Waveform, span: Span, first: int, last: int) -
         difference = difference * np.float32(0.8)
     # A clip without any headroom is clipped already; what is left over joins that.
     return np.asarray(np.clip(old + difference, -limit, limit), np.float32)
-
-
-def _not_clipped(samples: Samples, clip_peak: float) -> Samples:
-    peak = float(np.abs(samples).max(initial=0.0))
-    limit = max(0.98, min(clip_peak, 1.0))
-    return samples if peak <= limit else samples * np.float32(limit / peak)
 
 
 def _blend(length: int, fade_in: int, fade_out: int) -> npt.NDArray[np.float64]:

@@ -27,7 +27,7 @@ from server.request import ClipRequest
 from server.request_fields import MAX_SECONDS
 from server.schedule import Latents
 from server.seam import seam_db
-from server.splice import Mask, Span, matched, replaced
+from server.splice import Mask, Span, matched, replaced, turned_down
 from server.waveform import Waveform
 from server.windows import Windows
 
@@ -36,6 +36,7 @@ __all__ = ["Edit", "edit_plan"]
 _MARGIN: Final = 1
 """Latent frames on either side of a span that are unknown too: what was there reaches them."""
 _LISTEN_S: Final = 0.2
+_HIGHEST_PEAK: Final = 0.9
 _REFERENCES: Final = 48
 
 
@@ -188,6 +189,7 @@ def _spliced(
     for span in spans:
         middle = (span.start + span.end) // 2
         made = akin(better, excerpt.sound, span, spans) if excerpt.alone else better
+        made = turned_down(made, span, max(_HIGHEST_PEAK, min(1.0, excerpt.sound.peak)))
         for edge in (span.start, span.end):
             made = eased(made, excerpt.sound, edge, middle)
         done = replaced(done, made, span, fade)
