@@ -93,6 +93,7 @@ def test_a_packet_without_end_is_cut_off(bridge: Running) -> None:
         assert ended(peer)
 
 
+@pytest.mark.slow  # ten thousand listings of the whole table
 def test_who_never_reads_is_cut_off(bridge: Running) -> None:
     with connection(bridge) as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
