@@ -1,7 +1,8 @@
 """``make bench``: every comparison that needs no GPU, in one go, within ten minutes.
 
 Results go to ``out/benchmarks/results.json``. ``benchmarks/ratios.json`` keeps the ratios that were
-reached; a ratio more than a quarter above the kept one is reported, and ``--check`` exits 1.
+reached (``--keep`` writes it); one that has grown by more than a quarter is reported, and
+``--check`` exits 1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ RESULTS = Path("out/benchmarks/results.json")
 
 def worse_than_kept(ratios: dict[str, float]) -> list[str]:
     """One sentence for each ratio that has grown beyond the tolerance."""
-    kept: dict[str, float] = json.loads(KEPT.read_text(encoding="utf-8"))["against_diffusers"]
+    if not KEPT.exists():
+        return []
+    kept: dict[str, float] = json.loads(KEPT.read_text(encoding="utf-8"))
     return [
         f"{name}: {ratios[name]:.2f} of diffusers', was {kept[name]:.2f}"
         for name in kept
@@ -33,6 +36,7 @@ def main() -> int:
     """Measure, print, keep, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="exit 1 where a ratio has grown")
+    parser.add_argument("--keep", action="store_true", help="keep these ratios from now on")
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
     print(", ".join(f"{name} {value}" for name, value in describe_machine().items()))
@@ -43,7 +47,10 @@ def main() -> int:
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    worse = worse_than_kept(results["against_diffusers"]["ratio"])
+    ratios = results["against_diffusers"]["ratio"]
+    worse = worse_than_kept(ratios)
+    if options.keep:
+        KEPT.write_text(json.dumps(ratios, indent=1) + "\n", encoding="utf-8")
     for sentence in worse:
         print(f"grown: {sentence}")
     return int(options.check and bool(worse))
