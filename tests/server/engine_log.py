@@ -8,9 +8,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from server.engine import Engine
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
+from server.request import TextToAudio
+
+SLOW = TextToAudio(
+    prompt="low hum",
+    seed=7,
+    num_inference_steps=1000,
+    audio_length_in_s=1.0,
+    num_waveforms_per_prompt=16,
+)
+"""Takes a second or more: time to interrupt it, and to see it end."""
+ENDLESS = msgspec.structs.replace(SLOW, audio_length_in_s=5.0, num_waveforms_per_prompt=64)
+"""Never ends within a test: for what has to be running until it is cancelled."""
 
 
 class EngineLog:

@@ -27,7 +27,13 @@ QUICK = {
     "num_inference_steps": 3,
     "audio_length_in_s": 0.5,
 }
-SLOW = {**QUICK, "num_inference_steps": 1000}
+ENDLESS = {
+    **QUICK,
+    "num_inference_steps": 1000,
+    "audio_length_in_s": 5.0,
+    "num_waveforms_per_prompt": 64,
+}
+"""Never ends within a test: for what has to be running until it is cancelled."""
 
 
 class Running(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import soundfile
-from server_run import QUICK, SLOW, Running, running_server, wav
+from server_run import ENDLESS, QUICK, Running, running_server, wav
 from websockets.asyncio.client import connect
 
 from server.access import Client, Gate, TokenFile
@@ -123,7 +123,7 @@ def test_unknown_things_and_methods(tiny_folder: Path, tmp_path: Path) -> None:
 def test_a_running_job_is_cancelled(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path) as server:
-            job = await server.submit(SLOW)
+            job = await server.submit(ENDLESS)
             await server.log.step(job["id"], 2)
             listed = (await server.http.get("/v1/jobs?state=running")).json()
             assert [j["id"] for j in listed] == [job["id"]]
@@ -166,7 +166,7 @@ def test_events_of_a_job_as_a_stream(tiny_folder: Path, tmp_path: Path) -> None:
 def test_events_of_all_jobs_over_a_websocket(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path) as server:
-            before = await server.submit(SLOW)
+            before = await server.submit(ENDLESS)
             url = server.url.replace("http", "ws") + "/v1/events"
             async with connect(url) as websocket:
                 first = json.loads(await websocket.recv())
@@ -346,7 +346,7 @@ def test_the_server_describes_itself(tiny_folder: Path, tmp_path: Path) -> None:
 def test_a_full_queue_says_when_to_come_back(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path, max_queued=1) as server:
-            first = await server.submit(SLOW)
+            first = await server.submit(ENDLESS)
             await server.log.step(first["id"])
             await server.submit(QUICK)
             full = await server.http.post("/v1/jobs", json={**QUICK, "seed": 9})
@@ -389,7 +389,7 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
 
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path, gate=gate, token=ann) as server:
-            job = await server.submit(SLOW)
+            job = await server.submit(ENDLESS)
             full = await server.http.post("/v1/jobs", json=QUICK)
             assert "1 jobs of yours" in error_of(full, 429)["message"]
             async with httpx.AsyncClient(base_url=server.url) as other:

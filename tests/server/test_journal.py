@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from engine_log import running_engine
+from engine_log import SLOW, running_engine
 
 from server import storage
 from server.errors import Conflict, StorageFull
@@ -19,7 +19,6 @@ from server.journal import Journal
 from server.request import TextToAudio
 
 REQUEST = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
-SLOW = TextToAudio(prompt="low hum", seed=7, num_inference_steps=1000, audio_length_in_s=0.5)
 
 
 def job(job_id: str, state: JobState = JobState.QUEUED, **more: object) -> Job:

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from engine_log import EngineLog, running_engine
+from engine_log import ENDLESS, SLOW, EngineLog, running_engine
 
 from server.errors import Conflict, EngineUnavailable, InvalidRequest, ModelError, QueueFull
 from server.jobs import Job, JobState
@@ -18,7 +18,6 @@ from server.recipe import Recipe
 from server.request import TextToAudio
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
-SLOW = TextToAudio(prompt="high hiss", seed=7, num_inference_steps=1000, audio_length_in_s=0.5)
 
 
 def other(seed: int, request: TextToAudio = QUICK) -> TextToAudio:
@@ -115,7 +114,7 @@ def test_a_repeated_request_id_gives_the_same_job(tiny_folder: Path, tmp_path: P
 def test_a_queued_job_is_cancelled_at_once(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path) as (engine, log):
-            first = await engine.submit(SLOW)
+            first = await engine.submit(ENDLESS)
             second = await engine.submit(QUICK)
             third = await engine.submit(other(8))
             await log.step(first.id)
@@ -132,7 +131,7 @@ def test_a_queued_job_is_cancelled_at_once(tiny_folder: Path, tmp_path: Path) ->
 def test_a_running_job_stops_at_its_next_step(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path) as (engine, log):
-            job = await engine.submit(SLOW)
+            job = await engine.submit(ENDLESS)
             await log.step(job.id, 3)
             await engine.cancel(job.id)
             cancelled = await log.final(job.id)
@@ -170,7 +169,7 @@ def test_a_job_that_kills_two_workers_fails_and_the_next_one_runs(
 ) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path) as (engine, log):
-            job = await engine.submit(SLOW)
+            job = await engine.submit(ENDLESS)
             behind = await engine.submit(QUICK)
             for attempt in (1, 2):
                 await log.until(lambda n=attempt: engine.job(job.id).attempts == n)
@@ -214,7 +213,7 @@ def test_an_idle_worker_that_dies_is_no_failed_attempt(tiny_folder: Path, tmp_pa
 def test_cancelling_a_job_whose_worker_dies_cancels_it(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path) as (engine, log):
-            job = await engine.submit(SLOW)
+            job = await engine.submit(ENDLESS)
             await log.step(job.id, 3)
             os.kill(worker_pid(engine), signal.SIGSTOP)
             await engine.cancel(job.id)
@@ -227,7 +226,7 @@ def test_cancelling_a_job_whose_worker_dies_cancels_it(tiny_folder: Path, tmp_pa
 def test_a_full_queue_refuses_and_keeps_what_it_has(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path, max_queued=2) as (engine, log):
-            running = await engine.submit(SLOW)
+            running = await engine.submit(ENDLESS)
             await log.step(running.id)
             waiting = [await engine.submit(other(seed)) for seed in (1, 2)]
             with pytest.raises(QueueFull, match="2 jobs are waiting"):
@@ -288,7 +287,7 @@ def test_closing_fails_what_is_open(tiny_folder: Path, tmp_path: Path) -> None:
         events: list[Job] = []
         async with running_engine(tiny_folder, tmp_path) as (engine, log):
             engine.listen(events.append)
-            running, waiting = await engine.submit(SLOW), await engine.submit(QUICK)
+            running, waiting = await engine.submit(ENDLESS), await engine.submit(QUICK)
             await log.step(running.id)
             pid = worker_pid(engine)
         assert engine.status().state == "down"

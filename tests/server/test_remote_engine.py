@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_log import EngineLog, running_engine
+from engine_log import ENDLESS, SLOW, EngineLog, running_engine
 from server_run import running_server, wav
 
 from benchmarks.server_process import ServerProcess
@@ -22,7 +22,6 @@ from server.remote_engine import RemoteEngine
 from server.request import Inpaint, TextToAudio, Transfer
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
-SLOW = TextToAudio(prompt="low hum", seed=7, num_inference_steps=500, audio_length_in_s=0.5)
 
 
 @asynccontextmanager
@@ -93,8 +92,8 @@ def test_request_ids_errors_and_cancel_as_here(tiny_folder: Path, tmp_path: Path
             running_server(tiny_folder, tmp_path, max_queued=1) as server,
             remote_engine(server.url, tmp_path / "mine") as (engine, log),
         ):
-            first = await engine.submit(SLOW, owner="a", request_id="1")
-            assert (await engine.submit(SLOW, owner="a", request_id="1")).id == first.id
+            first = await engine.submit(ENDLESS, owner="a", request_id="1")
+            assert (await engine.submit(ENDLESS, owner="a", request_id="1")).id == first.id
             await log.step(first.id)
             second = await engine.submit(QUICK, owner="b", request_id="1")
             assert second.id != first.id
@@ -183,11 +182,12 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_renders(
             running, waiting = await engine.submit(SLOW), await engine.submit(QUICK)
             await log.step(running.id, 3)
             server.signal(signal.SIGTERM)
-            done = await log.final(running.id)
-            assert done.state is JobState.DONE, done.error
             assert await asyncio.to_thread(server.wait) == 0
+            assert len(takes_of(server)) == running.request.num_waveforms_per_prompt
             await asyncio.to_thread(server.start)
-            assert (await log.final(waiting.id)).state is JobState.DONE
+            for job in (running, waiting):
+                done = await log.final(job.id)
+                assert done.state is JobState.DONE, done.error
 
     asyncio.run(scenario())
 
