@@ -141,7 +141,8 @@ def test_the_program_stays_up_answers_and_stops(
             take = client.render("low hum", num_inference_steps=2, audio_length_in_s=0.5)[0]
             assert take.path.parent == tmp_path / "takes"
             assert client.query("/ldm/status")[0] == "ready"
-            client.send("/ldm/text", "long", "low hum", "num_inference_steps", 1000)
+            long = ("num_inference_steps", 1000, "num_waveforms_per_prompt", 64)
+            client.send("/ldm/text", "long", "low hum", *long)
             while (message := client.receive(30)) is not None:
                 if message.address == "/ldm/job/progress":
                     break

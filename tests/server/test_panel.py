@@ -144,7 +144,7 @@ def test_prompt_clip_inpaint_cancel_reload(
 
     page.choose("#kind", "text")
     page.set("num_inference_steps", 1000)
-    page.set("num_waveforms_per_prompt", 16)
+    page.set("num_waveforms_per_prompt", 64)
     page.one("#submit").click()
     page.until(lambda: page.all("#queue progress[value]"))
     page.shot("queue")
@@ -161,7 +161,7 @@ def test_prompt_clip_inpaint_cancel_reload(
     page.driver.refresh()
     page.until(lambda: len(page.all(".take")) == 3)
     assert page.one("#prompt").get_property("value") == "low hum"
-    assert page.one("[id='f-num_waveforms_per_prompt']").get_property("value") == "16"
+    assert page.one("[id='f-num_waveforms_per_prompt']").get_property("value") == "64"
     gone = [c for c in page.complaints() if "ERR_" not in c]
     assert gone == []
 
