@@ -29,6 +29,7 @@ from osc_bridge.messages import (
     JobDone,
     JobFail,
     JobProgress,
+    JobReceived,
     Message,
     Reply,
     Take,
@@ -216,6 +217,8 @@ class Client:
                 self._wire.send(encode(message))
                 continue
             answered_s, patience_s = now, _REPEAT_S
+            if answer.address == JobReceived.address:
+                continue  # no promise yet
             # A repeat is told everything again, so what tells one answer from another counts.
             key = (answer.address, answer.arguments[2] if len(answer.arguments) > 2 else None)
             if answer.address == JobAccepted.address:
@@ -323,7 +326,7 @@ class Client:
 
 
 _JOB_REPLIES: Final = frozenset(
-    cls.address for cls in (JobAccepted, JobProgress, Take, JobDone, JobFail)
+    cls.address for cls in (JobReceived, JobAccepted, JobProgress, Take, JobDone, JobFail)
 )
 _ERRORS: Final[dict[str, type[AudioLDMError]]] = {
     cls.code: cls

@@ -240,8 +240,15 @@ class Notify(Command, frozen=True):
 # --- jobs
 
 
+class JobReceived(Reply, frozen=True):
+    """The message arrived and can be read; sent before the job is written down."""
+
+    address: ClassVar[str] = "/ldm/job/received"
+    request_id: RequestId
+
+
 class JobAccepted(Reply, frozen=True):
-    """The job is queued (or was, when the same request arrives again)."""
+    """The job is on disk and queued (or was, when the same request arrives again)."""
 
     address: ClassVar[str] = "/ldm/job/accepted"
     request_id: RequestId

@@ -27,6 +27,7 @@ Written by `python -m osc_bridge.osc_document`; edit the message classes instead
 
 ```
 /ldm/text  a1  "rain on a tin roof"  seed 3  audio_length_in_s 2.5
+    -> /ldm/job/received  a1
     -> /ldm/job/accepted  a1 1f09c2d3aa 0
     -> /ldm/job/progress  a1 1f09c2d3aa 1 20        ... 20 20
     -> /ldm/take          a1 1f09c2d3aa 0 /home/you/AudioLDM/takes/rain-....wav 2.5 48000 1 3 -2.0 0
@@ -41,9 +42,14 @@ and `oscdump 9104`.
 
 - **Jobs.** A message that starts a job has a request id, a prompt, then pairs of name and value:
   any field of the request. Nested fields may be written short (`sample_rate`) or whole
-  (`delivery.sample_rate`). It is answered at once by `/ldm/job/accepted`, then by progress, a
-  `/ldm/take` for each finished file, and at last by exactly one of `/ldm/job/done` and
+  (`delivery.sample_rate`). Its answers are `/ldm/job/received`, `/ldm/job/accepted`,
+  progress, a `/ldm/take` for each finished file, and at last exactly one of `/ldm/job/done` and
   `/ldm/job/fail` (also where it was cancelled, with code `cancelled`).
+- **Received and accepted.** `received` is sent at once: the message arrived and makes sense.
+  `accepted` is a promise: the job is on disk, and neither `kill -9` nor a power cut loses it. It
+  comes later by what the disk takes to write. A job that was received and cannot be accepted
+  (disk or queue full, no such clip) gets its `fail`. Whoever hears `received` and then nothing,
+  because the program died between the two, sends the message again.
 - **Request ids** are yours. The same message with the same id makes no second job: you are told
   once more what became of the first. So repeat freely where datagrams get lost, and use a new id
   for a new request. A used id with another request is refused with `conflict`.

@@ -18,7 +18,7 @@ from osc_bridge.addresses import TABLE, AddressTable
 from osc_bridge.bundles import BundleScheduler
 from osc_bridge.client_table import Client, ClientTable, Sender
 from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
-from osc_bridge.messages import Command, ErrorReply, JobFail, Message, Reply
+from osc_bridge.messages import Command, ErrorReply, JobFail, JobReceived, Message, Reply
 from osc_bridge.submissions import Submission
 from server.errors import AudioLDMError, InvalidRequest
 
@@ -148,6 +148,9 @@ class Service:
             handler = self._handler(command)
             if inspect.iscoroutinefunction(handler):
                 context.client.check_outstanding()
+                if isinstance(typed, Submission):
+                    # At once: the acceptance waits for the disk.
+                    self.reply(context.client, JobReceived(typed.request_id))
                 self._start(handler, typed, message, context)
             else:
                 handler(typed, context)

@@ -28,6 +28,7 @@ from osc_bridge.messages import (
     JobDone,
     JobFail,
     JobProgress,
+    JobReceived,
     Message,
     RequestId,
     Setting,
@@ -56,6 +57,7 @@ class Submission(Command, frozen=True):
 
     kind: ClassVar[type[Request]]
     replies: ClassVar[tuple[type[Message], ...]] = (
+        JobReceived,
         JobAccepted,
         JobProgress,
         Take,
@@ -126,7 +128,7 @@ class Press(Command, frozen=True):
     """Render with the values that this client has set: a button of a control surface."""
 
     submission: ClassVar[type[Submission]]
-    replies: ClassVar[tuple[type[Message], ...]] = Submission.replies
+    replies: ClassVar[tuple[type[Message], ...]] = Submission.replies[1:]
     pressed: Annotated[bool, Meta(description="1 renders; 0 (the button let go) does nothing")] = (
         True
     )

@@ -50,12 +50,14 @@ def test_a_prompt_becomes_takes(bridge: Running, takes: Path, transport: str) ->
         )
         messages = heard(client, "/ldm/job/done")
     assert addresses(messages) == [
+        "/ldm/job/received",
         "/ldm/job/accepted",
         "/ldm/job/progress",
         "/ldm/take",
         "/ldm/take",
         "/ldm/job/done",
     ]
+    assert messages.pop(0).arguments == ("mine",)
     job = only_job(bridge)
     assert messages[0].arguments == ("mine", job, 0)
     assert messages[1].arguments == ("mine", job, 2, 2)
@@ -121,7 +123,7 @@ def test_a_repeated_datagram_makes_no_second_job(bridge: Running, client: Client
         client.send("/ldm/text", "once", "rain")
     all_heard = [heard(client, "/ldm/job/done") for _ in range(3)]
     assert len(bridge.engine.jobs()) == 1
-    assert {messages[0].arguments[1] for messages in all_heard} == {only_job(bridge)}
+    assert {messages[-1].arguments[1] for messages in all_heard} == {only_job(bridge)}
     assert all(addresses(messages).count("/ldm/take") == 1 for messages in all_heard)
 
 
@@ -136,8 +138,8 @@ def test_two_clients_with_equal_ids_never_hear_each_other(bridge: Running) -> No
     with bridge.client() as one, bridge.client() as other:
         one.send("/ldm/text", "a", "rain")
         other.send("/ldm/text", "a", "wind")
-        job_one = heard(one, "/ldm/job/accepted")[0].arguments[1]
-        job_other = heard(other, "/ldm/job/accepted")[0].arguments[1]
+        job_one = heard(one, "/ldm/job/accepted")[-1].arguments[1]
+        job_other = heard(other, "/ldm/job/accepted")[-1].arguments[1]
         assert job_one != job_other
         for step in (1, 2):
             bridge.call(bridge.engine.step, job_one, step, 2)
@@ -156,10 +158,14 @@ def test_nothing_is_told_before_the_acceptance(bridge: Running, client: Client) 
     """The engine of these tests finishes jobs before submit returns."""
     for number in range(20):
         client.send("/ldm/text", f"n{number}", "rain")
-    for number in range(20):
-        messages = heard(client, "/ldm/job/done")
-        assert messages[0].address == "/ldm/job/accepted"
-        assert {message.arguments[0] for message in messages} == {f"n{number}"}
+    told: dict[str, list[str]] = {f"n{number}": [] for number in range(20)}
+    while not all("/ldm/job/done" in messages for messages in told.values()):
+        message = client.receive(10)
+        assert message is not None
+        told[message.arguments[0]].append(message.address)
+    for messages in told.values():
+        assert messages[:2] == ["/ldm/job/received", "/ldm/job/accepted"]
+        assert messages[-1] == "/ldm/job/done"
 
 
 def test_cancel_by_either_id_and_never_before_its_submit(bridge: Running, client: Client) -> None:
@@ -168,10 +174,10 @@ def test_cancel_by_either_id_and_never_before_its_submit(bridge: Running, client
     cancel = OscMessage("/ldm/job/cancel", ("a",))
     client.send_bundle([submit, cancel])
     messages = heard(client, "/ldm/job/fail")
-    assert addresses(messages) == ["/ldm/job/accepted", "/ldm/job/fail"]
-    assert messages[1].arguments[2] == "cancelled"
+    assert addresses(messages) == ["/ldm/job/received", "/ldm/job/accepted", "/ldm/job/fail"]
+    assert messages[2].arguments[2] == "cancelled"
     client.send("/ldm/text", "b", "rain")
-    job = heard(client, "/ldm/job/accepted")[0].arguments[1]
+    job = heard(client, "/ldm/job/accepted")[-1].arguments[1]
     client.send("/ldm/job/cancel", job)
     assert heard(client, "/ldm/job/fail")[-1].arguments[:3] == ("b", job, "cancelled")
 
@@ -188,7 +194,7 @@ def test_status_and_list_of_own_jobs(bridge: Running, client: Client) -> None:
     client.render("rain", request_id="a", num_waveforms_per_prompt=3)
     bridge.engine.automatic = False
     client.send("/ldm/text", "b", "rain")
-    job = heard(client, "/ldm/job/accepted")[0].arguments[1]
+    job = heard(client, "/ldm/job/accepted")[-1].arguments[1]
     bridge.call(bridge.engine.step, job, 4, 20)
     heard(client, "/ldm/job/progress")
     assert client.query("/ldm/job/status", "b") == ("b", job, "running", 0, 4, 20, 0)
@@ -205,7 +211,7 @@ def test_a_job_that_fails_tells_its_owner_and_those_with_notices_on(bridge: Runn
         assert watcher.query("/ldm/notify", 1) == (1,)
         assert stranger.query("/ldm/ping", 1) == (1,)
         owner.send("/ldm/text", "a", "rain")
-        job = heard(owner, "/ldm/job/accepted")[0].arguments[1]
+        job = heard(owner, "/ldm/job/accepted")[-1].arguments[1]
         bridge.call(bridge.engine.fail, job, "render_error", "the worker died")
         assert addresses(heard(owner, "/ldm/error")) == ["/ldm/job/fail", "/ldm/error"]
         noticed = heard(watcher, "/ldm/error")
@@ -243,7 +249,8 @@ def test_sync_answers_when_what_was_submitted_has_ended(bridge: Running, client:
     client.send("/ldm/text", "b", "rain")
     client.send("/ldm/sync", 2)
     client.send("/ldm/text", "c", "rain")
-    jobs = {m.arguments[0]: m.arguments[1] for m in client.messages(0.5)}
+    accepted = (heard(client, "/ldm/job/accepted")[-1].arguments for _ in range(3))
+    jobs = {request_id: job_id for request_id, job_id, _ in accepted}
     bridge.call(bridge.engine.finish, jobs["a"])
     assert "/ldm/synced" not in addresses(list(client.messages(0.2)))
     bridge.call(bridge.engine.fail, jobs["b"], "render_error", "broken")
@@ -257,7 +264,7 @@ def test_a_completion_message_is_executed_when_the_job_is_done(bridge: Running) 
     with bridge.client() as client:
         for _ in range(2):
             client.send("/ldm/text", "a", "rain", "completion", completion)
-        job = heard(client, "/ldm/job/accepted")[0].arguments[1]
+        job = heard(client, "/ldm/job/accepted")[-1].arguments[1]
         heard(client, "/ldm/job/accepted")
         bridge.call(bridge.engine.finish, job)
         assert heard(client, "/ldm/pong")[-1].arguments == (42,)
@@ -332,8 +339,8 @@ def test_answers_go_to_the_port_that_is_named(bridge: Running) -> None:
                 sender.settimeout(0.2)
                 message = OscMessage("/ldm/text", ("a", "rain", "reply_port", float(port)))
                 sender.sendto(encode(message), ("127.0.0.1", bridge.port))
-                got = [decode(inbox.recv(65536))[0].message.address for _ in range(4)]
-                assert got[0] == "/ldm/job/accepted"
+                got = [decode(inbox.recv(65536))[0].message.address for _ in range(5)]
+                assert got[:2] == ["/ldm/job/received", "/ldm/job/accepted"]
                 assert got[-1] == "/ldm/job/done"
                 with pytest.raises(TimeoutError):
                     sender.recv(65536)
@@ -374,7 +381,7 @@ def test_a_client_that_hangs_up_does_not_stop_its_job(bridge: Running) -> None:
     bridge.engine.automatic = False
     with bridge.client("tcp") as client:
         client.send("/ldm/text", "a", "rain")
-        job = heard(client, "/ldm/job/accepted")[0].arguments[1]
+        job = heard(client, "/ldm/job/accepted")[-1].arguments[1]
     with bridge.client() as other:
         while bridge.call(lambda: len(bridge.bridge.tcp.connections)):
             other.query("/ldm/ping")
@@ -418,7 +425,7 @@ def test_clients_are_forgotten_the_idle_ones_first(bridge: Running) -> None:
     clients = bridge.bridge.service.clients
     with bridge.client() as owner:
         owner.send("/ldm/text", "a", "rain")
-        job = heard(owner, "/ldm/job/accepted")[0].arguments[1]
+        job = heard(owner, "/ldm/job/accepted")[-1].arguments[1]
         for number in range(MAX_CLIENTS + 10):
             bridge.call(clients.of, Sender(f"passing:{number}", lambda data: None))
         assert len(clients) == MAX_CLIENTS
