@@ -39,7 +39,7 @@ async def body(request: Request, kind: type[T]) -> T:
         data += chunk
     try:
         return msgspec.json.decode(bytes(data), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body: {error}") from error
 
 

@@ -146,7 +146,7 @@ async def _json(part: _Part) -> Any:
             raise InvalidRequest(f"the request has more than {_MAX_JSON} bytes")
     try:
         return msgspec.json.decode(bytes(data))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 from pathlib import Path
@@ -43,6 +42,9 @@ async def probe(path: Path) -> ClipInfo:
     Raises:
         UnreadableAudio: not audio, damaged, longer or with more channels than what is read.
     """
+    # Not above: the process that decodes has no use for it, and it costs time at each start.
+    import asyncio
+
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server.probe", str(path)),
         stdin=asyncio.subprocess.DEVNULL,
@@ -70,18 +72,16 @@ def _decode(path: Path) -> ClipInfo:
     import numpy as np
     import soundfile
 
-    from server.waveform import MAX_CHANNELS, MAX_SECONDS
+    from server.waveform import check_bounds
 
     frames = 0
     try:
         with soundfile.SoundFile(path) as f:
             rate, channels, kind = f.samplerate, f.channels, f.format
-            if channels > MAX_CHANNELS:
-                raise UnreadableAudio(f"the clip has {channels} channels; at most {MAX_CHANNELS}")
+            check_bounds("the clip", 0, channels, rate)
             while len(block := f.read(_BLOCK_FRAMES, "float32", always_2d=True)):
                 frames += len(block)
-                if frames > MAX_SECONDS * rate:
-                    raise UnreadableAudio(f"the clip is longer than {MAX_SECONDS:.0f} s")
+                check_bounds("the clip", frames, channels, rate)
                 if not np.isfinite(block).all():
                     raise UnreadableAudio("the clip holds samples that are not numbers")
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:

@@ -185,12 +185,13 @@ def parse_request(data: bytes | dict[str, Any]) -> AnyRequest:
         InvalidRequest: not JSON, an unknown kind or field, a value out of range.
     """
     try:
-        values = msgspec.json.decode(data) if isinstance(data, bytes) else data
+        values = _plain(msgspec.json.decode(data) if isinstance(data, bytes) else data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest(f"the request is not JSON: {error}") from error
+    try:
         request: AnyRequest = msgspec.convert(values, AnyRequest)
     except msgspec.ValidationError as error:
         raise InvalidRequest(_explain(error, values)) from error
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"the request is not JSON: {error}") from error
     return validate(request)
 
 
@@ -225,6 +226,21 @@ def settled(value: T | None) -> T:
     if value is None:
         raise InvalidRequest("a setting is still open; resolve() the request first")
     return value
+
+
+def _plain(values: Any, levels: int = 16) -> Any:
+    """``values`` with 20.0 as 20, which JSON and many of its writers do not tell apart.
+
+    Raises:
+        InvalidRequest: nested deeper than what anybody means, and than what can be written down.
+    """
+    if not levels:
+        raise InvalidRequest("the request is nested too deeply")
+    if isinstance(values, dict):
+        return {name: _plain(value, levels - 1) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_plain(value, levels - 1) for value in values]
+    return int(values) if isinstance(values, float) and values.is_integer() else values
 
 
 def _values(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:

@@ -16,10 +16,12 @@ from server.formats import FORMATS, FileFormat, file_format_of
 __all__ = [
     "FORMATS",
     "MAX_CHANNELS",
+    "MAX_SAMPLES",
     "MAX_SECONDS",
     "FileFormat",
     "Samples",
     "Waveform",
+    "check_bounds",
     "file_format_of",
     "read_comment",
 ]
@@ -27,6 +29,9 @@ __all__ = [
 Samples = npt.NDArray[np.float32]
 MAX_SECONDS: Final = 3600.0
 MAX_CHANNELS: Final = 64
+_USUAL_RATE: Final = 48_000
+MAX_SAMPLES: Final = 3600 * _USUAL_RATE * 2
+"""Of all channels: an hour of stereo, 1.4 GB in memory. A small file can claim far more."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ class Waveform:
             with soundfile.SoundFile(
                 io.BytesIO(source) if isinstance(source, bytes) else source
             ) as f:
-                _check_header(name, f.frames, f.channels, f.samplerate)
+                check_bounds(name, f.frames, f.channels, f.samplerate)
                 samples = f.read(dtype="float32", always_2d=True)
                 sample_rate = f.samplerate
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
@@ -180,10 +185,21 @@ def _riff_comment(data: bytes) -> str:
     return ""
 
 
-def _check_header(name: str, frames: int, channels: int, sample_rate: int) -> None:
+def check_bounds(name: str, frames: int, channels: int, sample_rate: int) -> None:
+    """Refuse a sound that would fill the memory, here or when it is resampled.
+
+    Raises:
+        UnreadableAudio: too long, too many channels, or both together.
+    """
     if channels > MAX_CHANNELS:
         raise UnreadableAudio(f"{name} has {channels} channels; at most {MAX_CHANNELS} are read")
-    if frames > MAX_SECONDS * sample_rate:
+    seconds = frames / sample_rate
+    if seconds > MAX_SECONDS:
         raise UnreadableAudio(
-            f"{name} is {frames / sample_rate:.0f} s long; at most {MAX_SECONDS:.0f} s are read"
+            f"{name} is {seconds:.0f} s long; at most {MAX_SECONDS:.0f} s are read"
+        )
+    if channels * max(frames, seconds * _USUAL_RATE) > MAX_SAMPLES:
+        raise UnreadableAudio(
+            f"{name} has {channels} channels of {seconds:.0f} s at {sample_rate} Hz; "
+            "at most an hour of stereo at 48000 Hz is read"
         )
