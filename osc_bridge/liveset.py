@@ -146,7 +146,7 @@ def parse_set(text: bytes) -> LiveSet:
     """
     try:
         live_set = msgspec.yaml.decode(text, type=LiveSet)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidRequest(str(error)) from error
     for what in ("name", "note"):
         values = [v for pad in live_set.pads if (v := getattr(pad, what)) is not None]

@@ -28,6 +28,7 @@ from osc_bridge.messages import Message
 from osc_bridge.oscquery_tree import ATTRIBUTES, Node, node_at, tree_of
 from osc_bridge.submissions import Set
 from server.errors import AudioLDMError
+from server.json_errors import NOT_JSON
 
 __all__ = ["OscQuery"]
 
@@ -190,7 +191,7 @@ class _Listener:
         """LISTEN or IGNORE; anything else is not for us and is passed over, as the proposal asks"""
         try:
             command = msgspec.json.decode(text, type=_Command)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return
         if command.COMMAND == "LISTEN" and len(self.paths) < _MAX_UNSENT:
             self.paths.add(command.DATA)

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import Conflict, Forbidden, InvalidRequest, RateLimited, Unauthorized
+from server.json_errors import NOT_JSON
 
 __all__ = ["LOCAL", "Client", "Gate", "RateLimit", "TokenFile"]
 
@@ -56,7 +57,7 @@ class TokenFile:
         if path.exists():
             try:
                 self._stored = msgspec.json.decode(path.read_bytes(), type=list[_Stored])
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, *NOT_JSON) as error:
                 raise InvalidRequest(f"{path} cannot be read as a token file: {error}") from error
 
     def __len__(self) -> int:

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import inspect as msgspec_inspect
 
 from server.errors import InvalidRequest
+from server.json_errors import NOT_JSON
 
 __all__ = ["Field", "field_named", "fields_of", "nested"]
 
@@ -74,7 +75,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             return self.default
         try:
             return _COERCE[self.type](value)
-        except (TypeError, ValueError, OverflowError, msgspec.DecodeError) as error:
+        except (TypeError, ValueError, OverflowError, *NOT_JSON) as error:
             expected = f"expected {_EXPECTED[self.type]}" + (
                 f" ({self.range})" if self.range else ""
             )

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from server.access import Client
 from server.errors import AudioLDMError, InvalidRequest, TooLarge
 from server.http_views import ErrorBody, ErrorView
+from server.json_errors import NOT_JSON
 
 __all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]
 
@@ -39,7 +40,7 @@ async def body(request: Request, kind: type[T]) -> T:
         data += chunk
     try:
         return msgspec.json.decode(bytes(data), type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InvalidRequest(f"the body: {error}") from error
 
 

@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from server.errors import InvalidRequest
+from server.json_errors import NOT_JSON
 from server.uploads import Uploads
 
 __all__ = ["receive_form"]
@@ -146,7 +147,7 @@ async def _json(part: _Part) -> Any:
             raise InvalidRequest(f"the request has more than {_MAX_JSON} bytes")
     try:
         return msgspec.json.decode(bytes(data))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
 
 

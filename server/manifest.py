@@ -31,6 +31,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from server.errors import ModelError
+from server.json_errors import NOT_JSON
 
 __all__ = [
     "COMPONENTS",
@@ -183,7 +184,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"{folder} is no model folder: it has no {MANIFEST_FILE}. "
                 "Make one with: audioldm-export CHECKPOINT -o FOLDER"
             ) from error
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *NOT_JSON) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
         if manifest.format != FORMAT:
             raise ModelError(

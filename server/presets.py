@@ -13,7 +13,7 @@ import msgspec
 from server.errors import InvalidRequest, NotFound
 from server.request import parse_request
 
-__all__ = ["Preset", "find_preset", "list_presets"]
+__all__ = ["Preset", "find_preset", "list_presets", "parse_preset"]
 
 log = logging.getLogger("audioldm.presets")
 
@@ -57,17 +57,25 @@ def _files(own: Path | None) -> Iterable[Path]:
             yield from sorted(folder.glob("*.yaml"))
 
 
-def _read(path: Path) -> Preset:
-    import yaml
+def parse_preset(text: bytes) -> Preset:
+    """A preset from YAML.
 
+    Raises:
+        InvalidRequest: it cannot be understood, or its request is none.
+    """
     try:
-        preset = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Preset)
-        parse_request({"clip": "clip.wav", **preset.request}) if _has_clip(
-            preset
-        ) else parse_request(preset.request)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        raise InvalidRequest(f"preset {path}: {error}") from error
+        preset = msgspec.yaml.decode(text, type=Preset)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidRequest(str(error)) from error
+    parse_request({"clip": "clip.wav", **preset.request} if _has_clip(preset) else preset.request)
     return preset
+
+
+def _read(path: Path) -> Preset:
+    try:
+        return parse_preset(path.read_bytes())
+    except (OSError, InvalidRequest) as error:
+        raise InvalidRequest(f"preset {path}: {error}") from error
 
 
 def _has_clip(preset: Preset) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,9 @@ from typing import Final
 import msgspec
 
 from server.errors import UnreadableAudio
+from server.json_errors import NOT_JSON
 
-__all__ = ["ClipInfo", "probe"]
+__all__ = ["ClipInfo", "decode_clip", "probe"]
 
 _MAX_CPU_S: Final = 20
 _MAX_MEMORY: Final = 2 * 2**30
@@ -55,7 +57,7 @@ async def probe(path: Path) -> ClipInfo:
         async with asyncio.timeout(_MAX_WALL_S):
             answer, _ = await process.communicate()
         found = msgspec.json.decode(answer, type=_Answer)
-    except (TimeoutError, msgspec.DecodeError) as error:
+    except (TimeoutError, *NOT_JSON) as error:
         raise UnreadableAudio("the clip cannot be decoded within bounds") from error
     finally:
         if process.returncode is None:
@@ -67,8 +69,12 @@ async def probe(path: Path) -> ClipInfo:
     return found.clip
 
 
-def _decode(path: Path) -> ClipInfo:
-    """Decode everything block by block; nothing large is ever held."""
+def decode_clip(path: Path) -> ClipInfo:
+    """Decode everything block by block, here; nothing large is ever held.
+
+    Raises:
+        UnreadableAudio: see :func:`probe`.
+    """
     import numpy as np
     import soundfile
 
@@ -103,12 +109,16 @@ def _set_bounds() -> None:
 def main() -> None:
     """Entry point of ``python -m server.probe``."""
     _set_bounds()
+    # What a library prints must not end up in the answer.
+    told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        answer = _Answer(clip=_decode(Path(sys.argv[1])))
+        answer = _Answer(clip=decode_clip(Path(sys.argv[1])))
     except (UnreadableAudio, MemoryError) as error:
         message = str(error).replace(sys.argv[1], "the clip")
         answer = _Answer(error=message or "the clip needs too much memory")
-    sys.stdout.write(msgspec.json.encode(answer).decode())
+    told.write(msgspec.json.encode(answer))
+    told.close()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import msgspec
 
 import server
 from server.errors import InvalidRequest
+from server.json_errors import NOT_JSON
 from server.manifest import Manifest
 from server.request import AnyRequest, Request
 from server.waveform import read_comment
@@ -57,5 +58,5 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         name = source if isinstance(source, Path) else "the uploaded clip"
         try:
             return msgspec.json.decode(read_comment(source), type=cls)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise InvalidRequest(f"{name} carries no recipe of audioldm-daw") from error

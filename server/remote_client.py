@@ -15,6 +15,7 @@ import msgspec
 from server import errors
 from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
 from server.http_views import ErrorBody, JobEvent, JobView, TakeView
+from server.json_errors import NOT_JSON
 from server.manifest import Manifest
 
 __all__ = ["RemoteClient"]
@@ -91,7 +92,7 @@ class RemoteClient:
                         yield None
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise EngineUnavailable(f"{self.url} is no audioldm-server: {error}") from error
 
     async def upload(self, path: Path) -> str:
@@ -144,7 +145,7 @@ class RemoteClient:
         await _check(response)
         try:
             return msgspec.json.decode(response.content, type=kind)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise EngineUnavailable(f"{self.url} is no audioldm-server: {error}") from error
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -164,7 +165,7 @@ async def _check(response: httpx.Response) -> None:
     content = await response.aread()
     try:
         told = msgspec.json.decode(content, type=ErrorBody).error
-    except msgspec.DecodeError:
+    except NOT_JSON:
         raise EngineUnavailable(
             f"{response.url} answered {response.status_code}, not like an audioldm-server"
         ) from None

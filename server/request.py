@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.json_errors import NOT_JSON
 from server.manifest import Manifest
 from server.prompt import parse_blend, parse_stages
 from server.region import parse_regions
@@ -186,7 +187,7 @@ def parse_request(data: bytes | dict[str, Any]) -> AnyRequest:
     """
     try:
         values = _plain(msgspec.json.decode(data) if isinstance(data, bytes) else data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
     try:
         request: AnyRequest = msgspec.convert(values, AnyRequest)

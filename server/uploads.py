@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
+from server.json_errors import NOT_JSON
 from server.probe import ClipInfo, probe
 from server.storage import check_room
 
@@ -74,7 +75,7 @@ class Uploads:
         self.path(upload_id)
         try:
             found = msgspec.json.decode(self._description(upload_id).read_bytes(), type=Upload)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *NOT_JSON) as error:
             raise NotFound(f"no upload {upload_id!r}; send the clip again") from error
         os.utime(self.path(upload_id))
         return found

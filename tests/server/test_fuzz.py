@@ -24,7 +24,7 @@ from server.errors import AudioLDMError, UnreadableAudio
 from server.http import HttpApi
 from server.journal import Journal
 from server.local_engine import LocalEngine
-from server.probe import _decode
+from server.probe import decode_clip
 from server.request import parse_request
 from server.uploads import Uploads
 
@@ -213,7 +213,7 @@ def test_damaged_sounds(
     path = tmp_path / "clip"
     path.write_bytes(data[: 1 + int((1 - cut**3) * len(data))])
     try:
-        info = _decode(path)
+        info = decode_clip(path)
     except UnreadableAudio:
         return
     assert 0 < info.seconds <= 3600
