@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from osc_bridge.client import Client
 from server.waveform import Waveform
 
 __all__ = [
@@ -40,6 +41,10 @@ class Instrument:
     port: int
     takes: Path
     log: Path
+
+    def client(self) -> Client:
+        """Somebody at its UDP port."""
+        return Client(port=self.port)
 
     def clip(self, name: str, seconds: float, sample_rate: int) -> Path:
         """A quiet sound file to work on, in the takes folder."""

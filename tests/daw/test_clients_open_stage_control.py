@@ -6,10 +6,11 @@ import json
 import runpy
 from typing import Any
 
-import pytest
-from running_programs import CLIENTS
+from running_programs import CLIENTS, Instrument
 
 from osc_bridge.addresses import TABLE
+from osc_bridge.client import Client
+from osc_bridge.codec import Argument
 
 FOLDER = CLIENTS / "open-stage-control"
 LAYOUT = json.loads((FOLDER / "audioldm.json").read_text())
@@ -31,18 +32,57 @@ def test_every_setting_and_every_button_has_a_control() -> None:
 
 
 def _sent(widget: dict[str, Any]) -> list[float | str]:
-    """What a control sends at its extremes; Open Stage Control's numbers are floats."""
+    """What a fader, a switch or a list sends at its extremes."""
     if widget["type"] == "fader":
-        return [float(widget["range"]["min"]), float(widget["range"]["max"])]
+        return [widget["range"]["min"], widget["range"]["max"]]
     if widget["type"] == "button":
-        return [float(widget["on"])]
+        return [widget["off"], widget["on"]]
     return list(widget.get("values", ()))
 
 
-@pytest.mark.parametrize("widget", CONTROLS, ids=lambda widget: widget["address"])
-def test_what_a_control_sends_is_accepted(widget: dict[str, Any]) -> None:
-    for value in _sent(widget):
-        TABLE.command(widget["address"]).from_osc([value])
+def _typed(widget: dict[str, Any], value: float | str) -> Argument:
+    """With the type that the layout gives it."""
+    return {"i": int, "f": float}.get(widget.get("typeTags", ""), str)(value)
+
+
+def test_every_control_and_button_is_accepted_by_a_running_instrument(
+    instrument: Instrument,
+) -> None:
+    """Each at its extremes, text fields with what they are for; then every button renders."""
+    with instrument.client() as client:
+        clip = client.render("wind", num_inference_steps=2)[0].path
+        written = {"prompt": "rain > wind", "regions": "0.1:0.2", "num_inference_steps": 2}
+        written |= {"clip": str(clip), "clip_prompt": str(clip)}
+        texts = {"s": "", "i": 7, "f": 0.5}
+        for widget in CONTROLS:
+            name = widget["address"].removeprefix("/ldm/set/")
+            if widget["type"] == "input":
+                least = TABLE.command(widget["address"]).arguments()[0].low or 0
+                text = "" if widget["typeTags"] == "s" else least
+                _send(client, widget, written.get(name, text))
+            elif name == widget["address"]:
+                continue
+            for value in _sent(widget):
+                _send(client, widget, value)
+        client.send("/ldm/settings/clear")
+        for widget in CONTROLS:
+            name = widget["address"].removeprefix("/ldm/set/")
+            if name in ("prompt", "regions", "num_inference_steps", "clip"):
+                _send(client, widget, written[name])
+        for widget in CONTROLS:
+            if widget["address"].startswith("/ldm/press/"):
+                _send(client, widget, widget["on"], "/ldm/job/done")
+
+
+def _send(
+    client: Client, widget: dict[str, Any], value: float | str, answer: str = "/ldm/synced"
+) -> None:
+    client.send(widget["address"], _typed(widget, value))
+    if answer == "/ldm/synced":  # what is set is not answered, only what is wrong
+        client.send("/ldm/sync", 1)
+    while (reply := client.receive(60)) is not None and reply.address != answer:
+        assert reply.address not in ("/ldm/error", "/ldm/job/fail"), (widget["address"], reply)
+    assert reply is not None, widget["address"]
 
 
 def test_controls_do_not_overlap() -> None:
