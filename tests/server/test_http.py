@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import io
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -416,3 +418,24 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
                 assert mine[0]["takes"] == []
 
     asyncio.run(scenario())
+
+
+def test_small_answers_are_not_held_back(tiny_folder: Path, tmp_path: Path) -> None:
+    """Nagle's algorithm and the peer's delayed acknowledgement would cost 40 ms a call."""
+
+    async def run() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            assert (await server.http.get("/health")).status_code == 200
+            port = httpx.URL(server.url).port
+            accepted = [
+                found
+                for found in gc.get_objects()
+                if isinstance(found, asyncio.Transport)
+                and (found.get_extra_info("sockname") or ("", 0))[1] == port
+            ]
+            assert accepted
+            for transport in accepted:
+                option = transport.get_extra_info("socket").getsockopt
+                assert option(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    asyncio.run(run())
