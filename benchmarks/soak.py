@@ -38,7 +38,6 @@ from osc_bridge.device import NO_DEVICE, DeviceSettings
 from osc_bridge.gauges import DeviceReport
 from osc_bridge.stage import Notice
 from server.config import Config
-from server.local_engine import LocalEngine
 
 SET: Final = """
 name: Soak
@@ -326,9 +325,7 @@ def _audio_pid(running: Instance) -> int | None:
 
 
 def _worker_pid(running: Instance) -> int | None:
-    engine = running.engine
-    details = engine.status().details if isinstance(engine, LocalEngine) else {}
-    return details.get("worker_pid")
+    return running.engine.status().details.get("worker_pid")
 
 
 def _memory(running: Instance) -> Memory:

@@ -86,7 +86,7 @@ def _providers(config: Config) -> Finding:
     try:
         from server.session import providers_for
 
-        providers = providers_for(config.device)
+        providers = providers_for(config.devices[0])
     except ImportError as error:
         fix = f"{sys.executable} -m pip install --force-reinstall audioldm-daw"
         return Finding(what="ONNX Runtime", state="broken", detail=str(error), fix=fix)
@@ -94,7 +94,8 @@ def _providers(config: Config) -> Finding:
         fix = "pip install 'audioldm-daw[gpu]' (NVIDIA), or --device cpu"
         return Finding(what="ONNX Runtime", state="broken", detail=str(error), fix=fix)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    detail = f"{', '.join(providers)}; {cores} CPU cores"
+    names = ", ".join(p if isinstance(p, str) else p[0] for p in providers)
+    detail = f"{names}; {cores} CPU cores"
     return Finding(what="ONNX Runtime", state="works", detail=detail)
 
 

@@ -41,7 +41,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
     from server.pipeline import Pipeline
 
     started_s = time.perf_counter()
-    pipeline = Pipeline(config.model_folder, config.device, config.threads)
+    pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
     takes = [
         dataclasses.replace(take, file_format=fitting(take.file_format, output))
         for take in pipeline.render(request, _progress)

@@ -74,7 +74,8 @@ def request_from(flags: Mapping[str, Any], prompt: str) -> AnyRequest:
 def _fields(tag: str = "") -> list[Field]:
     kinds = (_KINDS[tag],) if tag else REQUESTS
     fields = {field.name: field for kind in kinds for field in fields_of(kind)}
-    del fields["prompt"]
+    # The prompt has its place; --model is the folder of the one model that a command loads.
+    del fields["prompt"], fields["model"]
     return list(fields.values())
 
 

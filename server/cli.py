@@ -16,6 +16,8 @@ _SETTINGS = (
     "host",
     "http_port",
     "model",
+    "models_folder",
+    "memory",
     "device",
     "threads",
     "takes_folder",

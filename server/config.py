@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +22,9 @@ from server.fields import Field, fields_of
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
 
 ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
+MANIFEST_FILE: Final = "manifest.json"
 Port = Annotated[int, Meta(ge=0, le=65535)]
+_DEVICE: Final = re.compile(r"auto|cpu|coreml|directml|(cuda|tensorrt)(:\d{1,2})?")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +35,21 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     )
     osc_port: Annotated[Port, Meta(description="OSC over UDP and TCP (0: any free one)")] = 9536
     http_port: Annotated[Port, Meta(description="HTTP and OSCQuery (0: any free one)")] = 9537
-    model: Annotated[str, Meta(description="model folder; empty: the one that is built in")] = ""
+    model: Annotated[
+        tuple[str, ...],
+        Meta(description="model folder; may be repeated, the first renders what names no model"),
+    ] = ()
+    models_folder: Annotated[
+        str, Meta(description="folder of model folders, loaded when a job names them")
+    ] = ""
+    memory: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            description="GiB that loaded models may take on each device (0: 0.6 of the machine's)",
+            extra={"metavar": "GIB"},
+        ),
+    ] = 0.0
     takes_folder: Annotated[str, Meta(description="where takes are written")] = "~/AudioLDM/takes"
     allowed_folders: Annotated[
         tuple[str, ...],
@@ -42,8 +59,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int, Meta(ge=0, le=256, description="CPU threads a model run uses (0: what fits)")
     ] = 0
     device: Annotated[
-        Literal["auto", "cpu", "cuda", "tensorrt", "coreml", "directml"],
-        Meta(description="where the model runs"),
+        str,
+        Meta(
+            description="where models run: auto, cpu, cuda, tensorrt, coreml or directml; "
+            "cuda:0,cuda:1 is a worker on each",
+        ),
     ] = "auto"
     max_queued: Annotated[
         int, Meta(ge=1, le=100_000, description="jobs that may wait; more are refused")
@@ -89,8 +109,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def model_folder(self) -> Path:
-        """The model in use."""
-        return Path(self.model).expanduser() if self.model else built_in_model()
+        """The model that renders what names no model."""
+        return self.model_folders[0]
+
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """All models: those that were named, then those in the folder of models; the built-in
+        one where there is none of either."""
+        named = tuple(Path(folder).expanduser() for folder in self.model)
+        found: list[Path] = []
+        if self.models_folder:
+            found = sorted(Path(self.models_folder).expanduser().glob(f"*/{MANIFEST_FILE}"))
+        return (*named, *(path.parent for path in found)) or (built_in_model(),)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where models run, one worker on each."""
+        return tuple(self.device.split(","))
 
     @property
     def state(self) -> Path:
@@ -133,7 +168,7 @@ def add_flags(parser: argparse.ArgumentParser, names: Container[str] | None = No
             group.add_argument(flag, action="append", metavar="FOLDER", default=unset, help=text)
         else:
             choices = field.choices or None
-            metavar = None if choices else _METAVARS[field.type]
+            metavar = None if choices else field.extra.get("metavar", _METAVARS[field.type])
             group.add_argument(flag, metavar=metavar, choices=choices, default=unset, help=text)
 
 
@@ -153,6 +188,8 @@ def load_config(
     values = _read_yaml(Path(file)) if file else {}
     for field in fields_of(Config):
         in_environment = surroundings.get(ENVIRONMENT_PREFIX + field.name.upper())
+        if field.type == "j" and isinstance(values.get(field.name), str):
+            values[field.name] = [values[field.name]]
         if in_environment is not None:
             values[field.name] = (
                 in_environment.split(os.pathsep) if field.type == "j" else in_environment
@@ -169,9 +206,16 @@ def load_config(
 
 def _converted(values: dict[str, Any]) -> Config:
     try:
-        return msgspec.convert(values, Config)
+        config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"settings: {error}") from error
+    for device in config.devices:
+        if not _DEVICE.fullmatch(device):
+            raise InvalidRequest(
+                f"settings: device = {device!r}: expected auto, cpu, cuda, tensorrt, coreml or "
+                "directml, or several cards: cuda:0,cuda:1"
+            )
+    return config
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack
 
 from server import __version__
 from server.config import Config
+from server.fleet import Fleet
 from server.http_server import serving
 from server.jobs import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine
-from server.local_engine import LocalEngine
 from server.logs import set_up_logs
 
 __all__ = ["run", "serve"]
@@ -81,19 +81,21 @@ async def _first(task: asyncio.Task[None], event: asyncio.Event) -> bool:
     return task.done()
 
 
-def _say_ready(config: Config, engine: LocalEngine, port: int, seconds: float) -> None:
+def _say_ready(config: Config, engine: Fleet, port: int, seconds: float) -> None:
     host = f"[{config.host}]" if ":" in config.host else config.host
     manifest, status = engine.manifest, engine.status()
+    others = [model.name for model in engine.models()[1:]]
     lines = [
         f"audioldm-server {__version__}",
         f"  model   {manifest.name} ({manifest.licence}), {manifest.sample_rate} Hz",
+        *([f"  others  {', '.join(others)}"] if others else []),
         f"  device  {config.device}: {', '.join(status.providers)}",
         f"  takes   {config.roots[0]}",
         f"  HTTP    http://{host}:{port}/ (panel, /openapi.json)",
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(5, "  NOTE    tokens travel readable: put TLS in front (docs/http.md)")
+        lines.insert(-1, "  NOTE    tokens travel readable: put TLS in front (docs/http.md)")
     print("\n".join(lines), flush=True)
 
 

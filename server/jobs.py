@@ -43,6 +43,8 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+    embedding: bytes = b""
+    """How CLAP hears it: the embedding as little-endian float16; empty where it was not made."""
 
     @property
     def seconds(self) -> float:
@@ -82,6 +84,8 @@ def same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:
     Raises:
         Conflict: this time it asks for something else.
     """
+    if not request.model:
+        request = msgspec.structs.replace(request, model=job.request.model)
     if resolve(request, manifest, lambda _: job.request.seed or 0) == job.request:
         return job
     raise Conflict(f"request id {job.request_id!r} was used before for another request")

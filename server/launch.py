@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 from server.access import Gate, TokenFile
 from server.config import Config
 from server.engine import Engine
-from server.errors import AudioLDMError, InvalidRequest
+from server.errors import AudioLDMError, InvalidRequest, ModelError
+from server.fleet import Fleet
 from server.journal import Journal
 from server.library import Library
-from server.local_engine import LocalEngine
+from server.manifest import Manifest
+from server.memory import GIB
 from server.storage import remove_parts
 from server.uploads import Uploads
 
@@ -51,16 +53,17 @@ def make_engine(config: Config) -> Engine:
     )
 
 
-def make_local_engine(config: Config) -> LocalEngine:
-    """An engine on this machine, with its journal.
+def make_local_engine(config: Config) -> Fleet:
+    """The models of this machine, with their journal.
 
     Raises:
-        ModelError: the model folder cannot be used.
+        ModelError: a folder that was named is no model folder.
     """
-    return LocalEngine(
-        config.model_folder,
+    return Fleet(
+        _usable(config),
         config.roots[0],
-        device=config.device,
+        devices=config.devices,
+        budget_bytes=round(config.memory * GIB),
         threads=config.threads,
         max_queued=config.max_queued,
         journal=Journal(config.state / "journal.sqlite3"),
@@ -127,5 +130,21 @@ def _gate(config: Config) -> Gate:
     return Gate(tokens)
 
 
+def _usable(config: Config) -> list[Path]:
+    """The model folders, without the broken ones that nobody named."""
+    first, *others = config.model_folders
+    usable = [first]
+    for folder in others:
+        try:
+            Manifest.load(folder)
+        except ModelError as error:
+            if len(usable) < len(config.model):
+                raise
+            log.warning("%s; it is left out", error)
+        else:
+            usable.append(folder)
+    return usable
+
+
 def _journal_of(engine: Engine) -> Journal | None:
-    return engine.journal if isinstance(engine, LocalEngine) else None
+    return engine.journal if isinstance(engine, Fleet) else None

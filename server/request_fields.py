@@ -138,7 +138,28 @@ class Request(
     sampler: Annotated[Sampler, Meta(description="how noise is taken away")] | None = None
     eta: Annotated[float, Meta(ge=0.0, le=1.0, description="fresh noise a step (ddim only)")] = 0.0
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="same seed, same sound")] | None = None
+    model: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            description="which model renders (default: the take's own, else the first)",
+        ),
+    ] = ""
+    priority: (
+        Annotated[
+            Literal["live", "bulk"],
+            Meta(description="live goes before bulk (default: live where it is one take)"),
+        ]
+        | None
+    ) = None
     delivery: Delivery = Delivery()
+
+    @property
+    def live(self) -> bool:
+        """True where somebody waits for it now; it goes before what is not."""
+        if self.priority is None:
+            return self.num_waveforms_per_prompt == 1
+        return self.priority == "live"
 
     def contradictions(self) -> str:
         """What is wrong with the values taken together; empty where nothing is."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes.util
 import os
+import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,18 @@ from server.errors import InvalidRequest, ModelError, RenderError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Device", "Graph", "available_providers", "default_threads", "providers_for"]
+__all__ = [
+    "Device",
+    "Graph",
+    "OutOfMemory",
+    "available_providers",
+    "default_threads",
+    "providers_for",
+]
 
-Device = Literal["auto", "cpu", "cuda", "tensorrt", "coreml", "directml"]
+Device = str
+"""auto, cpu, cuda, tensorrt, coreml or directml; ``cuda:1`` is the second card."""
+Provider = str | tuple[str, dict[str, str]]
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -26,6 +37,14 @@ _PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "directml": "DmlExecutionProvider",
 }
+_NO_MEMORY = re.compile(
+    "failed to allocate|out of memory|bad.?alloc|alloc_failed|not enough memory", re.IGNORECASE
+)
+"""What ONNX Runtime's allocators and CUDA say when the memory is full."""
+
+
+class OutOfMemory(RenderError):
+    """The device has no memory for this much at a time; it goes on working."""
 
 
 def available_providers() -> list[str]:
@@ -35,22 +54,25 @@ def available_providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
-def providers_for(device: Device) -> list[str]:
+def providers_for(device: Device) -> list[Provider]:
     """Providers to try in order for ``device``; the CPU always comes last.
 
     Raises:
-        InvalidRequest: this ONNX Runtime was not built for the device.
+        InvalidRequest: no such device, or this ONNX Runtime was not built for it.
     """
     built = available_providers()
+    device, _, card = device.partition(":")
     if device == "auto":
         usable = _PROVIDERS["cuda"] in built and _has_cuda_driver()
         device = "cuda" if usable else "cpu"
-    wanted = _PROVIDERS[device]
+    wanted = _PROVIDERS.get(device, device)
     if wanted not in built:
         raise InvalidRequest(f"device {device}: this ONNX Runtime has only {', '.join(built)}")
     if device in ("cuda", "tensorrt"):
         _load_cuda_libraries()
-    return [wanted] if wanted == _PROVIDERS["cpu"] else [wanted, _PROVIDERS["cpu"]]
+    if wanted == _PROVIDERS["cpu"]:
+        return [wanted]
+    return [(wanted, {"device_id": card}) if card else wanted, _PROVIDERS["cpu"]]
 
 
 def default_threads() -> int:
@@ -63,7 +85,7 @@ def default_threads() -> int:
 class Graph:
     """One ONNX graph, loaded at its first use and kept."""
 
-    def __init__(self, path: Path, providers: list[str], threads: int) -> None:
+    def __init__(self, path: Path, providers: Sequence[Provider], threads: int) -> None:
         self._path = path
         self._providers = providers
         self._threads = threads
@@ -90,13 +112,16 @@ class Graph:
         """All outputs for ``inputs``.
 
         Raises:
-            RenderError: ONNX Runtime failed, for example out of memory.
+            OutOfMemory: there is no memory for inputs this large.
+            RenderError: ONNX Runtime failed.
         """
         session = self.load()
         try:
             return list(session.run(None, inputs))
         except Exception as error:
-            raise RenderError(f"{self._path.stem} failed: {_first_line(error)}") from error
+            full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))
+            kind = OutOfMemory if full else RenderError
+            raise kind(f"{self._path.stem} failed: {_first_line(error)}") from error
 
     def _create(self) -> Any:
         import onnxruntime
@@ -109,7 +134,9 @@ class Graph:
         # Weights stored as int8 are made float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
-            return onnxruntime.InferenceSession(self._path, options, providers=self._providers)
+            return onnxruntime.InferenceSession(
+                self._path, options, providers=list(self._providers)
+            )
         except Exception as error:
             raise ModelError(f"{self._path} cannot be loaded: {_first_line(error)}") from error
 

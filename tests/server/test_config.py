@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, add_flags, load_config
+from server.config import Config, add_flags, built_in_model, load_config
 from server.errors import InvalidRequest
 from server.fields import fields_of
 
@@ -83,3 +83,21 @@ def test_every_setting_has_a_flag_and_a_description() -> None:
     for field in fields_of(Config):
         assert f"--{field.name.replace('_', '-')}" in text
         assert field.description
+
+
+def test_models_are_those_that_are_named_then_those_of_a_folder(tmp_path: Path) -> None:
+    for name in ("b", "a", "no model"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name / "manifest.json").write_text("{}")
+    flags = parsed("--model", "/x", "--model", "/y", "--models-folder", str(tmp_path))
+    named = (Path("/x"), Path("/y"))
+    assert load_config(flags, {}).model_folders == (*named, tmp_path / "a", tmp_path / "b")
+    environment = {"AUDIOLDM_MODEL": os.pathsep.join(("/x", "/y"))}
+    assert load_config({}, environment).model_folders == named
+    file = tmp_path / "settings.yaml"
+    file.write_text("model: /x\nmemory: 1.5\ndevice: cuda:0,cuda:1\n")
+    config = load_config({"config": str(file)}, {})
+    assert (config.model_folder, config.memory) == (Path("/x"), 1.5)
+    assert config.devices == ("cuda:0", "cuda:1")
+    assert Config().model_folders == (built_in_model(),)
