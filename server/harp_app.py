@@ -39,6 +39,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 _CACHE_AGE_S: Final = 3600
+_QUEUE_PAUSE_S: Final = 0.02
 
 
 class HarpCard:
@@ -153,6 +154,8 @@ async def serving_harp(
             )
             # Gradio checks only in launched apps that an input is a file that was uploaded.
             blocks.has_launched = True
+            # Its queue looks for work a thousand times a second, beside a sound card.
+            blocks._queue.sleep_when_free = _QUEUE_PAUSE_S
         await stack.enter_async_context(app.router.lifespan_context(app))
         yield await stack.enter_async_context(serving(_LocalOnly(app), "127.0.0.1", port))
 

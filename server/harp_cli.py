@@ -15,14 +15,22 @@ from server.errors import AudioLDMError
 
 __all__ = ["main"]
 
-_SETTINGS = ("engine", "engine_token", "model", "device", "threads", "takes_folder", "state_folder")
+_SETTINGS = (
+    "engine",
+    "engine_token",
+    "model",
+    "models_folder",
+    "memory",
+    "device",
+    "threads",
+    "takes_folder",
+    "state_folder",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 0: done, 1: it failed (and said why), 2: wrong usage, 130: interrupted."""
     options = _parser().parse_args(arguments)
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         asyncio.run(_serve(load_config(vars(options)), options.port))
     except AudioLDMError as error:
@@ -53,10 +61,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(config: Config, port: int) -> None:
+    """Serve until SIGINT or SIGTERM."""
     from server.harp import CARDS
     from server.harp_app import serving_harp
     from server.launch import make_engine
 
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C cancels this task
+            loop.add_signal_handler(number, stop.set)
     engine = make_engine(config)
     try:
         await engine.start()
@@ -64,7 +77,7 @@ async def _serve(config: Config, port: int) -> None:
             print(f"audioldm-harp {__version__}: {engine.manifest.name}; add to HARP:")
             for card in CARDS:
                 print(f"  http://localhost:{bound}/{card.kind}", flush=True)
-            await asyncio.Event().wait()
+            await stop.wait()
     finally:
         await engine.close()
 
