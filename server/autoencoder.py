@@ -26,7 +26,8 @@ class Autoencoder:
         self._manifest = manifest
         self._graphs = graphs
         longest = manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
-        self._chunk = longest + 2 * _OVERLAP
+        self.chunk = longest + 2 * _OVERLAP
+        """Latent frames that pass through a graph at once, at most."""
 
     def encode(self, samples: Samples) -> Latents:
         """The latent [C, T, F] of ``samples``, as the unet sees it.
@@ -37,7 +38,7 @@ class Autoencoder:
         frames = -(-len(samples) // hop)
         padded = np.pad(samples, (0, frames * hop - len(samples)))
         latent = in_chunks(
-            self._encoded, padded.reshape(frames, hop), self._chunk, _OVERLAP, ratio=1.0
+            self._encoded, padded.reshape(frames, hop), self.chunk, _OVERLAP, ratio=1.0
         )
         return np.ascontiguousarray(latent.transpose(1, 0, 2)) * np.float32(
             self._manifest.latent.scale_factor
@@ -69,7 +70,7 @@ class Autoencoder:
                 latent=np.ascontiguousarray(piece.transpose(1, 0, 2))[None]
             )[0][0],
             np.ascontiguousarray(scaled.transpose(1, 0, 2)),
-            self._chunk,
+            self.chunk,
             _OVERLAP,
             ratio=self._manifest.latent.time_factor,
         )
@@ -79,7 +80,7 @@ class Autoencoder:
         return in_chunks(
             lambda piece: self._graphs["vocoder"](log_mel=piece[None])[0][0],
             np.ascontiguousarray(log_mel),
-            self._chunk * factor,
+            self.chunk * factor,
             _OVERLAP * factor,
             ratio=self._manifest.hop_length,
         )

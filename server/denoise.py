@@ -1,45 +1,105 @@
-"""One denoising run: the unet under guidance, window by window where the take is long."""
+"""One denoising run: the unet under guidance, window by window where the take is long.
+
+A run does not call the unet itself: it yields a :class:`UnetCall` and is sent what the unet
+gives. So whoever holds several runs decides which goes on, and may join their calls.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from server.schedule import Latents, Steps
-from server.session import Graph
 from server.text import Embedding
 from server.windows import Index, Windows
 
-__all__ = ["GuidedUnet"]
+__all__ = ["GuidedUnet", "UnetCall", "Unets", "Work", "finished"]
+
+T = TypeVar("T")
+Work = Generator["UnetCall | None", Any, T]
+"""Yields a call and is sent its answer, or None where another may go first; returns a T."""
+
+
+@dataclass(frozen=True)
+class UnetCall:
+    """Inputs of the unet; rows are independent of each other."""
+
+    sample: Latents
+    """[B, C, T, F]"""
+    timestep: npt.NDArray[np.float32]
+    """[B]"""
+    embedding: Embedding
+    """[B, D]"""
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    @property
+    def frames(self) -> int:
+        """Latent frames of a row: calls of equal length can be joined."""
+        return int(self.sample.shape[2])
+
+    @property
+    def size(self) -> int:
+        """Latent frames of all rows: what time and memory grow with."""
+        return len(self) * self.frames
+
+    def rows(self, part: slice) -> UnetCall:
+        """Some of the rows."""
+        return UnetCall(self.sample[part], self.timestep[part], self.embedding[part])
+
+
+Unets = Callable[[UnetCall], Latents]
+"""Answers a call with the unet's output [B, C, T, F]."""
+
+
+def finished(work: Work[T], unet: Unets) -> T:
+    """What ``work`` returns when it is alone on the device."""
+    answer: Latents | None = None
+    while True:
+        try:
+            call = work.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer = None if call is None else unet(call)
 
 
 @dataclass(frozen=True)
 class GuidedUnet:
     """The estimate of the clean latent under classifier-free guidance (arXiv:2207.12598).
 
-    ``condition`` is [W, D], one embedding a window, and ``unconditional`` [D]. At most
-    ``max_batch`` windows go through the unet together, whatever the length and the takes.
+    ``condition`` is [W, D], one embedding a window, and ``unconditional`` [D]. A call holds at
+    most ``frames_a_call`` latent frames, or one window, whatever the length and the takes.
     """
 
-    unet: Graph
     steps: Steps
     windows: Windows
     condition: Embedding
     unconditional: Embedding
     guidance_scale: float
-    max_batch: int = 4
+    frames_a_call: int
 
-    def __call__(self, x: Latents, step: int) -> Latents:
+    @property
+    def rows_a_window(self) -> int:
+        """Rows of a call that one window of one take needs."""
+        return 1 if self.guidance_scale == 1.0 else 2
+
+    def __call__(self, x: Latents, step: int) -> Generator[UnetCall, Latents, Latents]:
         """The clean estimate [B, C, T, F] of ``x`` [B, C, T, F] at ``step``."""
         frames = self.windows.at(step)
         total = np.zeros_like(x)
         covered = np.zeros((self.windows.total, 1), np.float32)
         for part in self._parts(len(x), frames):
             crops = np.stack([x[take][:, frames[window]] for take, window in part])
-            clean = self._estimate(crops, self.condition[[window for _, window in part]], step)
+            condition = self.condition[[window for _, window in part]]
+            output = yield from self._predict(crops, condition, step)
+            clean = self.steps.to_clean(crops, output, step)
             for (take, window), estimate in zip(part, clean, strict=True):
                 weights = self.windows.weights(len(frames[window]))[:, None]
                 self._add(total[take], frames[window], weights * estimate)
@@ -54,25 +114,25 @@ class GuidedUnet:
             total[:, index[lap]] += values[:, lap]
 
     def _parts(self, takes: int, frames: tuple[Index, ...]) -> Iterator[list[tuple[int, int]]]:
-        """(take, window) pairs that fit in one batch: as many as allowed, of one length."""
+        """(take, window) pairs that fit in one call: as many as allowed, of one length."""
         by_length = sorted(range(len(frames)), key=lambda window: len(frames[window]))
-        for _, group in itertools.groupby(by_length, key=lambda window: len(frames[window])):
+        for length, group in itertools.groupby(by_length, key=lambda window: len(frames[window])):
             pairs = [(take, window) for window in group for take in range(takes)]
-            for start in range(0, len(pairs), self.max_batch):
-                yield pairs[start : start + self.max_batch]
+            most = max(1, self.frames_a_call // (length * self.rows_a_window))
+            for start in range(0, len(pairs), most):
+                yield pairs[start : start + most]
 
-    def _estimate(self, x: Latents, condition: Embedding, step: int) -> Latents:
-        return self.steps.to_clean(x, self._predict(x, condition, step), step)
-
-    def _predict(self, x: Latents, condition: Embedding, step: int) -> Latents:
+    def _predict(
+        self, x: Latents, condition: Embedding, step: int
+    ) -> Generator[UnetCall, Latents, Latents]:
         timestep = np.full(len(x), self.steps.timesteps[step], np.float32)
-        if self.guidance_scale == 1.0:
-            return self.unet(sample=x, timestep=timestep, embedding=condition)[0]
+        if self.rows_a_window == 1:
+            return (yield UnetCall(x, timestep, condition))
         unconditional = np.broadcast_to(self.unconditional, condition.shape)
-        output = self.unet(
-            sample=np.concatenate([x, x]),
-            timestep=np.concatenate([timestep, timestep]),
-            embedding=np.concatenate([unconditional, condition]),
-        )[0]
+        output = yield UnetCall(
+            np.concatenate([x, x]),
+            np.concatenate([timestep, timestep]),
+            np.concatenate([unconditional, condition]),
+        )
         without, toward = np.split(output, 2)
         return without + self.guidance_scale * (toward - without)

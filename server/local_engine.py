@@ -1,4 +1,8 @@
-"""The engine on this machine: a queue in front of one worker process."""
+"""The engine on this machine: lines of jobs in front of one worker process.
+
+The worker may hold several jobs (:mod:`server.rota` says which) and says whose turn it is on the
+device. If it dies, those are tried once more, each alone; the others go on as if nothing was.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +24,13 @@ from server.errors import (
     StorageFull,
 )
 from server.joblist import JobList
-from server.jobqueue import JobQueue
 from server.jobs import Job, JobState, same_again, take_stem
 from server.journal import Journal
 from server.manifest import Manifest
 from server.request import AnyRequest, resolve, validate
+from server.rota import Rota
 from server.storage import check_room, remove_parts
-from server.wire import Cancel, Done, Failed, FromWorker, Render, Started, Step
+from server.wire import Cancel, Done, Failed, FromWorker, Render, Step, Turn
 from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
 
 __all__ = ["LocalEngine"]
@@ -65,11 +69,11 @@ class LocalEngine:
         self._jobs = JobList()
         self._journal = journal
         self._arriving: dict[str, asyncio.Task[Job]] = {}
-        self._waiting = JobQueue()
-        self._current = ""
+        self._rota = Rota(self._manifest)
+        self._on_device: tuple[str, ...] = ()
         self._cancelling: set[str] = set()
         self._draining = False
-        self._work = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
         self._worker: WorkerProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._state = "down"
@@ -106,17 +110,17 @@ class LocalEngine:
             raise
 
     async def drain(self, timeout_s: float) -> None:
-        """Refuse new jobs and begin none; return when the running one is finished, or in time."""
+        """Refuse new jobs and begin none; return when the running ones are finished, or in time."""
         self._draining = True
         finished = asyncio.Event()
         unlisten = self.listen(lambda job: finished.set() if job.state.final else None)
         try:
             async with asyncio.timeout(timeout_s):
-                while self._current:
+                while self._rota.inside:
                     finished.clear()
                     await finished.wait()
         except TimeoutError:
-            log.warning("job %s is still running after %.0f s", self._current, timeout_s)
+            log.warning("%s still running after %.0f s", ", ".join(self._rota.inside), timeout_s)
         finally:
             unlisten()
 
@@ -128,7 +132,7 @@ class LocalEngine:
             await asyncio.gather(self._keeper, return_exceptions=True)
             self._keeper = None
         self._state = "down"
-        self._waiting.clear()
+        self._rota.clear()
         if self._journal is not None:
             journal, self._journal = self._journal, None
             await asyncio.to_thread(journal.close)
@@ -158,12 +162,12 @@ class LocalEngine:
     async def cancel(self, job_id: str) -> Job:
         """Stop a job; see :meth:`server.engine.Engine.cancel`."""
         job = self._jobs[job_id]
-        if job_id == self._current:
+        if job_id in self._rota.inside:
             self._cancelling.add(job_id)
             if self._worker is not None:
                 await self._worker.send(Cancel(job_id))
-        elif not job.state.final and job_id in self._waiting:
-            self._waiting.remove(job_id)
+        elif not job.state.final and job_id in self._rota:
+            self._rota.remove(job_id)
             await self._finish(job_id, JobState.CANCELLED)
             self._renumber()
         return self._jobs[job_id]
@@ -191,8 +195,8 @@ class LocalEngine:
             model=self._manifest.name,
             model_digest=self._digest,
             providers=self._providers,
-            queued=len(self._waiting) + len(self._arriving),
-            running=int(bool(self._current)),
+            queued=len(self._rota) + len(self._arriving),
+            running=len(self._rota.inside),
             restarts=self._restarts,
             details={"worker_pid": self._worker.pid} if self._worker else {},
         )
@@ -203,9 +207,9 @@ class LocalEngine:
         self._jobs.restore(self._journal.load())
         for job in self._jobs:
             if job.state is JobState.QUEUED:
-                self._waiting.append(job.owner, job.id)
-        if len(self._waiting):
-            log.info("%d jobs of the last run go on", len(self._waiting))
+                self._rota.append(job)
+        if len(self._rota):
+            log.info("%d jobs of the last run go on", len(self._rota))
 
     async def _known(self, owner: str, request_id: str) -> Job | None:
         """The job that this request id made before, also if it is only just being written."""
@@ -216,7 +220,7 @@ class LocalEngine:
     def _accepted(self, request: AnyRequest, owner: str, request_id: str, folder: Path) -> Job:
         if self._keeper is None or self._draining:
             raise EngineUnavailable("the engine is not running or about to stop")
-        waiting = len(self._waiting) + len(self._arriving)
+        waiting = len(self._rota) + len(self._arriving)
         if waiting >= self._max_queued:
             raise QueueFull(f"{waiting} jobs are waiting already; try again later")
         request = resolve(validate(request), self._manifest)
@@ -237,12 +241,11 @@ class LocalEngine:
                 await self._journal.record(job)
         finally:
             del self._arriving[job.id]
-        self._waiting.append(job.owner, job.id)
-        position = list(self._waiting).index(job.id) + bool(self._current)
-        job = msgspec.structs.replace(job, position=position)
+        self._rota.append(job)
+        job = msgspec.structs.replace(job, position=dict(self._rota.positions())[job.id])
         self._jobs.add(job)
         self._renumber()
-        self._work.set()
+        await self._feed()
         return job
 
     async def _keep_a_worker(self, ready: asyncio.Future[None]) -> None:
@@ -250,7 +253,9 @@ class LocalEngine:
         while True:
             try:
                 async with worker_process(*self._worker_options) as worker:
-                    self._worker, self._providers, self._state = worker, worker.providers, "ready"
+                    self._worker, self._state = worker, "ready"
+                    self._providers = worker.ready.providers
+                    self._rota.frames_a_call = worker.ready.frames_a_call
                     if not ready.done():
                         ready.set_result(None)
                     await self._serve(worker)
@@ -267,56 +272,51 @@ class LocalEngine:
             await asyncio.sleep(_RESTART_PAUSE_S)
 
     async def _serve(self, worker: WorkerProcess) -> None:
-        """Feed one worker until it dies."""
-        while True:
-            await self._wait_for_work(worker)
-            await self._render(worker, self._waiting.popleft())
-
-    async def _wait_for_work(self, worker: WorkerProcess) -> None:
-        """Return when a job is waiting.
-
-        Raises:
-            ConnectionError: the idle worker died first.
-        """
-        while self._draining or not self._waiting:
-            self._work.clear()
-            work, death = asyncio.create_task(self._work.wait()), asyncio.create_task(worker.died())
-            try:
-                await asyncio.wait((work, death), return_when=asyncio.FIRST_COMPLETED)
-                if death.done():
-                    raise ConnectionError("the idle worker died")
-            finally:
-                work.cancel()
-                death.cancel()
-
-    async def _render(self, worker: WorkerProcess, job_id: str) -> None:
-        """One job, watched step by step; first in the queue again if the worker dies under it."""
-        self._current = job_id
-        job = self._jobs[job_id]
+        """Feed one worker until it dies, or says nothing for too long while it has jobs."""
         try:
-            await worker.send(Render(job_id, job.request, job.folder, take_stem(job)))
-            while not self._jobs[job_id].state.final:
-                await self._take_note(await worker.receive(self._step_timeout_s))
+            async with asyncio.timeout(None) as self._patience:
+                await self._feed()
+                while True:
+                    event = await worker.receive()
+                    self._patience.reschedule(None)
+                    await self._take_note(event)
+                    await self._feed()
+                    self._watch()
         except WORKER_GONE as error:
-            self._current = ""
-            await self._worker_lost(job_id, hung=isinstance(error, TimeoutError))
+            self._worker, self._patience = None, None
+            await self._worker_lost(hung=isinstance(error, TimeoutError))
             raise
-        finally:
-            self._current = ""
-            self._cancelling.discard(job_id)
+
+    async def _feed(self) -> None:
+        """Give the worker what it may have."""
+        while not self._draining and (worker := self._worker) and (job := self._rota.admit()):
+            if len(self._rota.inside) == 1:
+                self._watch()
+            await worker.send(
+                Render(job.id, job.request, job.folder, take_stem(job), job.request.live)
+            )
+
+    def _watch(self) -> None:
+        """The worker has been heard just now; from here on its silence counts."""
+        if self._patience is not None:
+            now = asyncio.get_running_loop().time()
+            self._patience.reschedule(now + self._step_timeout_s if self._rota.inside else None)
 
     async def _take_note(self, event: FromWorker) -> None:
         match event:
-            case Started(job_id):
-                await self._begin(job_id)
+            case Turn(job_ids):
+                self._on_device = job_ids
+                for job_id in job_ids:
+                    if self._jobs[job_id].state is JobState.QUEUED:
+                        await self._begin(job_id)
             case Step(job_id, done, total):
                 self._jobs.change(job_id, step=done, num_steps=total)
             case Done(job_id, takes):
-                await self._finish(job_id, JobState.DONE, takes=takes)
+                await self._end(job_id, JobState.DONE, takes=takes)
             case Failed(job_id, "cancelled", _):
-                await self._finish(job_id, JobState.CANCELLED)
+                await self._end(job_id, JobState.CANCELLED)
             case Failed(job_id, code, message):
-                await self._finish(job_id, JobState.FAILED, error=(code, message))
+                await self._end(job_id, JobState.FAILED, error=(code, message))
 
     async def _begin(self, job_id: str) -> None:
         attempts = self._jobs[job_id].attempts + 1
@@ -325,6 +325,14 @@ class LocalEngine:
         )
         await self._write_down(job)
         self._renumber()
+
+    async def _end(
+        self, job_id: str, state: JobState, *, error: tuple[str, str] = ("", ""), **changes: Any
+    ) -> None:
+        """The worker is through with a job."""
+        self._rota.leave(job_id)
+        self._cancelling.discard(job_id)
+        await self._finish(job_id, state, error=error, **changes)
 
     async def _finish(
         self, job_id: str, state: JobState, *, error: tuple[str, str] = ("", ""), **changes: Any
@@ -355,21 +363,28 @@ class LocalEngine:
                     "job %s is %s, which could not be written: %s", job.id, job.state, error
                 )
 
-    async def _worker_lost(self, job_id: str, *, hung: bool) -> None:
+    async def _worker_lost(self, *, hung: bool) -> None:
+        """Its jobs are first in line again, without those that are through."""
+        suspects, self._on_device = set(self._on_device), ()
+        how = "hung" if hung else "died"
+        for job_id in suspects & self._rota.inside.keys():
+            attempts = self._jobs[job_id].attempts
+            if attempts >= MAX_ATTEMPTS and job_id not in self._cancelling:
+                sentence = f"the worker {how} on this job {attempts} times; ask for less at a time"
+                await self._end(job_id, JobState.FAILED, error=(RenderError.code, sentence))
+        while cancelled := next(iter(self._rota.inside.keys() & self._cancelling), None):
+            await self._end(cancelled, JobState.CANCELLED)
+        back = [self._as_before(job_id, job_id in suspects) for job_id in self._rota.inside]
+        self._rota.put_back(back)
+        self._renumber()
+
+    def _as_before(self, job_id: str, suspect: bool) -> Job:
+        """Queued again; a job that was only waiting for its turn has not failed an attempt."""
         job = self._jobs[job_id]
-        if job_id in self._cancelling:
-            await self._finish(job_id, JobState.CANCELLED)
-        elif job.state is JobState.RUNNING and job.attempts >= MAX_ATTEMPTS:
-            how = "hung" if hung else "died"
-            sentence = f"the worker {how} on this job {job.attempts} times; ask for less at a time"
-            await self._finish(job_id, JobState.FAILED, error=(RenderError.code, sentence))
-        else:
-            self._waiting.appendleft(job_id)
-            self._jobs.change(job_id, state=JobState.QUEUED, step=0)
-            self._renumber()
+        attempts = job.attempts - int(job.state is JobState.RUNNING and not suspect)
+        return self._jobs.change(job_id, state=JobState.QUEUED, step=0, attempts=attempts)
 
     def _renumber(self) -> None:
-        ahead = int(bool(self._current))
-        for position, job_id in enumerate(self._waiting, start=ahead):
+        for job_id, position in self._rota.positions():
             if self._jobs[job_id].position != position:
                 self._jobs.change(job_id, position=position)

@@ -1,11 +1,14 @@
 """The heart: a request becomes takes.
 
 prompt -> text_encoder -> unet (num_inference_steps times) -> vae_decoder -> vocoder -> take
+
+Nothing here waits for the device: a render yields its unet calls (:mod:`server.denoise`), and
+whoever holds it says when it goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +20,23 @@ from server.autoencoder import Autoencoder
 from server.clap_audio import ClapAudio
 from server.clip import Clip, ClipLoader, load_clip
 from server.delivery import deliver
-from server.denoise import GuidedUnet
+from server.denoise import GuidedUnet, UnetCall, Work, finished
+from server.errors import RenderError
+from server.joining import Unet
 from server.known_sounds import KnownSounds
 from server.manifest import COMPONENTS, Manifest
 from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.plan import Plan, Studio
 from server.plans import plan
+from server.plans.sound import DEFAULT_RATE
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, sample
 from server.schedule import Latents, Steps, make_steps
-from server.session import Device, Graph, default_threads, providers_for
-from server.text import TextEncoder
+from server.session import Device, Graph, OutOfMemory, default_threads, providers_for
+from server.text import Embedding, TextEncoder
 from server.waveform import FORMATS, FileFormat, Waveform
+from server.working_memory import Free, Need, Room, free_memory
 
 __all__ = ["OnStep", "Pipeline", "Take", "first_step"]
 
@@ -44,6 +51,8 @@ class Take:
     recipe: Recipe
     measures: dict[str, Any]
     file_format: FileFormat = "wav24"
+    embedding: Embedding | None = None
+    """How CLAP hears it, [D] at length 1; None where it cannot."""
 
     @property
     def extension(self) -> str:
@@ -59,6 +68,7 @@ class Pipeline:
     """A model folder ready to render. Graphs are loaded when they are first needed.
 
     ``clips`` finds the clips that requests name; a service gives one that checks paths.
+    ``free`` tells what memory there is before a job starts.
 
     Raises:
         ModelError: the folder is not a usable model folder.
@@ -70,6 +80,7 @@ class Pipeline:
         device: Device = "auto",
         threads: int = 0,
         clips: ClipLoader = load_clip,
+        free: Callable[[bool], Free | None] = free_memory,
     ) -> None:
         self.manifest = Manifest.load(folder)
         providers = providers_for(device)
@@ -82,6 +93,10 @@ class Pipeline:
         self.autoencoder = Autoencoder(self.manifest, self.graphs)
         self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
+        self._on_cpu = len(providers) == 1
+        self.unet = Unet(self.graphs["unet"], self._on_cpu)
+        self._free = free
+        self._room = Room(self.manifest, self.autoencoder.chunk)
 
     def warm_up(self) -> None:
         """Load what a text prompt needs, so that the first take is as quick as the tenth."""
@@ -95,21 +110,32 @@ class Pipeline:
 
         Raises:
             InvalidRequest: a value is out of range.
+            TooLarge: it does not fit into the memory.
             UnreadableAudio: a clip cannot be read.
             RenderError: ONNX Runtime failed.
         """
+        return finished(self.rendering(request, on_step), self.unet)
+
+    def rendering(self, request: Request, on_step: OnStep) -> Work[list[Take]]:
+        """:meth:`render` in pieces: one that plans, the unet calls, one a take that is decoded."""
         request = resolve(validate(request), self.manifest)
         digests: dict[str, str] = {}
         planned = plan(request, self.studio(digests))
         first = settled(request.seed)
         seeds = range(first, first + request.num_waveforms_per_prompt)
-        latents = self.denoise(planned, seeds, on_step)
+        together = self._takes_at_once(planned, seeds)
+        num_steps = len(self._steps(planned))
+        yield None
         takes: list[Take] = []
-        for seed, latent in zip(seeds, latents, strict=True):
-            if takes:
-                num_steps = settled(planned.settings.num_inference_steps)
-                on_step(num_steps, num_steps)
-            takes.append(self._take(planned, planned.recipe or request, seed, latent, digests))
+        for begun in range(0, len(seeds), together):
+            group = seeds[begun : begun + together]
+            progress = _part_of(on_step, begun, len(group), len(seeds))
+            latents = yield from self.denoising(planned, group, progress)
+            for seed, latent in zip(group, latents, strict=True):
+                yield None
+                takes.append(self._take(planned, planned.recipe or request, seed, latent, digests))
+                if len(takes) < len(seeds):
+                    progress(num_steps, num_steps)
         return self._ranked(takes, planned)
 
     def studio(self, digests: dict[str, str]) -> Studio:
@@ -124,17 +150,20 @@ class Pipeline:
 
     def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
         """Clean latents [len(seeds), lanes, C, T, F]."""
-        settings = planned.settings
-        sampler, num_steps = settled(settings.sampler), settled(settings.num_inference_steps)
-        steps = make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler])
-        steps = steps.start_at(first_step(planned.strength, num_steps))
+        return finished(self.denoising(planned, seeds, on_step), self.unet)
+
+    def denoising(
+        self, planned: Plan, seeds: Sequence[int], on_step: OnStep
+    ) -> Generator[UnetCall, Latents, Latents]:
+        """:meth:`denoise`, call by call."""
+        settings, steps = planned.settings, self._steps(planned)
         denoiser = GuidedUnet(
-            self.graphs["unet"],
             steps,
             planned.windows,
             planned.condition,
             planned.unconditional,
             settled(settings.guidance_scale),
+            self.unet.frames_a_call,
         )
 
         def noise(stream: int) -> Latents:
@@ -146,15 +175,38 @@ class Pipeline:
             start = np.tile(planned.start, (len(seeds), 1, 1, 1))
             x = steps.add_noise(start, x, 0) if len(steps) else start
         hold = _holder(planned, steps, noise, len(seeds))
-        x = sample(
+        x = yield from sample(
             denoiser,
             x,
             steps,
-            SAMPLERS[sampler](steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)),
+            SAMPLERS[settled(settings.sampler)](
+                steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)
+            ),
             constrain=hold,
             on_step=on_step,
         )
         return (hold(x, len(steps)) if hold else x).reshape(len(seeds), lanes, *x.shape[1:])
+
+    def _steps(self, planned: Plan) -> Steps:
+        """The steps that are run."""
+        sampler = settled(planned.settings.sampler)
+        num_steps = settled(planned.settings.num_inference_steps)
+        steps = make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler])
+        return steps.start_at(first_step(planned.strength, num_steps))
+
+    def _takes_at_once(self, planned: Plan, seeds: Sequence[int]) -> int:
+        """How many takes are denoised together; a take sounds the same whatever it is."""
+        windows, settings = planned.windows, planned.settings
+        need = Need(
+            takes=len(seeds),
+            lanes=len(planned.noise(seeds[0], INITIAL_STREAM)),
+            frames=windows.total,
+            window=max(map(len, windows.frames)),
+            windows=len(windows),
+            rows=1 if settings.guidance_scale == 1.0 else 2,
+            sample_rate=settings.delivery.sample_rate or DEFAULT_RATE,
+        )
+        return self._room.takes_at_once(need, self.unet.frames_a_call, self._free(self._on_cpu))
 
     def _take(
         self, planned: Plan, request: Request, seed: int, latent: Latents, digests: dict[str, str]
@@ -164,16 +216,31 @@ class Pipeline:
         sound, measures = deliver(finished, planned.settings.delivery)
         if self.known_sounds is not None and planned.settings.prompt.strip():
             measures |= self.known_sounds.nearest(planned.target)
-        alone = msgspec.structs.replace(request, seed=seed, num_waveforms_per_prompt=1)
+        alone = msgspec.structs.replace(
+            request, seed=seed, num_waveforms_per_prompt=1, priority=None
+        )
         recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format
-        return Take(sound, recipe, measures, file_format)
+        return Take(sound, recipe, measures, file_format, self._heard(sound))
+
+    def _heard(self, sound: Waveform) -> Embedding | None:
+        """A take whose sound the tower fails on is still a take."""
+        try:
+            return self.audio(sound)
+        except OutOfMemory:
+            raise
+        except RenderError:
+            return None
 
     def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
         """By CLAP similarity of the rendered audio with the prompt, best first; all are kept."""
         if len(takes) < 2:
             return takes
-        scores = [float(self.audio(take.waveform) @ planned.target) for take in takes]
+        # What CLAP cannot hear fits nothing; cosines are never below -1.
+        scores = [
+            -1.0 if take.embedding is None else float(take.embedding @ planned.target)
+            for take in takes
+        ]
         order = sorted(range(len(takes)), key=lambda k: -scores[k])
         return [
             replace(takes[k], measures={**takes[k].measures, "score": scores[k], "rank": rank})
@@ -191,6 +258,15 @@ def first_step(strength: float, num_steps: int) -> int:
     if strength <= 0.0:
         return num_steps
     return num_steps - max(1, round(strength * num_steps))
+
+
+def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:
+    """Tells the steps of a group of takes as steps of the whole job."""
+
+    def progress(done: int, total: int) -> None:
+        on_step((begun * total + group * done) // takes, total)
+
+    return progress
 
 
 def _holder(

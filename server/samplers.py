@@ -8,8 +8,8 @@ step ``i``. They see alpha and sigma only, so they serve diffusion and rectified
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Generator
+from typing import Any, Final, TypeVar
 
 from server.noise import NoiseSource
 from server.schedule import Latents, Spacing, Steps
@@ -18,20 +18,23 @@ __all__ = ["SAMPLERS", "SPACINGS", "ddim", "dpmpp_2m", "sample", "unipc"]
 
 Advance = Callable[[Latents, Latents, int], Latents]
 Sampler = Callable[[Steps, float, NoiseSource], Advance]
-Denoise = Callable[[Latents, int], Latents]
+Call = TypeVar("Call")
+Denoise = Callable[[Latents, int], Generator[Call, Any, Latents]]
+"""Estimates the clean latent; what it yields on the way, :func:`sample` yields."""
+Constrain = Callable[[Latents, int], Latents]
 OnStep = Callable[[int, int], None]
 """Called after each step with (steps done, steps in all); what it raises ends the run."""
 
 
 def sample(
-    denoise: Denoise,
+    denoise: Denoise[Call],
     x: Latents,
     steps: Steps,
     advance: Advance,
     *,
-    constrain: Denoise | None = None,
+    constrain: Constrain | None = None,
     on_step: OnStep,
-) -> Latents:
+) -> Generator[Call, Any, Latents]:
     """Denoise ``x`` [B, C, T, F] to the end of ``steps``.
 
     ``constrain(x, i)`` may replace what is known before each step (inpainting).
@@ -39,7 +42,8 @@ def sample(
     for i in range(len(steps)):
         if constrain is not None:
             x = constrain(x, i)
-        x = advance(x, denoise(x, i), i)
+        clean = yield from denoise(x, i)
+        x = advance(x, clean, i)
         on_step(i + 1, len(steps))
     return x
 

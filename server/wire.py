@@ -19,9 +19,9 @@ __all__ = [
     "FromWorker",
     "Ready",
     "Render",
-    "Started",
     "Step",
     "ToWorker",
+    "Turn",
     "read_command",
     "receive",
     "write_event",
@@ -37,6 +37,8 @@ class Render(msgspec.Struct, frozen=True, tag=True):
     request: AnyRequest
     folder: Path
     stem: str
+    live: bool
+    """It goes before what is not, at every step."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -49,12 +51,14 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     """The model is loaded and has rendered once."""
 
     providers: tuple[str, ...]
+    frames_a_call: int
+    """Latent frames in a unet call beyond which this device gains nothing from joining."""
 
 
-class Started(msgspec.Struct, frozen=True, tag=True):
-    """A job is taken up: from here on it is to blame if the worker dies."""
+class Turn(msgspec.Struct, frozen=True, tag=True):
+    """These jobs have the device from now on: they are to blame if the worker dies."""
 
-    job_id: str
+    job_ids: tuple[str, ...]
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -81,7 +85,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Render | Cancel
-FromWorker = Ready | Started | Step | Done | Failed
+FromWorker = Ready | Turn | Step | Done | Failed
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker, dec_hook=lambda kind, value: kind(value))
 _from_worker = msgspec.msgpack.Decoder(FromWorker, dec_hook=lambda kind, value: kind(value))

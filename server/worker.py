@@ -16,9 +16,13 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from server.errors import AudioLDMError, Cancelled, ModelError, StorageFull
+from server.denoise import Work
+from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
 from server.jobs import TakeInfo
+from server.joining import joined, parted
 from server.pipeline import Pipeline, Take
+from server.schedule import Latents
+from server.turns import Running, next_turn
 from server.wire import (
     Cancel,
     Done,
@@ -26,8 +30,8 @@ from server.wire import (
     FromWorker,
     Ready,
     Render,
-    Started,
     Step,
+    Turn,
     read_command,
     write_event,
 )
@@ -39,44 +43,83 @@ _NICENESS = 5
 
 
 class Worker:
-    """Renders one job after the other and tells the engine."""
+    """Renders the jobs it is given, step by step in turns, and tells the engine."""
 
     def __init__(self, pipeline: Pipeline, commands: BinaryIO, events: BinaryIO) -> None:
         self._pipeline = pipeline
         self._events = events
-        self._jobs: queue.SimpleQueue[Render] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Render] = queue.SimpleQueue()
+        self._running: list[Running] = []
+        self._on_device: tuple[str, ...] = ()
         self._cancelled: set[str] = set()
         threading.Thread(target=self._listen, args=(commands,), daemon=True).start()
 
     def run(self) -> None:
         """Render until the engine is gone."""
-        self._tell(Ready(tuple(self._pipeline.graphs["unet"].providers)))
+        unet = self._pipeline.unet
+        self._tell(Ready(tuple(self._pipeline.graphs["unet"].providers), unet.frames_a_call))
         while True:
-            job = self._jobs.get()
-            self._tell(Started(job.job_id))
-            self._tell(self._outcome(job))
-            self._cancelled.discard(job.job_id)
+            self._take_up()
+            self._drop_cancelled()
+            if self._running:
+                self._advance(next_turn(self._running, unet.frames_a_call))
 
-    def _outcome(self, job: Render) -> Done | Failed:
+    def _take_up(self) -> None:
+        """New jobs; waits where there is nothing else to do."""
+        while not (self._running and self._orders.empty()):
+            order = self._orders.get()
+            self._running.append(Running(order, self._rendering(order)))
+
+    def _drop_cancelled(self) -> None:
+        for job in tuple(self._running):
+            if job.order.job_id in self._cancelled:
+                self._end(job, Failed(job.order.job_id, Cancelled.code, "cancelled"))
+
+    def _advance(self, jobs: list[Running]) -> None:
+        """One piece of work of each of ``jobs``, which share it where they are several."""
+        on_device = tuple(job.order.job_id for job in jobs)
+        if on_device != self._on_device:
+            self._on_device = on_device
+            self._tell(Turn(on_device))
+        calls = [job.call for job in jobs if job.call is not None]
+        if not calls:
+            self._go_on(jobs[0], None)
+            return
         try:
-            return Done(job.job_id, self._render(job))
-        except AudioLDMError as error:
-            return Failed(job.job_id, error.code, str(error))
-        except MemoryError:
-            return Failed(job.job_id, "render_error", "out of memory; ask for less at a time")
+            outputs = parted(self._pipeline.unet(joined(calls)), calls)
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            return Failed(job.job_id, "render_error", message)
+            if len(jobs) == 1:
+                self._end(jobs[0], _failure(jobs[0].order.job_id, error))
+            else:
+                # One of them may be the cause; the others go on.
+                for job in jobs:
+                    self._advance([job])
+            return
+        for job, output in zip(jobs, outputs, strict=True):
+            self._go_on(job, output)
 
-    def _render(self, job: Render) -> tuple[TakeInfo, ...]:
+    def _go_on(self, job: Running, answer: Latents | None) -> None:
+        job_id = job.order.job_id
+        try:
+            job.call = job.work.send(answer)
+        except StopIteration as end:
+            self._end(job, Done(job_id, end.value))
+        except Exception as error:
+            self._end(job, _failure(job_id, error))
+
+    def _end(self, job: Running, event: Done | Failed) -> None:
+        job.work.close()
+        self._running.remove(job)
+        self._tell(event)
+        self._cancelled.discard(job.order.job_id)
+
+    def _rendering(self, order: Render) -> Work[tuple[TakeInfo, ...]]:
         def on_step(done: int, total: int) -> None:
-            if job.job_id in self._cancelled:
-                raise Cancelled(f"job {job.job_id} was cancelled at step {done} of {total}")
-            self._tell(Step(job.job_id, done, total))
+            self._tell(Step(order.job_id, done, total))
 
-        takes = self._pipeline.render(job.request, on_step)
+        takes = yield from self._pipeline.rendering(order.request, on_step)
         return tuple(
-            store(take, job.folder / f"{job.stem}-{k}.{take.extension}")
+            store(take, order.folder / f"{order.stem}-{k}.{take.extension}")
             for k, take in enumerate(takes, 1)
         )
 
@@ -85,7 +128,7 @@ class Worker:
             if isinstance(command, Cancel):
                 self._cancelled.add(command.job_id)
             else:
-                self._jobs.put(command)
+                self._orders.put(command)
         os._exit(0)
 
     def _tell(self, event: FromWorker) -> None:
@@ -93,6 +136,14 @@ class Worker:
             write_event(self._events, event)
         except BrokenPipeError:
             os._exit(0)
+
+
+def _failure(job_id: str, error: Exception) -> Failed:
+    if isinstance(error, MemoryError):
+        return Failed(job_id, RenderError.code, "out of memory; ask for less at a time")
+    if isinstance(error, AudioLDMError):
+        return Failed(job_id, error.code, str(error))
+    return Failed(job_id, RenderError.code, f"{type(error).__name__}: {error}")
 
 
 def store(take: Take, path: Path) -> TakeInfo:
@@ -120,6 +171,7 @@ def store(take: Take, path: Path) -> TakeInfo:
         frames=sound.frames,
         score=take.measures.get("score"),
         measures=take.measures,
+        embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
     )
 
 

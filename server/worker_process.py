@@ -15,8 +15,7 @@ from server.wire import Failed, FromWorker, Ready, ToWorker, pack, receive
 __all__ = ["WORKER_GONE", "WorkerProcess", "worker_process"]
 
 WORKER_GONE = (asyncio.IncompleteReadError, ConnectionError, TimeoutError)
-"""What :meth:`WorkerProcess.receive` raises when there is nobody left to listen to."""
-
+"""What comes of listening when there is nobody left to listen to, or for too long."""
 
 _GRACE_S = 3.0
 _LOADING_S = 300.0
@@ -26,9 +25,10 @@ _LOADING_S = 300.0
 class WorkerProcess:
     """A running worker that has loaded its model."""
 
-    def __init__(self, process: asyncio.subprocess.Process, providers: tuple[str, ...]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, ready: Ready) -> None:
         self._process = process
-        self.providers = providers
+        self.ready = ready
+        """What it said of itself."""
 
     @property
     def pid(self) -> int:
@@ -42,20 +42,14 @@ class WorkerProcess:
             self._process.stdin.write(pack(command))
             await self._process.stdin.drain()
 
-    async def receive(self, timeout_s: float) -> FromWorker:
+    async def receive(self) -> FromWorker:
         """The next event.
 
         Raises:
             asyncio.IncompleteReadError, ConnectionError: the worker died.
-            TimeoutError: it said nothing for ``timeout_s``: it hangs.
         """
         assert self._process.stdout is not None
-        async with asyncio.timeout(timeout_s):
-            return await receive(self._process.stdout)
-
-    async def died(self) -> None:
-        """Return when the process has ended."""
-        await self._process.wait()
+        return await receive(self._process.stdout)
 
 
 @asynccontextmanager
@@ -78,7 +72,7 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
         await _end(process)
 
 
-async def _first_words(process: asyncio.subprocess.Process, model: Path) -> tuple[str, ...]:
+async def _first_words(process: asyncio.subprocess.Process, model: Path) -> Ready:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_LOADING_S):
@@ -91,7 +85,7 @@ async def _first_words(process: asyncio.subprocess.Process, model: Path) -> tupl
         raise ModelError(event.message)
     if not isinstance(event, Ready):
         raise ModelError(f"the worker began with {type(event).__name__} instead of Ready")
-    return event.providers
+    return event
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

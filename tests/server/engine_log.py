@@ -21,8 +21,9 @@ SLOW = TextToAudio(
     num_inference_steps=1000,
     audio_length_in_s=1.0,
     num_waveforms_per_prompt=16,
+    priority="live",
 )
-"""Takes a second or more: time to interrupt it, and to see it end."""
+"""Takes a second or more: time to interrupt it, and to see it end. Nothing goes before it."""
 ENDLESS = msgspec.structs.replace(SLOW, audio_length_in_s=5.0, num_waveforms_per_prompt=64)
 """Never ends within a test: for what has to be running until it is cancelled."""
 

@@ -28,6 +28,7 @@ QUICK = {
     "audio_length_in_s": 0.5,
 }
 ENDLESS = {
+    "priority": "live",
     **QUICK,
     "num_inference_steps": 1000,
     "audio_length_in_s": 5.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 import pytest
 
@@ -89,13 +91,26 @@ def test_a_perfect_flow_network_gives_the_clean_latent(name: str) -> None:
     rng = np.random.default_rng(0)
     clean, noise = rng.standard_normal((2, 1, 8, 8, 16), np.float32)
     steps = make_steps(NoiseSchedule(prediction="flow"), 8, SPACINGS[name])
-    found = sample(
-        lambda x, i: steps.to_clean(x, noise - clean, i),
+
+    def denoise(x: Latents, i: int) -> Generator[Latents, Latents, Latents]:
+        network_output = yield x
+        return steps.to_clean(x, network_output, i)
+
+    seen: list[tuple[int, int]] = []
+    run = sample(
+        denoise,
         noise,
         steps,
         SAMPLERS[name](steps, 0.0, no_noise),
-        on_step=lambda done, total: None,
+        on_step=lambda *step: seen.append(step),
     )
+    next(run)
+    for _ in range(7):
+        run.send(noise - clean)
+    with pytest.raises(StopIteration) as end:
+        run.send(noise - clean)
+    found = end.value.value
+    assert seen == [(k, 8) for k in range(1, 9)]
     np.testing.assert_allclose(found, clean, atol=1e-4)
 
 
