@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from server.errors import InvalidRequest
+from server.http_files import sound_answer
 from server.http_io import answer, body_chunks, client_of
 from server.openapi import Operation
 from server.uploads import Upload, Uploads
@@ -84,7 +85,7 @@ class ClipRoutes:
         path = self._uploads.path(request.path_params["upload_id"])
         known = path.suffix in (".wav", ".flac", ".ogg")
         kind = f"audio/{path.suffix[1:]}" if known else "application/octet-stream"
-        return FileResponse(path, media_type=kind)
+        return await sound_answer(request, path, kind)
 
 
 def _range(header: str) -> tuple[int, int]:

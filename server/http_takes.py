@@ -9,11 +9,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from server.access import Client
 from server.errors import NotFound
 from server.formats import FORMATS, FileFormat
+from server.http_files import sound_answer
 from server.http_io import answer, body, client_of, query
 from server.http_views import LibraryTake, Views
 from server.library import Library, TakeMarks, TakeSearch
@@ -82,7 +83,7 @@ class TakeRoutes:
         path = await self._path(request, client)
         name = path.name if wanted.download else None
         if wanted.format is None:
-            return FileResponse(path, media_type=_MEDIA.get(path.suffix), filename=name)
+            return await sound_answer(request, path, _MEDIA.get(path.suffix), name)
         suffix = f".{FORMATS[wanted.format][0].lower()}"
         content = await asyncio.to_thread(_converted, path, wanted.format)
         headers = {"Content-Disposition": f'attachment; filename="{path.stem}{suffix}"'}
