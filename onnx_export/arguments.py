@@ -1,11 +1,11 @@
-"""What the four commands of ``audioldm-export`` take; standard library only."""
+"""What the commands of ``audioldm-export`` take; standard library only."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-__all__ = ["export_parser", "quantise_parser", "random_parser", "verify_parser"]
+__all__ = ["export_parser", "quantise_parser", "random_parser", "triton_parser", "verify_parser"]
 
 PRECISIONS = ("fp32", "fp16", "fp16-weights", "int8-weights")
 STORAGES = ("fp16-weights", "int8-weights")
@@ -13,6 +13,7 @@ EPILOG = """\
 other commands:
   audioldm-export verify FOLDER --against SOURCE     parity of every graph with torch
   audioldm-export quantise FOLDER -o OUT             smaller weights for a fp32 model folder
+  audioldm-export triton FOLDER -o REPO              a model repository for Triton
   audioldm-export random --variant s -o FOLDER       the real architecture, random weights
 
 Each of them answers --help."""
@@ -53,6 +54,20 @@ def quantise_parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     _add_output(parser)
     parser.add_argument("--precision", choices=STORAGES, default="int8-weights")
+    return parser
+
+
+def triton_parser() -> argparse.ArgumentParser:
+    parser = _parser("triton", "Write a model repository for Triton's ONNX Runtime backend.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="REPO", help="the new repository"
+    )
+    parser.add_argument(
+        "--kind", choices=("auto", "cpu", "gpu"), default="auto", help="where instances run"
+    )
+    parser.add_argument("--instances", type=int, default=1, metavar="N", help="of each graph")
+    parser.add_argument("--max-batch", type=int, default=16, metavar="N")
     return parser
 
 

@@ -11,7 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from onnx_export.arguments import export_parser, quantise_parser, random_parser, verify_parser
+from onnx_export.arguments import (
+    export_parser,
+    quantise_parser,
+    random_parser,
+    triton_parser,
+    verify_parser,
+)
 from server.errors import AudioLDMError, InvalidRequest
 
 if TYPE_CHECKING:
@@ -115,6 +121,20 @@ def _quantise(options: argparse.Namespace) -> int:
     return 0
 
 
+def _triton(options: argparse.Namespace) -> int:
+    from onnx_export.triton import write_repository
+
+    manifest = write_repository(
+        options.folder,
+        options.output,
+        kind=options.kind,
+        instances=options.instances,
+        max_batch=options.max_batch,
+    )
+    print(f"{options.output}: {manifest.name}; tritonserver --model-repository {options.output}")
+    return 0
+
+
 def _random(options: argparse.Namespace) -> int:
     from onnx_export.architecture import VARIANTS
     from onnx_export.random_source import (
@@ -152,6 +172,7 @@ Command = tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namesp
 COMMANDS: dict[str, Command] = {
     "verify": (verify_parser, _verify),
     "quantise": (quantise_parser, _quantise),
+    "triton": (triton_parser, _triton),
     "random": (random_parser, _random),
 }
 
