@@ -131,7 +131,7 @@ class Renders:
         seconds = getattr(request, "audio_length_in_s", None)
         steps = request.num_inference_steps or _FEWEST_STEPS
         length = seconds or self.engine.manifest.defaults.audio_length_in_s
-        return self.speed.expected_s(steps - job.step, request.num_waveforms_per_prompt, length)
+        return self.speed.expected_s(steps - job.step, request.num_renders, length)
 
     def _hear(self, job: Job) -> None:
         """Measure every job, whoever asked for it, and wake up who waits for it."""

@@ -194,7 +194,7 @@ class StageService:
         request = validate(TextToAudio(
             prompt=wanted.prompt, bars=wanted.bars, bpm=transport.bpm,
             beats_per_bar=transport.beats_per_bar,
-            num_waveforms_per_prompt=wanted.num_waveforms_per_prompt,
+            num_waveforms_per_prompt=wanted.num_waveforms_per_prompt, num_candidates=1,
         ))  # fmt: skip
 
         def tell(report: BarReport) -> None:

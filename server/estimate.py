@@ -73,7 +73,7 @@ class Estimator:
 def _units(job: Job, steps: int) -> float:
     request = job.request
     seconds = getattr(request, "audio_length_in_s", None) or 5.0
-    return float(steps * request.num_waveforms_per_prompt * (seconds + 1.0))
+    return float(steps * request.num_renders * (seconds + 1.0))
 
 
 def _mixed(known: float, new: float) -> float:

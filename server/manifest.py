@@ -113,6 +113,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     num_inference_steps: int = 20
     guidance_scale: float = 2.5
     audio_length_in_s: float = 5.12
+    num_candidates: int = 1
+    """Renders that a take of words is the best of, by CLAP, where its seed is left open."""
     max_audio_length_in_s: float = 10.24
     """One window; longer requests are rendered window by window."""
 

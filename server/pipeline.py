@@ -122,7 +122,7 @@ class Pipeline:
         digests: dict[str, str] = {}
         planned = plan(request, self.studio(digests))
         first = settled(request.seed)
-        seeds = range(first, first + request.num_waveforms_per_prompt)
+        seeds = range(first, first + request.num_renders)
         together = self._takes_at_once(planned, seeds)
         num_steps = len(self._steps(planned))
         yield None
@@ -136,7 +136,7 @@ class Pipeline:
                 takes.append(self._take(planned, planned.recipe or request, seed, latent, digests))
                 if len(takes) < len(seeds):
                     progress(num_steps, num_steps)
-        return self._ranked(takes, planned)
+        return self._ranked(takes, planned)[: request.num_waveforms_per_prompt]
 
     def studio(self, digests: dict[str, str]) -> Studio:
         """What a plan may use; the digests of the clips it reads are noted."""
@@ -217,7 +217,7 @@ class Pipeline:
         if self.known_sounds is not None and planned.settings.prompt.strip():
             measures |= self.known_sounds.nearest(planned.target)
         alone = msgspec.structs.replace(
-            request, seed=seed, num_waveforms_per_prompt=1, priority=None
+            request, seed=seed, num_waveforms_per_prompt=1, num_candidates=1, priority=None
         )
         recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format
@@ -233,7 +233,7 @@ class Pipeline:
             return None
 
     def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
-        """By CLAP similarity of the rendered audio with the prompt, best first; all are kept."""
+        """By CLAP similarity of the rendered audio with the prompt, best first."""
         if len(takes) < 2:
             return takes
         # What CLAP cannot hear fits nothing; cosines are never below -1.

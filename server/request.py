@@ -202,8 +202,11 @@ def resolve(
     """The request with every open setting filled in from the model: the take's recipe."""
     defaults = manifest.defaults
     filled: dict[str, Any] = {}
+    filled["num_candidates"] = 1
     if request.seed is None:
         filled["seed"] = draw_seed(_DRAWN_SEED)
+        if isinstance(request, TextToAudio) and request.num_waveforms_per_prompt == 1:
+            filled["num_candidates"] = defaults.num_candidates
     if not isinstance(request, Vary):
         filled["num_inference_steps"] = defaults.num_inference_steps
         filled["guidance_scale"] = defaults.guidance_scale

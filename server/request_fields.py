@@ -135,6 +135,19 @@ class Request(
             ge=1, le=MAX_TAKES, description="takes to render, best first", extra={"flag": "takes"}
         ),
     ] = 1
+    num_candidates: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=MAX_TAKES,
+                description="renders a take is the best of (default: the model's, for one take "
+                "of words without a seed)",
+                extra={"flag": "candidates"},
+            ),
+        ]
+        | None
+    ) = None
     sampler: Annotated[Sampler, Meta(description="how noise is taken away")] | None = None
     eta: Annotated[float, Meta(ge=0.0, le=1.0, description="fresh noise a step (ddim only)")] = 0.0
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="same seed, same sound")] | None = None
@@ -161,13 +174,23 @@ class Request(
             return self.num_waveforms_per_prompt == 1
         return self.priority == "live"
 
+    @property
+    def num_renders(self) -> int:
+        """Renders that are made, of which ``num_waveforms_per_prompt`` are kept."""
+        return self.num_waveforms_per_prompt * (self.num_candidates or 1)
+
     def contradictions(self) -> str:
         """What is wrong with the values taken together; empty where nothing is."""
         parse_blend(self.prompt)
         parse_blend(self.negative_prompt)
         if self.eta and self.sampler not in (None, "ddim"):
             return f"eta {self.eta} belongs to the ddim sampler, not to {self.sampler}"
-        if self.seed is not None and self.seed + self.num_waveforms_per_prompt - 1 > MAX_SEED:
+        if self.num_renders > MAX_TAKES:
+            return (
+                f"{self.num_waveforms_per_prompt} takes of {self.num_candidates} candidates are "
+                f"{self.num_renders} renders; at most {MAX_TAKES} in one job"
+            )
+        if self.seed is not None and self.seed + self.num_renders - 1 > MAX_SEED:
             return f"seed {self.seed}: takes have rising seeds, and the last exceeds {MAX_SEED}"
         return ""
 

@@ -103,4 +103,4 @@ def call_size(job: Job, manifest: Manifest) -> tuple[int, int]:
     frames = manifest.latent_frames(seconds)
     lanes = 2 if request.width else 1
     rows = lanes * (1 if request.guidance_scale == 1.0 else 2)
-    return frames, frames * rows * request.num_waveforms_per_prompt
+    return frames, frames * rows * request.num_renders

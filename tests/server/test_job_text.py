@@ -6,6 +6,7 @@ import itertools
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from sounds import likeness, noise, write
@@ -15,7 +16,7 @@ from server.errors import Cancelled, InvalidRequest, UnreadableAudio
 from server.manifest import Manifest
 from server.pipeline import Pipeline
 from server.recipe import Recipe
-from server.request import Delivery, Morph, TextToAudio
+from server.request import Delivery, Morph, TextToAudio, resolve, validate
 
 
 def test_a_blend_lies_between_its_parts_as_its_weights_say(tiny_pipeline: Pipeline) -> None:
@@ -81,6 +82,35 @@ def test_takes_are_ranked_by_what_is_heard_and_all_are_kept(tiny_pipeline: Pipel
     for take in takes:
         heard = likeness(tiny_pipeline, take.waveform, "comb")
         assert take.measures["score"] == pytest.approx(heard, abs=1e-6)
+
+
+def test_of_candidates_the_best_is_kept_and_is_a_take_of_its_own(tiny_pipeline: Pipeline) -> None:
+    wanted = TextToAudio(prompt="high hiss", seed=40, num_inference_steps=2)
+    every = tiny_pipeline.render(msgspec.structs.replace(wanted, num_waveforms_per_prompt=6))
+    chosen = tiny_pipeline.render(
+        msgspec.structs.replace(wanted, num_waveforms_per_prompt=2, num_candidates=3)
+    )
+    assert [take.recipe.request.seed for take in chosen] == [
+        take.recipe.request.seed for take in every[:2]
+    ]
+    again = tiny_pipeline.render(chosen[0].recipe.request)
+    assert len(again) == 1
+    np.testing.assert_allclose(
+        again[0].waveform.samples, chosen[0].waveform.samples, rtol=0, atol=1e-4
+    )
+
+
+def test_a_model_may_choose_among_candidates_where_the_seed_is_open(tiny_folder: Path) -> None:
+    manifest = Manifest.load(tiny_folder)
+    defaults = msgspec.structs.replace(manifest.defaults, num_candidates=3)
+    manifest = msgspec.structs.replace(manifest, defaults=defaults)
+    assert resolve(TextToAudio(prompt="low"), manifest).num_candidates == 3
+    assert resolve(TextToAudio(prompt="low", seed=1), manifest).num_candidates == 1
+    many = TextToAudio(prompt="low", num_waveforms_per_prompt=2)
+    assert resolve(many, manifest).num_candidates == 1
+    assert resolve(TextToAudio(prompt="low", num_candidates=1), manifest).num_candidates == 1
+    with pytest.raises(InvalidRequest, match="at most 64"):
+        validate(msgspec.structs.replace(many, num_candidates=33))
 
 
 def test_a_negative_prompt_is_led_away_from(tiny_pipeline: Pipeline) -> None:
