@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Final
 
 from server.engine import Engine
@@ -27,7 +28,7 @@ class Estimator:
         self._around_s = 0.0
         self._first_steps: dict[str, float] = {}
         self._stepping_s: dict[str, float] = {}
-        self._known: list[Job] | None = None
+        self._unfinished: dict[str, Job] = {}
         self.unlisten = engine.listen(self._learn)
 
     def seconds_until_done(self, job: Job) -> float | None:
@@ -38,7 +39,7 @@ class Estimator:
         if job.state is JobState.QUEUED:
             ahead = sum(
                 self._left(other)
-                for other in self._unfinished()
+                for other in self._unfinished_with(job)
                 if other.state is JobState.RUNNING
                 or (other.state is JobState.QUEUED and other.position < job.position)
             )
@@ -48,14 +49,16 @@ class Estimator:
         steps = (job.num_steps or job.request.num_inference_steps or 1) - job.step
         return self._unit_s * _units(job, steps) + self._around_s
 
-    def _unfinished(self) -> list[Job]:
-        """Looked up once between two changes: a page of jobs asks for it job by job."""
-        if self._known is None:
-            self._known = [job for job in self._engine.jobs() if not job.state.final]
-        return self._known
+    def _unfinished_with(self, job: Job) -> Collection[Job]:
+        """Kept up to date by what the engine tells; of an earlier run's jobs it tells nothing."""
+        if job.id not in self._unfinished:
+            found = (job for job in self._engine.jobs() if not job.state.final)
+            self._unfinished = {job.id: job for job in found}
+        return self._unfinished.values()
 
     def _learn(self, job: Job) -> None:
-        self._known = None
+        if job.id in self._unfinished:
+            self._unfinished[job.id] = job
         now = time.monotonic()
         if job.state is JobState.RUNNING and job.step:
             first = self._first_steps.setdefault(job.id, now)
@@ -63,6 +66,7 @@ class Estimator:
             if job.step > 1:
                 self._unit_s = _mixed(self._unit_s, (now - first) / _units(job, job.step - 1))
         elif job.state.final:
+            self._unfinished.pop(job.id, None)
             self._first_steps.pop(job.id, None)
             stepping_s = self._stepping_s.pop(job.id, 0.0)
             if job.state is JobState.DONE and job.started_s:
