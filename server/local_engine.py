@@ -46,7 +46,8 @@ class LocalEngine:
     """Implements :class:`server.engine.Engine` with an isolated worker process.
 
     ``step_timeout_s`` is the longest a worker may be silent while it renders; then it counts as
-    hung and is started again. With a ``journal``, jobs outlive this process; the engine closes it.
+    hung and is started again. Without ``joining`` jobs never share a unet call. With a
+    ``journal``, jobs outlive this process; the engine closes it.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LocalEngine:
         threads: int = 0,
         max_queued: int = 256,
         step_timeout_s: float = 120.0,
+        joining: bool = True,
         journal: Journal | None = None,
     ) -> None:
         self._manifest = Manifest.load(model)
@@ -70,6 +72,7 @@ class LocalEngine:
         self._journal = journal
         self._arriving: dict[str, asyncio.Task[Job]] = {}
         self._rota = Rota(self._manifest)
+        self._joining = joining
         self._on_device: tuple[str, ...] = ()
         self._cancelling: set[str] = set()
         self._draining = False
@@ -116,7 +119,7 @@ class LocalEngine:
         unlisten = self.listen(lambda job: finished.set() if job.state.final else None)
         try:
             async with asyncio.timeout(timeout_s):
-                while self._rota.inside:
+                while self._rota.inside or any(j.state is JobState.RUNNING for j in self._jobs):
                     finished.clear()
                     await finished.wait()
         except TimeoutError:
@@ -255,7 +258,7 @@ class LocalEngine:
                 async with worker_process(*self._worker_options) as worker:
                     self._worker, self._state = worker, "ready"
                     self._providers = worker.ready.providers
-                    self._rota.frames_a_call = worker.ready.frames_a_call
+                    self._rota.frames_a_call = self._joining * worker.ready.frames_a_call
                     if not ready.done():
                         ready.set_result(None)
                     await self._serve(worker)
@@ -310,7 +313,9 @@ class LocalEngine:
                     if self._jobs[job_id].state is JobState.QUEUED:
                         await self._begin(job_id)
             case Step(job_id, done, total):
-                self._jobs.change(job_id, step=done, num_steps=total)
+                # A step of one group of takes is only a part of a step of the job.
+                if (self._jobs[job_id].step, self._jobs[job_id].num_steps) != (done, total):
+                    self._jobs.change(job_id, step=done, num_steps=total)
             case Done(job_id, takes):
                 await self._end(job_id, JobState.DONE, takes=takes)
             case Failed(job_id, "cancelled", _):
