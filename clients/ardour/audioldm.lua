@@ -183,28 +183,51 @@ function factory () return function ()
 
 	-- --- inserting
 
-	local function import (path, track, position)
+	-- The file as a region that lies on no track yet. Importing onto a track would be a step of its
+	-- own in the undo history for every take.
+	local function import (path)
 		local before = {}
-		for region in track:playlist ():region_list ():iter () do
-			before[id (region)] = true
-		end
+		for _, region in ARDOUR.RegionFactory.regions ():iter () do before[id (region)] = true end
 		local files = C.StringVector ()
 		files:push_back (path)
-		-- Of the ways to import, this one puts a file on the track that is named here; distinct
-		-- files would go to whatever tracks are selected.
-		Editor:do_import (files, Editing.ImportSerializeFiles, Editing.ImportToTrack,
+		Editor:do_import (files, Editing.ImportDistinctFiles, Editing.ImportAsRegion,
 			ARDOUR.SrcQuality.SrcBest, ARDOUR.MidiTrackNameSource.SMFTrackName,
-			ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore, Temporal.timepos_t (position),
-			ARDOUR.PluginInfo (), track, false)
-		for region in track:playlist ():region_list ():iter () do
-			if not before[id (region)] then return region end
+			ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore, Temporal.timepos_t (0),
+			ARDOUR.PluginInfo (), ARDOUR.Track (), false)
+		for _, region in ARDOUR.RegionFactory.regions ():iter () do
+			if not before[id (region)] and not region:to_audioregion ():isnil () then
+				return ARDOUR.RegionFactory.clone_region (region, true, false)
+			end
 		end
 		complain ("Ardour did not import " .. path)
+	end
+
+	local function insert (region, track, position)
+		local playlist = track:playlist ()
+		playlist:to_stateful ():clear_changes ()
+		playlist:add_region (region, Temporal.timepos_t (position), 1, false)
+		region:raise_to_top ()
+		Session:add_stateful_diff_command (playlist:to_statefuldestructible ())
 	end
 
 	local function new_track (name, channels)
 		return Session:new_audio_track (channels, 2, nil, 1, name,
 			ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true):front ():to_track ()
+	end
+
+	-- All takes in one step of Edit > Undo; the first one lies on top.
+	local function insert_all (name, takes, position, gain)
+		local regions = {}
+		for index, take in ipairs (takes) do regions[index] = import (take.path) end
+		Session:begin_reversible_command (name)
+		for index = #takes, 1, -1 do
+			if regions[index] then
+				regions[index]:set_name (name)
+				if gain then regions[index]:to_audioregion ():set_scale_amplitude (gain) end
+				insert (regions[index], takes[index].track, position)
+			end
+		end
+		Session:commit_reversible_command (nil)
 	end
 
 	local chosen = selected ()
@@ -220,10 +243,10 @@ function factory () return function ()
 			common[#common + 1] = "audio_length_in_s"
 			common[#common + 1] = string.format ("%.6f", (chosen.to - chosen.from) / rate)
 		end
-		for _, take in ipairs (render ("/ldm/text", "", wish.prompt, table.unpack (common))) do
-			local region = import (take.path, new_track (name, take.channels), position)
-			if region then region:set_name (name) end
-		end
+		local takes = render ("/ldm/text", "", wish.prompt, table.unpack (common))
+		if #takes == 0 then return end
+		for _, take in ipairs (takes) do take.track = new_track (name, take.channels) end
+		insert_all (name, takes, position)
 		return
 	end
 
@@ -243,13 +266,7 @@ function factory () return function ()
 	write_wav (clip, region)
 	local takes = render ("/ldm/inpaint", "", wish.prompt, "clip", clip, "regions", part, table.unpack (common))
 	os.remove (clip)
-	-- The best take comes first; it shall lie on top.
-	for index = #takes, 1, -1 do
-		local new = import (takes[index].path, chosen.track, position)
-		if new then
-			new:set_name (name)
-			new:to_audioregion ():set_scale_amplitude (region:to_audioregion ():scale_amplitude ())
-			new:raise_to_top ()
-		end
-	end
+	if #takes == 0 then return end
+	for _, take in ipairs (takes) do take.track = chosen.track end
+	insert_all (name, takes, position, region:to_audioregion ():scale_amplitude ())
 end end

@@ -84,8 +84,14 @@ def test_a_selected_region_is_made_anew_as_a_whole(folder: Path) -> None:
     ]
 
 
-def test_one_undo_takes_it_away_and_nothing_else(folder: Path) -> None:
+def test_one_undo_takes_away_what_was_inserted_and_nothing_else(folder: Path) -> None:
+    """However many takes; the track of a new sound stays, empty (Ardour cannot undo tracks)."""
+    assert _regions(folder, "empty undone") == _regions(folder, "part")
+    assert ["track", NAME] in _report(folder, "empty undone")
+    assert _regions(folder, "empty redone") == _regions(folder, "empty")
     assert _regions(folder, "undone") == _regions(folder, "empty")
+    assert len(_regions(folder, "two takes")) == len(_regions(folder, "undone")) + 2
+    assert _regions(folder, "two takes undone") == _regions(folder, "undone")
 
 
 def test_the_saved_session_holds_the_takes_at_their_places(folder: Path) -> None:
@@ -116,6 +122,8 @@ def test_outside_of_the_selection_the_take_is_the_clip_to_the_bit(folder: Path) 
     assert [Waveform.read(take).samples.shape for take in takes] == [
         (96000, 2),
         (24000, 1),
+        (96000, 2),
+        (96000, 2),
         (96000, 2),
     ]
     assert_only_changed_within(folder / "source.wav", takes[0], 0.5, 1.0)

@@ -53,7 +53,6 @@ def test_every_control_and_button_is_accepted_by_a_running_instrument(
         clip = client.render("wind", num_inference_steps=2)[0].path
         written = {"prompt": "rain > wind", "regions": "0.1:0.2", "num_inference_steps": 2}
         written |= {"clip": str(clip), "clip_prompt": str(clip)}
-        texts = {"s": "", "i": 7, "f": 0.5}
         for widget in CONTROLS:
             name = widget["address"].removeprefix("/ldm/set/")
             if widget["type"] == "input":

@@ -2,6 +2,7 @@
 
 Run as root inside a network namespace of its own (``unshare -n``), because Ardour listens on a
 fixed port: ``rig.py FOLDER MODEL``. Leaves in FOLDER what each step reported, and the session.
+``rig.py FOLDER MODEL N`` times N clicks instead and leaves ``clicks.json`` (benchmarks/ardour.py).
 
 The way in, found by trying with Ardour 7.3: an empty ``.a7`` says the wizard was seen;
 ``<EngineHints>`` in a session brings up a modal question; a session's own list of control
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -43,7 +45,22 @@ CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 """
 OSC_OFF = '<Protocol name="Open Sound Control (OSC)" active="0"/>'
 OSC_ON = OSC_OFF.replace('"0"', '"1"')
-ACTIONS = ("audioldm", "prepare", "select_empty", "select_region", "report")
+ACTIONS = (
+    *("audioldm", "two_takes", "prepare"),
+    *("select_empty", "select_two_bars", "select_region", "report"),
+)
+PROGRAM = """#!/bin/sh
+date +%s%N >> "{log}"
+"{python}" -m osc_bridge.osc_command "$@"
+date +%s%N >> "{log}"
+"""
+"""``audioldm-osc``, and when it began and ended."""
+TWO_TAKES = """local real = os
+local os = setmetatable ({ getenv = function (name)
+  if name == "AUDIOLDM_TAKES" then return "2" end
+  return real.getenv (name)
+end }, { __index = real })
+"""
 
 
 def _quoted(text: str) -> str:
@@ -68,8 +85,9 @@ end
 def _sources() -> Iterator[str]:
     """Our script first, the tests' own after it."""
     shipped = (CLIENTS / "ardour" / "audioldm.lua").read_text()
-    yield f"function ardour () end\n{shipped}\nreturn factory ({{}})"
-    for name in ACTIONS[1:]:
+    for before in ("", TWO_TAKES):
+        yield f"{before}function ardour () end\n{shipped}\nreturn factory ({{}})"
+    for name in ACTIONS[2:]:
         yield (HERE / f"{name}.lua").read_text()
 
 
@@ -141,11 +159,12 @@ class _Ardour:
         self._folder = folder
         self._osc = SimpleUDPClient("127.0.0.1", 3819)
 
-    def do(self, action: str) -> None:
-        """One of our actions, to its end."""
-        ended = self._ended(action)
+    def do(self, action: str) -> float:
+        """One of our actions, to its end; the seconds that it took."""
+        ended, begun = self._ended(action), time.monotonic()
         self.send(f"LuaAction/script-{ACTIONS.index(action) + 1}")
-        _until(lambda: self._ended(action) > ended, f"the end of {action}")
+        _until(lambda: self._ended(action) > ended, f"the end of {action}", 0.005)
+        return time.monotonic() - begun
 
     def send(self, action: str) -> None:
         """One of Ardour's own actions."""
@@ -176,16 +195,40 @@ def _drive(ardour: _Ardour) -> None:
     ardour.do("select_empty")
     ardour.do("audioldm")
     ardour.until_regions(3, "empty")
+    ardour.send("Editor/undo")
+    ardour.until_regions(2, "empty undone")
+    ardour.send("Editor/redo")
+    ardour.until_regions(3, "empty redone")
     ardour.do("select_region")
     ardour.report("selected")
     ardour.do("audioldm")
     ardour.until_regions(4, "whole")
     ardour.send("Editor/undo")
     ardour.until_regions(3, "undone")
+    ardour.do("select_region")
+    ardour.do("two_takes")
+    ardour.until_regions(5, "two takes")
+    ardour.send("Editor/undo")
+    ardour.until_regions(3, "two takes undone")
 
 
-def main(folder: Path, model: Path) -> None:
-    """Everything; ends with an error where a step does not come about."""
+def _click(ardour: _Ardour, folder: Path, clicks: int) -> None:
+    """The same click again and again: from the action to the region on its track."""
+    ardour.do("prepare")
+    ardour.until_regions(1, "prepared")
+    ardour.do("select_two_bars")
+    asked = folder / "asked.txt"
+    measured = []
+    for number in range(clicks):
+        seconds = ardour.do("audioldm")
+        ardour.until_regions(number + 2, "clicked")
+        begun, ended = (int(word) for word in asked.read_text().split()[-2:])
+        measured.append({"click to track": seconds, "audioldm-osc": (ended - begun) / 1e9})
+    (folder / "clicks.json").write_text(json.dumps(measured))
+
+
+def main(folder: Path, model: Path, clicks: int = 0) -> None:
+    """Everything, or ``clicks`` that are timed; an error where a step does not come about."""
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
     _make_session(folder)
     _make_home(folder)
@@ -194,7 +237,7 @@ def main(folder: Path, model: Path) -> None:
         jack = stack.enter_context(running_jack(folder / "jack.txt"))
         display = stack.enter_context(_display(folder))
         program = folder / "audioldm-osc"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m osc_bridge.osc_command "$@"\n')
+        program.write_text(PROGRAM.format(python=sys.executable, log=folder / "asked.txt"))
         program.chmod(0o755)
         environment = {
             **os.environ,
@@ -214,8 +257,12 @@ def main(folder: Path, model: Path) -> None:
         udp = Path("/proc/net/udp")
         _until(lambda: ":0EEB " in udp.read_text(), "Ardour's OSC port 3819")
         time.sleep(3)  # the port is open before the window is
-        _drive(_Ardour(folder))
+        ardour = _Ardour(folder)
+        if clicks:
+            _click(ardour, folder, clicks)
+        else:
+            _drive(ardour)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))
