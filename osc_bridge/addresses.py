@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from osc_bridge import messages, preset_messages, stage_messages, transfers
+from osc_bridge import messages, model_messages, preset_messages, stage_messages, transfers
 from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
@@ -92,6 +92,7 @@ TABLE: Final = AddressTable(
         *PRESSES,
         *SETTINGS,
         *declared(preset_messages),
+        *declared(model_messages),
         *declared(stage_messages),
         *declared(transfers),
     )

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from osc_bridge.housekeeping import Housekeeping, transfer_handlers
 from osc_bridge.job_messages import JobMessages
+from osc_bridge.model_service import ModelMessages
 from osc_bridge.preset_service import preset_handlers
 from osc_bridge.service import Service
 from osc_bridge.takes import AllowedFolders
@@ -43,9 +44,11 @@ class OscBridge:
             self.housekeeping = Housekeeping(service, self._engine)
             stack.push_async_callback(self.housekeeping.close)
             jobs = JobMessages(service, self._engine, self.folders)
+            models = ModelMessages(service, self._engine)
+            stack.callback(models.close)
             transfers = Transfers(self.folders)
             stack.callback(transfers.close)
-            service.add({**jobs.handlers, **self.housekeeping.handlers})
+            service.add({**jobs.handlers, **models.handlers, **self.housekeeping.handlers})
             service.add(transfer_handlers(service, transfers))
             service.add(preset_handlers(service, self._config.state / "presets"))
             host, port = self._config.host, self._config.osc_port

@@ -38,7 +38,6 @@ from server.local_engine import LocalEngine
 from server.manifest import Manifest
 from server.memory import default_budget
 from server.model_host import ModelInfo, ModelListener
-from server.recipe import Recipe
 from server.request import AnyRequest, Vary, resolve, validate
 from server.storage import check_room
 
@@ -439,6 +438,8 @@ def _digest_of(request: Vary) -> str:
     """The model that made the take to be varied; empty where that cannot be read."""
     if request.recipe is not None:
         return str(request.recipe.get("model_digest", ""))
+    from server.recipe import Recipe  # brings numpy, which the server else does without
+
     try:
         return Recipe.read(Path(request.clip)).model_digest
     except (AudioLDMError, OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -21,17 +21,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.access import COOKIE, Gate
+from server.ears import Ears
 from server.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound, Unauthorized
 from server.http_clips import ClipRoutes
 from server.http_io import answer, body, error_answer
 from server.http_jobs import JobRoutes
 from server.http_metrics import Metrics
+from server.http_models import ModelRoutes
 from server.http_status import StatusRoutes
 from server.http_takes import TakeRoutes
 from server.http_views import ErrorBody, ErrorView, Views
 from server.journal import Journal
 from server.library import Library
+from server.library_sound import SoundSearch
 from server.openapi import Operation, document
 from server.uploads import Uploads
 
@@ -61,6 +64,7 @@ class _Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpApi:
     """Everything that answers HTTP for one engine; ``app`` is the ASGI application.
 
+    ``make_ears`` makes what hears the takes, at the first search by sound.
     ``extra_routes`` come first, so that OSCQuery can share the port. They need no token, as OSC
     itself has none, but web pages of other sites are kept from them too.
     """
@@ -71,6 +75,7 @@ class HttpApi:
         uploads: Uploads,
         *,
         journal: Journal | None = None,
+        make_ears: Callable[[], Ears] | None = None,
         gate: Gate | None = None,
         extra_routes: Sequence[BaseRoute] = (),
     ) -> None:
@@ -78,13 +83,15 @@ class HttpApi:
         self._gate = gate or Gate(None)
         self._views = Views(engine, uploads)
         self._metrics = Metrics(engine)
-        library = Library(journal) if journal else None
+        by_sound = SoundSearch(journal, make_ears) if journal and make_ears else None
+        library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
         self._operations: tuple[Operation, ...] = (
             *StatusRoutes(engine, self._metrics, uploads.max_bytes).operations,
             *jobs.operations,
             *ClipRoutes(uploads).operations,
             *TakeRoutes(self._views, library).operations,
+            *ModelRoutes(engine).operations,
             Operation(
                 *("POST", "/v1/session", self.sign_in, "Sign a browser in with a token"),
                 body=_Session,

@@ -16,8 +16,9 @@ from server.engine import Engine
 from server.errors import InvalidRequest, QueueFull
 from server.http_io import answer, body, body_chunks, client_of, query
 from server.http_multipart import receive_form
-from server.http_views import JobEvent, JobSearch, JobView, Views
+from server.http_views import JobEvent, JobSearch, JobView, ModelEvent, Views
 from server.jobs import Job
+from server.model_host import ModelHost, ModelInfo
 from server.openapi import Operation
 from server.request import AnyRequest, parse_request
 from server.uploads import Uploads
@@ -78,7 +79,7 @@ class JobRoutes:
             ),
             Operation(
                 *("GET", "/v1/events", self.events),
-                "Events of all jobs (server-sent events; also as a WebSocket)",
+                "Events of all jobs and models (server-sent events; also as a WebSocket)",
                 content="text/event-stream",
             ),
         )
@@ -129,9 +130,9 @@ class JobRoutes:
         feed = _Feed(self._engine, client)
         gone = asyncio.create_task(_until_gone(websocket))
         try:
-            async for event, job in feed.follow(self._closing, gone):
-                if job is not None:
-                    told = JobEvent(event=event, job=self._views.job(job, client))
+            async for event, subject in feed.follow(self._closing, gone):
+                if subject is not None:
+                    told = self._told(event, subject, client)
                     await websocket.send_text(msgspec.json.encode(told, enc_hook=str).decode())
             if not gone.done():
                 await websocket.close(1001)
@@ -154,15 +155,20 @@ class JobRoutes:
         if own >= client.max_queued:
             raise QueueFull(f"{own} jobs of yours are unfinished; at most {client.max_queued} are")
 
+    def _told(self, event: str, subject: Job | ModelInfo, client: Client) -> JobEvent | ModelEvent:
+        if isinstance(subject, ModelInfo):
+            return ModelEvent(model=subject)
+        return JobEvent(event=event, job=self._views.job(subject, client))
+
     def _stream(self, feed: _Feed) -> Response:
         async def lines() -> AsyncIterator[bytes]:
             try:
-                async for event, job in feed.follow(self._closing):
-                    if job is None:
+                async for event, subject in feed.follow(self._closing):
+                    if subject is None:
                         yield b": still here\n\n"
                         continue
-                    view = JobEvent(event=event, job=self._views.job(job, feed.client))
-                    data = msgspec.json.encode(view, enc_hook=str)
+                    told = self._told(event, subject, feed.client)
+                    data = msgspec.json.encode(told, enc_hook=str)
                     yield b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
             finally:
                 feed.close()
@@ -172,8 +178,8 @@ class JobRoutes:
 
 
 class _Feed:
-    """What a client has yet to be told: the newest snapshot of each job, so that a slow client
-    costs no more memory than there are jobs."""
+    """What a client has yet to be told: the newest snapshot of each job and model, so that a slow
+    client costs no more memory than there are jobs."""
 
     def __init__(self, engine: Engine, client: Client, job_id: str = "") -> None:
         self.client = client
@@ -181,29 +187,36 @@ class _Feed:
         self._news = asyncio.Event()
         self._told: dict[str, str] = {}
         # Whoever comes (back) is told how everything stands.
-        self._untold = {
+        self._untold: dict[str, Job | ModelInfo] = {
             job.id: job
             for job in engine.jobs()
             if self._concerns(job) and (job_id or not job.state.final)
         }
-        self._unlisten = engine.listen(self._take_note)
+        self._unlisten = [engine.listen(self._take_note)]
+        if isinstance(engine, ModelHost) and not job_id:
+            self._unlisten.append(engine.listen_models(self._take_note_of_model))
 
     async def follow(
         self, closing: asyncio.Event, gone: asyncio.Task[None] | None = None
-    ) -> AsyncIterator[tuple[str, Job | None]]:
-        """Event name and job, until ``closing`` or ``gone``; None now and then in silence."""
+    ) -> AsyncIterator[tuple[str, Job | ModelInfo | None]]:
+        """Event name and what it is about, until ``closing`` or ``gone``; None now and then in
+        silence."""
         while not closing.is_set() and not (gone and gone.done()):
             untold, self._untold = self._untold, {}
-            for job in untold.values():
-                yield self._event(job), job
-                if job.id == self._job_id and job.state.final:
+            for subject in untold.values():
+                if isinstance(subject, ModelInfo):
+                    yield "model", subject
+                    continue
+                yield self._event(subject), subject
+                if subject.id == self._job_id and subject.state.final:
                     return
             if not await self._wait(closing, gone) and not closing.is_set():
                 yield "", None
 
     def close(self) -> None:
         """Stop listening."""
-        self._unlisten()
+        for unlisten in self._unlisten:
+            unlisten()
 
     async def _wait(self, closing: asyncio.Event, gone: asyncio.Task[None] | None) -> bool:
         """True when there is something to do."""
@@ -226,6 +239,10 @@ class _Feed:
         if self._concerns(job):
             self._untold[job.id] = job
             self._news.set()
+
+    def _take_note_of_model(self, info: ModelInfo) -> None:
+        self._untold[f"model {info.name}"] = info
+        self._news.set()
 
     def _concerns(self, job: Job) -> bool:
         return _visible(job, self.client) and self._job_id in ("", job.id)

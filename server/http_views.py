@@ -15,6 +15,7 @@ from server.estimate import Estimator
 from server.fields import fields_of
 from server.jobs import Job, TakeInfo
 from server.library import StoredTake
+from server.model_host import ModelInfo
 from server.request import AnyRequest
 from server.uploads import Uploads
 
@@ -25,6 +26,7 @@ __all__ = [
     "JobSearch",
     "JobView",
     "LibraryTake",
+    "ModelEvent",
     "TakeView",
     "Views",
     "file_fields",
@@ -90,6 +92,13 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     job: JobView
 
 
+class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something happened to a model."""
+
+    model: ModelInfo
+    event: str = "model"
+
+
 class JobSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which jobs, newest first."""
 
@@ -112,6 +121,8 @@ class LibraryTake(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     kept: bool
     take: TakeView
+    similarity: float | None = None
+    """How much it sounds like what was searched for, from -1 to 1."""
 
 
 class Views:
@@ -177,6 +188,7 @@ class Views:
             tags=stored.tags,
             kept=stored.kept,
             take=self.take(stored.job_id, stored.number, stored.take, client),
+            similarity=stored.similarity,
         )
 
     def visible(self, job_id: str, client: Client) -> Job:

@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS takes (
     tags TEXT NOT NULL DEFAULT '', kept INTEGER NOT NULL DEFAULT 0, data BLOB NOT NULL,
     PRIMARY KEY (job_id, number));
 CREATE INDEX IF NOT EXISTS takes_by_age ON takes (created_s);
+CREATE TABLE IF NOT EXISTS heard (
+    job_id TEXT NOT NULL, number INTEGER NOT NULL, tower TEXT NOT NULL, embedding BLOB NOT NULL,
+    PRIMARY KEY (job_id, number, tower));
 """
 
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from server.access import Gate, TokenFile
 from server.config import Config
+from server.ears import Ears
 from server.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.fleet import Fleet
@@ -82,6 +84,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         engine,
         make_uploads(config),
         journal=_journal_of(engine),
+        make_ears=partial(Ears, config.model_folder, 1),
         gate=_gate(config),
         extra_routes=extra_routes,
     )

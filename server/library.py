@@ -1,4 +1,4 @@
-"""Every take there is: found by words and tags, kept or forgotten by size and age."""
+"""Every take there is: found by words, tags and sound, kept or forgotten by size and age."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from server.errors import NotFound
+from server.errors import InvalidRequest, NotFound
 from server.jobs import TakeInfo
 from server.journal import Journal
+from server.library_sound import SoundSearch
 
 __all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
 
@@ -25,9 +26,12 @@ _decode_take = msgspec.msgpack.Decoder(TakeInfo, dec_hook=lambda kind, value: ki
 
 
 class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which takes; all conditions must hold, newest first."""
+    """Which takes; all conditions must hold. Newest first, or most similar where ``like`` is."""
 
     query: Annotated[str, Meta(max_length=200, description="words of the prompt")] = ""
+    like: Annotated[
+        str, Meta(max_length=200, description="what they sound like, in words: 'rain on leaves'")
+    ] = ""
     tag: Annotated[str, Meta(max_length=50, description="a tag")] = ""
     kept: Annotated[bool | None, Meta(description="marked to be kept")] = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
@@ -57,35 +61,48 @@ class StoredTake(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     kept: bool
     take: TakeInfo
+    similarity: float | None = None
+    """CLAP cosine similarity of its sound with what was searched for."""
 
 
 class Library:
-    """The takes in the journal. ``owner`` None sees all."""
+    """The takes in the journal. ``owner`` None sees all; ``by_sound`` finds what sounds like."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, by_sound: SoundSearch | None = None) -> None:
         self._journal = journal
+        self._by_sound = by_sound
 
     async def search(self, search: TakeSearch, owner: str | None = None) -> list[StoredTake]:
-        """Takes that match, newest first."""
-        conditions, values = ["1"], list[str | int]()
-        for word in search.query.lower().split():
-            conditions.append("lower(prompt) LIKE ? ESCAPE '\\'")
-            values.append(f"%{_escaped(word)}%")
-        if search.tag:
-            conditions.append("tags LIKE ? ESCAPE '\\'")
-            values.append(f"%,{_escaped(search.tag)},%")
-        if search.kept is not None:
-            conditions.append("kept = ?")
-            values.append(int(search.kept))
-        if owner is not None:
-            conditions.append("owner = ?")
-            values.append(owner)
-        where = " AND ".join(conditions)
+        """Takes that match.
+
+        Raises:
+            InvalidRequest: a search by sound, and nobody listens here.
+        """
+        where, values = _conditions(search, owner)
+        if search.like.strip():
+            return await self._search_by_sound(search, where, values)
         # The conditions are made of constants; every value is bound.
         query = f"SELECT {_COLUMNS} FROM takes WHERE {where} ORDER BY rowid DESC LIMIT ? OFFSET ?"
-        values += [search.limit, search.offset]
-        rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
+        bound = [*values, search.limit, search.offset]
+        rows = await self._journal.query(lambda c: c.execute(query, bound).fetchall())
         return [_stored(row) for row in rows]
+
+    async def _search_by_sound(
+        self, search: TakeSearch, where: str, values: list[str | int]
+    ) -> list[StoredTake]:
+        if self._by_sound is None:
+            raise InvalidRequest("like: this server cannot search by sound")
+        query = f"SELECT job_id, number, path FROM takes WHERE {where} ORDER BY rowid DESC"
+        rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
+        takes = {(job_id, number): Path(path) for job_id, number, path in rows}
+        ranked = await self._by_sound.rank(search.like, takes)
+        chosen = ranked[search.offset : search.offset + search.limit]
+        found = []
+        for take, similarity in chosen:
+            with contextlib.suppress(NotFound):  # deleted meanwhile
+                stored = await self.find(*take)
+                found.append(msgspec.structs.replace(stored, similarity=round(similarity, 4)))
+        return found
 
     async def find(self, job_id: str, number: int, owner: str | None = None) -> StoredTake:
         """One take.
@@ -151,9 +168,29 @@ class Library:
         return removed
 
 
+def _conditions(search: TakeSearch, owner: str | None) -> tuple[str, list[str | int]]:
+    """The WHERE clause and what is bound in it."""
+    conditions, values = ["1"], list[str | int]()
+    for word in search.query.lower().split():
+        conditions.append("lower(prompt) LIKE ? ESCAPE '\\'")
+        values.append(f"%{_escaped(word)}%")
+    if search.tag:
+        conditions.append("tags LIKE ? ESCAPE '\\'")
+        values.append(f"%,{_escaped(search.tag)},%")
+    if search.kept is not None:
+        conditions.append("kept = ?")
+        values.append(int(search.kept))
+    if owner is not None:
+        conditions.append("owner = ?")
+        values.append(owner)
+    return " AND ".join(conditions), values
+
+
 def _delete(connection: sqlite3.Connection, victims: list[tuple[str, int, str]]) -> int:
     for job_id, number, path in victims:
-        connection.execute("DELETE FROM takes WHERE job_id = ? AND number = ?", (job_id, number))
+        for table in ("takes", "heard"):
+            where = f"DELETE FROM {table} WHERE job_id = ? AND number = ?"
+            connection.execute(where, (job_id, number))
         with contextlib.suppress(OSError):
             Path(path).unlink(missing_ok=True)
     return len(victims)

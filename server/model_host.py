@@ -14,7 +14,7 @@ import msgspec
 from server.engine import Engine, Unlisten
 from server.errors import InvalidRequest
 
-__all__ = ["ModelHost", "ModelInfo", "ModelListener", "host_of", "models_of"]
+__all__ = ["ModelHost", "ModelInfo", "ModelListener", "host_of", "memory_of", "models_of"]
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +50,10 @@ ModelListener = Callable[[ModelInfo], None]
 class ModelHost(Protocol):
     """An engine with several models; called on its loop, like the engine itself."""
 
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Bytes that loaded models take of each device, and how many they may take."""
+
     def models(self) -> list[ModelInfo]:
         """All models, the default first."""
 
@@ -82,6 +86,11 @@ def host_of(engine: Engine) -> ModelHost:
     if isinstance(engine, ModelHost):
         return engine
     raise InvalidRequest("this engine has one model, which stays loaded")
+
+
+def memory_of(engine: Engine) -> tuple[int, int]:
+    """Bytes that models take and may take; 0 where nobody counts."""
+    return engine.memory if isinstance(engine, ModelHost) else (0, 0)
 
 
 def models_of(engine: Engine) -> list[ModelInfo]:

@@ -8,15 +8,18 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from server import errors
 from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
-from server.http_views import ErrorBody, JobEvent, JobView, TakeView
+from server.http_models import Models
+from server.http_views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
 from server.manifest import Manifest
+from server.model_host import ModelInfo
 
 __all__ = ["RemoteClient"]
 
@@ -80,16 +83,28 @@ class RemoteClient:
         """Cancel a job."""
         return await self._call("DELETE", f"/v1/jobs/{job_id}", JobView)
 
-    async def events(self) -> AsyncIterator[JobEvent | None]:
+    async def models(self) -> Models:
+        """The server's models."""
+        return await self._call("GET", "/v1/models", Models)
+
+    async def change_model(self, name: str, what: str) -> ModelInfo:
+        """``load`` or ``unload`` a model."""
+        path = f"/v1/models/{quote(name, safe='')}/{what}"
+        return await self._call("POST", path, ModelInfo)
+
+    async def events(self) -> AsyncIterator[JobEvent | ModelEvent | None]:
         """Everything that happens; None first, when the connection stands, and in silence."""
         timeout = httpx.Timeout(10.0, read=_SILENCE_S)
         try:
             async with self._http.stream("GET", "/v1/events", timeout=timeout) as response:
                 await _check(response)
                 yield None
+                kind: type[JobEvent | ModelEvent] = JobEvent
                 async for line in response.aiter_lines():
-                    if line.startswith("data: "):
-                        yield msgspec.json.decode(line[6:], type=JobEvent)
+                    if line.startswith("event: "):
+                        kind = ModelEvent if line == "event: model" else JobEvent
+                    elif line.startswith("data: "):
+                        yield msgspec.json.decode(line[6:], type=kind)
                     elif line.startswith(":"):
                         yield None
         except httpx.HTTPError as error:

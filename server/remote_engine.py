@@ -22,10 +22,11 @@ import msgspec
 
 from server.engine import Engine, EngineStatus, Listener, Unlisten
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.http_views import JobView, TakeView, file_fields
+from server.http_views import JobView, ModelEvent, TakeView, file_fields
 from server.joblist import JobList
 from server.jobs import Job, JobState, TakeInfo, same_again, take_stem
 from server.manifest import Manifest
+from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
 from server.request import AnyRequest, parse_request, validate
 from server.storage import remove_parts
@@ -69,6 +70,9 @@ class RemoteEngine:
         self._connected = asyncio.Event()
         self._lost_s = 0.0
         self._reconnects = 0
+        self._models: dict[str, ModelInfo] = {}
+        self._budget_bytes = 0
+        self._model_listeners: list[ModelListener] = []
 
     @property
     def manifest(self) -> Manifest:
@@ -176,6 +180,29 @@ class RemoteEngine:
         """Call ``listener`` with a snapshot at every change of any job."""
         return self._jobs.listen(listener)
 
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Bytes that the server's models take on each device, and may take."""
+        here = [m for m in self._models.values() if m.state in ("loading", "loaded", "unloading")]
+        return sum(model.memory_bytes for model in here), self._budget_bytes
+
+    def models(self) -> list[ModelInfo]:
+        """The server's models as they were told last, the default first."""
+        return list(self._models.values())
+
+    async def load_model(self, name: str) -> ModelInfo:
+        """Begin to load a model there; see :meth:`server.model_host.ModelHost.load_model`."""
+        return await self._client.change_model(name, "load")
+
+    async def unload_model(self, name: str) -> ModelInfo:
+        """Free a model's memory there; see :meth:`server.model_host.ModelHost.unload_model`."""
+        return await self._client.change_model(name, "unload")
+
+    def listen_models(self, listener: ModelListener) -> Unlisten:
+        """Call ``listener`` at every change of any model's state."""
+        self._model_listeners.append(listener)
+        return lambda: self._model_listeners.remove(listener)
+
     def status(self) -> EngineStatus:
         """How the engine is."""
         states = [job.state for job in self._jobs]
@@ -231,6 +258,10 @@ class RemoteEngine:
         self, request: AnyRequest, owner: str, request_id: str, folder: Path
     ) -> Job:
         engine = await self._use_fallback()
+        known = {model.name for model in models_of(engine)}
+        if request.model and request.model not in known:
+            log.warning("model %s is not here; rendering with %s", request.model, min(known))
+            request = msgspec.structs.replace(request, model="")
         return await engine.submit(request, owner=owner, request_id=request_id, folder=folder)
 
     async def _use_fallback(self) -> Engine:
@@ -258,7 +289,9 @@ class RemoteEngine:
                         pause_s = _FIRST_PAUSE_S
                         await self._catch_up()
                         self._connected.set()
-                    if event is not None:
+                    if isinstance(event, ModelEvent):
+                        self._see_model(event.model)
+                    elif event is not None:
                         self._see(event.job)
                 raise EngineUnavailable(f"{self._client.url} closed the connection")
             except AudioLDMError as error:
@@ -272,6 +305,10 @@ class RemoteEngine:
 
     async def _catch_up(self) -> None:
         self._manifest = await self._client.manifest()
+        told = await self._client.models()
+        self._budget_bytes = told.budget_bytes
+        for model in told.models:
+            self._see_model(model)
         for job in self._jobs:
             if job.state.final or job.id in self._fallback_ids:
                 continue
@@ -310,6 +347,14 @@ class RemoteEngine:
                 attempts=view.attempts,
                 started_s=view.started_s,
             )
+
+    def _see_model(self, info: ModelInfo) -> None:
+        """The server said how a model stands."""
+        if self._models.get(info.name) == info:
+            return
+        self._models[info.name] = info
+        for listener in tuple(self._model_listeners):
+            listener(info)
 
     def _end(self, job_id: str, state: JobState, **changes: Any) -> None:
         self._jobs.change(job_id, state=state, position=0, finished_s=time.time(), **changes)

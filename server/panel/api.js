@@ -22,15 +22,17 @@ export async function call(method, path, { json, body, headers = {} } = {}) {
   throw new ApiError(response.status, told.code, told.message);
 }
 
-// Calls `changed(job, event)` for ever; `connected(true | false)` at every change of the line.
-export function follow(changed, connected) {
+// Calls `changed(job, event)` and `modelChanged(model)` for ever; `connected(true | false)` at every
+// change of the line.
+export function follow(changed, modelChanged, connected) {
   const source = new EventSource("/v1/events");
   source.onopen = () => connected(true);
   source.onerror = () => {
     connected(false);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(changed, connected), 1500);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(changed, modelChanged, connected), 1500);
   };
   for (const kind of ["queued", "running", "progress", "done", "failed", "cancelled"]) {
     source.addEventListener(kind, (event) => changed(JSON.parse(event.data).job, kind));
   }
+  source.addEventListener("model", (event) => modelChanged(JSON.parse(event.data).model));
 }

@@ -2,7 +2,7 @@
 
 const FIRST = ["audio_length_in_s", "num_inference_steps", "guidance_scale", "seed",
   "num_waveforms_per_prompt", "strength", "distance", "side", "cutoff_hz", "bpm", "bars"];
-const OWN_PLACE = ["prompt", "regions"];
+const OWN_PLACE = ["prompt", "regions", "model"];
 
 // Builds the controls of `kind`; returns { values(), set(request) }.
 export function buildFields(kind, model, main, more, changed) {

@@ -3,6 +3,7 @@
 import { call, follow } from "./api.js";
 import { Clip } from "./clip.js";
 import { buildFields } from "./fields.js";
+import { Models } from "./models.js";
 import { morphPad } from "./pad.js";
 import { Takes, button, element } from "./takes.js";
 
@@ -11,6 +12,7 @@ const KEPT = "audioldm-panel";
 let features, fields, presets = [];
 
 const clip = new Clip(complain, remember);
+const models = new Models(() => remember());
 const takes = new Takes(complain, (name, text) => {
   const kind = features.kinds.find((k) => k.kind === $("kind").value);
   if (!needsClip(kind)) choose("transfer");
@@ -42,7 +44,7 @@ function choose(name) {
 
 function request() {
   const kind = features.kinds.find((k) => k.kind === $("kind").value);
-  const wanted = { kind: kind.kind, prompt: $("prompt").value, ...fields.values() };
+  const wanted = { kind: kind.kind, prompt: $("prompt").value, ...models.wanted, ...fields.values() };
   if (needsClip(kind)) wanted.clip = clip.name;
   if (kind.kind === "inpaint") wanted.regions = clip.marked;
   return wanted;
@@ -60,6 +62,7 @@ function recall() {
   choose(kept?.request?.kind ?? "text");
   if (!kept) return;
   $("prompt").value = kept.request.prompt ?? "";
+  models.choose(kept.request.model);
   fields.set(kept.request);
   if (kept.clip?.[0]) {
     clip.marked = kept.request.regions ?? "";
@@ -121,6 +124,7 @@ async function reconcile() {
     if (!item.querySelector(".failed") && !open.some((job) => job.id === item.dataset.job)) item.remove();
   }
   for (const job of open.reverse()) show(job);
+  await models.load();
   await takes.load();
 }
 
@@ -134,13 +138,13 @@ async function start() {
   try {
     features = await call("GET", "/features");
     presets = await call("GET", "/v1/presets");
+    await models.load();
   } catch (error) {
     complain(error);
     if (error.status !== 401) setTimeout(start, 1500);
     return;
   }
   $("sign-in").hidden = true;
-  $("model").textContent = `${features.model.name}, ${features.model.licence}`;
   $("kind").replaceChildren(...features.kinds.map((kind) => new Option(kind.kind, kind.kind)));
   $("preset").append(...presets.map((preset) => new Option(preset.name, preset.name)));
   recall();
@@ -149,7 +153,7 @@ async function start() {
     $("prompt").value = blend;
     remember();
   });
-  follow(show, connected);
+  follow(show, (model) => models.show(model), connected);
 }
 
 $("kind").onchange = () => choose($("kind").value);

@@ -15,12 +15,13 @@ export class Takes {
     this.surfers = new Map();
     let timer;
     $("search").oninput = () => { clearTimeout(timer); timer = setTimeout(() => this.load(), 250); };
-    $("only-kept").onchange = $("spectra").onchange = () => this.load();
+    $("only-kept").onchange = $("by-sound").onchange = $("spectra").onchange = () => this.load();
     $("older").onclick = () => this.load(this.shown);
   }
 
   async load(offset = 0) {
-    const query = new URLSearchParams({ limit: PAGE, offset, query: $("search").value });
+    const query = new URLSearchParams({ limit: PAGE, offset });
+    query.set($("by-sound").checked ? "like" : "query", $("search").value);
     if ($("only-kept").checked) query.set("kept", "true");
     try {
       const found = await call("GET", `/v1/takes?${query}`);
@@ -47,8 +48,9 @@ export class Takes {
     card.dataset.take = id;
     const title = element("p", stored.prompt || stored.kind);
     const score = take.score === null ? "" : `, score ${take.score.toFixed(2)}`;
+    const like = stored.similarity === null ? "" : `, likeness ${stored.similarity.toFixed(2)}`;
     const facts = element("p",
-      `${stored.kind}, seed ${take.seed}, ${take.seconds.toFixed(2)} s, ${take.sample_rate} Hz${score}`);
+      `${stored.kind}, seed ${take.seed}, ${take.seconds.toFixed(2)} s, ${take.sample_rate} Hz${score}${like}`);
     facts.className = "facts";
     const wave = element("div");
     wave.className = "wave";

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from engine_log import ENDLESS, EngineLog
+from engine_log import ENDLESS
+from fleet_run import make_models, room_for, running_fleet
 
 from server import fleet_loader
 from server.errors import Conflict, EngineUnavailable, ModelError, NotFound, QueueFull, TooLarge
-from server.fleet import Fleet
 from server.jobs import Job, JobState
 from server.journal import Journal
 from server.manifest import Manifest
-from server.memory import memory_needed
-from server.model_host import ModelHost, ModelInfo
+from server.model_host import ModelHost
 from server.recipe import Recipe
 from server.request import TextToAudio, Vary
 
@@ -33,62 +29,7 @@ def on(model: str, request: TextToAudio = QUICK, **changes: Any) -> TextToAudio:
 
 @pytest.fixture
 def folders(tiny_folder: Path, tmp_path: Path) -> list[Path]:
-    """Three models that differ in name and digest."""
-    made = []
-    for number, name in enumerate(("one", "two", "three")):
-        folder = tmp_path / "models" / name
-        shutil.copytree(tiny_folder, folder)
-        manifest = Manifest.load(folder)
-        entry = msgspec.structs.replace(manifest.files["tokenizer.json"], sha256=str(number) * 64)
-        files = {**manifest.files, "tokenizer.json": entry}
-        msgspec.structs.replace(manifest, name=name, files=files).save(folder)
-        made.append(folder)
-    return made
-
-
-def room_for(count: float, folder: Path) -> int:
-    return round(count * memory_needed(Manifest.load(folder)))
-
-
-class ModelLog:
-    """What a fleet said of its models, in order."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self.events: list[ModelInfo] = []
-        self._fleet = fleet
-        self._changed = asyncio.Event()
-        fleet.listen_models(self._take_note)
-
-    def _take_note(self, info: ModelInfo) -> None:
-        self.events.append(info)
-        self._changed.set()
-
-    def states(self, name: str) -> list[str]:
-        return [info.state for info in self.events if info.name == name]
-
-    async def until(self, name: str, state: str) -> ModelInfo:
-        """The model when it stands so."""
-        async with asyncio.timeout(120):
-            while True:
-                self._changed.clear()
-                (info,) = (i for i in self._fleet.models() if i.name == name)
-                if info.state == state:
-                    return info
-                await self._changed.wait()
-
-
-@asynccontextmanager
-async def running_fleet(
-    folders: list[Path], takes: Path, **options: Any
-) -> AsyncIterator[tuple[Fleet, EngineLog, ModelLog]]:
-    options = {"devices": ("cpu",), "threads": 1, **options}
-    fleet = Fleet(folders, takes, **options)
-    log, models = EngineLog(fleet), ModelLog(fleet)
-    try:
-        await fleet.start()
-        yield fleet, log, models
-    finally:
-        await fleet.close()
+    return make_models(tiny_folder, tmp_path / "models")
 
 
 def model_of(job: Job) -> str:
@@ -253,8 +194,9 @@ def test_after_a_restart_each_job_goes_to_its_model(folders: list[Path], tmp_pat
             await fleet.cancel(endless.id)
             assert model_of(await log.final(mine.id)) == "one"
             assert model_of(await log.final(theirs.id)) == "two"
-        async with running_fleet(folders[:1], takes, journal=Journal(path)) as (fleet, _, _):
-            states = {job.id: job.state for job in fleet.jobs()}
+        journal = Journal(path)
+        states = {job.id: job.state for job in journal.load()}
+        journal.close()
         assert states[theirs.id] is states[mine.id] is JobState.DONE
 
     asyncio.run(scenario())

@@ -6,11 +6,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fleet_run import make_models
 from server_run import wav
 
 from benchmarks.server_process import ServerProcess
@@ -38,6 +40,13 @@ def server(tiny_folder: Path, tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def page(server: ServerProcess) -> Iterator[Page]:
+    with browsing(server.url) as page:
+        yield page
+
+
+@contextmanager
+def browsing(url: str) -> Iterator[Page]:
+    """The panel in a browser of its own."""
     selenium = pytest.importorskip("selenium.webdriver")
     options = selenium.ChromeOptions()
     options.binary_location = BROWSER
@@ -47,7 +56,7 @@ def page(server: ServerProcess) -> Iterator[Page]:
     service = selenium.ChromeService(DRIVER)
     driver = selenium.Chrome(options, service)
     try:
-        yield Page(driver, server.url)
+        yield Page(driver, url)
     finally:
         driver.quit()
 
@@ -187,6 +196,7 @@ def test_keyboard_and_phone(page: Page) -> None:
     page.set("num_inference_steps", 2)
     page.one("#prompt").send_keys(Keys.CONTROL, Keys.ENTER)
     page.until(lambda: len(page.all(".take")) == 1)
+    assert not page.one("#models").is_displayed()  # there is one model
     page.one("#morph summary").send_keys(Keys.ENTER)
     page.driver.execute_script("document.querySelector('#pad').focus()")
     ActionChains(page.driver).send_keys(Keys.ARROW_LEFT * 20 + Keys.ARROW_UP * 4).perform()
@@ -198,3 +208,29 @@ def test_keyboard_and_phone(page: Page) -> None:
     assert page.driver.execute_script(wide) <= 0
     page.shot("phone")
     assert page.complaints() == []
+
+
+def test_a_model_is_chosen_from_a_menu(tiny_folder: Path, tmp_path: Path) -> None:
+    first, second, _ = make_models(tiny_folder, tmp_path / "models")
+    server = ServerProcess(first, tmp_path / "server", "--model", str(second))
+    server.start()
+    try:
+        with browsing(server.url) as page:
+            page.until(lambda: page.text("#models") == "one\ntwo (unloaded)")
+            page.choose("#models", "two")
+            page.type("#prompt", "bright")
+            page.set("num_inference_steps", 2)
+            page.one("#submit").click()
+            page.until(lambda: len(page.all(".take")) == 1)
+            page.until(lambda: page.text("#models") == "one\ntwo")
+            page.driver.refresh()
+            page.until(lambda: page.one("#models").get_property("value") == "two")
+            page.type("#search", "bright")
+            page.one("#by-sound").click()
+            page.until(lambda: "likeness" in page.text(".take .facts"))
+            page.shot("models")
+            assert page.complaints() == []
+        job = httpx.get(f"{server.url}/v1/jobs?limit=1", trust_env=False).json()[0]
+        assert job["request"]["model"] == "two"
+    finally:
+        server.stop()

@@ -1,0 +1,53 @@
+"""What takes sound like, in words: the CLAP towers of a model folder, outside of the worker.
+
+The library asks them when somebody searches by sound. They are loaded then, on the CPU, and stay.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.manifest import Manifest
+
+if TYPE_CHECKING:
+    from server.text import Embedding
+
+__all__ = ["Ears"]
+
+
+class Ears:
+    """The text and the audio tower in ``folder``; both are slow, so call them in a thread.
+
+    Raises:
+        ModelError: the folder is no model folder.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        from server.clap_audio import ClapAudio
+        from server.session import Graph, providers_for
+        from server.text import TextEncoder
+
+        manifest = Manifest.load(folder)
+        self.tower = manifest.files["audio_encoder.onnx"].sha256
+        """Embeddings of one tower mean nothing to another."""
+        providers = providers_for("cpu")
+        text = Graph(folder / "text_encoder.onnx", providers, threads)
+        audio = Graph(folder / "audio_encoder.onnx", providers, threads)
+        self._text = TextEncoder(folder, manifest, text)
+        self._audio = ClapAudio(manifest, audio)
+
+    def words(self, text: str) -> Embedding:
+        """The unit-length embedding [D] of ``text``."""
+        return self._text(text)
+
+    def sound(self, path: Path) -> Embedding:
+        """The unit-length embedding [D] of an audio file; zero where there is nothing to hear.
+
+        Raises:
+            UnreadableAudio: it is gone, or no audio.
+            RenderError: the tower cannot hear it.
+        """
+        from server.waveform import Waveform
+
+        return self._audio(Waveform.read(path))

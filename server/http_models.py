@@ -1,0 +1,78 @@
+"""Routes of models: which there are, load, unload."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.engine import Engine
+from server.errors import Forbidden
+from server.http_io import answer, client_of
+from server.model_host import ModelInfo, host_of, memory_of, models_of
+from server.openapi import Operation
+
+__all__ = ["ModelRoutes", "Models"]
+
+
+class Models(msgspec.Struct, frozen=True, kw_only=True):
+    """All models, and what they may take of each device's memory together."""
+
+    budget_bytes: int
+    used_bytes: int
+    models: tuple[ModelInfo, ...]
+
+
+class ModelRoutes:
+    """``/v1/models``. Their changes are events named ``model`` in ``/v1/events``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What is answered, and how it is described."""
+        return (
+            Operation(
+                *("GET", "/v1/models", self.list_models, "All models, the default first"),
+                answer=Models,
+            ),
+            Operation(
+                *("POST", "/v1/models/{name}/load", self.load_model),
+                "Load a model as soon as there is room; jobs that name it do the same",
+                answer=ModelInfo,
+                status=202,
+                errors=(404, 413, 503),
+            ),
+            Operation(
+                *("POST", "/v1/models/{name}/unload", self.unload_model),
+                "Free a model's memory; the next job for it loads it again",
+                answer=ModelInfo,
+                errors=(404, 409, 503),
+            ),
+        )
+
+    async def list_models(self, _: Request) -> Response:
+        used, budget = memory_of(self._engine)
+        models = tuple(models_of(self._engine))
+        return answer(Models(budget_bytes=budget, used_bytes=used, models=models))
+
+    async def load_model(self, request: Request) -> Response:
+        host = host_of(self._engine)
+        _check_may(request)
+        return answer(await host.load_model(request.path_params["name"]), 202)
+
+    async def unload_model(self, request: Request) -> Response:
+        host = host_of(self._engine)
+        _check_may(request)
+        return answer(await host.unload_model(request.path_params["name"]))
+
+
+def _check_may(request: Request) -> None:
+    """Memory is shared by all clients, so it is managed by who sees everybody's jobs.
+
+    Raises:
+        Forbidden: an ordinary client.
+    """
+    if not client_of(request).sees_all:
+        raise Forbidden("this token may not load or unload models; a job that names one loads it")
