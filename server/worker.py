@@ -38,8 +38,8 @@ from server.wire import (
 
 __all__ = ["main", "store"]
 
-_NICENESS = 5
-"""Rendering yields to the sound card and to the DAW."""
+_NICENESS = 10
+"""Rendering yields to the sound card, to the DAW and to the server that answers for it."""
 
 
 class Worker:
