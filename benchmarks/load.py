@@ -4,7 +4,9 @@
 
 Every client has a token of its own and does what people do: submit, ask, follow events,
 cancel, download. Reported: answers by status, waiting times of the calls that render nothing,
-the server's memory over the run, and how many jobs each client got done.
+the CPU time of the server's process a call, its memory over the run, and how many jobs each
+client got done. ``lag`` is how late this program itself was woken: that much of the waiting
+times is not the server's.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from typing import Any
 
 import httpx
 
+from benchmarks.calls import cpu_s
 from benchmarks.server_process import ServerProcess
 from server.access import Client, TokenFile
 
 __all__ = ["Load", "main"]
 
 _ALLOWED = (429, 503)
+_TICK_S = 0.02
 _REQUEST = {
     "kind": "text",
     "prompt": "low hum",
@@ -53,13 +57,17 @@ class Load:
         self._waited_s: dict[str, list[float]] = defaultdict(list)
         self._done: Counter[int] = Counter()
         self._memory_mb: list[float] = []
+        self._lag_s: list[float] = []
+        self._cpu_s = 0.0
         self._until = 0.0
 
     def run(self) -> dict[str, Any]:
         """Start the server, run all clients, report."""
         self._server.start()
         try:
+            before_s = cpu_s(self._server.pid)
             asyncio.run(self._all())
+            self._cpu_s = cpu_s(self._server.pid) - before_s
         finally:
             self._server.stop()
         calls = [s for name, waited in self._waited_s.items() for s in waited if name != "submit"]
@@ -71,6 +79,8 @@ class Load:
             "calls_p50_ms": _quantile(calls, 0.5),
             "calls_p99_ms": _quantile(calls, 0.99),
             "p99_ms": {name: _quantile(w, 0.99) for name, w in sorted(self._waited_s.items())},
+            "lag_p99_ms": _quantile(self._lag_s, 0.99),
+            "server_cpu_ms_a_call": round(1000 * self._cpu_s / self._statuses.total(), 2),
             "jobs_done": sum(done),
             "jobs_a_client": {
                 "least": min(done),
@@ -90,9 +100,10 @@ class Load:
 
     async def _all(self) -> None:
         self._until = time.monotonic() + self._seconds
-        memory = asyncio.create_task(self._watch_memory())
+        watches = [asyncio.create_task(w) for w in (self._watch_memory(), self._watch_lag())]
         await asyncio.gather(*(self._client(k) for k in range(len(self._tokens))))
-        memory.cancel()
+        for watch in watches:
+            watch.cancel()
 
     async def _client(self, number: int) -> None:
         choice = random.Random(number)
@@ -104,6 +115,7 @@ class Load:
             trust_env=False,
             verify=False,  # plain HTTP; a TLS context a client would cost seconds
         ) as http:
+            await asyncio.sleep(choice.uniform(0.0, 2.0))
             while time.monotonic() < self._until:
                 await self._one_job(http, number, choice)
                 await asyncio.sleep(choice.uniform(0.1, 1.0))
@@ -158,6 +170,12 @@ class Load:
                 if line.startswith("VmRSS"):
                     self._memory_mb.append(round(int(line.split()[1]) / 1024, 1))
             await asyncio.sleep(1.0)
+
+    async def _watch_lag(self) -> None:
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(_TICK_S)
+            self._lag_s.append(time.perf_counter() - started - _TICK_S)
 
 
 def _quantile(seconds: list[float], part: float) -> float:
