@@ -40,8 +40,8 @@ class Estimator:
             ahead = sum(
                 self._left(other)
                 for other in self._unfinished_with(job)
-                if other.state is JobState.RUNNING
-                or (other.state is JobState.QUEUED and other.position < job.position)
+                if (other.request.live or not job.request.live)
+                and (other.state is JobState.RUNNING or other.position < job.position)
             )
         return round(ahead + self._left(job), 2)
 

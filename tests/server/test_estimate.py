@@ -39,3 +39,12 @@ def test_the_second_job_takes_as_long_as_the_first(monkeypatch: pytest.MonkeyPat
     known = [done, first, second]
     assert estimator.seconds_until_done(first) == pytest.approx(6.5)
     assert estimator.seconds_until_done(second) == pytest.approx(13.0)
+    bulk = msgspec.structs.replace(
+        first, id="4", request=msgspec.structs.replace(request, priority="bulk")
+    )
+    live = msgspec.structs.replace(first, id="5")
+    known = [msgspec.structs.replace(bulk, state=JobState.RUNNING), live]
+    assert estimator.seconds_until_done(live) == pytest.approx(6.5), "it waits for no bulk work"
+    later = msgspec.structs.replace(bulk, id="6", position=2)
+    known = [*known, later]
+    assert estimator.seconds_until_done(later) == pytest.approx(19.5)
