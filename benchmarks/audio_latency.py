@@ -29,9 +29,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.verdicts import Verdict, show
 from osc_bridge.arena import Arena
 from osc_bridge.card import CardOutput, Output
 from osc_bridge.clips import Loop
@@ -177,6 +179,7 @@ async def measure_under_runs(
                     jobs = [0] if idle else await stack.enter_async_context(busy(engine))
                     await asyncio.sleep(minutes * 60)
                 status, said = stage.player.status(), log.read_text()[at:]
+    lost = status.under_runs - before.under_runs
     missed = {
         name: len(re.findall(rf"XRun: client = {client} was not finished", said))
         for name, client in (("ours", "PortAudio"), ("bare C client", "witness"))
@@ -186,13 +189,21 @@ async def measure_under_runs(
         "where": "this process" if in_process else "audio process",
         "blocks": round(minutes * 60 * RATE / period),
         "blocksize": status.blocksize,
-        "under-runs (PortAudio)": status.under_runs - before.under_runs,
+        "under-runs (PortAudio)": lost,
         "xruns by client (JACK)": missed,
         "server late by itself (JACK)": len(re.findall("JackTimedDriver::Process XRun", said)),
         "longest block / its time": round(status.load, 3),
         "stolen from this machine by its host, s": round(_stolen_s() - stolen, 2),
         "glitches": status.glitches,
         "jobs rendered meanwhile": jobs[0],
+        "verdicts": [
+            Verdict(
+                f"no under-run in {minutes:g} min at {period} frames",
+                lost == 0,
+                f"{lost} blocks, {missed['ours']} xruns of ours by JACK's count; a bare C client "
+                f"beside it had {missed['bare C client']}",
+            )
+        ],
     }
 
 
@@ -324,8 +335,10 @@ def main() -> int:
         return 1
     load = os.getloadavg() if hasattr(os, "getloadavg") else ()
     machine = describe_machine() | {"load average": ", ".join(f"{n:.1f}" for n in load)}
-    print(json.dumps({options.what: result, "machine": machine}, indent=2))
-    return 0
+    print(json.dumps({options.what: msgspec.to_builtins(result), "machine": machine}, indent=2))
+    verdicts = result.get("verdicts", [])
+    show(verdicts)
+    return int(not all(verdict.held for verdict in verdicts))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 A stream plays, pads are hit, prompts and tempo change, jobs are submitted and cancelled, clients
 come and go, the audio process and the engine's worker are killed, all over OSC and at random.
-It fails (exit 1) where a job ends without a done or fail message, the output is silent for
-longer than the device needs to come back, memory grows, or anything raises.
+At the end there is a verdict a claim. It fails (exit 1) where one does not hold: a job ends without
+a done or fail message, the output is silent while a device is open, memory grows, a block raises.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.verdicts import Verdict, show
 from osc_bridge.card import CardOutput
 from osc_bridge.client import Client
 from osc_bridge.daw import Instance, instance
@@ -51,6 +52,12 @@ PROMPTS: Final = ("rain", "wind in trees", "bells", "a river", "thunder", "birds
 GAP_FRAMES: Final = 480
 """Digital silence of this many frames is a gap."""
 FINISH_S: Final = 180.0
+MAX_GROWTH: Final = (1.2, 60.0)
+"""Memory may be this many times what it was after a quarter of the run, and so many MB more."""
+MAX_SLOPE_MB_H: Final = 30.0
+"""Of the program's memory in runs long enough to tell (``_SLOPE_MINUTES``)."""
+_SLOPE_MINUTES: Final = 10.0
+_MEMORY_EVERY_S: Final = 5.0
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -81,6 +88,9 @@ class Report(msgspec.Struct, kw_only=True):
     recombined: int = 0
     memory_early: Memory | None = None
     memory_late: Memory | None = None
+    slope_mb_h: float = 0.0
+    """Of the program's memory after the first quarter, by least squares."""
+    verdicts: list[Verdict] = []
     problems: list[str] = []
 
 
@@ -263,14 +273,16 @@ async def _rough(
     player = Player(running.bridge.port, random.Random(draw.random()), report)
     playing = asyncio.create_task(asyncio.to_thread(player.run, until_s, stop))
     killing = asyncio.create_task(_kill(running, draw, until_s, kill_every_s, player.actions))
+    memory: list[tuple[float, Memory]] = []
+    quarter_s = until_s - 0.75 * minutes * 60
     try:
         while not playing.done():
             await asyncio.sleep(1.0)
             ear.listen()
-            elapsed = 1.0 - (until_s - time.monotonic()) / (minutes * 60)
-            if report.memory_early is None and elapsed > 0.25:
-                report.memory_early = _memory(running)
-        report.memory_late = _memory(running)
+            now = time.monotonic()
+            if now > max(quarter_s, memory[-1][0] + _MEMORY_EVERY_S if memory else 0.0):
+                memory.append((now, _memory(running)))
+        memory.append((time.monotonic(), _memory(running)))
     finally:
         stop.set()
         killing.cancel()
@@ -278,7 +290,16 @@ async def _rough(
         (outcome,) = await asyncio.gather(playing, return_exceptions=True)
     if outcome:
         report.problems.append(f"client: {outcome!r}")
+    _weigh(memory, report)
     _take_stock(running, player, report)
+
+
+def _weigh(memory: list[tuple[float, Memory]], report: Report) -> None:
+    report.memory_early, report.memory_late = memory[0][1], memory[-1][1]
+    if len(memory) > 2:
+        times = np.array([at for at, _ in memory]) / 3600.0
+        program = np.array([each.program for _, each in memory])
+        report.slope_mb_h = round(float(np.polyfit(times - times[0], program, 1)[0]), 1)
 
 
 def _take_stock(running: Instance, player: Player, report: Report) -> None:
@@ -288,17 +309,43 @@ def _take_stock(running: Instance, player: Player, report: Report) -> None:
     report.under_runs, report.glitches = status.under_runs, status.glitches
     report.late = status.late
     report.recombined = running.stage.stream.status().recombined
-    if report.lost:
-        report.problems.append(f"{len(report.lost)} jobs ended without a message")
-    if report.gaps_s:
-        report.problems.append(f"{len(report.gaps_s)} gaps in the audio")
-    if report.glitches:
-        report.problems.append(f"{report.glitches} blocks raised an error")
+    report.verdicts = _verdicts(report)
+    report.problems += [f"{v.claim}: {v.measured}" for v in report.verdicts if not v.held]
+
+
+def _verdicts(report: Report) -> list[Verdict]:
     early, late = report.memory_early, report.memory_late
-    for name in Memory.__struct_fields__ if early and late else ():
+    assert early is not None
+    assert late is not None
+    grown: list[str] = []
+    for name in Memory.__struct_fields__:
         before, after = getattr(early, name), getattr(late, name)
-        if before and after > before * 1.2 + 60.0:  # 0: it was being started again just then
-            report.problems.append(f"{name} grew from {before:.0f} to {after:.0f} MB")
+        if before and after > before * MAX_GROWTH[0] + MAX_GROWTH[1]:  # 0: just starting again
+            grown.append(name)
+    steep = report.minutes >= _SLOPE_MINUTES and report.slope_mb_h > MAX_SLOPE_MB_H
+    return [
+        Verdict(
+            f"no gap in the audio beyond the crossfade ({GAP_FRAMES} silent frames)",
+            not report.gaps_s,
+            f"{len(report.gaps_s)} gaps, longest {max(report.gaps_s, default=0.0)} s; "
+            f"{len(report.outages_s)} times without a device, longest "
+            f"{max(report.outages_s, default=0.0)} s",
+        ),
+        Verdict(
+            "memory flat",
+            not grown and not steep,
+            f"program {early.program:.0f} to {late.program:.0f} MB, "
+            f"slope {report.slope_mb_h:+.1f} MB an hour; audio {early.audio:.0f} to "
+            f"{late.audio:.0f} MB, worker {early.worker:.0f} to {late.worker:.0f} MB",
+        ),
+        Verdict(
+            "no job lost without a fail message",
+            not report.lost,
+            f"{len(report.lost)} of {report.jobs + len(report.lost)} lost; {report.done} done, "
+            f"{report.failed_with_message} failed or cancelled with a message",
+        ),
+        Verdict("no block raised an error", not report.glitches, f"{report.glitches} blocks"),
+    ]
 
 
 async def _kill(
@@ -352,6 +399,7 @@ def main() -> int:
     report = asyncio.run(soak(options.minutes, options.seed, options.model, options.kill_every))
     said = msgspec.to_builtins(report) | {"machine": describe_machine()}
     print(json.dumps(said, indent=2))
+    show(report.verdicts)
     return int(bool(report.problems))
 
 
