@@ -37,7 +37,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     http_port: Annotated[Port, Meta(description="HTTP and OSCQuery (0: any free one)")] = 9537
     model: Annotated[
         tuple[str, ...],
-        Meta(description="model folder; may be repeated, the first renders what names no model"),
+        Meta(
+            description='model folder, or "built-in"; may be repeated, the first renders what '
+            "names no model"
+        ),
     ] = ()
     models_folder: Annotated[
         str, Meta(description="folder of model folders, loaded when a job names them")
@@ -116,7 +119,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def model_folders(self) -> tuple[Path, ...]:
         """All models: those that were named, then those in the folder of models; the built-in
         one where there is none of either."""
-        named = tuple(Path(folder).expanduser() for folder in self.model)
+        named = tuple(
+            built_in_model() if folder == "built-in" else Path(folder).expanduser()
+            for folder in self.model
+        )
         found: list[Path] = []
         if self.models_folder:
             found = sorted(Path(self.models_folder).expanduser().glob(f"*/{MANIFEST_FILE}"))
