@@ -61,17 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     render = commands.add_parser("render", help="render a prompt to a file, without a server")
-    render.add_argument("prompt", help="what it should sound like")
-    render.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
-    render.add_argument("--json", action="store_true", help="describe the takes as JSON")
+    render.add_argument("prompt", nargs="?", default="", help="what it should sound like")
+    _add_ways(render)
     add_request_flags(render)
     add_flags(render, _RENDER_SETTINGS)
 
     for tag, summary in _JOBS.items():
         job = commands.add_parser(tag, help=summary, description=summary)
         job.add_argument("-p", "--prompt", default="", help="what it should sound like")
-        job.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
-        job.add_argument("--json", action="store_true", help="describe the takes as JSON")
+        _add_ways(job)
         job.set_defaults(kind=tag)
         add_request_flags(job, tag)
         add_flags(job, _RENDER_SETTINGS)
@@ -82,6 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
     return parser
+
+
+def _add_ways(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
+    command.add_argument("--json", action="store_true", help="describe the takes as JSON")
+    command.add_argument(
+        "--preset", metavar="NAME", help="take its values; what is given besides replaces them"
+    )
 
 
 def _devices() -> int:

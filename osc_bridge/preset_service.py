@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from osc_bridge.messages import Command
 from osc_bridge.preset_messages import PresetEntry, PresetList, PresetListed, PresetUse, PresetUsed
@@ -22,8 +20,8 @@ def preset_handlers(service: Service, own: Path) -> dict[type[Command], Handler]
     async def list_all(_: PresetList, context: Context) -> None:
         presets = await asyncio.to_thread(list_presets, own)
         for preset in presets:
-            kind, tags = preset.request.get("kind", "text"), ",".join(preset.tags)
-            entry = PresetEntry(preset.name, kind, preset.description, tags)
+            tags = ",".join(preset.tags)
+            entry = PresetEntry(preset.name, preset.kind, preset.description, tags)
             service.reply(context.client, entry)
             await asyncio.sleep(0)
         service.reply(context.client, PresetListed(len(presets)))
@@ -31,18 +29,8 @@ def preset_handlers(service: Service, own: Path) -> dict[type[Command], Handler]
     async def use(wanted: PresetUse, context: Context) -> None:
         preset = await asyncio.to_thread(find_preset, wanted.name, own)
         known = {setting.field.name for setting in SETTINGS}
-        values = {name: v for name, v in _flat(preset.request) if name in known}
+        values = {name: v for name, v in preset.values() if name in known}
         context.client.settings.update(values)
-        kind = preset.request.get("kind", "text")
-        service.reply(context.client, PresetUsed(preset.name, kind))
+        service.reply(context.client, PresetUsed(preset.name, preset.kind))
 
     return {PresetList: list_all, PresetUse: use}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names with dots, as settings have them."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

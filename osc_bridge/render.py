@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from osc_bridge.request_flags import request_from
+from osc_bridge.request_flags import request_from, with_preset
 from server.config import Config
 from server.errors import InvalidRequest
 from server.formats import file_format_of, fitting
 from server.jobs import TakeInfo
+from server.presets import find_preset
 
 if TYPE_CHECKING:
     from server.pipeline import Pipeline, Take
@@ -30,6 +31,8 @@ def render(options: argparse.Namespace, config: Config) -> int:
         AudioLDMError: why there is no sound.
     """
     flags = dict(vars(options))
+    if options.preset:
+        flags = with_preset(flags, find_preset(options.preset, config.state / "presets"))
     output = Path(options.output).expanduser()
     file_format = file_format_of(output)
     if flags.get("delivery.file_format") is None:
@@ -37,7 +40,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
         flags["delivery.file_format"] = None if flags.get("clip") else file_format
     elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
         raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
-    request = request_from(flags, options.prompt)
+    request = request_from(flags, flags["prompt"])
     from server.pipeline import Pipeline
 
     started_s = time.perf_counter()

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from server.errors import InvalidRequest
 from server.fields import Field, fields_of, nested
+from server.presets import Preset
 from server.request import REQUESTS, AnyRequest, Request, parse_request
 
-__all__ = ["add_request_flags", "request_from"]
+__all__ = ["add_request_flags", "request_from", "with_preset"]
 
 _KINDS: Final[dict[str, type[Request]]] = {
     str(kind.__struct_config__.tag): kind for kind in REQUESTS
@@ -47,6 +48,19 @@ def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
             choices=field.choices or None,
             help=_help(field),
         )
+
+
+def with_preset(flags: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
+    """The flags, and where nothing was given, the preset's values.
+
+    Raises:
+        InvalidRequest: the preset is for another kind of request.
+    """
+    if preset.kind != (flags.get("kind") or "text"):
+        raise InvalidRequest(f"preset {preset.name!r}: use it with audioldm-daw {preset.kind}")
+    repeated = {field.name for field in _fields() if "repeat" in field.extra}
+    values = {name: [v] if name in repeated else v for name, v in preset.values()}
+    return {**flags, **{n: v for n, v in values.items() if flags.get(n) in (None, "")}}
 
 
 def request_from(flags: Mapping[str, Any], prompt: str) -> AnyRequest:

@@ -65,6 +65,7 @@ class HttpApi:
     """Everything that answers HTTP for one engine; ``app`` is the ASGI application.
 
     ``make_ears`` makes what hears the takes, at the first search by sound.
+    ``presets`` is the user's own folder of presets.
     ``extra_routes`` come first, so that OSCQuery can share the port. They need no token, as OSC
     itself has none, but web pages of other sites are kept from them too.
     """
@@ -77,6 +78,7 @@ class HttpApi:
         journal: Journal | None = None,
         make_ears: Callable[[], Ears] | None = None,
         gate: Gate | None = None,
+        presets: Path | None = None,
         extra_routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._closing = asyncio.Event()
@@ -87,7 +89,7 @@ class HttpApi:
         library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
         self._operations: tuple[Operation, ...] = (
-            *StatusRoutes(engine, self._metrics, uploads.max_bytes).operations,
+            *StatusRoutes(engine, self._metrics, uploads.max_bytes, presets).operations,
             *jobs.operations,
             *ClipRoutes(uploads).operations,
             *TakeRoutes(self._views, library).operations,

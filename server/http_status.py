@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -52,7 +54,11 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
 class StatusRoutes:
     """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, max_upload_bytes: int) -> None:
+    def __init__(
+        self, engine: Engine, metrics: Metrics, max_upload_bytes: int, presets: Path | None = None
+    ) -> None:
+        """``presets`` is the user's own folder of them."""
+        self._presets = presets
         self._engine = engine
         self._metrics = metrics
         self._max_upload_bytes = max_upload_bytes
@@ -112,10 +118,11 @@ class StatusRoutes:
         )
 
     async def presets(self, _: Request) -> Response:
-        return answer(list_presets())
+        return answer(await asyncio.to_thread(list_presets, self._presets))
 
     async def preset(self, request: Request) -> Response:
-        return answer(find_preset(request.path_params["name"]))
+        name = request.path_params["name"]
+        return answer(await asyncio.to_thread(find_preset, name, self._presets))
 
 
 def _kind(kind: Any) -> Kind:

@@ -86,6 +86,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         journal=_journal_of(engine),
         make_ears=partial(Ears, config.model_folder, 1),
         gate=_gate(config),
+        presets=config.state / "presets",
         extra_routes=extra_routes,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,15 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     description: str = ""
     tags: tuple[str, ...] = ()
     request: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Which request it is."""
+        return str(self.request.get("kind", "text"))
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Its values under the names of the fields, with dots as in ``delivery.channels``."""
+        return _flat({name: v for name, v in self.request.items() if name != "kind"})
 
 
 def list_presets(own: Path | None = None) -> list[Preset]:
@@ -79,4 +88,12 @@ def _read(path: Path) -> Preset:
 
 
 def _has_clip(preset: Preset) -> bool:
-    return preset.request.get("kind", "text") not in ("text", "morph")
+    return preset.kind not in ("text", "morph")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
