@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from server.errors import ModelError
 from server.json_errors import NOT_JSON
@@ -57,6 +58,7 @@ COMPONENTS: Final = (
 )
 MANIFEST_FILE: Final = "manifest.json"
 
+Count = Annotated[int, Meta(ge=1)]
 Prediction = Literal["epsilon", "v_prediction", "flow"]
 
 
@@ -70,7 +72,7 @@ class NoiseSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     prediction: Prediction = "epsilon"
-    num_train_timesteps: int = 1000
+    num_train_timesteps: Count = 1000
     beta_start: float = 0.0015
     beta_end: float = 0.0195
 
@@ -78,11 +80,11 @@ class NoiseSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Latent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Layout of the latent ``[B, channels, time, mel_bins]``."""
 
-    channels: int = 8
-    mel_bins: int = 16
-    time_factor: int = 4
+    channels: Count = 8
+    mel_bins: Count = 16
+    time_factor: Count = 4
     """Mel frames per latent frame."""
-    time_multiple: int = 8
+    time_multiple: Count = 8
     """The unet takes only multiples of this many latent frames."""
     scale_factor: float = 1.0
     """Latent seen by the unet = scale_factor * VAE mean."""
@@ -91,7 +93,7 @@ class Latent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Tokenizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ``tokenizer.json`` in the folder."""
 
-    max_length: int = 77
+    max_length: Count = 77
     pad_id: int = 1
     pad_multiple: int = 16
     """Token counts are rounded up to this, so that few shapes are compiled."""
@@ -101,7 +103,7 @@ class Tokenizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class AudioEncoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the CLAP audio tower takes."""
 
-    sample_rate: int = 16000
+    sample_rate: Count = 16000
     num_samples: int | None = None
     """Exact length of the input; None where any length will do. Shorter clips are repeated."""
 
@@ -133,10 +135,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     licence: str
     source: str
     """Where the weights came from, in words."""
-    sample_rate: int = 16000
-    hop_length: int = 160
-    num_mels: int = 64
-    embedding_dim: int = 512
+    sample_rate: Count = 16000
+    hop_length: Count = 160
+    num_mels: Count = 64
+    embedding_dim: Count = 512
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
     """What guidance leads away from where no negative prompt is given."""
     latent: Latent = Latent()
@@ -221,9 +223,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ModelError(
                     f"{folder / MANIFEST_FILE} lists {name!r}, which is not a plain file name"
                 )
-            if not path.is_file():
-                raise ModelError(f"{path} is missing; export the model again")
-            size = path.stat().st_size
+            try:
+                size = path.stat().st_size
+            except OSError as error:
+                raise ModelError(f"{path}: {error.strerror}; export the model again") from error
             if size != entry.bytes:
                 raise ModelError(
                     f"{path} has {size} bytes instead of {entry.bytes}: truncated or changed"
