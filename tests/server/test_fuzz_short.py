@@ -68,6 +68,14 @@ def test_a_manifest_and_a_take_may_hold_anything(tmp_path: Path) -> None:
     (tmp_path / MANIFEST_FILE).write_bytes(b'{"name": "\xff"}')
     with pytest.raises(ModelError):
         Manifest.load(tmp_path)
+    good = msgspec.json.decode((Path("models") / "tiny" / MANIFEST_FILE).read_bytes())
+    for wrong in (
+        {"hop_length": 0},
+        {"files": {**good["files"], "x" * 300: {"bytes": 1, "sha256": ""}}},
+    ):
+        (tmp_path / MANIFEST_FILE).write_bytes(msgspec.json.encode({**good, **wrong}))
+        with pytest.raises(ModelError):
+            Manifest.load(tmp_path)
     sound = Waveform(np.zeros((8, 1), np.float32), 16000)
     with pytest.raises(InvalidRequest, match="no recipe"):
         Recipe.read(sound.encode("wav16", '{"request":' + DEEP.decode()))
