@@ -184,7 +184,7 @@ class Player:
             if message.address == "/ldm/capture/saved":
                 Path(message.arguments[0]).unlink(missing_ok=True)
             final = message.address in ("/ldm/job/done", "/ldm/job/fail")
-            if final and self._open.pop(str(message.arguments[0]), None):
+            if final and self._open.pop(str(message.arguments[0]), 0.0):
                 self._report.jobs += 1
                 done = message.address == "/ldm/job/done"
                 self._report.done += done
@@ -249,7 +249,8 @@ async def soak(minutes: float, seed: int, model: str, kill_every_s: float) -> Re
         (path / "soak.yaml").write_text(SET)
         config = Config(
             osc_port=0, http_port=0, takes_folder=str(path / "takes"),
-            state_folder=str(path / "state"), model=model, device="cpu", sound_card=NO_DEVICE,
+            state_folder=str(path / "state"), device="cpu", sound_card=NO_DEVICE,
+            model=(model,) if model else Config().model,
         )  # fmt: skip
         async with instance(config) as running:
             await running.engine.start()
