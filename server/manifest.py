@@ -114,6 +114,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sampler: str = "dpmpp_2m"
     num_inference_steps: int = 20
     guidance_scale: float = 2.5
+    guidance_end: float = 1.0
+    """Share of the steps after which there is no guidance."""
     audio_length_in_s: float = 5.12
     num_candidates: int = 1
     """Renders that a take of words is the best of, by CLAP, where its seed is left open."""

@@ -163,6 +163,7 @@ class Pipeline:
             planned.condition,
             planned.unconditional,
             settled(settings.guidance_scale),
+            settled(settings.guidance_end),
             self.unet.frames_a_call,
         )
 

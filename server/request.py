@@ -210,6 +210,7 @@ def resolve(
     if not isinstance(request, Vary):
         filled["num_inference_steps"] = defaults.num_inference_steps
         filled["guidance_scale"] = defaults.guidance_scale
+        filled["guidance_end"] = defaults.guidance_end
         filled["sampler"] = "ddim" if request.eta else defaults.sampler
     if not (isinstance(request, NewSound) and request.bars is not None):
         filled["audio_length_in_s"] = defaults.audio_length_in_s

@@ -129,6 +129,15 @@ class Request(
         ]
         | None
     ) = None
+    guidance_end: (
+        Annotated[
+            float,
+            Meta(
+                ge=0.0, le=1.0, description="share of the steps that is guided; the rest is quicker"
+            ),
+        ]
+        | None
+    ) = None
     num_waveforms_per_prompt: Annotated[
         int,
         Meta(

@@ -13,7 +13,7 @@ from server.errors import InvalidRequest
 from server.noise import slerp
 from server.plan import Plan, Studio, plan
 from server.recipe import Recipe
-from server.request import Delivery, Request, Vary, settled
+from server.request import Delivery, Request, Vary, resolve, settled
 from server.schedule import Latents
 
 __all__: list[str] = []
@@ -21,6 +21,7 @@ __all__: list[str] = []
 _OVERRIDABLE = (
     "num_inference_steps",
     "guidance_scale",
+    "guidance_end",
     "sampler",
     "prompt",
     "negative_prompt",
@@ -32,7 +33,8 @@ _OVERRIDABLE = (
 @plan.register
 def _(request: Vary, studio: Studio) -> Plan:
     recipe = _recipe(request, studio)
-    base = _with_overrides(recipe.request, request)
+    # A take of an older version knows nothing of the settings that came later.
+    base = resolve(_with_overrides(recipe.request, request), studio.manifest)
     planned = plan(base, replace(studio, clips=partial(_same_clip, studio.clips, recipe)))
     origin = settled(base.seed)
 

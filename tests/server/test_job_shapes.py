@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from sounds import likeness
 
+from server.denoise import UnetCall, finished
 from server.pipeline import Pipeline
 from server.request import Delivery, Morph, TextToAudio
+from server.schedule import Latents
 from server.seam import jumps_db, ring_seam_db, seam_db
 from server.waveform import Waveform
 from server.windows import Windows
@@ -66,21 +68,19 @@ def test_memory_grows_with_the_samples_alone(tiny_pipeline: Pipeline) -> None:
     assert extra(120.0) < extra(12.0) + 4e6
 
 
-def test_one_unet_call_never_holds_more_than_the_bound(
-    tiny_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    graph, sizes = tiny_pipeline.graphs["unet"], []
+def test_one_unet_call_never_holds_more_than_the_bound(tiny_pipeline: Pipeline) -> None:
+    calls: list[UnetCall] = []
 
-    class Counting:
-        def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-            sizes.append(inputs["sample"].shape[0])
-            return graph(**inputs)
+    def noting(call: UnetCall) -> Latents:
+        calls.append(call)
+        return tiny_pipeline.unet(call)
 
-    monkeypatch.setitem(tiny_pipeline.graphs, "unet", Counting())
     request = TextToAudio(prompt="mid", seed=1, audio_length_in_s=30.0, num_waveforms_per_prompt=3)
-    tiny_pipeline.render(request)
-    assert max(sizes) <= 8
-    assert len(sizes) > 4
+    finished(tiny_pipeline.rendering(request, lambda done, total: None), noting)
+    bound = tiny_pipeline.unet.frames_a_call
+    assert all(call.size <= max(bound, 2 * call.frames) for call in calls)
+    assert len({call.frames for call in calls}) <= 2
+    assert len(calls) > 4
 
 
 @pytest.mark.parametrize(("bars", "bpm"), [(1, 117.3), (2, 174), (4, 61.7), (0.5, 140), (1, 400)])

@@ -12,11 +12,14 @@ import pytest
 from sounds import likeness, noise, write
 
 from server.conditioning import condition, embed_prompt, musical_words
+from server.denoise import UnetCall, finished
 from server.errors import Cancelled, InvalidRequest, UnreadableAudio
 from server.manifest import Manifest
 from server.pipeline import Pipeline
 from server.recipe import Recipe
 from server.request import Delivery, Morph, TextToAudio, resolve, validate
+from server.schedule import Latents
+from server.waveform import Samples
 
 
 def test_a_blend_lies_between_its_parts_as_its_weights_say(tiny_pipeline: Pipeline) -> None:
@@ -120,6 +123,30 @@ def test_a_negative_prompt_is_led_away_from(tiny_pipeline: Pipeline) -> None:
     assert likeness(tiny_pipeline, less_low.waveform, "low") < likeness(
         tiny_pipeline, without.waveform, "low"
     )
+
+
+def test_guidance_may_end_early(tiny_pipeline: Pipeline) -> None:
+    def rendered(**settings: float) -> tuple[Samples, list[int]]:
+        wanted = TextToAudio(prompt="high hiss", seed=3, num_inference_steps=4)
+        rows: list[int] = []
+
+        def counting(call: UnetCall) -> Latents:
+            rows.append(len(call))
+            return tiny_pipeline.unet(call)
+
+        work = tiny_pipeline.rendering(msgspec.structs.replace(wanted, **settings), lambda *_: None)
+        return finished(work, counting)[0].waveform.samples, rows
+
+    whole, rows = rendered(guidance_scale=3.0)
+    assert rows == [2, 2, 2, 2]
+    half, rows = rendered(guidance_scale=3.0, guidance_end=0.5)
+    assert rows == [2, 2, 1, 1]
+    never, rows = rendered(guidance_scale=3.0, guidance_end=0.0)
+    assert rows == [1, 1, 1, 1]
+    without, _ = rendered(guidance_scale=1.0)
+    np.testing.assert_array_equal(never, without)
+    assert np.abs(whole - half).max() > 1e-4
+    assert np.abs(half - never).max() > 1e-4
 
 
 @pytest.mark.parametrize(
