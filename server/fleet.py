@@ -29,9 +29,9 @@ from server.errors import (
     QueueFull,
     StorageFull,
 )
+from server.fleet_jobs import FleetJobs
 from server.fleet_loader import Loader
 from server.fleet_model import FleetModel
-from server.joblist import JobList
 from server.jobs import Job, JobState, same_again
 from server.journal import Journal
 from server.local_engine import LocalEngine
@@ -89,9 +89,8 @@ class Fleet:
         self._default = next(iter(self._models.values()))
         self._takes_folder = takes_folder
         self._max_queued = max_queued
-        self._journal = journal
-        self._jobs = JobList()
-        self._cancelled: set[str] = set()
+        # Jobs of earlier versions name no model.
+        self._jobs = FleetJobs(journal, lambda job: job.request.model or self._default.name)
         self._arriving: set[asyncio.Task[Job]] = set()
         self._once: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._state = "down"
@@ -99,9 +98,9 @@ class Fleet:
             tuple(self._models.values()),
             budget_bytes or default_budget(),
             journal,
-            unfinished=self._unfinished,
+            unfinished=lambda model: self._jobs.unfinished(model.name),
             mirror=self._mirror,
-            left_over=self._left_over,
+            left_over=lambda model, error: self._jobs.left_over(model.name, error),
         )
 
     @property
@@ -112,7 +111,7 @@ class Fleet:
     @property
     def journal(self) -> Journal | None:
         """Where jobs and takes are written down."""
-        return self._journal
+        return self._jobs.journal
 
     @property
     def memory(self) -> tuple[int, int]:
@@ -129,8 +128,7 @@ class Fleet:
         """
         self._state = "starting"
         try:
-            if self._journal is not None:
-                self._jobs.restore(self._journal.load())
+            self._jobs.restore()
             await self._end_orphans()
             await self._loader.start()
         except BaseException:
@@ -150,13 +148,13 @@ class Fleet:
         self._state = "down"
         await asyncio.gather(*self._arriving, return_exceptions=True)
         await self._loader.close()
-        if self._journal is not None:
-            journal, self._journal = self._journal, None
+        journal, self._jobs.journal = self._jobs.journal, None
+        if journal is not None:
             await asyncio.to_thread(journal.close)
             return
         gone = EngineUnavailable("the engine was shut down before the job was finished")
         for job in self._jobs:
-            await self._end(job, JobState.FAILED, gone)
+            await self._jobs.end(job, JobState.FAILED, gone)
 
     async def submit(
         self,
@@ -183,10 +181,10 @@ class Fleet:
         """Stop a job; see :meth:`server.engine.Engine.cancel`."""
         job = self._jobs[job_id]
         if not job.state.final:
-            self._cancelled.add(job_id)
+            self._jobs.will_be_cancelled(job_id)
             engine = self._model_of(job).engine_of(job_id)
             if engine is None:
-                await self._end(job, JobState.CANCELLED)
+                await self._jobs.end(job, JobState.CANCELLED)
             else:
                 await engine.cancel(job_id)
         return self._jobs[job_id]
@@ -237,7 +235,7 @@ class Fleet:
     async def unload_model(self, name: str) -> ModelInfo:
         """Free a model's memory; see :meth:`server.model_host.ModelHost.unload_model`."""
         model = self._model_named(name)
-        if jobs := len(self._unfinished(model)):
+        if jobs := len(self._jobs.unfinished(model.name)):
             raise Conflict(f"model {model.name!r} has {jobs} unfinished jobs; cancel them or wait")
         if model.state == "loading":
             raise Conflict(f"model {model.name!r} is being loaded; wait until it is")
@@ -291,19 +289,15 @@ class Fleet:
             owner=owner,
             request_id=request_id,
             folder=folder,
-            position=len(self._unfinished(model)),
+            position=len(self._jobs.unfinished(model.name)),
             created_s=time.time(),
         )
-        # In the list before it is written: the model may be loaded meanwhile, and takes up what
-        # is in the list then.
-        self._jobs.add(job)
         self._loader.look()
-        if self._journal is not None:
-            try:
-                await self._journal.record(job)
-            except StorageFull:
-                await self.cancel(job.id)
-                raise
+        try:
+            await self._jobs.wait(job)
+        except StorageFull:
+            await self.cancel(job.id)
+            raise
         return self._jobs[job.id]
 
     def _arrived(self, arrival: asyncio.Task[Job]) -> None:
@@ -329,47 +323,19 @@ class Fleet:
         raise NotFound(f"no model {name[:100]!r}; there are {', '.join(self._models)}")
 
     def _model_of(self, job: Job) -> FleetModel:
-        """Jobs of earlier versions name no model."""
+        """The model of a job; the default for a finished one whose model is gone."""
         return self._models.get(job.request.model, self._default)
-
-    def _unfinished(self, model: FleetModel) -> list[Job]:
-        """The model's jobs in the order of their arrival."""
-        return [
-            job
-            for job in self._jobs
-            if not job.state.final
-            and job.id not in self._cancelled
-            and self._model_of(job) is model
-        ]
 
     def _num_waiting(self) -> int:
         """Jobs whose model is not loaded."""
         absent = [model for model in self._models.values() if not model.engines]
-        return sum(len(self._unfinished(model)) for model in absent)
+        return sum(len(self._jobs.unfinished(model.name)) for model in absent)
 
     def _mirror(self, job: Job) -> None:
         """An engine has a new snapshot of a job."""
-        try:
-            self._jobs[job.id]
-        except NotFound:
-            self._jobs.add(job)
-        else:
-            self._jobs.put(job)
+        self._jobs.mirror(job)
         if job.state.final:
-            self._cancelled.discard(job.id)
             self._loader.look()
-
-    async def _left_over(self, model: FleetModel, failure: AudioLDMError | None) -> None:
-        """The model's engines are gone; its jobs wait again, or fail with it."""
-        for job in self._jobs:
-            if job.state.final or self._model_of(job) is not model:
-                continue
-            if job.id in self._cancelled:
-                await self._end(job, JobState.CANCELLED)
-            elif failure is not None:
-                await self._end(job, JobState.FAILED, failure)
-            elif job.state is not JobState.QUEUED:
-                self._jobs.change(job.id, state=JobState.QUEUED, step=0)
 
     async def _end_orphans(self) -> None:
         """Fail the jobs of the last run whose model is not here any more."""
@@ -379,25 +345,7 @@ class Fleet:
                 error = NotFound(
                     f"model {name!r} is not here any more; start with it and ask again"
                 )
-                await self._end(job, JobState.FAILED, error)
-
-    async def _end(self, job: Job, state: JobState, error: AudioLDMError | None = None) -> None:
-        """The last snapshot of a job that no engine has: written, then told."""
-        last = msgspec.structs.replace(
-            job,
-            state=state,
-            error_code=error.code if error else "",
-            error=str(error or ""),
-            position=0,
-            finished_s=time.time(),
-        )
-        if self._journal is not None and not job.state.final:
-            try:
-                await self._journal.record(last)
-            except StorageFull as full:
-                log.warning("job %s is %s, which could not be written: %s", job.id, state, full)
-        self._jobs.put(last)
-        self._cancelled.discard(job.id)
+                await self._jobs.end(job, JobState.FAILED, error)
 
     def _check_up(self) -> None:
         if self._state not in ("starting", "up"):
