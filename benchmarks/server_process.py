@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -17,14 +18,15 @@ __all__ = ["ServerProcess"]
 
 
 class ServerProcess:
-    """Keeps its port and its folders over kills."""
+    """Keeps its port and its folders over kills. ``within`` is a command that runs it."""
 
-    def __init__(self, model: Path, folder: Path, *flags: str) -> None:
+    def __init__(self, model: Path, folder: Path, *flags: str, within: Sequence[str] = ()) -> None:
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [
+            *within,
             *(sys.executable, "-m", "server.cli", "--model", str(model)),
             *("--http-port", str(self.port), "--device", "cpu", "--threads", "1"),
             *("--takes-folder", str(folder / "takes"), "--state-folder", str(folder / "state")),

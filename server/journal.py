@@ -161,7 +161,9 @@ class Journal:
                 connection.execute("BEGIN EXCLUSIVE")
                 connection.execute("COMMIT")
                 connection.executescript(_SCHEMA)
-                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                # Not written twice: on a full disk what is there can still be read.
+                if connection.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
+                    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             except BaseException:
                 connection.close()
                 raise
@@ -176,14 +178,18 @@ class Journal:
         except sqlite3.DatabaseError as error:
             self._move_aside(error)
             connection = self._open()
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            jobs = [self._revived(*row) for row in _rows(connection, self._remembered)]
-            _write_jobs(connection, [job for job, had_begun in jobs if had_begun])
-            connection.executemany(
-                "UPDATE jobs SET recoveries = recoveries + 1 WHERE id = ?",
-                [(job.id,) for job, had_begun in jobs if had_begun],
-            )
+        jobs = [self._revived(*row) for row in _rows(connection, self._remembered)]
+        begun = [job for job, had_begun in jobs if had_begun]
+        try:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                _write_jobs(connection, begun)
+                connection.executemany(
+                    "UPDATE jobs SET recoveries = recoveries + 1 WHERE id = ?",
+                    [(job.id,) for job in begun],
+                )
+        except sqlite3.OperationalError as error:
+            log.warning("%d jobs begin again, which could not be written: %s", len(begun), error)
         return [job for job, _ in jobs]
 
     def _revived(self, job: Job, recoveries: int) -> tuple[Job, bool]:
