@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from server import __version__
 from server.config import Config, add_flags, load_config
 from server.errors import AudioLDMError
+
+if TYPE_CHECKING:
+    from server.cluster_engine import ClusterEngine
+    from server.fleet import Fleet
 
 __all__ = ["main"]
 
@@ -37,8 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "token":
             return _token(options, config)
         from server.daemon import run
+        from server.launch import make_local_engine
 
-        return run(config, drain_s=options.drain_s, json_logs=options.json_logs)
+        make_engine: Callable[[Config], Fleet | ClusterEngine] = make_local_engine
+        if options.cluster:
+            from server.cluster import make_cluster_engine
+
+            make_engine = partial(
+                make_cluster_engine, address=options.cluster, num_replicas=options.replicas
+            )
+        return run(
+            config,
+            drain_s=options.drain_s,
+            json_logs=options.json_logs,
+            make_engine=make_engine,
+        )
     except AudioLDMError as error:
         print(f"audioldm-server: {error}", file=sys.stderr)
         return 1
@@ -61,6 +80,20 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds that the running job may take to finish at SIGTERM (default: 30)",
     )
     parser.add_argument("--json-logs", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--cluster",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help="render on a Ray cluster: that of this machine, or the one at ADDRESS",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=int,
+        default=0,
+        metavar="N",
+        help="replicas in the cluster (default: one a GPU, else one a node)",
+    )
     add_flags(parser, _SETTINGS)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     token = commands.add_parser("token", help="who may use the server over the network")

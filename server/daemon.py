@@ -6,39 +6,53 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from server import __version__
+from server.cluster_engine import ClusterEngine
 from server.config import Config
+from server.engine import Engine
 from server.fleet import Fleet
 from server.http_server import serving
 from server.jobs import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine
 from server.logs import set_up_logs
+from server.model_host import models_of
 
 __all__ = ["run", "serve"]
 
 log = logging.getLogger("audioldm.server")
 
 
-def run(config: Config, *, drain_s: float = 30.0, json_logs: bool = False) -> int:
+def run(
+    config: Config,
+    *,
+    drain_s: float = 30.0,
+    json_logs: bool = False,
+    make_engine: Callable[[Config], Fleet | ClusterEngine] = make_local_engine,
+) -> int:
     """Serve until SIGINT or SIGTERM; a second one does not wait for the running job.
 
     Raises:
         AudioLDMError: why it cannot start.
     """
     set_up_logs(as_json=json_logs)
-    asyncio.run(serve(config, drain_s))
+    asyncio.run(serve(config, drain_s, make_engine))
     return 0
 
 
-async def serve(config: Config, drain_s: float) -> None:
+async def serve(
+    config: Config,
+    drain_s: float,
+    make_engine: Callable[[Config], Fleet | ClusterEngine] = make_local_engine,
+) -> None:
     """Come up, say where, stay until a signal, let the running job finish, stop."""
     started_s = time.perf_counter()
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry)
     async with AsyncExitStack() as stack:
-        engine = make_local_engine(config)
+        engine = make_engine(config)
         stack.push_async_callback(engine.close)
         stack.callback(engine.listen(_log_job))
         http = make_http(engine, config)
@@ -81,10 +95,10 @@ async def _first(task: asyncio.Task[None], event: asyncio.Event) -> bool:
     return task.done()
 
 
-def _say_ready(config: Config, engine: Fleet, port: int, seconds: float) -> None:
+def _say_ready(config: Config, engine: Engine, port: int, seconds: float) -> None:
     host = f"[{config.host}]" if ":" in config.host else config.host
     manifest, status = engine.manifest, engine.status()
-    others = [model.name for model in engine.models()[1:]]
+    others = [model.name for model in models_of(engine)[1:]]
     lines = [
         f"audioldm-server {__version__}",
         f"  model   {manifest.name} ({manifest.licence}), {manifest.sample_rate} Hz",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from server.access import Gate, TokenFile
+from server.cluster_engine import ClusterEngine
 from server.config import Config
 from server.ears import Ears
 from server.engine import Engine
@@ -151,4 +152,4 @@ def _usable(config: Config) -> list[Path]:
 
 
 def _journal_of(engine: Engine) -> Journal | None:
-    return engine.journal if isinstance(engine, Fleet) else None
+    return engine.journal if isinstance(engine, Fleet | ClusterEngine) else None

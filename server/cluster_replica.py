@@ -1,0 +1,108 @@
+"""One replica of a cluster: an engine of its own, fed over the network.
+
+It is a :class:`server.local_engine.LocalEngine` without a journal, so that joined unet calls, the
+live lane, the watchdog and the second try after a crash are on each node what they are on a single
+machine. Clips come as bytes and takes leave as bytes: nodes share no disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from server.errors import AudioLDMError, EngineUnavailable, ModelError
+from server.jobs import Job, JobState
+from server.local_engine import LocalEngine
+from server.manifest import Manifest
+from server.request import AnyRequest
+
+__all__ = ["Part", "Replica"]
+
+Part = Job | bytes
+"""What a render streams: snapshots of the job, then the files of its takes."""
+
+
+class Replica:
+    """Renders with the model folder ``model``, whose digest must be ``digest``."""
+
+    def __init__(self, model: str, digest: str, device: str, threads: int) -> None:
+        if (found := Manifest.load(Path(model)).digest) != digest:
+            raise ModelError(f"{model} is {found[:12]} on this node and {digest[:12]} on the head")
+        self._folder = tempfile.TemporaryDirectory(prefix="audioldm-replica-")
+        self._engine = LocalEngine(
+            Path(model), Path(self._folder.name), device=device, threads=threads
+        )
+        self._starting: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """Return when the model is loaded.
+
+        Raises:
+            ModelError: it cannot be.
+        """
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._engine.start())
+        await asyncio.shield(self._starting)
+
+    async def check_health(self) -> None:
+        """Ray Serve asks regularly, and replaces a replica that raises.
+
+        Raises:
+            EngineUnavailable, ModelError: it cannot render, and will not by itself.
+        """
+        await self.ready()
+        if self._engine.status().state == "down":
+            raise EngineUnavailable("the engine of this replica is down")
+
+    async def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
+        """Render ``request``, its file fields named in ``files`` replaced by their contents.
+
+        A reader that stops reading cancels the job.
+        """
+        await self.ready()
+        changed = asyncio.Event()
+        with tempfile.TemporaryDirectory(dir=self._folder.name) as name:
+            folder = Path(name)
+            try:
+                there = await asyncio.to_thread(_unpacked, request, files, folder)
+                job = await self._engine.submit(there, folder=folder)
+            except AudioLDMError as error:
+                failed = JobState.FAILED
+                yield Job(
+                    id="", request=request, state=failed, error_code=error.code, error=str(error)
+                )
+                return
+            unlisten = self._engine.listen(lambda j: changed.set() if j.id == job.id else None)
+            try:
+                while not (job := self._engine.job(job.id)).state.final:
+                    changed.clear()
+                    yield job
+                    await changed.wait()
+                yield job
+                for take in job.takes:
+                    yield await asyncio.to_thread(take.path.read_bytes)
+            finally:
+                await self._engine.cancel(job.id)
+                while not self._engine.job(job.id).state.final:
+                    changed.clear()
+                    await changed.wait()
+                unlisten()
+
+    async def close(self) -> None:
+        """Stop rendering."""
+        await self._engine.close()
+        self._folder.cleanup()
+
+
+def _unpacked(request: AnyRequest, files: Mapping[str, bytes], folder: Path) -> AnyRequest:
+    paths = {}
+    for field, data in files.items():
+        # The ending is kept: it decides the type of a take that is delivered as its clip was.
+        path = folder / f"{field}{Path(getattr(request, field)).suffix}"
+        path.write_bytes(data)
+        paths[field] = str(path)
+    return msgspec.structs.replace(request, **paths)
