@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memory_engine import MemoryEngine
@@ -16,7 +18,7 @@ from osc_bridge.client import Client
 from osc_bridge.client_table import MAX_CLIENTS, MAX_NOTIFIED, Sender
 from osc_bridge.codec import OscMessage, decode, encode
 from server.errors import Cancelled, Conflict, Forbidden, InvalidRequest, NotFound, QueueFull
-from server.jobs import JobState
+from server.jobs import Job, JobState
 from server.request import TextToAudio
 from server.waveform import Waveform
 
@@ -99,7 +101,7 @@ def test_every_kind_of_value_is_understood(bridge: Running, client: Client, tmp_
         (("a", "rain", "seed", float("inf")), "seed = inf"),
         (("a", "rain", "folder", "x" * 4001), "folder: at most 4000"),
         (("a", "rain", "guidance_scale", "much"), "guidance_scale = 'much': expected a number"),
-        (("a", "rain", "guidance_scale", 51.0), "guidance_scale = 51.0"),
+        (("a", "rain", "guidance_scale", 51.0), "guidance_scale = 51"),
         (("a", "rain", "sampler", "euler"), "sampler = 'euler'"),
         (("a", "rain", "eta", 0.5, "sampler", "unipc"), "belongs to the ddim sampler"),
         (("a", "x" * 2001), "prompt"),
@@ -166,6 +168,25 @@ def test_nothing_is_told_before_the_acceptance(bridge: Running, client: Client) 
     for messages in told.values():
         assert messages[:2] == ["/ldm/job/received", "/ldm/job/accepted"]
         assert messages[-1] == "/ldm/job/done"
+
+
+def test_received_does_not_wait_for_the_disk_and_accepted_does(
+    bridge: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = asyncio.Event()
+    submit = bridge.engine.submit
+
+    async def submit_to_a_slow_disk(*request: Any, **about: Any) -> Job:
+        await written.wait()
+        return await submit(*request, **about)
+
+    monkeypatch.setattr(bridge.engine, "submit", submit_to_a_slow_disk)
+    client.send("/ldm/text", "a", "rain")
+    assert client.receive(10) == OscMessage("/ldm/job/received", ("a",))
+    client.send("/ldm/ping", 1)
+    assert client.receive(10) == OscMessage("/ldm/pong", (1,))
+    bridge.call(written.set)
+    assert client.receive(10).address == "/ldm/job/accepted"
 
 
 def test_cancel_by_either_id_and_never_before_its_submit(bridge: Running, client: Client) -> None:
