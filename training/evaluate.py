@@ -148,7 +148,12 @@ def _run_model(arguments: argparse.Namespace) -> None:
     )
     seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else None)
     settings = Settings(
-        arguments.steps, arguments.guidance, arguments.sampler, seconds, arguments.seed
+        arguments.steps,
+        arguments.guidance,
+        arguments.sampler,
+        seconds,
+        arguments.seed,
+        arguments.candidates,
     )
     real = RealClips(judge, label_clips(arguments.sounds), 6 if arguments.quick else 20)
     pipeline = Pipeline(arguments.model, threads=arguments.threads)
@@ -166,6 +171,7 @@ def _run_model(arguments: argparse.Namespace) -> None:
         "steps": arguments.steps or pipeline.manifest.defaults.num_inference_steps,
         "guidance_scale": arguments.guidance or pipeline.manifest.defaults.guidance_scale,
         "sampler": arguments.sampler or pipeline.manifest.defaults.sampler,
+        "candidates": arguments.candidates or pipeline.manifest.defaults.num_candidates,
         "seconds": seconds or pipeline.manifest.defaults.audio_length_in_s,
         "prompts": "held back" if arguments.held_back else str(arguments.prompts or "prompts.yaml"),
     }
@@ -205,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sampler", help="ddim, dpmpp_2m or unipc")
     add("--seconds", type=float, help="length of a take")
     add("--seed", type=int, default=0)
+    add("--candidates", type=int, help="num_candidates: renders a take is the best of")
     add("--threads", type=int, default=0, help="compute threads (default: all cores)")
     add("--keep-takes", action="store_true", help="write every take to OUT/takes")
     add("--generated", type=Path, help="folder of generated sound files")

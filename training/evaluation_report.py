@@ -17,7 +17,8 @@ def model_markdown(report: dict[str, Any]) -> str:
         f"# Evaluation of {model['name']}",
         "",
         f"Model `{model['digest'][:12]}`; {model['steps']} steps, {model['sampler']}, guidance "
-        f"{model['guidance_scale']}, takes of {model['seconds']} s, prompts: {model['prompts']}.",
+        f"{model['guidance_scale']}, best of {model['candidates']}, takes of {model['seconds']} s, "
+        f"prompts: {model['prompts']}.",
         "",
         *_table(("measure", "generated", "real", "wanted"), _headline(report)),
     ]

@@ -34,6 +34,7 @@ class Settings:
     sampler: Any = None
     audio_length_in_s: float | None = None
     seed: int = 0
+    num_candidates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,16 @@ class Studio:
         self, prompt: str, *, seed: int = 0, steps: int | None = None, seconds: float | None = None
     ) -> Samples:
         """One take of ``prompt`` at 16 kHz."""
+        candidates = self.settings.num_candidates or self.manifest.defaults.num_candidates
         request = TextToAudio(
             prompt=prompt,
+            num_candidates=candidates,
             num_inference_steps=steps or self.settings.num_inference_steps,
             guidance_scale=self.settings.guidance_scale,
             sampler=self.settings.sampler,
             audio_length_in_s=seconds or self.settings.audio_length_in_s,
-            seed=self.settings.seed + seed,
+            # No render is a candidate twice.
+            seed=self.settings.seed + seed * candidates,
             delivery=Delivery(sample_rate=SAMPLE_RATE),
         )
         samples = self.pipeline.render(request)[0].waveform.downmix()

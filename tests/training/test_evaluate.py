@@ -158,6 +158,7 @@ def test_parts_that_were_not_run_are_left_out_of_the_report() -> None:
         "digest": "0" * 64,
         "steps": 8,
         "guidance_scale": 2.5,
+        "candidates": 1,
         "sampler": "ddim",
         "seconds": 5.12,
         "prompts": "x",
