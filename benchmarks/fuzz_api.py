@@ -17,7 +17,6 @@ import schemathesis
 import soundfile
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -75,7 +74,8 @@ class _Run:
             self._make_things()
             for operation in self._operations:
                 for mode in modes:
-                    self._one(operation, mode, each, start)
+                    if mode.is_positive or _can_be_wrong(operation):
+                        self._one(operation, mode, _share(each, operation), start)
             start += 1
         return {
             "operations": len(self._operations),
@@ -106,11 +106,7 @@ class _Run:
             self._statuses[f"{operation.method.upper()} {answer.status_code}"] += 1
             case.validate_response(answer, excluded_checks=_EXCLUDED)
 
-        try:
-            call()
-        except Unsatisfiable:
-            # What has no parameters cannot be called wrongly.
-            assert mode.is_negative
+        call()
         self._tidy()
 
     def _make_things(self) -> None:
@@ -128,3 +124,16 @@ class _Run:
         for state in ("queued", "running"):
             for job in self._session.get(f"{self._url}/v1/jobs?state={state}").json():
                 self._session.delete(f"{self._url}/v1/jobs/{job['id']}")
+
+
+def _share(cases: int, operation: APIOperation) -> int:
+    """Each clip is decoded in a process of its own, which takes long; ``sounds`` tries them all."""
+    return max(1, cases // 10) if operation.label == "POST /v1/uploads" else cases
+
+
+def _can_be_wrong(operation: APIOperation) -> bool:
+    """Without a body or a query, and with ids that may be any text, every call is right."""
+    described = operation.definition.raw
+    body = described.get("requestBody", {}).get("content", {})
+    parameters = [p for p in described["parameters"] if p["in"] != "header"]
+    return "application/json" in body or any(p["schema"] != {"type": "string"} for p in parameters)

@@ -1,0 +1,14 @@
+"""The short form of ``python -m benchmarks.fuzz api``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.fuzz_api import fuzz_api
+
+
+def test_answers_are_what_the_openapi_document_says(tiny_folder: Path, tmp_path: Path) -> None:
+    report = fuzz_api(tiny_folder, tmp_path, 250)
+    assert report["cases"] >= 250
+    assert report["operations"] >= 20
+    assert any(name.endswith(("200", "202")) for name in report["statuses"])
