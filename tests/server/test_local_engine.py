@@ -8,6 +8,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 from engine_log import ENDLESS, SLOW, EngineLog, running_engine
 
@@ -71,6 +72,29 @@ def test_jobs_run_in_order_and_know_their_position(tiny_folder: Path, tmp_path: 
             assert last == sorted(last, reverse=True)
             assert last[0] >= 2
             assert last[-1] == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_live_take_goes_past_bulk_work_which_then_goes_on(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with running_engine(tiny_folder, tmp_path) as (engine, log):
+            bulk = await engine.submit(msgspec.structs.replace(ENDLESS, priority="bulk"))
+            behind = await engine.submit(msgspec.structs.replace(QUICK, priority="bulk"))
+            before = await log.step(bulk.id)
+            live = await log.final((await engine.submit(QUICK)).id)
+            assert live.state is JobState.DONE
+            await log.step(bulk.id, before.step + 1)
+            assert log.states(bulk.id) == ["queued", "running"]
+            assert log.states(behind.id) == ["queued"]
+            assert engine.status().running == 1
+            await engine.cancel(bulk.id)
+            assert (await log.final(behind.id)).state is JobState.DONE
+            alone = await log.final((await engine.submit(QUICK)).id)
+            assert live.takes[0].path.read_bytes() == alone.takes[0].path.read_bytes()
+            assert len(live.takes[0].embedding) == 2 * engine.manifest.embedding_dim
 
     asyncio.run(scenario())
 
