@@ -97,11 +97,7 @@ class _Run:
         @given(case=operation.as_strategy(generation_mode=mode), real=st.booleans())
         def call(case: Case, real: bool) -> None:
             if real and mode.is_positive:
-                case.path_parameters |= {
-                    name: value
-                    for name, value in self._known.items()
-                    if name in case.path_parameters
-                }
+                self._make_real(case)
             answer = case.call(base_url=self._url, session=self._session, timeout=60)
             self._statuses[f"{operation.method.upper()} {answer.status_code}"] += 1
             case.validate_response(answer, excluded_checks=_EXCLUDED)
@@ -118,6 +114,16 @@ class _Run:
         soundfile.write(clip, np.zeros(800), 16000, format="WAV")
         upload = self._session.post(f"{self._url}/v1/uploads", data=clip.getvalue()).json()
         self._known = {"job_id": job["id"], "number": 1, "upload_id": upload["id"]}
+
+    def _make_real(self, case: Case) -> None:
+        """Ids of things that there are, for those that were made up."""
+        known = self._known
+        case.path_parameters |= {n: known[n] for n in known if n in case.path_parameters}
+        if isinstance(case.body, dict) and "kind" in case.body:
+            for name in ("model", "audio_prompt"):
+                case.body.pop(name, None)
+            if "clip" in case.body:
+                case.body["clip"] = f"upload:{known['upload_id']}"
 
     def _tidy(self) -> None:
         """Cancel what was accepted, so that the next requests find room."""
