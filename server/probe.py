@@ -84,7 +84,8 @@ def decode_clip(path: Path) -> ClipInfo:
     try:
         with soundfile.SoundFile(path) as f:
             rate, channels, kind = f.samplerate, f.channels, f.format
-            check_bounds("the clip", 0, channels, rate)
+            # What the header claims first: libsndfile can be busy for ever with a false one.
+            check_bounds("the clip", f.frames, channels, rate)
             while len(block := f.read(_BLOCK_FRAMES, "float32", always_2d=True)):
                 frames += len(block)
                 check_bounds("the clip", frames, channels, rate)

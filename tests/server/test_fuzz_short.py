@@ -112,3 +112,16 @@ def test_what_a_decoder_prints_is_not_taken_for_the_answer(tmp_path: Path) -> No
         timeout=60,
     )
     assert msgspec.json.decode(told.stdout)["clip"]["format"] == "CAF"
+
+
+def test_a_sound_that_claims_years_is_not_looked_for() -> None:
+    """libsndfile would be busy for ever with a block count that is no block count."""
+    sound = io.BytesIO()
+    soundfile.write(sound, np.zeros(600), 16000, "GSM610", format="W64")
+    damaged = bytearray(sound.getvalue())
+    fact = damaged.index(b"fact") + 24
+    damaged[fact : fact + 8] = (2**40).to_bytes(8, "little")
+    data = damaged.index(b"data") + 16
+    damaged[data : data + 8] = (2**32).to_bytes(8, "little")
+    with pytest.raises(UnreadableAudio):
+        Waveform.read(bytes(damaged))
