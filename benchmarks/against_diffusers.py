@@ -1,7 +1,9 @@
 """AudioLDM-S, whole clip: this project's engine against diffusers' AudioLDMPipeline.
 
-Same random weights, same sampler, steps and guidance, float32, two processes that take turns.
-The ratio is ours / theirs, pair by pair, so that a machine that slows down slows both.
+Same random weights, same sampler, steps and guidance, two processes that take turns. The ratio
+is ours / theirs, pair by pair, so that a machine that slows down slows both. On a CPU both are
+float32; with ``--device cuda`` both are float16, and of the stages only the total counts, because
+a GPU works on while diffusers goes to the next stage.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
+from server.session import has_cuda_driver
 
 STAGES = ("text_encoder", "unet", "vae_decoder", "vocoder")
 
@@ -48,19 +51,21 @@ class Contender:
         return self._process.stdout.readline().strip()
 
 
-def model_pair(cache: Path, variant: str) -> tuple[Path, Path]:
+def model_pair(cache: Path, variant: str, precision: str = "fp32") -> tuple[Path, Path]:
     """The same random weights as our model folder and as a diffusers folder, made once."""
-    folder, peer = cache / f"{variant}-onnx", cache / f"{variant}-diffusers"
+    folder, peer = cache / f"{variant}-{precision}-onnx", cache / f"{variant}-diffusers"
     if not (folder / "manifest.json").exists():
-        make = ("random", "--variant", variant, "-o", str(folder), "--also-diffusers", str(peer))
+        make = ("random", "--variant", variant, "--precision", precision, "-o", str(folder))
+        make += () if peer.exists() else ("--also-diffusers", str(peer))
         subprocess.run((sys.executable, "-m", "onnx_export.cli", *make), check=True)
     return folder, peer
 
 
 def compare(cache: Path, settings: argparse.Namespace) -> dict[str, Any]:
     """Alternate the two sides and report medians and the median ratio."""
-    folder, peer = model_pair(cache, settings.variant)
-    names = ("threads", "seconds", "steps", "guidance", "sampler")
+    precision = "fp32" if settings.device == "cpu" else "fp16"
+    folder, peer = model_pair(cache, settings.variant, precision)
+    names = ("device", "threads", "takes", "seconds", "steps", "guidance", "sampler")
     flags = [f"--{name}={getattr(settings, name)}" for name in names]
     sides = {"ours": Contender("ours", folder, flags), "theirs": Contender("theirs", peer, flags)}
     rounds: list[dict[str, dict[str, float]]] = []
@@ -104,10 +109,15 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--sampler", default="ddim", choices=("ddim", "dpmpp_2m"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--takes", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path("out/benchmarks"))
     settings = parser.parse_args(arguments)
+    if settings.device == "cuda" and not has_cuda_driver():
+        print("no GPU: there is no NVIDIA driver here")
+        return {}
     result = compare(settings.cache, settings)
     result["machine"] = describe_machine()
     print(f"AudioLDM-{settings.variant.upper()}, {settings.seconds} s, {settings.steps} steps,")

@@ -24,7 +24,7 @@ def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
     from server.pipeline import Pipeline
     from server.request import Delivery, TextToAudio
 
-    pipeline = Pipeline(folder, "cpu", settings.threads)
+    pipeline = Pipeline(folder, settings.device, settings.threads)
     request = TextToAudio(
         prompt=PROMPT,
         seed=1,
@@ -32,12 +32,14 @@ def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
         num_inference_steps=settings.steps,
         guidance_scale=settings.guidance,
         sampler=settings.sampler,
+        num_waveforms_per_prompt=settings.takes,
         delivery=Delivery(sample_rate=pipeline.manifest.sample_rate),
     )
     spent: Stages = {}
     for name, graph in pipeline.graphs.items():
         pipeline.graphs[name] = _timed(graph, name, spent)
-    pipeline.text._graph = _timed(pipeline.text._graph, "text_encoder", spent)
+    pipeline.text._graph = pipeline.graphs["text_encoder"]
+    pipeline.unet._graph = pipeline.graphs["unet"]
 
     def render() -> Stages:
         spent.clear()
@@ -49,12 +51,14 @@ def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
 
 
 def theirs(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
-    """diffusers' AudioLDMPipeline, eager, float32."""
+    """diffusers' AudioLDMPipeline, eager, float32 on a CPU and float16 on a GPU."""
     import diffusers
     import torch
 
     torch.set_num_threads(settings.threads)
-    pipeline = diffusers.AudioLDMPipeline.from_pretrained(folder)
+    dtype = torch.float32 if settings.device == "cpu" else torch.float16
+    pipeline = diffusers.AudioLDMPipeline.from_pretrained(folder, torch_dtype=dtype)
+    pipeline.to(settings.device)
     if settings.sampler == "dpmpp_2m":
         pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
             pipeline.scheduler.config
@@ -73,6 +77,7 @@ def theirs(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
             audio_length_in_s=settings.seconds,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
+            num_waveforms_per_prompt=settings.takes,
         )
         return dict(spent)
 
@@ -104,7 +109,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("side", choices=("ours", "theirs"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--takes", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--guidance", type=float, required=True)

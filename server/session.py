@@ -24,6 +24,7 @@ __all__ = [
     "OutOfMemory",
     "available_providers",
     "default_threads",
+    "has_cuda_driver",
     "providers_for",
 ]
 
@@ -63,7 +64,7 @@ def providers_for(device: Device) -> list[Provider]:
     built = available_providers()
     device, _, card = device.partition(":")
     if device == "auto":
-        usable = _PROVIDERS["cuda"] in built and _has_cuda_driver()
+        usable = _PROVIDERS["cuda"] in built and has_cuda_driver()
         device = "cuda" if usable else "cpu"
     wanted = _PROVIDERS.get(device, device)
     if wanted not in built:
@@ -145,7 +146,8 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _has_cuda_driver() -> bool:
+def has_cuda_driver() -> bool:
+    """Whether there is an NVIDIA driver; a card is likely then."""
     name = "nvcuda" if os.name == "nt" else "cuda"
     return ctypes.util.find_library(name) is not None
 
