@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from server.errors import Conflict
 
-__all__ = ["serving"]
+__all__ = ["listen", "serving"]
 
 _GRACE_S: Final = 2
 """What is left of downloads and streams when the program stops."""
@@ -35,7 +35,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     Raises:
         Conflict: the address cannot be had.
     """
-    listening = _bind(host, port)
+    listening = listen(host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -59,7 +59,12 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
         listening.close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections send at once.
+
+    Raises:
+        Conflict: the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said to be TCP: else asyncio leaves Nagle's algorithm on, which costs 40 ms an answer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
