@@ -25,6 +25,7 @@ __all__ = ["components", "export_run", "keep_tables", "known_sounds"]
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
 GUIDANCE: Final = 2.5
+NUM_CANDIDATES: Final = 3
 SAME: Final = 0.85
 """Cosine above which two captions stand for one known sound."""
 
@@ -68,7 +69,12 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),
         tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
-        defaults=Defaults(sampler="ddim", num_inference_steps=20, guidance_scale=GUIDANCE),
+        defaults=Defaults(
+            sampler="ddim",
+            num_inference_steps=20,
+            guidance_scale=GUIDANCE,
+            num_candidates=NUM_CANDIDATES,
+        ),
         architecture=_architecture(run),
         attribution=tuple(sorted({str(entry.get("source", "")) for entry in entries} - {""})),
     )
