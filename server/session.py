@@ -130,9 +130,8 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
-        # Threads spin within a run, where waking them costs a third of it (docs/performance.md),
-        # and not between runs, where they would take the cores from the sound card.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Threads that spin between steps would take the cores from the sound card.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Weights stored as int8 are made float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
