@@ -123,6 +123,7 @@ def test_inputs_are_recorded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recorded[at : at + 4800], take.samples)
 
 
+@pytest.mark.slow  # counts on a machine whose host leaves it the processor
 def test_a_busy_program_does_not_reach_the_audio(tmp_path: Path) -> None:
     """Two threads of ours fight for the interpreter while eight loops play in blocks of 128.
 
