@@ -46,7 +46,7 @@ def _sounds(_: Path) -> list[bytes]:
     """A short file of every type that libsndfile can write here, mono and stereo."""
     noise = np.random.default_rng(0).normal(0.0, 0.1, (600, 2)).clip(-1, 1)
     found = []
-    for container in soundfile.available_formats():
+    for container in sorted({*soundfile.available_formats()} - {"SD2"}):  # that one takes two files
         for subtype in soundfile.available_subtypes(container):
             for sound in (noise, noise[:, 0]):
                 buffer = io.BytesIO()

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -24,18 +22,25 @@ from server.errors import (
     AudioLDMError,
     EngineUnavailable,
     NotFound,
-    QueueFull,
     RenderError,
     StorageFull,
 )
 from server.http_views import file_fields
 from server.joblist import JobList
 from server.jobqueue import JobQueue
-from server.jobs import Job, JobState, TakeInfo, same_again, take_stem
+from server.jobs import (
+    Job,
+    JobState,
+    TakeInfo,
+    check_queue,
+    new_job,
+    same_again,
+    take_stem,
+)
 from server.journal import Journal
 from server.manifest import Manifest
-from server.request import AnyRequest, resolve, validate
-from server.storage import check_room, remove_parts
+from server.request import AnyRequest
+from server.storage import remove_parts, write_whole
 
 __all__ = ["ClusterEngine", "Replicas"]
 
@@ -169,17 +174,9 @@ class ClusterEngine:
             return same_again(known, request, self._manifest)
         if self._state != "ready":
             raise EngineUnavailable("the engine is not running or about to stop")
-        if (waiting := self._num_waiting()) >= self._max_queued:
-            raise QueueFull(f"{waiting} jobs are waiting already; try again later")
-        check_room(folder or self._takes_folder)
-        job = Job(
-            id=secrets.token_hex(5),
-            request=resolve(validate(request), self._manifest),
-            owner=owner,
-            request_id=request_id,
-            folder=folder or self._takes_folder,
-            created_s=time.time(),
-        )
+        check_queue(self._num_waiting(), self._max_queued)
+        folder = folder or self._takes_folder
+        job = new_job(request, self._manifest, folder, owner=owner, request_id=request_id)
         self._arriving[job.id] = asyncio.create_task(self._arrive(job))
         # A client that goes away must not leave a job that is written down but not queued.
         return await asyncio.shield(self._arriving[job.id])
@@ -350,17 +347,8 @@ def _contents(request: AnyRequest) -> dict[str, bytes]:
 
 
 def _store(data: bytes, there: Job, job: Job, k: int) -> TakeInfo:
-    """A take that came over the network, where the job wants it: whole or not at all."""
+    """A take that came over the network, where the job wants it."""
     take = there.takes[k]
     path = job.folder / f"{take_stem(job)}-{k + 1}{take.path.suffix}"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise StorageFull(f"{path} cannot be written: {error.strerror}") from error
+    write_whole(path, data)
     return msgspec.structs.replace(take, path=path)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,20 +25,18 @@ from server.errors import (
     Conflict,
     EngineUnavailable,
     NotFound,
-    QueueFull,
     StorageFull,
 )
 from server.fleet_jobs import FleetJobs
 from server.fleet_loader import Loader
 from server.fleet_model import FleetModel
-from server.jobs import Job, JobState, same_again
+from server.jobs import Job, JobState, check_queue, new_job, same_again
 from server.journal import Journal
 from server.local_engine import LocalEngine
 from server.manifest import Manifest
 from server.memory import default_budget
 from server.model_host import ModelInfo, ModelListener
-from server.request import AnyRequest, Vary, resolve, validate
-from server.storage import check_room
+from server.request import AnyRequest, Vary
 
 __all__ = ["Fleet"]
 
@@ -278,20 +275,9 @@ class Fleet:
         self, model: FleetModel, request: AnyRequest, owner: str, request_id: str, folder: Path
     ) -> Job:
         """A job that the model takes up when it is loaded."""
-        waiting = self._num_waiting()
-        if waiting >= self._max_queued:
-            raise QueueFull(f"{waiting} jobs are waiting already; try again later")
-        request = resolve(validate(request), model.manifest)
-        check_room(folder)
-        job = Job(
-            id=secrets.token_hex(5),
-            request=request,
-            owner=owner,
-            request_id=request_id,
-            folder=folder,
-            position=len(self._jobs.unfinished(model.name)),
-            created_s=time.time(),
-        )
+        check_queue(self._num_waiting(), self._max_queued)
+        job = new_job(request, model.manifest, folder, owner=owner, request_id=request_id)
+        job = msgspec.structs.replace(job, position=len(self._jobs.unfinished(model.name)))
         self._loader.look()
         try:
             await self._jobs.wait(job)

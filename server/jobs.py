@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import enum
 import re
+import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from server.errors import Conflict
+from server.errors import Conflict, QueueFull
 from server.manifest import Manifest
-from server.request import AnyRequest, resolve
+from server.request import AnyRequest, resolve, validate
+from server.storage import check_room
 
-__all__ = ["Job", "JobState", "TakeInfo", "same_again", "take_stem"]
+__all__ = ["Job", "JobState", "TakeInfo", "check_queue", "new_job", "same_again", "take_stem"]
 
 
 class JobState(enum.Enum):
@@ -76,6 +79,36 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
+
+
+def check_queue(waiting: int, limit: int) -> None:
+    """Refuse one more job where ``limit`` are ``waiting``.
+
+    Raises:
+        QueueFull: they are.
+    """
+    if waiting >= limit:
+        raise QueueFull(f"{waiting} jobs are waiting already; try again later")
+
+
+def new_job(
+    request: AnyRequest, manifest: Manifest, folder: Path, *, owner: str, request_id: str
+) -> Job:
+    """A job with every setting of its ``request`` filled in.
+
+    Raises:
+        InvalidRequest, NotFound, StorageFull: it cannot be done.
+    """
+    resolved = resolve(validate(request), manifest)
+    check_room(folder)
+    return Job(
+        id=secrets.token_hex(5),
+        request=resolved,
+        owner=owner,
+        request_id=request_id,
+        folder=folder,
+        created_s=time.time(),
+    )
 
 
 def same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -19,17 +18,16 @@ from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import (
     EngineUnavailable,
     ModelError,
-    QueueFull,
     RenderError,
     StorageFull,
 )
 from server.joblist import JobList
-from server.jobs import Job, JobState, same_again, take_stem
+from server.jobs import Job, JobState, check_queue, new_job, same_again, take_stem
 from server.journal import Journal
 from server.manifest import Manifest
-from server.request import AnyRequest, resolve, validate
+from server.request import AnyRequest
 from server.rota import Rota
-from server.storage import check_room, remove_parts
+from server.storage import remove_parts
 from server.wire import Cancel, Done, Failed, FromWorker, Render, Step, Turn
 from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
 
@@ -223,19 +221,8 @@ class LocalEngine:
     def _accepted(self, request: AnyRequest, owner: str, request_id: str, folder: Path) -> Job:
         if self._keeper is None or self._draining:
             raise EngineUnavailable("the engine is not running or about to stop")
-        waiting = len(self._rota) + len(self._arriving)
-        if waiting >= self._max_queued:
-            raise QueueFull(f"{waiting} jobs are waiting already; try again later")
-        request = resolve(validate(request), self._manifest)
-        check_room(folder)
-        return Job(
-            id=secrets.token_hex(5),
-            request=request,
-            owner=owner,
-            request_id=request_id,
-            folder=folder,
-            created_s=time.time(),
-        )
+        check_queue(len(self._rota) + len(self._arriving), self._max_queued)
+        return new_job(request, self._manifest, folder, owner=owner, request_id=request_id)
 
     async def _arrive(self, job: Job) -> Job:
         """Write the job down, then queue it: what is acknowledged is on disk."""

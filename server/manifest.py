@@ -68,13 +68,15 @@ class NoiseSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ``epsilon`` and ``v_prediction`` use the variance-preserving "scaled linear" betas of
     latent diffusion, ``linspace(sqrt(beta_start), sqrt(beta_end), num_train_timesteps)**2``.
     ``flow`` is the rectified flow ``x_t = (1 - t) x_0 + t noise`` with t in [0, 1]; the unet
-    sees ``t * num_train_timesteps`` and predicts ``noise - x_0``.
+    sees ``t * num_train_timesteps`` and predicts ``noise - x_0``. Its steps are even in u, where
+    ``t = shift u / (1 + (shift - 1) u)`` (arXiv:2403.03206): above 1 more of them are noisy ones.
     """
 
     prediction: Prediction = "epsilon"
     num_train_timesteps: Count = 1000
     beta_start: float = 0.0015
     beta_end: float = 0.0195
+    shift: Annotated[float, Meta(gt=0)] = 1.0
 
 
 class Latent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

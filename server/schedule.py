@@ -80,10 +80,11 @@ def make_steps(schedule: NoiseSchedule, num_steps: int, spacing: Spacing) -> Ste
     """A run of ``num_steps`` from pure noise to the clean latent.
 
     ``leading`` ends at the noise level of timestep 0 as the original DDIM does, ``linspace``
-    at no noise. Rectified flow always runs evenly from t = 1 to t = 0.
+    at no noise. Rectified flow always runs from t = 1 to t = 0, evenly but for its ``shift``.
     """
     if schedule.prediction == "flow":
-        t = np.linspace(1.0, 0.0, num_steps + 1)
+        even = np.linspace(1.0, 0.0, num_steps + 1)
+        t = schedule.shift * even / (1.0 + (schedule.shift - 1.0) * even)
         timesteps = t[:-1] * schedule.num_train_timesteps
         return Steps(_floats(timesteps), _floats(1.0 - t), _floats(t), "flow")
     last = schedule.num_train_timesteps - 1

@@ -1,4 +1,4 @@
-"""Room on the disk: asked before work is accepted, kept by throwing away what is left over."""
+"""The disk: room asked for before work is accepted, files whole or not at all, no leftovers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from server.errors import StorageFull
 
-__all__ = ["RESERVE_BYTES", "check_room", "remove_parts"]
+__all__ = ["RESERVE_BYTES", "check_room", "remove_parts", "write_whole"]
 
 log = logging.getLogger("audioldm.storage")
 
@@ -42,6 +42,28 @@ def check_room(folder: Path, needed_bytes: int = 0) -> None:
         raise StorageFull(f"{place} is on a read-only disk; takes cannot be written to {folder}")
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears whole or not at all, also after a power cut.
+
+    Raises:
+        StorageFull: it cannot be written; nothing is left behind.
+    """
+    # The process id keeps a worker that is about to die off the file of its successor.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StorageFull(f"{path} cannot be written: {error.strerror}") from error
+
+
 def remove_parts(folder: Path, before_s: float) -> int:
     """Delete files that a killed process had half written by ``before_s``; how many there were."""
     removed = 0
@@ -53,6 +75,16 @@ def remove_parts(folder: Path, before_s: float) -> int:
     if removed:
         log.info("removed %d half-written files from %s", removed, folder)
     return removed
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file's name is durable when its folder is."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _is_read_only(place: Path) -> bool:

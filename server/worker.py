@@ -7,7 +7,6 @@ the input closes, the engine is gone and so is this process.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import queue
 import signal
@@ -17,11 +16,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from server.denoise import Work
-from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
+from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
 from server.jobs import TakeInfo
 from server.joining import joined, parted
 from server.pipeline import Pipeline, Take
 from server.schedule import Latents
+from server.storage import write_whole
 from server.turns import Running, next_turn
 from server.wire import (
     Cancel,
@@ -147,21 +147,8 @@ def _failure(job_id: str, error: Exception) -> Failed:
 
 
 def store(take: Take, path: Path) -> TakeInfo:
-    """Write a take so that it appears whole or not at all, also after a power cut."""
-    # The process id keeps a worker that is about to die off the file of its successor.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(take.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise StorageFull(f"{path} cannot be written: {error.strerror}") from error
+    """Write a take whole; what is told about it."""
+    write_whole(path, take.encode())
     sound = take.waveform
     return TakeInfo(
         path=path,
@@ -173,16 +160,6 @@ def store(take: Take, path: Path) -> TakeInfo:
         measures=take.measures,
         embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """A file's name is durable when its folder is."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def main() -> None:

@@ -114,6 +114,14 @@ def test_a_perfect_flow_network_gives_the_clean_latent(name: str) -> None:
     np.testing.assert_allclose(found, clean, atol=1e-4)
 
 
+def test_a_shifted_flow_spends_its_steps_where_it_is_noisy() -> None:
+    even = make_steps(NoiseSchedule(prediction="flow"), 4, "linspace")
+    assert even.sigmas == (1.0, 0.75, 0.5, 0.25, 0.0)
+    shifted = make_steps(NoiseSchedule(prediction="flow", shift=3.0), 4, "linspace")
+    assert shifted.sigmas == pytest.approx((1.0, 0.9, 0.75, 0.5, 0.0))
+    assert shifted.alphas == pytest.approx((0.0, 0.1, 0.25, 0.5, 1.0))
+
+
 def test_ddim_on_a_flow_is_euler() -> None:
     start = np.random.default_rng(1).standard_normal((1, 8, 8, 16), np.float32)
     steps = make_steps(NoiseSchedule(prediction="flow"), 10, "linspace")
