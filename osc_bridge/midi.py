@@ -38,10 +38,10 @@ def list_midi_inputs(api: MidiApi = "") -> tuple[str, ...]:
 
 
 class MidiIn:
-    """An open MIDI input; messages arrive on the asyncio loop that opened it.
+    """An open MIDI input. Opening one can take long; use :meth:`open` where others wait.
 
     Args:
-        receive: called with a mido message and its arrival in monotonic ns.
+        receive: called in a thread of rtmidi with a mido message and its arrival in monotonic ns.
         port: name or part of it; empty: a port of our own for others to connect to.
         api: of rtmidi; empty: the system's usual one.
 
@@ -52,11 +52,8 @@ class MidiIn:
     def __init__(
         self, receive: Callable[[Any, int], None], port: str = "", api: MidiApi = ""
     ) -> None:
-        loop = asyncio.get_running_loop()
-
         def arrived(message: Any) -> None:
-            # Called in rtmidi's thread.
-            loop.call_soon_threadsafe(receive, message, time.monotonic_ns())
+            receive(message, time.monotonic_ns())
 
         backend = _backend(api)
         name = self._find(port, api) if port else VIRTUAL
@@ -66,6 +63,18 @@ class MidiIn:
         except Exception as error:
             raise DeviceError(f"MIDI port {name!r} cannot be opened: {error}") from error
         self.name = str(self._port.name)
+
+    @classmethod
+    async def open(
+        cls, receive: Callable[[Any, int], None], port: str = "", api: MidiApi = ""
+    ) -> MidiIn:
+        """Open in a thread; messages arrive on this asyncio loop."""
+        loop = asyncio.get_running_loop()
+
+        def arrived(message: Any, time_ns: int) -> None:
+            loop.call_soon_threadsafe(receive, message, time_ns)
+
+        return await asyncio.to_thread(cls, arrived, port, api)
 
     def close(self) -> None:
         """Let the port go."""

@@ -276,15 +276,17 @@ class Stage:
 
     # --- MIDI
 
-    def open_midi(self, port: str = "", api: MidiApi = "") -> str:
+    async def open_midi(self, port: str = "", api: MidiApi = "") -> str:
         """Listen to a MIDI port; its name.
 
         Raises:
             DeviceError: no MIDI here, or no such port.
         """
         self.close_midi()
-        self.midi = MidiIn(self.router.receive, port, api)
-        return self.midi.name
+        midi = await MidiIn.open(self.router.receive, port, api)
+        self.close_midi()  # that of somebody who was quicker
+        self.midi = midi
+        return midi.name
 
     def close_midi(self) -> None:
         """Listen to no MIDI port any more."""

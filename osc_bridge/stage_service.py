@@ -268,8 +268,8 @@ class StageService:
         names = await asyncio.to_thread(list_midi_inputs, wanted.api)
         self._reply(context, m.MidiListed("\n".join(names), self._midi_name()))
 
-    def _midi_open(self, wanted: m.MidiOpen, context: Context) -> None:
-        self._stage.open_midi(wanted.port, wanted.api)
+    async def _midi_open(self, wanted: m.MidiOpen, context: Context) -> None:
+        await self._stage.open_midi(wanted.port, wanted.api)
         self._reply(context, m.MidiListed("", self._midi_name()))
 
     def _midi_name(self) -> str:

@@ -77,11 +77,8 @@ def test_a_binding_replaces_that_of_the_same_controller() -> None:
 
 
 def test_a_port_that_is_not_there_is_refused() -> None:
-    async def run() -> None:
-        with pytest.raises(DeviceError, match="MIDI"):
-            MidiIn(lambda message, time_ns: None, "no such port 9000")
-
-    asyncio.run(run())
+    with pytest.raises(DeviceError, match="MIDI"):
+        MidiIn(lambda message, time_ns: None, "no such port 9000")
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -107,7 +104,7 @@ def test_notes_controllers_and_clock_over_jack(tiny_folder: Path, tmp_path: Path
             await rig.until(lambda: stage.pads.reports()[0].state == "ready")
             sent: list[object] = []
             stage.router.send = lambda *message: sent.append(message)
-            name = stage.open_midi("", "UNIX_JACK")
+            name = await stage.open_midi("", "UNIX_JACK")
             assert "audioldm" in name
             out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="sequencer")
             out.open_virtual_port("out")
