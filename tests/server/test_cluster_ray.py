@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine; one is killed under load."""
+"""A Ray cluster of a head and two nodes on this machine; one is killed under load."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ AGENTS = (
 )
 
 
-def node() -> dict[str, Any]:
-    """What a node of one CPU is started with.
+def node(num_cpus: int) -> dict[str, Any]:
+    """What a node is started with.
 
     Ray gives up on a node whose agents do not name their ports within 15 s, which a busy machine
     may not manage; so the ports are chosen here.
@@ -44,7 +44,7 @@ def node() -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in AGENTS]
         ports = {name: taken.getsockname()[1] for name, taken in zip(AGENTS, free, strict=True)}
-    return {"num_cpus": 1, "object_store_memory": 100 * 2**20, **ports}
+    return {"num_cpus": num_cpus, "object_store_memory": 100 * 2**20, **ports}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")
     cluster = Cluster()
     try:
-        cluster.add_node(include_dashboard=False, **node())
+        cluster.add_node(include_dashboard=False, **node(num_cpus=0))
         yield cluster
     finally:
         ray.shutdown()
@@ -68,7 +68,7 @@ def test_a_node_dies_under_load_and_no_job_is_lost(
     from server.cluster import RayReplicas
     from server.cluster_engine import ClusterEngine
 
-    other = cluster.add_node(**node())
+    nodes = [cluster.add_node(**node(num_cpus=1)) for _ in range(2)]
 
     async def scenario() -> None:
         replicas = RayReplicas(
@@ -85,7 +85,9 @@ def test_a_node_dies_under_load_and_no_job_is_lost(
             quick = [await engine.submit(msgspec.structs.replace(QUICK, seed=s)) for s in range(20)]
             for job in slow[:2]:
                 await log.step(job.id)
-            await asyncio.to_thread(cluster.remove_node, other, False)
+            own = ray.get_runtime_context().get_node_id()  # without which this program is lost too
+            doomed = next(one for one in nodes if one.node_id != own)
+            await asyncio.to_thread(cluster.remove_node, doomed, False)
             for job in (*slow, *quick):
                 done = await log.final(job.id)
                 assert done.state is JobState.DONE, done.error
