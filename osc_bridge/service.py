@@ -18,6 +18,7 @@ from osc_bridge.addresses import TABLE, AddressTable
 from osc_bridge.bundles import BundleScheduler
 from osc_bridge.client_table import Client, ClientTable, Sender
 from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
+from osc_bridge.inbox import Inbox
 from osc_bridge.messages import Command, ErrorReply, JobFail, JobReceived, Message, Reply
 from osc_bridge.submissions import Submission
 from server.errors import AudioLDMError, InvalidRequest
@@ -52,6 +53,7 @@ class Service:
     def __init__(self, table: AddressTable = TABLE) -> None:
         self.table = table
         self.scheduler = BundleScheduler()
+        self._inbox = Inbox(self._schedule)
         self.clients = ClientTable(self._forgotten)
         self.received = 0
         self.refused = 0
@@ -86,6 +88,7 @@ class Service:
 
     async def close(self) -> None:
         """Drop what waits and end what is in the works."""
+        self._inbox.close()
         self.scheduler.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -97,12 +100,9 @@ class Service:
         """A packet has arrived. Never raises: what is wrong is counted and told to the sender."""
         self.received += 1
         try:
-            packets = decode(data, max_bytes)
+            self._inbox.put(decode(data, max_bytes), sender)
         except AudioLDMError as error:
             self._refuse(self.clients.of(sender), error)
-            return
-        for packet in packets:
-            self._schedule(packet, sender)
 
     def _schedule(self, packet: Packet, sender: Sender) -> None:
         if log_in.isEnabledFor(logging.DEBUG):

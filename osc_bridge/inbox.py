@@ -1,0 +1,68 @@
+"""Long bundles in slices: a packet of a thousand questions holds up nobody else.
+
+Up to :data:`SLICE` messages of a packet are handled at once. What is left of it waits, and so
+does everything that its sender sends meanwhile; the senders that wait take turns, a slice each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from osc_bridge.client_table import Sender
+from osc_bridge.codec import Packet
+from server.errors import QueueFull
+
+__all__ = ["MAX_WAITING", "SLICE", "Inbox"]
+
+SLICE: Final = 32
+"""Messages: two milliseconds or so. Only longer bundles are not handled as one."""
+MAX_WAITING: Final = 10_000
+"""Messages of one sender: more than the longest datagram can hold."""
+
+
+class Inbox:
+    """Gives messages to ``handle``, in the order in which their sender sent them."""
+
+    def __init__(self, handle: Callable[[Packet, Sender], None]) -> None:
+        self._handle = handle
+        self._waiting: dict[str, deque[tuple[Packet, Sender]]] = {}
+
+    def put(self, packets: Sequence[Packet], sender: Sender) -> None:
+        """Handle the messages of one packet, or the first of them now and the others soon.
+
+        Raises:
+            QueueFull: too many of this sender's are waiting; none of these was taken.
+        """
+        waiting = self._waiting.get(sender.key)
+        if waiting is None:
+            for packet in packets[:SLICE]:
+                self._handle(packet, sender)
+            packets = packets[SLICE:]
+            if not packets:
+                return
+            if not self._waiting:
+                asyncio.get_running_loop().call_soon(self._turn)
+            waiting = self._waiting[sender.key] = deque()
+        elif len(waiting) + len(packets) > MAX_WAITING:
+            raise QueueFull(f"{len(waiting)} of your messages are waiting; send fewer at a time")
+        waiting.extend((packet, sender) for packet in packets)
+
+    def close(self) -> None:
+        """Drop what waits."""
+        self._waiting.clear()
+
+    def _turn(self) -> None:
+        """One slice of one sender; whoever else has sent something is served in between."""
+        if not self._waiting:
+            return
+        key, waiting = next(iter(self._waiting.items()))
+        for _ in range(min(SLICE, len(waiting))):
+            self._handle(*waiting.popleft())
+        self._waiting.pop(key, None)
+        if waiting:
+            self._waiting[key] = waiting
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
