@@ -22,7 +22,7 @@ from server.config import Config
 from server.engine import Engine
 from server.errors import DeviceError
 from server.http_server import serving
-from server.launch import keep_house, make_engine, make_http
+from server.launch import keep_house, make_engine, make_http, settle
 from server.logs import set_up_logs
 
 __all__ = ["Instance", "instance", "run", "serve"]
@@ -70,6 +70,7 @@ async def serve(config: Config) -> None:
             if config.live_set:
                 await running.stage.load_set(config.live_set)
             print(_banner(config, running, sound, time.perf_counter() - started_s), flush=True)
+            settle()
             await stopping
             log.info("shutting down")
         finally:

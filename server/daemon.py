@@ -16,7 +16,7 @@ from server.engine import Engine
 from server.fleet import Fleet
 from server.http_server import serving
 from server.jobs import Job, JobState
-from server.launch import keep_house, make_http, make_local_engine
+from server.launch import keep_house, make_http, make_local_engine, settle
 from server.logs import set_up_logs
 from server.model_host import models_of
 
@@ -66,6 +66,7 @@ async def serve(
         house = asyncio.create_task(keep_house(engine, config))
         stack.callback(house.cancel)
         _say_ready(config, engine, port, time.perf_counter() - started_s)
+        settle()
         await stop.wait()
         log.info("stopping; what waits goes on at the next start")
         draining = asyncio.create_task(engine.drain(drain_s))
