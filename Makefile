@@ -41,9 +41,18 @@ test: venv clients  ## the suite; what it skipped and why is at its end
 test-all: venv clients  ## with the real S architecture, 100,000 hostile datagrams, kills: half an hour
 	$(PYTEST) -m 'not soak and not gpu'
 
-test-fast: venv  ## what needs neither torch nor other programs
+# The rest starts the program, renders all kinds of jobs or needs torch: minutes.
+UNHURRIED := onnx_export parity training daw server/test_cluster server/test_disk server/test_fleet \
+  server/test_fuzz server/test_harp server/test_http server/test_job_ server/test_journal \
+  server/test_local_engine server/test_openapi server/test_remote server/test_server_cli \
+  osc_bridge/test_addresses osc_bridge/test_announcement osc_bridge/test_commands \
+  osc_bridge/test_jobs_over_osc osc_bridge/test_osc osc_bridge/test_presets_over_osc \
+  osc_bridge/test_models_over_osc osc_bridge/test_stage_service osc_bridge/test_stream \
+  osc_bridge/test_tcp osc_bridge/test_transfers
+
+test-fast: venv  ## within a minute: what needs neither torch nor the whole program
 	$(BIN)/python -m pytest -q -m 'not slow and not daw and not soak and not gpu' \
-	  --ignore=tests/onnx_export --ignore=tests/parity --ignore=tests/training
+	  $(UNHURRIED:%=--ignore-glob='tests/%*') --ignore-glob='*_over_http*'
 
 lint: venv  ## format check, lint, types, import directions
 	$(BIN)/ruff format --check .
