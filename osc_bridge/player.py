@@ -287,7 +287,9 @@ class Player:
             if playing is None:
                 continue
             if event == Event.STARTED:
-                playing.command = (*playing.command[:2], frame, *playing.command[3:])
+                # A loop that began late is where it would be: its frame is the one asked for.
+                if not playing.command[2]:
+                    playing.command = (*playing.command[:2], frame, *playing.command[3:])
                 self._call(self._begins, voice)
             else:
                 self._forget(voice)

@@ -235,6 +235,33 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
     asyncio.run(run())
 
 
+def test_a_loop_that_was_joined_late_keeps_its_place_however_often_the_device_goes(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+
+    async def run() -> None:
+        device = FlakyDevice()
+        async with playing(device) as (player, render):
+            click = np.zeros((RATE // 2, 2), np.float32)
+            click[0] = 0.5
+            loop = await player.load(Waveform(click, RATE), Loop(seam_s=0.0))
+            render(RATE)
+            begin = player.frame_now() - 12345
+            player.start(loop, begin)
+            for times in (1, 2, 3):
+                now = player.frame_now()
+                clicks = now + np.flatnonzero(render(RATE)[:, 0] > 0.4)
+                assert len(clicks) == 2
+                np.testing.assert_array_equal((clicks - begin) % (RATE // 2), 0)
+                device.pulled = "the cable was pulled"
+                await until(lambda: player.status().state == "lost")
+                device.pulled = ""
+                await until(lambda times=times: player.reopened == times)
+
+    asyncio.run(run())
+
+
 def test_another_device_takes_over_what_plays() -> None:
     """While one is closed and the next one opened, nothing is refused."""
 
