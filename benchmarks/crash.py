@@ -1,10 +1,11 @@
 """Pulls plugs: kills worker, server or both at random instants while clients work.
 
-    python -m benchmarks.crash --model FOLDER [--kills 200] [--seed 0] [--json FILE]
+    python -m benchmarks.crash --model FOLDER [--model FOLDER] [--kills 200] [--seed 0]
 
-Clients submit jobs (some with a clip that they upload first), each under an idempotency key,
-and repeat what was not answered. Afterwards every acknowledged job must be there, once, with
-exactly the samples of an undisturbed render; no half file may be left.
+Several models are loaded together, each with a worker of its own. Clients submit jobs (some
+with a clip that they upload first), each under an idempotency key, and repeat what was not
+answered. Afterwards every acknowledged job must be there, once, with exactly the samples of an
+undisturbed render; no half file may be left.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.server_process import ServerProcess
+from server.manifest import Manifest
 from server.pipeline import Pipeline
 from server.request import parse_request
 
@@ -45,7 +47,7 @@ _STEPS = 60
 class Storm:
     """One run; ``faults`` says what must not happen and did."""
 
-    model: Path
+    models: list[Path]
     folder: Path
     kills: int
     seed: int = 0
@@ -56,10 +58,13 @@ class Storm:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._server = ServerProcess(self.model, self.folder / "server", "--max-queued", "12")
+        first, *others = self.models
+        flags = [flag for model in others for flag in ("--model", str(model))]
+        self._server = ServerProcess(first, self.folder / "server", "--max-queued", "12", *flags)
         self._over = threading.Event()
         self._clip = _clip()
-        self._requests = [_request(k) for k in range(_VARIANTS)]
+        names = [Manifest.load(model).name for model in self.models]
+        self._requests = [_request(k, names[k % len(names)]) for k in range(_VARIANTS)]
 
     def run(self) -> dict[str, Any]:
         """Kill ``kills`` times, let everything finish, look at what is left."""
@@ -89,13 +94,14 @@ class Storm:
 
     def _undisturbed(self) -> list[bytes]:
         """The samples of every request, rendered in peace."""
-        pipeline = Pipeline(self.model, "cpu", 1)
+        pipelines = [Pipeline(model, "cpu", 1) for model in self.models]
         clip = self.folder / "clip.wav"
         clip.parent.mkdir(parents=True, exist_ok=True)
         clip.write_bytes(self._clip)
         sounds = []
-        for values in self._requests:
+        for number, values in enumerate(self._requests):
             wanted = {**values, "clip": str(clip)} if "clip" in values else values
+            pipeline = pipelines[number % len(pipelines)]
             take = pipeline.render(parse_request(wanted))[0]
             sounds.append(_samples(take.encode()))
         return sounds
@@ -103,8 +109,9 @@ class Storm:
     def _kill_something(self) -> None:
         time.sleep(self._random.uniform(0.0, 0.8))
         victim = self._random.choice(["worker", "server", "server", "both"])
-        worker = self._server.worker_pid() if victim != "server" else None
-        if worker is not None:
+        workers = self._server.worker_pids() if victim != "server" else []
+        if workers:
+            worker = self._random.choice(workers)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
                 self.counts["worker"] += 1
@@ -188,9 +195,10 @@ class Storm:
             self.faults.append(f"half a file: {path}")
 
 
-def _request(number: int) -> dict[str, Any]:
+def _request(number: int, model: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "kind": "text",
+        "model": model,
         "prompt": "low hum",
         "seed": number,
         "num_inference_steps": _STEPS,
@@ -230,7 +238,9 @@ def _final(http: httpx.Client, job_id: str) -> dict[str, Any]:
 def main() -> int:
     """Entry point; 1 where something that must not happen did."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True, help="model folder; a small one")
+    parser.add_argument(
+        "--model", type=Path, required=True, action="append", help="model folder; a small one"
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the result here too")

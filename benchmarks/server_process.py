@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
+import psutil
 
 __all__ = ["ServerProcess"]
 
@@ -59,12 +60,12 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
-    def worker_pid(self) -> int | None:
-        """Process id of the worker; None between two."""
-        with contextlib.suppress(httpx.HTTPError, KeyError):
-            status = httpx.get(f"{self.url}/v1/status", trust_env=False).json()
-            return int(status["details"]["worker_pid"])
-        return None
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers, one a loaded model; none between two."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.pid).children()
+            return [child.pid for child in children if _is_worker(child)]
+        return []
 
     def kill(self) -> None:
         """Pull the plug."""
@@ -92,3 +93,9 @@ class ServerProcess:
     def log(self) -> str:
         """What it has said."""
         return (self.folder / "log").read_text("utf-8", "replace")
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        return any("server.worker" in argument for argument in process.cmdline())
+    return False

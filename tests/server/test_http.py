@@ -57,7 +57,16 @@ def test_takes_are_served_in_parts_and_in_other_formats(tiny_folder: Path, tmp_p
             part = await server.http.get(url, headers={"Range": "bytes=100-199"})
             assert (part.status_code, part.content) == (206, whole[100:200])
             beyond = await server.http.get(url, headers={"Range": f"bytes={len(whole)}-"})
-            assert beyond.status_code == 416
+            assert error_of(beyond, 416)["code"] == "range_not_satisfiable"
+            assert beyond.headers["content-range"] == f"bytes */{len(whole)}"
+            last = await server.http.get(url, headers={"Range": "bytes=0-0, -10"})
+            assert last.status_code == 206
+            for none in ("bytes=", "bytes=a-b", "bytes=9-1", "bytes= , -"):
+                told = await server.http.get(url, headers={"Range": none})
+                assert none in error_of(told, 400)["message"]
+            for unknown in ("seconds=0-1", "0-1", "bytes"):
+                told = await server.http.get(url, headers={"Range": unknown})
+                assert (told.status_code, told.content) == (200, whole)
             flac = await server.http.get(url, params={"format": "flac", "download": "true"})
             assert flac.headers["content-disposition"].endswith('.flac"')
             first, rate = soundfile.read(io.BytesIO(flac.content))
