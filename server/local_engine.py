@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ log = logging.getLogger("audioldm.engine")
 
 MAX_ATTEMPTS: Final = 2
 """A job whose worker died is tried once more with the same seed; a second death fails it."""
+MAX_LOADS: Final = 3
+"""A worker that dies before it has loaded the model for the first time is started again; the third
+death is taken for the model's fault."""
 _RESTART_PAUSE_S: Final = 0.5
 
 
@@ -240,7 +244,7 @@ class LocalEngine:
 
     async def _keep_a_worker(self, ready: asyncio.Future[None]) -> None:
         """One worker after the other for as long as the engine is up."""
-        while True:
+        for number in count(1):
             try:
                 async with worker_process(*self._worker_options) as worker:
                     self._worker, self._state = worker, "ready"
@@ -255,6 +259,11 @@ class LocalEngine:
                     return
                 log.warning("the worker could not start again: %s", error)
             except WORKER_GONE as error:
+                if number == MAX_LOADS and not ready.done():
+                    name = self._manifest.name
+                    died = ModelError(f"the worker died {number} times while it loaded {name}")
+                    ready.set_exception(died)
+                    return
                 log.warning("the worker is gone (%s); starting another", type(error).__name__)
             finally:
                 self._worker, self._state = None, "restarting"

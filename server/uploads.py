@@ -24,7 +24,7 @@ from msgspec import Meta
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
 from server.json_errors import NOT_JSON
 from server.probe import ClipInfo, probe
-from server.storage import check_room
+from server.storage import check_room, write_whole
 
 __all__ = ["Upload", "Uploads"]
 
@@ -53,6 +53,7 @@ class Uploads:
         self.max_bytes = max_bytes
         self._receiving: set[Path] = set()
         self._probes = asyncio.Semaphore(2)
+        self._keeping = asyncio.Lock()
 
     def path(self, upload_id: str) -> Path:
         """The file of a complete upload.
@@ -164,18 +165,19 @@ class Uploads:
             return self.find(digest)
         async with self._probes:
             clip = await probe(part)
-        return self._keep(part, digest, clip)
+        async with self._keeping:
+            return await asyncio.to_thread(self._keep, part, digest, clip)
 
     def _keep(self, part: Path, digest: str, clip: ClipInfo) -> Upload:
+        """The clip under its name, also after a power cut: jobs that name it are not lost."""
         upload = Upload(id=digest, bytes=part.stat().st_size, **msgspec.structs.asdict(clip))
         description = self._description(digest)
-        written = description.with_name(f".{digest}.{secrets.token_hex(4)}.json.part")
         try:
-            written.write_bytes(msgspec.json.encode(upload))
-            written.replace(description)
             part.replace(description.with_suffix(_ENDINGS.get(clip.format, ".audio")))
         except OSError as error:
             raise StorageFull(f"the clip cannot be kept: {error.strerror}") from error
+        # It makes both names durable.
+        write_whole(description, msgspec.json.encode(upload))
         log.info("upload %s: %.1f s, %d bytes", digest[:12], clip.seconds, upload.bytes)
         return upload
 

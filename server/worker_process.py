@@ -58,6 +58,7 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
 
     Raises:
         ModelError: the model cannot be loaded.
+        asyncio.IncompleteReadError, ConnectionError: the worker died while it loaded it.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -79,8 +80,6 @@ async def _first_words(process: asyncio.subprocess.Process, model: Path) -> Read
             event = await receive(process.stdout)
     except TimeoutError as error:
         raise ModelError(f"{model} was not loaded within {_LOADING_S:.0f} s") from error
-    except WORKER_GONE as error:
-        raise ModelError(f"the worker died while it loaded {model}") from error
     if isinstance(event, Failed):
         raise ModelError(event.message)
     if not isinstance(event, Ready):
