@@ -20,9 +20,11 @@ import msgspec
 
 from server.errors import InvalidRequest
 
-__all__ = ["Region", "parse_regions"]
+__all__ = ["MIN_BAND_HZ", "Region", "parse_regions"]
 
 _FORMS: Final = "START:END in seconds, beats:START:END, or hz:LOW:HIGH@START:END"
+MIN_BAND_HZ: Final = 10.0
+"""The narrower a band, the longer the filter that cuts it out."""
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -39,13 +41,19 @@ class Region(msgspec.Struct, frozen=True):
         """The region that ``text`` names.
 
         Raises:
-            InvalidRequest: none of the three forms, or it ends before it starts.
+            InvalidRequest: none of the three forms, it ends before it starts, or its band is
+                too narrow.
         """
         low = high = None
         time = text.strip()
         if time.startswith("hz:"):
             band, placed, time = time.removeprefix("hz:").partition("@")
             low, high = _pair(band, text)
+            if high - low < MIN_BAND_HZ:
+                raise InvalidRequest(
+                    f"region {text!r}: a band is at least {MIN_BAND_HZ:g} Hz wide, "
+                    f"not {high - low:g}"
+                )
             if not placed:
                 return cls(low_hz=low, high_hz=high)
         in_beats = time.startswith("beats:")

@@ -22,6 +22,8 @@ __all__ = ["cutoff_of"]
 
 _DROP_DB: Final = 20.0
 """What counts as the end of a band: a fall by this much within a third of an octave."""
+_MISSING_DB: Final = -40.0
+"""And what is above it has less than this of the sound's power: then it is not missed."""
 _FRAME: Final = 4096
 Curve = npt.NDArray[np.float64]
 
@@ -51,6 +53,7 @@ def _(request: Upscale, studio: Studio) -> Plan:
 def cutoff_of(sound: Waveform, top_hz: float) -> float | None:
     """Where the band of ``sound`` ends: the steepest fall of its spectrum, below ``top_hz``.
 
+    Above it there must be next to nothing: a soft hiss over a loud bass is not a missing band.
     A file whose rate is too low for ``top_hz`` ends at half its rate. None where there is no
     such fall, or nothing to look at.
     """
@@ -64,9 +67,14 @@ def cutoff_of(sound: Waveform, top_hz: float) -> float | None:
         if not len(below) or not len(above):
             continue
         drop = float(np.median(below) - np.max(above))
-        if drop > best[0]:
+        if drop > best[0] and _power_db(above) - _power_db(level) < _MISSING_DB:
             best = (drop, float(hz[k]))
     return best[1] if best[0] >= _DROP_DB else None
+
+
+def _power_db(level: Curve) -> float:
+    """What bins of ``level`` dB have together."""
+    return 10.0 * float(np.log10(np.sum(10.0 ** (level / 10.0))))
 
 
 def _spectrum_db(sound: Waveform) -> tuple[Curve, Curve]:

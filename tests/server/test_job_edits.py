@@ -11,9 +11,10 @@ from sounds import band_db, familiar, likeness, noise, stored, tones, write
 
 from server.errors import InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline, Take
+from server.plans.inpaint import merged
 from server.plans.upscale import cutoff_of
 from server.request import Continue, Delivery, Inpaint, Upscale
-from server.splice import band_of
+from server.splice import Span, band_of
 from server.waveform import Waveform
 
 READ_AS = {"PCM_16": "int16", "PCM_24": "int32", "FLOAT": "float32"}
@@ -162,6 +163,39 @@ def test_a_region_outside_the_clip_is_refused(tiny_pipeline: Pipeline, tmp_path:
             tiny_pipeline.render(Inpaint(clip=clip, regions=regions))
 
 
+def test_regions_that_overlap_or_touch_are_one(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
+    clip = write(tmp_path / "in.wav", tones(2.0))
+    one = tiny_pipeline.render(Inpaint(clip=clip, regions="0.5:1.2", seed=1))[0]
+    for regions in ("0.5:1.0, 0.8:1.2", "0.9:1.2, 0.5:0.9", "0.5:1.2, 0.6:0.7, 0.5:1.2"):
+        same = tiny_pipeline.render(Inpaint(clip=clip, regions=regions, seed=1))[0]
+        np.testing.assert_array_equal(same.waveform.samples, one.waveform.samples)
+    band, other = Span(0, 9, 100.0, 200.0), Span(5, 12, 300.0, 400.0)
+    assert merged([other, band]) == (band, other), "bands have their own joins"
+
+
+def test_a_band_that_cannot_be_made_is_refused_and_one_that_can_in_part_is_made_in_part(
+    tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    clip = write(tmp_path / "in.wav", noise(1.0, 44100), 44100, "FLOAT")
+    for regions, why in (
+        ("hz:30000:40000@0.2:0.5", "above 8000 Hz"),
+        ("hz:9000:12000", "above 8000 Hz"),
+        ("hz:1000:1000.001", "at least 10 Hz"),
+        ("hz:7999.9:9000", "above 8000 Hz"),
+    ):
+        with pytest.raises(InvalidRequest, match=why):
+            tiny_pipeline.render(Inpaint(clip=clip, regions=regions, seed=1))
+    narrow = write(tmp_path / "low.wav", noise(1.0, 8000), 8000, "FLOAT")
+    with pytest.raises(InvalidRequest, match="above 4000 Hz"):
+        tiny_pipeline.render(Inpaint(clip=narrow, regions="hz:5000:6000@0:0.5", seed=1))
+    old = Waveform.read(Path(clip)).samples[:, 0]
+    request = Inpaint(clip=clip, prompt="high", regions="hz:4000:20000", seed=1)
+    new = tiny_pipeline.render(request)[0].waveform.samples[:, 0]
+    change = band_db(new - old, 44100, 8100, 22050) - band_db(old, 44100, 8100, 22050)
+    assert change < -60, "what the model cannot make stays"
+    assert band_db(new - old, 44100, 4400, 7500) > band_db(old, 44100, 4400, 7500) - 20
+
+
 def test_far_regions_of_a_long_clip_cost_what_their_surroundings_cost(
     tiny_pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +302,9 @@ def test_the_cutoff_is_found_where_it_is_and_not_where_it_is_not() -> None:
         assert found is not None
         assert 0.85 * cutoff < found < 1.15 * cutoff
     pink = np.cumsum(noise(3.0), axis=0)
-    for sound in (noise(3.0), pink - pink.mean(), np.zeros((16000, 1))):
+    bass = np.sin(np.arange(48000)[:, None] * 2 * np.pi * 220 / 16000)
+    over_hiss = 0.6 * bass + noise(3.0, level=0.02)
+    for sound in (noise(3.0), pink - pink.mean(), np.zeros((16000, 1)), over_hiss):
         assert cutoff_of(Waveform(sound.astype(np.float32), 16000), 8000.0) is None
 
 
