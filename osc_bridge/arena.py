@@ -211,6 +211,15 @@ class Arena:
         gauges[Gauge.TIME_NS] = time_ns
         gauges[Gauge.VERSION] = version + 1
 
+    def silence(self, begin: int, end: int) -> None:
+        """Nothing was played or recorded from frame ``begin`` to ``end`` (audio side only)."""
+        for bus in (self.played, self.recorded):
+            frames = min(end - begin, bus.shape[0])
+            if frames > 0:
+                at = (end - frames) % bus.shape[0]
+                bus[at : at + frames] = 0.0
+                bus[: max(0, at + frames - bus.shape[0])] = 0.0
+
     def _view(self, at: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
         return np.frombuffer(self._memory, dtype=dtype, count=count, offset=at)
 

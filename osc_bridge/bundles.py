@@ -46,21 +46,31 @@ class BundleScheduler:
             InvalidRequest: more than an hour ahead.
             QueueFull: too many are waiting.
         """
-        ahead_s = when_s - time.time()
-        if ahead_s <= 0:
-            self.late += 1
+        if not self.admit(when_s):
             action()
             return
-        if ahead_s > MAX_AHEAD_S:
-            raise InvalidRequest(
-                f"the bundle's time is {ahead_s:.0f} s ahead; at most {MAX_AHEAD_S:.0f} s "
-                "are accepted (are the clocks set alike?)"
-            )
         if len(self._heap) >= MAX_WAITING:
             raise QueueFull(f"{MAX_WAITING} bundled messages are waiting; try again later")
         self._sequence += 1
         heapq.heappush(self._heap, (when_s + self._to_loop_time(), self._sequence, action))
         self._arm()
+
+    def admit(self, when_s: float) -> bool:
+        """True for a time that is still to come; one that has passed is counted as late.
+
+        Raises:
+            InvalidRequest: more than an hour ahead.
+        """
+        ahead_s = when_s - time.time()
+        if ahead_s <= 0:
+            self.late += 1
+            return False
+        if ahead_s > MAX_AHEAD_S:
+            raise InvalidRequest(
+                f"the bundle's time is {ahead_s:.0f} s ahead; at most {MAX_AHEAD_S:.0f} s "
+                "are accepted (are the clocks set alike?)"
+            )
+        return True
 
     def close(self) -> None:
         """Forget everything that waits."""

@@ -102,11 +102,13 @@ class CardOutput:
             process.stdin.close()
         try:
             await asyncio.wait_for(process.wait(), 3.0)
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             logger.warning("the audio process hangs; it is ended by force")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+            if isinstance(error, asyncio.CancelledError):
+                raise
         if self._stderr:
             await self._stderr
         if self._arena is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,8 +16,12 @@ from server.waveform import Samples, Waveform
 
 __all__ = ["Clip", "ClipStore", "Loop", "prepare"]
 
+logger = logging.getLogger("audioldm.audio")
+
 _SEAM_S: Final = 0.05
 """Longest crossfade from a loop's end into its beginning."""
+_WRAP_S: Final = 0.05
+"""A loop that is this much too short for its period goes on with its beginning."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,10 @@ def _looped(samples: Samples, sample_rate: int, loop: Loop) -> tuple[Samples, in
         period = float(frames - seam)
     else:
         period = loop.period_s * sample_rate
+        missing = seam + round(period) - frames
+        if 0 < missing <= _WRAP_S * sample_rate:
+            samples = np.concatenate([samples, samples[:missing]])
+            frames = samples.shape[0]
         seam = max(0, min(seam, frames - round(period)))
     length = min(frames, seam + round(period))
     looped = np.array(samples[:length])
@@ -144,7 +153,10 @@ class ClipStore:
         for clip in clips:
             clip.frames = 0
         for clip in clips:
-            await self._convert(clip)
+            try:
+                await self._convert(clip)
+            except TooLarge as error:
+                logger.warning("a sound is silent at %d Hz: %s", sample_rate, error)
 
     async def _convert(self, clip: Clip) -> None:
         """Bring a clip to the current rate, even if that changes meanwhile."""
@@ -158,11 +170,13 @@ class ClipStore:
     def _release(self, clip: Clip) -> None:
         if clip.unloaded and clip.users <= 0 and clip.id in self._clips:
             del self._clips[clip.id]
-            self._give_back(clip.offset, clip.frames)
+            if clip.frames:
+                self._give_back(clip.offset, clip.frames)
 
     def _place(self, clip: Clip, samples: Samples, loop_start: int, period: float) -> None:
-        clip.frames, clip.loop_start, clip.period = samples.shape[0], loop_start, period
-        clip.offset = self._find_room(clip.frames)
+        clip.loop_start, clip.period = loop_start, period
+        clip.offset = self._find_room(samples.shape[0])
+        clip.frames = samples.shape[0]
         self._arena.store[clip.offset : clip.offset + clip.frames] = samples
 
     def _find_room(self, frames: int) -> int:

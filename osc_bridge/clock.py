@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from osc_bridge.clock_filter import DelayLockedLoop
 from osc_bridge.transport import MAX_BPM, MIN_BPM, Transport
-from server.errors import InvalidRequest
+from server.errors import AudioLDMError, InvalidRequest
 
 __all__ = ["Follower", "LinkClock", "MidiClock"]
 
@@ -52,9 +52,9 @@ class Follower:
         off = frame - (line.frame + (beat - line.beat) * line.frames_per_beat)
         self.error_s = off / line.sample_rate
         if abs(self.error_s) > _JUMP_S:
-            self._transport.sync(beat, bpm, frame)
+            self._transport.sync(beat, bpm, frame, led=True)
         elif abs(off) > 1.0 or bpm != line.bpm:
-            self._transport.sync(beat, bpm, frame - off * (1.0 - _SHARE))
+            self._transport.sync(beat, bpm, frame - off * (1.0 - _SHARE), led=True)
 
 
 class MidiClock:
@@ -64,11 +64,15 @@ class MidiClock:
         self._follower = follower
         self._ticks = 0
         self._seen = 0
+        self._stopped = False
+        """Ticks go on, but the song does not."""
         self._period = DelayLockedLoop(60.0 / 120.0 / _TICKS, bandwidth_hz=0.5, reset_s=0.25)
         self._last_s = 0.0
 
     def receive(self, kind: str, time_ns: int, position: int = 0) -> None:
         """A real-time message, named as mido does: clock, start, continue, stop, songpos."""
+        if kind in ("start", "continue", "stop"):
+            self._stopped = kind == "stop"
         if kind == "start":
             self._ticks, self._seen = 0, 0
         elif kind == "songpos":
@@ -82,6 +86,8 @@ class MidiClock:
             self._period.reset(min(0.125, max(0.004, now_s - self._last_s)))
         due_s = self._period.update(now_s)
         self._last_s, self._seen = now_s, self._seen + 1
+        if self._stopped:
+            return
         if self._seen > _TICKS and self._ticks % 6 == 0:
             bpm = 60.0 / (self._period.period * _TICKS)
             self._follower.hear(self._ticks / _TICKS, round(bpm, 2), int(due_s * 1e9))
@@ -118,6 +124,10 @@ class LinkClock:
         """Ask everybody for another tempo."""
         self._link.tempo = bpm
 
+    def set_quantum(self, beats: int) -> None:
+        """Be in phase with the others every ``beats``."""
+        self._link.quantum = float(beats)
+
     async def close(self) -> None:
         """Leave the session."""
         self._task.cancel()
@@ -130,6 +140,9 @@ class LinkClock:
             before = time.monotonic_ns()
             beat, bpm = float(self._link.beat), float(self._link.tempo)
             after = time.monotonic_ns()
-            if after - before < self._BLINK_NS:
-                self._follower.hear(beat, bpm, (before + after) // 2)
+            try:
+                if after - before < self._BLINK_NS:
+                    self._follower.hear(beat, bpm, (before + after) // 2)
+            except AudioLDMError as error:  # the card takes no commands for a moment
+                logger.warning("Ableton Link: %s", error)
             await asyncio.sleep(self.POLL_S)

@@ -27,6 +27,7 @@ class Launcher:
         self._player = player
         self._transport = transport
         self._waiting: list[_Waiting] = []
+        self._line = transport.map
         self._unlisten = transport.listen(self._move)
 
     def close(self) -> None:
@@ -75,15 +76,17 @@ class Launcher:
         return frame
 
     def _wait(self, voice: int, op: Op, beat: float | None) -> None:
-        self._prune(self._transport.map)
+        self._prune()
         if beat is not None:
             self._waiting.append(_Waiting(voice, op, beat))
 
-    def _prune(self, line: TempoMap) -> None:
+    def _prune(self) -> None:
+        """Forget what has happened; by the map of then, not by one that is new."""
         now = self._player.frame_now()
-        self._waiting = [w for w in self._waiting if line.frame_of(w.beat) >= now]
+        self._waiting = [w for w in self._waiting if self._line.frame_of(w.beat) >= now]
 
     def _move(self, line: TempoMap) -> None:
+        self._prune()
+        self._line = line
         for waiting in self._waiting:
             self._player.move(waiting.voice, max(1, line.frame_of(waiting.beat)), waiting.op)
-        self._prune(line)

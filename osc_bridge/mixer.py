@@ -7,6 +7,7 @@ effect at their own frame, also in the middle of a block.
 
 from __future__ import annotations
 
+import time
 from bisect import insort
 from typing import Any, Final
 
@@ -51,7 +52,14 @@ class Mixer:
         self._limiter = Limiter(MAX_BLOCK, sample_rate)
         self._mix = np.zeros((MAX_BLOCK, CHANNELS), np.float32)
         self._scratch = Scratch(MAX_BLOCK)
+        if arena.gauges[Gauge.SAMPLE_RATE] in (0, sample_rate):
+            arena.silence(arena.position()[0], frame)
+        else:  # what was played at another rate is of no use
+            arena.silence(0, arena.played.shape[0])
         arena.gauges[Gauge.SAMPLE_RATE] = sample_rate
+        arena.gauges[Gauge.LATENCY_NS] = 0
+        # Who asks before the first block is rendered is not to hear where the last device ended.
+        arena.publish(frame, time.monotonic_ns())
 
     def render(self, frames: int, recorded: Samples | None = None) -> Samples:
         """The next ``frames`` (<= MAX_BLOCK) frames [frames, 2], valid until the next call.
@@ -81,17 +89,19 @@ class Mixer:
     def _collect(self) -> None:
         """Take what the ring holds; retiming and cancelling work on what is pending."""
         commands = self.arena.commands
-        while len(self._pending) < _MAX_PENDING:
-            command = commands.pop()
-            if command is None:
-                return
+        while (command := commands.pop()) is not None:
             if command[0] == Op.RETIME:
                 self._retime(command)
                 continue
             frame = command[2]
             if 0 < frame < self.frame:
                 self.arena.gauges[Gauge.LATE] += 1
-            self._enter(max(frame, self.frame), command)
+            if len(self._pending) < _MAX_PENDING:
+                self._enter(max(frame, self.frame), command)
+            elif command[0] == Op.START:
+                self._tell(Event.CANCELLED, command[1], self.frame)
+            else:  # a stop, most of all the one of everything, is not to wait for room
+                self._enter(self.frame, command)
 
     def _enter(self, frame: int, command: Command) -> None:
         self._order += 1
@@ -100,15 +110,16 @@ class Mixer:
     def _retime(self, command: Command) -> None:
         """Move the pending commands of one voice and kind to another frame."""
         _, voice, frame, kind, *_ = command
-        for index, (_, _, waiting) in enumerate(self._pending):
+        for index, (_, order, waiting) in enumerate(self._pending):
             if waiting[0] == kind and waiting[1] == voice:
+                moved = (kind, voice, frame, *waiting[3:])
                 del self._pending[index]
-                self._enter(max(frame, self.frame), (kind, voice, frame, *waiting[3:]))
+                insort(self._pending, (max(frame, self.frame), order, moved))
                 return
 
     def _apply_due(self, now: int) -> None:
         while self._pending and self._pending[0][0] <= now:
-            _, _, command = self._pending.pop(0)
+            _, order, command = self._pending.pop(0)
             op, voice = command[0], command[1]
             gain, fade = command[7], command[8]
             if op == Op.START:
@@ -124,7 +135,7 @@ class Mixer:
             elif op == Op.MONITOR:
                 self._monitor.go(gain, fade)
             elif op == Op.STOP_ALL:
-                self._stop_all(fade, now)
+                self._stop_all(fade, now, order)
 
     def _start(self, command: Command, now: int) -> None:
         _, id, frame, offset, frames, loop_start, period, gain, fade, choke, on_grid = command
@@ -161,13 +172,14 @@ class Mixer:
                 self._tell(Event.CANCELLED, id, now)
                 return
 
-    def _stop_all(self, fade: int, now: int) -> None:
+    def _stop_all(self, fade: int, now: int, order: int) -> None:
+        """Stop what was asked for before; what came after it stays, even in the same block."""
         for voice in self._sounding:
             voice.stop(fade)
-        for _, _, waiting in self._pending:
-            if waiting[0] == Op.START:
+        for _, at, waiting in self._pending:
+            if waiting[0] == Op.START and at < order:
                 self._tell(Event.CANCELLED, waiting[1], now)
-        self._pending.clear()
+        self._pending = [entry for entry in self._pending if entry[1] > order]
 
     def _set_gain(self, id: int, gain: float, frames: int) -> None:
         for voice in self._sounding:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -21,7 +22,6 @@ from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from osc_bridge.transport import TempoMap, Transport, quantum_of
 from server.errors import AudioLDMError, NotFound
-from server.jobs import Job
 from server.request import TextToAudio
 from server.waveform import Waveform
 
@@ -32,6 +32,8 @@ logger = logging.getLogger("audioldm.pads")
 PadState = Literal["empty", "rendering", "ready", "queued", "playing", "failed"]
 _OFF_GRID_S: Final = 0.01
 """Loops that are further off the bar than this are started anew."""
+_JITTER: Final = 0.01
+"""Of a leading clock's tempo: less is a change only where it adds up."""
 _SETTLE_S: Final = 0.2
 _CUT_SEAM_S: Final = 0.01
 _OWN_GROUP: Final = 1000
@@ -50,6 +52,14 @@ class PadReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+@dataclass
+class _Voice:
+    """What sounds or waits."""
+
+    level_db: float
+    begun: bool = False
+
+
 class _Slot:
     """A pad with what it holds."""
 
@@ -58,9 +68,11 @@ class _Slot:
         self.pad = pad
         self.gain_db = pad.gain_db
         self.clips: list[Clip] = []
-        self.next_take = 0
-        self.voices: dict[int, bool] = {}
-        """Those that sound or wait; True where begun."""
+        self.take = -1
+        """The one that was started last."""
+        self.level_db = 0.0
+        """How hard the pad was hit last."""
+        self.voices: dict[int, _Voice] = {}
         self.leaving: set[int] = set()
         """Those that have been told to stop."""
         self.render: asyncio.Task[None] | None = None
@@ -72,12 +84,17 @@ class _Slot:
 
     @property
     def sounds(self) -> bool:
-        return any(self.voices.values())
+        return any(voice.begun for voice in self.voices.values())
 
     @property
     def stays(self) -> bool:
         """Something sounds or waits and has not been told to stop."""
         return bool(self.voices.keys() - self.leaving)
+
+    @property
+    def clip(self) -> Clip:
+        """The take that was started last."""
+        return self.clips[self.take % len(self.clips)]
 
     @property
     def group(self) -> int:
@@ -107,7 +124,9 @@ class Pads:
         self._renders = renders
         self._report = report
         self._slots: dict[int, _Slot] = {}
+        self._loading = asyncio.Lock()
         self._grid = transport.map
+        """What loops of bars are cut to."""
         self._regrid: asyncio.Task[None] | None = None
         self._unlisten = transport.listen(self._follow)
 
@@ -115,12 +134,13 @@ class Pads:
 
     async def load(self, live_set: LiveSet) -> None:
         """Replace all pads and render their takes, in order, in the background."""
-        await self.clear()
-        self._grid = self._transport.map
-        for number, pad in enumerate(live_set.pads, 1):
-            self._slots[number] = _Slot(number, pad)
-        for slot in self._slots.values():
-            self._render(slot, first=True)
+        async with self._loading:
+            await self.clear()
+            self._grid = self._transport.map
+            for number, pad in enumerate(live_set.pads, 1):
+                self._slots[number] = _Slot(number, pad)
+            for slot in self._slots.values():
+                self._render(slot)
 
     async def clear(self) -> None:
         """Silence all pads and forget them."""
@@ -182,26 +202,31 @@ class Pads:
         slot = self._slot(pad)
         if not slot.clips:
             raise NotFound(f"pad {slot.pad.name!r} has no take yet; it is {self._state(slot)}")
-        clip = slot.clips[slot.next_take % len(slot.clips)]
-        slot.next_take += 1
-        return self._start(slot, clip, self._quantum(slot), frame, velocity=velocity)
+        slot.take += 1
+        slot.level_db = 40.0 * math.log10(min(1.0, max(velocity, 0.01)))
+        return self._start(slot, self._quantum(slot), frame)
 
     def stop(self, pad: int | str, frame: int | None = None) -> int:
         """Stop a pad at its grid; returns the frame (0: at once)."""
-        slot = self._slot(pad)
-        self._cancel_waiting(slot)
-        at = 0
-        for voice in slot.voices:
+        slot, quantum = self._slot(pad), self._quantum(self._slot(pad))
+        _, at = self._transport.launch(quantum, frame)
+        self._take_back(slot, lambda begin: begin >= at)
+        for voice in slot.voices.keys() - slot.leaving:
             slot.leaving.add(voice)
-            at = self._launcher.stop(voice, self._quantum(slot), frame, slot.pad.fade_s)
+            self._launcher.stop(voice, quantum, frame, slot.pad.fade_s)
         return at
+
+    def all_stopped(self) -> None:
+        """Everything fades out: nothing of it is to be taken up again."""
+        for slot in self._slots.values():
+            slot.leaving |= slot.voices.keys()
 
     def set_gain(self, pad: int | str, gain_db: float) -> None:
         """Level of a pad, also of what it is playing."""
         slot = self._slot(pad)
         slot.gain_db = gain_db
-        for voice in slot.voices:
-            self._player.set_gain(voice, gain_db)
+        for number, voice in slot.voices.items():
+            self._player.set_gain(number, gain_db + voice.level_db)
 
     def refresh(self, pad: int | str, prompt: str = "") -> None:
         """Render new takes behind; a loop that plays changes over on its next bar.
@@ -222,79 +247,114 @@ class Pads:
 
     def _follow(self, line: TempoMap) -> None:
         """Bring loops back to the bar when tempo or position have changed."""
-        beat = line.beat_at(self._player.frame_now())
-        off = abs(line.frame_of(beat) - self._grid.frame_of(beat))
-        if line.bpm == self._grid.bpm and off < _OFF_GRID_S * line.sample_rate:
-            return
-        if self._regrid is None:
+        if self._regrid is None and not self._fits(self._grid, line):
             self._regrid = asyncio.create_task(self._onto_grid())
+
+    def _fits(self, grid: TempoMap, line: TempoMap) -> bool:
+        """True where loops on ``grid`` are not heard to be off ``line``."""
+        beat = line.beat_at(self._player.frame_now())
+        off = abs(line.frame_of(beat) - grid.frame_of(beat))
+        jitter = _JITTER if line.led else 0.0
+        return abs(line.bpm / grid.bpm - 1.0) <= jitter and off < _OFF_GRID_S * line.sample_rate
 
     async def _onto_grid(self) -> None:
         """When the tempo has settled, cut loops of bars to it and start them on the next bar."""
         try:
-            line = None
-            while line is not self._transport.map:
-                line = self._transport.map
+            line, settled = self._transport.map, False
+            while not settled:
                 await asyncio.sleep(_SETTLE_S)
-            changed, self._grid = line.bpm != self._grid.bpm, line
+                before, line = line, self._transport.map
+                settled = self._fits(before, line)
+            bpm = self._mean_tempo(line)
+            changed, self._grid = bpm != self._grid.bpm, msgspec.structs.replace(line, bpm=bpm)
             for slot in tuple(self._slots.values()):
-                if not slot.loops or slot.pad.bars is None or not slot.clips:
-                    continue
-                if changed:
-                    loop = Loop(slot.pad.length_s(self._transport.bar_s, 0.0), _CUT_SEAM_S)
-                    clips = [await self._player.load(clip.source, loop) for clip in slot.clips]
-                    self._change_over(slot, clips)
-                elif slot.stays:
-                    self._start(slot, slot.clips[0], float(self._transport.beats_per_bar), None)
-        except AudioLDMError as error:
-            logger.warning("loops are not back on the bar: %s", error)
+                if slot.loops and slot.pad.bars is not None and slot.clips:
+                    await self._realign(slot, changed)
         finally:
             if self._regrid is asyncio.current_task():
                 self._regrid = None
 
+    def _mean_tempo(self, line: TempoMap) -> float:
+        """A leading clock's tempo without its jitter: the mean since loops were last cut."""
+        grid, now = self._grid, self._player.frame_now()
+        if not line.led or line.bpm == grid.bpm or now - grid.frame < line.sample_rate:
+            return line.bpm
+        mean = (line.beat_at(now) - grid.beat) * 60.0 * line.sample_rate / (now - grid.frame)
+        return mean if abs(mean / line.bpm - 1.0) <= _JITTER else line.bpm
+
+    async def _realign(self, slot: _Slot, changed: bool) -> None:
+        old = slot.clips
+        try:
+            if not changed:
+                if slot.stays:
+                    self._take_over(slot)
+                return
+            clips = await self._load(slot, [clip.source for clip in old], None)
+            if slot.clips is old:
+                self._change_over(slot, clips)
+            else:  # refreshed meanwhile, for the tempo of now
+                self._unload(clips)
+        except AudioLDMError as error:
+            logger.warning("pad %s is not back on the bar: %s", slot.pad.name, error)
+
     # --- inside
 
     def _slot(self, pad: int | str) -> _Slot:
+        if isinstance(pad, int) and pad in self._slots:
+            return self._slots[pad]
         for slot in self._slots.values():
-            if pad in (slot.number, slot.pad.name):
+            if slot.pad.name == str(pad):
                 return slot
         raise NotFound(f"pad {pad!r}: there are pads 1 to {len(self._slots)}")
 
     def _quantum(self, slot: _Slot) -> float:
         return quantum_of(slot.pad.quantise, self._transport.beats_per_bar)
 
-    def _cancel_waiting(self, slot: _Slot) -> None:
-        for voice, begun in tuple(slot.voices.items()):
-            if not begun:
-                slot.leaving.add(voice)
-                self._player.stop(voice)
+    def _take_back(self, slot: _Slot, begins: Callable[[int], bool]) -> list[int]:
+        """Those that wait for such a frame never begin; the frames."""
+        taken = []
+        for number, voice in slot.voices.items():
+            begin = self._player.begins_at(number)
+            if not voice.begun and number not in slot.leaving and begins(begin):
+                slot.leaving.add(number)
+                self._player.stop(number)
+                taken.append(begin)
+        return taken
 
-    def _start(
-        self, slot: _Slot, clip: Clip, quantum: float, frame: int | None, velocity: float = 1.0
-    ) -> int:
-        level_db = 40.0 * math.log10(min(1.0, max(velocity, 0.01)))
-        self._cancel_waiting(slot)
-        voice = 0
+    def _start(self, slot: _Slot, quantum: float, frame: int | None) -> int:
+        voice, number = _Voice(slot.level_db), 0
 
         def started() -> None:
-            slot.voices[voice] = True
+            voice.begun = True
             self._tell(slot)
 
         def ended() -> None:
-            slot.voices.pop(voice, None)
-            slot.leaving.discard(voice)
+            slot.voices.pop(number, None)
+            slot.leaving.discard(number)
             self._tell(slot)
 
-        voice, at = self._launcher.start(
-            clip, quantum, frame, gain_db=slot.gain_db + level_db, choke=slot.group,
+        number, at = self._launcher.start(
+            slot.clip, quantum, frame, gain_db=slot.gain_db + voice.level_db, choke=slot.group,
             looped=slot.loops, on_start=started, on_end=ended,
         )  # fmt: skip
-        slot.voices[voice] = False
+        # Two hits for one beat are one. What a sequencer sent ahead for another time stays.
+        self._take_back(slot, lambda begin: begin == at)
+        slot.voices[number] = voice
         self._tell(slot)
         return at
 
-    def _render(self, slot: _Slot, *, first: bool = False) -> None:
-        task = asyncio.create_task(self._render_takes(slot, first=first))
+    def _take_over(self, slot: _Slot) -> None:
+        """Begin again: on the next bar where the pad sounds, else when it was to begin."""
+        sounds = any(v.begun and n not in slot.leaving for n, v in slot.voices.items())
+        waiting = self._take_back(slot, lambda begin: True)
+        if sounds:
+            # The choke group fades the old take out where the new one begins.
+            self._start(slot, float(self._transport.beats_per_bar), None)
+        elif waiting:
+            self._start(slot, self._quantum(slot), max(waiting) or None)
+
+    def _render(self, slot: _Slot) -> None:
+        task = asyncio.create_task(self._render_takes(slot))
         slot.render = task
         task.add_done_callback(lambda _: self._rendered(slot, task))
         self._tell(slot)
@@ -304,39 +364,63 @@ class Pads:
             slot.render = None
             self._tell(slot)
 
-    async def _render_takes(self, slot: _Slot, *, first: bool) -> None:
-        transport = self._transport
-        request = slot.pad.request(transport.bpm, transport.beats_per_bar, self._player.sample_rate)
+    async def _render_takes(self, slot: _Slot) -> None:
+        transport, pad, rate = self._transport, slot.pad, self._player.sample_rate
+        bpm = transport.bpm if self._regrid else self._grid.bpm
         try:
+            request = pad.request(bpm, transport.beats_per_bar, rate)
             job = await self._renders.render(request)
-            clips = [await self._load(slot, job, index) for index in range(len(job.takes))]
+            sounds = [await asyncio.to_thread(Waveform.read, take.path) for take in job.takes]
+            clips = await self._load(slot, sounds, request)
         except AudioLDMError as error:
             slot.error = str(error)
             logger.warning("pad %s: %s", slot.pad.name, error)
             return
         slot.error = ""
+        slot.take = 0 if slot.loops and slot.stays else -1
         self._change_over(slot, clips)
 
-    async def _load(self, slot: _Slot, job: Job, index: int) -> Clip:
-        waveform = await asyncio.to_thread(Waveform.read, job.takes[index].path)
+    async def _load(
+        self, slot: _Slot, sounds: Sequence[Waveform], request: TextToAudio | None
+    ) -> list[Clip]:
+        """All clips or none, loops of bars as long as bars are now.
+
+        Args:
+            request: what the sounds were just rendered for; None: they were cut before.
+        """
+        while True:
+            bpm, clips = self._grid.bpm, list[Clip]()
+            try:
+                for sound in sounds:
+                    clips.append(await self._player.load(sound, self._loop(slot, sound, request)))
+            except BaseException:
+                self._unload(clips)
+                raise
+            if bpm == self._grid.bpm:
+                return clips
+            self._unload(clips)
+
+    def _loop(self, slot: _Slot, sound: Waveform, request: TextToAudio | None) -> Loop | None:
         if not slot.loops:
-            return await self._player.load(waveform)
+            return None
         # The exact length of the bars, of which the file holds the nearest whole frame.
-        request = job.request
-        length_s = waveform.seconds
-        if isinstance(request, TextToAudio):
-            length_s = request.length_s(length_s)
-        return await self._player.load(waveform, Loop(period_s=length_s, seam_s=0.0))
+        rendered_s = request.length_s(sound.seconds) if request else 0.0
+        bar_s = self._transport.beats_per_bar * 60.0 / self._grid.bpm
+        length_s = slot.pad.length_s(bar_s, rendered_s) if slot.pad.bars else rendered_s
+        as_rendered = math.isclose(length_s, rendered_s, rel_tol=1e-9)
+        return Loop(length_s, 0.0 if as_rendered else _CUT_SEAM_S)
+
+    def _unload(self, clips: Sequence[Clip]) -> None:
+        for clip in clips:
+            self._player.unload(clip)
 
     def _change_over(self, slot: _Slot, clips: list[Clip]) -> None:
-        old, slot.clips, slot.next_take = slot.clips, clips, 1 if len(clips) > 1 else 0
-        if slot.loops and slot.stays:
-            # The choke group fades the old take out where the new one begins.
-            self._start(slot, clips[0], float(self._transport.beats_per_bar), None)
-        else:
-            slot.next_take = 0
-        for clip in old:
-            self._player.unload(clip)
+        old, slot.clips = slot.clips, clips
+        try:
+            if slot.loops and slot.stays:
+                self._take_over(slot)
+        finally:
+            self._unload(old)
 
     def _state(self, slot: _Slot) -> PadState:
         if slot.voices:

@@ -80,6 +80,8 @@ class Player:
         self._in_use = False
         """True from the first opening on, also while the device is away or changed for another."""
         self._task: asyncio.Task[None] | None = None
+        self._door = asyncio.Lock()
+        """Devices are opened and closed one after the other, whoever asks."""
         self._listeners: list[Callable[[DeviceReport], None]] = []
         self._begins: dict[int, Callable[[], None]] = {}
         self._ends: dict[int, Callable[[], None]] = {}
@@ -94,32 +96,34 @@ class Player:
         Raises:
             DeviceError: PortAudio, the device or the settings are to blame; nothing is open then.
         """
-        await self._end_watch()
-        if self.opened is not None:
-            self.opened = None
-            self._report(DeviceReport(state="closed", reason="a device is being opened"))
-        await self.output.close()
-        self.settings = settings
-        try:
-            opened = await self._bring_up()
-        except AudioLDMError as error:
-            self._in_use = False
-            self._report(DeviceReport(state="closed", reason=str(error)))
-            raise
-        self._in_use = True
-        self._task = asyncio.create_task(self._watch())
-        return opened
+        async with self._door:
+            await self._end_watch()
+            if self.opened is not None:
+                self.opened = None
+                self._report(DeviceReport(state="closed", reason="a device is being opened"))
+            await self.output.close()
+            self.settings = settings
+            try:
+                opened = await self._bring_up()
+            except AudioLDMError as error:
+                self._in_use = False
+                self._report(DeviceReport(state="closed", reason=str(error)))
+                raise
+            self._in_use = True
+            self._task = asyncio.create_task(self._watch())
+            return opened
 
     async def close(self) -> None:
         """Let the device go and forget all voices."""
-        await self._end_watch()
-        await self.output.close()
-        was_open, self.opened, self._in_use = self.opened is not None, None, False
-        self.poll()
-        for voice in tuple(self._voices):
-            self._forget(voice)
-        if was_open:
-            self._report(DeviceReport(state="closed"))
+        async with self._door:
+            await self._end_watch()
+            await self.output.close()
+            was_open, self.opened, self._in_use = self.opened is not None, None, False
+            self.poll()
+            for voice in tuple(self._voices):
+                self._forget(voice)
+            if was_open:
+                self._report(DeviceReport(state="closed"))
 
     def shut_down(self) -> None:
         """Give the shared memory back; the player is of no use after this."""
@@ -267,6 +271,11 @@ class Player:
         self._levels[Op.MONITOR] = decibels(gain_db)
         self._command(Op.MONITOR, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
 
+    def begins_at(self, voice: int) -> int:
+        """The frame at which a voice begins, or began; 0: as soon as possible, or no such voice."""
+        playing = self._voices.get(voice)
+        return int(playing.command[2]) if playing else 0
+
     def is_playing(self, voice: int) -> bool:
         """True while a voice sounds or waits for its frame."""
         return voice in self._voices
@@ -325,17 +334,21 @@ class Player:
         for op, gain in self._levels.items():
             self._command(op, 0, gain=gain)
         now = self.arena.position()[0]
-        for voice, playing in tuple(self._voices.items()):
-            waits, loops = playing.command[2] > now, playing.command[6] > 0
-            ended = playing.stop is not None and playing.stop[0] <= now
-            if ended or not (waits or loops):
-                self._forget(voice)
-                continue
+        self._forget_what_is_over(now)
+        for voice, playing in self._voices.items():
             self._stretch(playing, stretch, now)
             self._send(playing.command)
             if playing.stop:
                 frame, fade = playing.stop
                 self._command(Op.STOP, voice, frame, fade=fade)
+
+    def _forget_what_is_over(self, now: int) -> None:
+        """Without a device nobody says what has ended; a stream goes on for days."""
+        for voice, playing in tuple(self._voices.items()):
+            waits, loops = playing.command[2] > now, playing.command[6] > 0
+            ended = playing.stop is not None and playing.stop[0] <= now
+            if ended or not (waits or loops):
+                self._forget(voice)
 
     @staticmethod
     def _stretch(playing: _Playing, stretch: float, now: int) -> None:
@@ -355,7 +368,11 @@ class Player:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            self.poll()
+            try:
+                self.poll()
+            except Exception:
+                # Whoever was told has failed; the device is watched all the same.
+                logger.exception("a voice began or ended")
             reason = self.output.failure()
             if reason:
                 await self._bring_back(reason)
@@ -368,9 +385,11 @@ class Player:
             try:
                 await self.output.close()
                 await self._bring_up()
-            except DeviceError as error:
+            except (AudioLDMError, OSError) as error:
                 logger.info("audio device not back yet: %s", error)
+                self.opened = None
                 await asyncio.sleep(REOPEN_S)
+                self._forget_what_is_over(self.frame_now())
             else:
                 self.reopened += 1
                 return

@@ -40,8 +40,11 @@ def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
             continue
         leaf = field.name.rpartition(".")[2]
         names = [leaf.replace("_", "-"), *filter(None, [field.extra.get("flag")])]
+        # "--loop" alone says yes.
+        alone = {"nargs": "?", "const": "1"} if field.type == "T" else {}
         group.add_argument(
             *(f"--{name}" for name in dict.fromkeys(names)),
+            **alone,
             dest=field.name,
             action="append" if "repeat" in field.extra else "store",
             metavar=None if field.choices else _METAVARS[field.type],

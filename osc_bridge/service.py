@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from osc_bridge.addresses import TABLE, AddressTable
@@ -41,6 +42,8 @@ class Context:
     client: Client
     when_s: float | None = None
     """The bundle's time (Unix seconds); None: now."""
+    number: int = field(default_factory=itertools.count(1).__next__)
+    """Messages are numbered as they arrive."""
 
 
 Handler = Callable[[Any, Context], Any]
@@ -118,10 +121,13 @@ class Service:
             return
         try:
             command = self.table.command(message.address)
-            if packet.when_s is None or command.takes_time:
-                self._execute(command, message, Context(client, packet.when_s))
+            context = Context(client, packet.when_s)
+            if packet.when_s is None:
+                self._execute(command, message, context)
+            elif command.takes_time:
+                self.scheduler.admit(packet.when_s)
+                self._execute(command, message, context)
             else:
-                context = Context(client, packet.when_s)
                 self.scheduler.at(packet.when_s, lambda: self._execute(command, message, context))
         except AudioLDMError as error:
             self._refuse(client, error, message)

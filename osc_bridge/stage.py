@@ -35,7 +35,7 @@ from osc_bridge.stream import Stream
 from osc_bridge.stream_report import StreamReport
 from osc_bridge.transport import Transport, quantum_of
 from server.engine import Engine
-from server.errors import AudioLDMError, InvalidRequest
+from server.errors import AudioLDMError, Cancelled, InvalidRequest
 from server.request import TextToAudio
 from server.waveform import Waveform, file_format_of
 
@@ -101,6 +101,7 @@ class Stage:
         self._midi_beats = MidiClock(self._follower)
         self._link: LinkClock | None = None
         self._bars: set[asyncio.Task[None]] = set()
+        self._stops = 0
         self._unlisten = self.player.listen(self._device_changed)
 
     async def close(self) -> None:
@@ -138,6 +139,15 @@ class Stage:
         self.player.check_open()
         await self.stream.start(prompt)
 
+    def stop_all(self, fade_s: float) -> None:
+        """Panic: everything fades out, and nothing that was asked for before begins."""
+        self._stops += 1
+        self.stream.halt(fade_s)
+        for task in self._bars:
+            task.cancel()
+        self.pads.all_stopped()
+        self.player.stop_all(fade_s)
+
     def _tell(self, notice: Notice) -> None:
         self.notify(notice)
 
@@ -162,7 +172,9 @@ class Stage:
 
         Raises:
             UnreadableAudio, DeviceError, InvalidRequest, TooLarge.
+            Cancelled: everything was stopped before it could begin.
         """
+        stops = self._stops
         quantum = quantum_of(quantise, self.transport.beats_per_bar)
         waveform = await asyncio.to_thread(Waveform.read, path)
         clip = await self.player.load(waveform, Loop() if loop else None)
@@ -172,6 +184,8 @@ class Stage:
             self.notify(VoiceReport(voice=voice, state=state, path=str(path)))
 
         try:
+            if stops != self._stops:
+                raise Cancelled("everything was stopped before it began")
             voice, frame = self.launcher.start(
                 clip, quantum, gain_db=gain_db, choke=choke, looped=loop,
                 on_start=lambda: tell("playing"), on_end=lambda: tell("ended"),
@@ -209,7 +223,7 @@ class Stage:
         self.live_set = live_set
         if self.clock == "internal":
             self.transport.set_tempo(live_set.tempo_bpm)
-        self.transport.set_meter(live_set.beats_per_bar)
+        self.set_meter(live_set.beats_per_bar)
         notes = {pad.note: n for n, pad in enumerate(live_set.pads, 1) if pad.note is not None}
         self.router.map(notes, live_set.midi)
         if len(live_set.stream_corners) > 1:
@@ -241,6 +255,16 @@ class Stage:
     def clock_error_s(self) -> float:
         """How far the transport was off when the leading clock was last heard."""
         return self._follower.error_s
+
+    def set_meter(self, beats_per_bar: int) -> None:
+        """Change the length of bars; those of Link peers begin where ours do.
+
+        Raises:
+            InvalidRequest: out of range.
+        """
+        self.transport.set_meter(beats_per_bar)
+        if self._link:
+            self._link.set_quantum(beats_per_bar)
 
     def set_tempo(self, bpm: float) -> None:
         """Change the tempo, for all Link peers too.
@@ -328,10 +352,11 @@ class Stage:
         plan = self.renders.plan(request, budget_s)
         if plan.margin_s < 0.0 or budget_s <= 0.0:
             first = self.transport.position()[0] + 1
-            first += int(plan.expected_s // self.transport.bar_s) + 1
+            needed_s = budget_s - plan.margin_s  # with the jobs that wait already
+            first += int(needed_s // self.transport.bar_s) + 1
             raise InvalidRequest(
-                f"bar {bar} begins in {budget_s:.2f} s; {plan.num_inference_steps} steps take "
-                f"{plan.expected_s:.2f} s: the first bar that can be reached is {first}"
+                f"bar {bar} begins in {budget_s:.2f} s; {plan.num_inference_steps} steps are ready "
+                f"in {needed_s:.2f} s: the first bar that can be reached is {first}"
             )
         smaller = msgspec.structs.replace(
             request,
@@ -341,7 +366,13 @@ class Stage:
         planned = BarReport(bar=bar, state="planned", plan=plan, margin_s=plan.margin_s)
         task = asyncio.create_task(self._render_for_bar(smaller, planned, report))
         self._bars.add(task)
-        task.add_done_callback(self._bars.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._bars.discard(task)
+            if task.cancelled():
+                report(msgspec.structs.replace(planned, state="failed", error="stopped"))
+
+        task.add_done_callback(ended)
         return planned
 
     async def _render_for_bar(
@@ -355,8 +386,10 @@ class Stage:
             rate = self.player.sample_rate
             margin = (self.transport.bar_frame(planned.bar) - self.player.frame_now()) / rate
             bar = max(planned.bar, self.transport.position()[0] + 1) if margin < 0 else planned.bar
-            self.launcher.start_at_beat(clip, (bar - 1) * self.transport.beats_per_bar)
-            self.player.unload(clip)
+            try:
+                self.launcher.start_at_beat(clip, (bar - 1) * self.transport.beats_per_bar)
+            finally:
+                self.player.unload(clip)
         except AudioLDMError as error:
             report(replace(planned, state="failed", error=str(error)))
             return

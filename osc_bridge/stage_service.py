@@ -27,7 +27,7 @@ from osc_bridge.stage import BarReport, Notice, Stage, VoiceReport
 from osc_bridge.stream_report import StreamReport
 from osc_bridge.takes import AllowedFolders
 from server.engine import Engine
-from server.errors import InvalidRequest
+from server.errors import Cancelled, InvalidRequest
 from server.request import TextToAudio, validate
 
 __all__ = ["StageService", "stage_on"]
@@ -65,6 +65,8 @@ class StageService:
         self._service = service
         self._stage = stage
         self._folders = folders
+        self._stopped = -1
+        """Number of the last message that stopped everything."""
         self._midi = Sender("midi", lambda data: log.debug("answer to MIDI: %r", data))
         stage.notify = self.tell
         stage.router.send = self._send_to_ourselves
@@ -99,7 +101,7 @@ class StageService:
             m.TakePlay: self._take_play,
             m.TakeStop: lambda t, c: player.stop(t.voice, fade_s=t.fade_s),
             m.TakeGain: lambda t, c: player.set_gain(t.voice, t.gain_db),
-            m.StopAll: self._stop_all,
+            m.StopAll: self._stop_all,  # not async: it waits for nothing and nobody
             m.MasterGain: lambda g, c: player.set_master(g.gain_db),
             m.MonitorGain: lambda g, c: player.set_monitor(g.gain_db),
             m.CaptureSave: self._capture_save,
@@ -131,15 +133,21 @@ class StageService:
         )  # fmt: skip
 
     async def _take_play(self, take: m.TakePlay, context: Context) -> None:
+        self._check_not_stopped(context)
         path = self._folders.file(take.path, anywhere=context.client.sender.is_local)
         voice, frame = await self._stage.play(
             path, gain_db=take.gain_db, loop=take.loop, quantise=take.quantise, choke=take.choke
         )
         self._reply(context, m.TakePlaying(voice, str(path), frame % 2**31))
 
-    async def _stop_all(self, stop: m.StopAll, context: Context) -> None:
-        await self._stage.stream.stop(stop.fade_s)
-        self._stage.player.stop_all(stop.fade_s)
+    def _stop_all(self, stop: m.StopAll, context: Context) -> None:
+        self._stopped = context.number
+        self._stage.stop_all(stop.fade_s)
+
+    def _check_not_stopped(self, context: Context) -> None:
+        """What was sent before everything was stopped, and had to wait, does not begin."""
+        if context.when_s is None and context.number < self._stopped:
+            raise Cancelled("everything was stopped before it began")
 
     async def _capture_save(self, wanted: m.CaptureSave, context: Context) -> None:
         path = self._new_file(wanted.path)
@@ -164,7 +172,7 @@ class StageService:
         return {
             m.Transport: lambda _, c: self._reply(c, self._position()),
             m.TransportTempo: lambda t, c: stage.set_tempo(t.bpm),
-            m.TransportMeter: lambda t, c: stage.transport.set_meter(t.beats_per_bar),
+            m.TransportMeter: lambda t, c: stage.set_meter(t.beats_per_bar),
             m.TransportRestart: self._restart,
             m.TransportClock: self._use_clock,
             m.TransportBeat: lambda t, c: stage.hear_beat(t.beat, t.bpm, c.when_s),
@@ -246,6 +254,7 @@ class StageService:
         }
 
     async def _stream_start(self, wanted: m.StreamStart, context: Context) -> None:
+        self._check_not_stopped(context)
         live_set = self._stage.live_set
         prompt = wanted.prompt or (live_set.stream_prompt if live_set else "")
         await self._stage.start_stream(prompt)
@@ -320,7 +329,7 @@ def _values(struct: Any) -> list[Any]:
 
 def _pad(message: Any) -> int | str:
     pad: str = message.pad
-    return int(pad) if pad.isdigit() else pad
+    return int(pad) if pad.isdecimal() else pad
 
 
 def _argument(word: str) -> str | float:

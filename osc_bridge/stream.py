@@ -112,16 +112,21 @@ class Stream:
 
     async def stop(self, fade_s: float = 2.0) -> None:
         """Fade out and render no more."""
+        await asyncio.gather(*self.halt(fade_s), return_exceptions=True)
+
+    def halt(self, fade_s: float) -> Sequence[asyncio.Task[None]]:
+        """Fade out at once, and render no more; the tasks that have yet to end."""
         tasks, self._tasks = self._tasks, []
+        if not tasks:
+            return ()
+        maker = self._maker
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if not tasks:
-            return
+            task.add_done_callback(lambda _: maker.close())
         self._conductor.stop(fade_s)
-        self._maker.close()
         self._reset()
         self._say(state="stopped")
+        return tasks
 
     def set_prompt(self, prompt: str, over_s: float | None = None) -> None:
         """Turn into ``prompt`` over ``over_s`` (default: the settings' morph time).
@@ -221,21 +226,24 @@ class Stream:
             heard_s += self._fade_s
         prompt = self._path.at(heard_s)
         self._rendered_mix = self._path.mixture(heard_s)
-        self._render = asyncio.create_task(self._maker.make(prompt, steps))
+        render = self._render = asyncio.create_task(self._maker.make(prompt, steps))
         try:
-            chunk = await self._render
+            chunk = await render
         except asyncio.CancelledError:
             current = asyncio.current_task()
             if current and current.cancelling():
-                self._render.cancel()
-                await asyncio.gather(self._render, return_exceptions=True)
+                render.cancel()
+                await asyncio.gather(render, return_exceptions=True)
+                if not render.cancelled() and not render.exception():
+                    self._player.unload(render.result().clip)
                 raise
             return None
         except AudioLDMError:
             self._turned = self._turned or turns
             raise
         finally:
-            self._render = None
+            if self._render is render:
+                self._render = None
         chunk.turns, chunk.fade_s = turns, self._fade_s
         expected = self._renders.speed.expected_s(steps, 1, self._maker.seconds)
         if expected > 0.0:

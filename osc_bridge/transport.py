@@ -40,6 +40,8 @@ class TempoMap(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate: int
     frame: float = 0.0
     beat: float = 0.0
+    led: bool = False
+    """Another clock leads: the tempo is what was measured of it."""
 
     @property
     def frames_per_beat(self) -> float:
@@ -138,15 +140,15 @@ class Transport:
             raise InvalidRequest(f"beats_per_bar {beats_per_bar}: expected 1 to 32")
         self.beats_per_bar = beats_per_bar
 
-    def sync(self, beat: float, bpm: float, frame: float) -> None:
-        """Another clock says that ``beat`` is at ``frame`` and the tempo is ``bpm``.
+    def sync(self, beat: float, bpm: float, frame: float, *, led: bool = False) -> None:
+        """``beat`` is at ``frame`` and the tempo is ``bpm``; ``led``: another clock says so.
 
         Raises:
             InvalidRequest: a tempo out of range.
         """
         if not MIN_BPM <= bpm <= MAX_BPM:
             raise InvalidRequest(f"bpm {bpm:g}: expected {MIN_BPM:g} to {MAX_BPM:g}")
-        self._lay(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame))
+        self._lay(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame, led=led))
 
     def restart(self, beat: float = 0.0, frame: int | None = None) -> None:
         """Be at ``beat`` at ``frame``, or now."""
