@@ -43,7 +43,7 @@ class ServerProcess:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float = 300.0) -> None:
         """Return when the next job can be rendered."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
