@@ -61,8 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     render = commands.add_parser("render", help="render a prompt to a file, without a server")
-    render.add_argument("words", nargs="?", metavar="PROMPT", help="what it should sound like")
-    render.add_argument("-p", "--prompt", default="", help="the same, as the other commands say it")
+    words = "what it should sound like"
+    render.add_argument("prompt", nargs="?", default=argparse.SUPPRESS, help=words)
+    render.add_argument("-p", "--prompt", default="", help="the same, as other commands have it")
     _add_ways(render)
     add_request_flags(render)
     add_flags(render, _RENDER_SETTINGS)

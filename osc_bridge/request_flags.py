@@ -41,7 +41,7 @@ def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
         leaf = field.name.rpartition(".")[2]
         names = [leaf.replace("_", "-"), *filter(None, [field.extra.get("flag")])]
         # "--loop" alone says yes.
-        alone = {"nargs": "?", "const": "1"} if field.type == "T" else {}
+        alone: dict[str, Any] = {"nargs": "?", "const": "1"} if field.type == "T" else {}
         group.add_argument(
             *(f"--{name}" for name in dict.fromkeys(names)),
             **alone,

@@ -7,6 +7,7 @@ and ``"kind"`` in JSON.
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
@@ -15,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.fields import fields_of
 from server.json_errors import NOT_JSON
 from server.manifest import Manifest
 from server.prompt import parse_blend, parse_stages
@@ -260,6 +262,10 @@ def _values(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
 
 def _explain(error: msgspec.ValidationError, values: object) -> str:
     """msgspec's sentence with the offending value in front."""
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", str(error)):
+        told = {field.name: field.description for kind in REQUESTS for field in fields_of(kind)}
+        told["kind"] = ", ".join(str(kind.__struct_config__.tag) for kind in REQUESTS)
+        return f"{missing[1]} is missing: {told.get(missing[1], 'it is needed')}"
     message, _, path = str(error).partition(" - at `$.")
     name = path.rstrip("`")
     value = values

@@ -14,7 +14,8 @@ from sounds import stored, tones, write
 from osc_bridge.cli import _parser, main
 from osc_bridge.request_flags import request_from
 from osc_bridge.submissions import SUBMISSIONS
-from server.request import REQUESTS
+from server.errors import InvalidRequest
+from server.request import REQUESTS, TextToAudio, parse_request
 
 
 def made(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> dict[str, object]:
@@ -81,6 +82,43 @@ def test_a_mistake_is_a_sentence(
     words = ["inpaint", clip, "-o", str(tmp_path / "out.wav"), "--region", "7:8"]
     assert main([*words, "--model", str(tiny_folder), "--device", "cpu"]) == 1
     assert "outside the clip" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named_with_what_it_means(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = write(tmp_path / "in.wav", tones(1.0))
+    assert main(["inpaint", clip, "-o", str(tmp_path / "out.wav")]) == 1
+    assert "regions is missing: what to replace: 1.0:2.5" in capsys.readouterr().err
+    for values, why in (
+        ({"kind": "transfer"}, "clip is missing: the sound file"),
+        ({"prompt": "rain"}, "kind is missing: text, "),
+    ):
+        with pytest.raises(InvalidRequest, match=why):
+            parse_request(values)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["render", "low", "--loop", "-o", "out.wav"],
+        ["render", "-p", "low", "--loop", "1", "-o", "out.wav"],
+        ["render", "-o", "out.wav", "--loop", "--prompt", "low"],
+    ],
+)
+def test_a_switch_stands_alone_or_with_its_value(words: list[str]) -> None:
+    options = _parser().parse_args(words)
+    assert request_from(vars(options), options.prompt) == TextToAudio(prompt="low", loop=True)
+
+
+def test_a_silent_take_is_said_to_be_silent(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["--model", str(tiny_folder), "--device", "cpu", "--threads", "1"]
+    for level, silent in ((0.0, True), (0.1, False)):
+        clip, out = write(tmp_path / "in.wav", tones(0.5, level=level)), str(tmp_path / "out.wav")
+        assert main(["transfer", clip, "-o", out, "--strength", "0", *settings]) == 0
+        assert ("out.wav is silent" in capsys.readouterr().err) == silent
 
 
 def test_the_page_s_commands_and_messages_are_understood() -> None:
