@@ -142,7 +142,10 @@ class RemoteClient:
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("ab") as file:
-                headers = {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
+                # Less a byte: behind the last one there is nothing that could be asked for.
+                start = max(0, file.tell() - 1)
+                file.truncate(start)
+                headers = {"Range": f"bytes={start}-"} if start else {}
                 async with self._http.stream("GET", take.url, headers=headers) as response:
                     await _check(response)
                     if response.status_code == 200:

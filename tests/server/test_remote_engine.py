@@ -19,6 +19,7 @@ from server.access import Client, Gate, TokenFile
 from server.errors import EngineUnavailable, InvalidRequest, QueueFull, Unauthorized
 from server.jobs import JobState
 from server.local_engine import LocalEngine
+from server.remote_client import RemoteClient
 from server.remote_engine import RemoteEngine
 from server.request import Inpaint, TextToAudio, Transfer
 
@@ -132,6 +133,24 @@ def test_a_server_that_dies_and_comes_back_costs_time_only(
             assert (await log.final(waiting.id)).state is JobState.DONE
             assert log.states(running.id).count("done") == 1
             assert [p.name for p in (tmp_path / "mine").glob(".*")] == []
+
+    asyncio.run(scenario())
+
+
+def test_a_broken_download_goes_on_wherever_it_stopped(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            async with remote_engine(server.url, tmp_path / "mine") as (engine, log):
+                done = await log.final((await engine.submit(QUICK)).id)
+                whole = done.takes[0].path.read_bytes()
+            client = RemoteClient(server.url)
+            (take,) = (await client.job(done.id)).takes
+            for length in (0, 1, len(whole) // 2, len(whole)):
+                part = tmp_path / "part"
+                part.write_bytes(whole[:length])
+                assert await client.download(take, part) == ".wav"
+                assert part.read_bytes() == whole
+            await client.close()
 
     asyncio.run(scenario())
 
