@@ -79,7 +79,7 @@ class ServerProcess:
     def wait(self) -> int:
         """Return its exit status when it has ended."""
         assert self._process is not None
-        status = self._process.wait(60)
+        status = self._process.wait(300)
         self._process = None
         return status
 
