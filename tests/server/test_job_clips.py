@@ -13,12 +13,15 @@ from server.clip import Clip
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline
 from server.request import (
+    REQUESTS,
     ClipRequest,
     Continue,
     Inpaint,
+    Morph,
     TextToAudio,
     Transfer,
     Upscale,
+    Vary,
     parse_request,
 )
 from server.waveform import Waveform
@@ -167,8 +170,17 @@ def test_a_service_brings_its_own_way_to_find_clips(tiny_folder: Path) -> None:
 def test_every_job_stops_within_one_step_and_counts_its_steps(
     tiny_pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    clip = write(tmp_path / "in.wav", noise(1.0))
-    for request in jobs(clip):
+    clip, take = write(tmp_path / "in.wav", noise(1.0)), tmp_path / "take.wav"
+    few = {"seed": 1, "num_inference_steps": 3, "audio_length_in_s": 1.0}
+    words = TextToAudio(prompt="low", **few)
+    take.write_bytes(tiny_pipeline.render(words)[0].encode())
+    others = [
+        words,
+        Morph(prompt="low > high", **few),
+        Vary(clip=str(take), seed=2),
+    ]
+    assert {type(request) for request in [*jobs(clip), *others]} == set(REQUESTS)
+    for request in [*jobs(clip), *others]:
         seen: list[tuple[int, int]] = []
         tiny_pipeline.render(request, lambda *step, seen=seen: seen.append(step))
         assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
