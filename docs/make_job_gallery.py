@@ -179,7 +179,9 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
         Example(
             "Inpaint",
             "Two regions made anew; every sample elsewhere stays as it is, to the bit. "
-            "Without a prompt the clip's own sound fills them.",
+            "Without a prompt the clip's own sound fills them. 8-bit files come back as 16 bits "
+            "with the same values; 32-bit integers and 64-bit floats as 32-bit floats, rounded to "
+            "24 bits.",
             Inpaint(clip=clip, regions="1.5:2.2, beats:7:8", bpm=120.0, seed=3),
             seam,
         ),
@@ -206,7 +208,8 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
     yield (
         Example(
             "Upscale",
-            "The upper band that a dull clip lacks; its own band is delivered as it came.",
+            "The upper band that a dull clip lacks; its own band is delivered as it came. Where "
+            "none is missing (above the fall is more than -40 dB of the power) it says so.",
             Upscale(clip=dull, seed=3),
             ("cutoff_hz",),
         ),
@@ -215,7 +218,9 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
     yield (
         Example(
             "Loop",
-            "Exactly so many bars, and no seam where the end meets the beginning.",
+            "Exactly so many bars, and no seam where the end meets the beginning. A hit on the "
+            "first beat counts in `seam_db`, as it does here: the same ring decoded with its join "
+            "elsewhere jumps as much at that beat, so it is the music.",
             TextToAudio(prompt="drum loop", bars=2, bpm=117.3, loop=True, seed=5),
             ("seam_db", "length_error_samples"),
         ),
