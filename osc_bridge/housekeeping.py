@@ -143,9 +143,12 @@ def transfer_handlers(service: Service, transfers: Transfers) -> dict[type[m.Com
     def answered_by(method: Any) -> Handler:
         return lambda message, c: service.reply(c.client, method(c.client.key, message))
 
+    async def download_start(message: DownloadStart, c: Context) -> None:
+        service.reply(c.client, await transfers.download_start(c.client.key, message))
+
     return {
         UploadStart: answered_by(transfers.upload_start),
         UploadChunk: answered_by(transfers.upload_chunk),
-        DownloadStart: answered_by(transfers.download_start),
+        DownloadStart: download_start,
         DownloadGet: answered_by(transfers.download_get),
     }

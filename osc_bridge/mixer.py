@@ -93,6 +93,9 @@ class Mixer:
             if command[0] == Op.RETIME:
                 self._retime(command)
                 continue
+            if command[0] == Op.STOP_ALL:
+                self._stop_all(command[8])
+                continue
             frame = command[2]
             if 0 < frame < self.frame:
                 self.arena.gauges[Gauge.LATE] += 1
@@ -100,7 +103,7 @@ class Mixer:
                 self._enter(max(frame, self.frame), command)
             elif command[0] == Op.START:
                 self._tell(Event.CANCELLED, command[1], self.frame)
-            else:  # a stop, most of all the one of everything, is not to wait for room
+            else:  # a stop is not to wait for room
                 self._enter(self.frame, command)
 
     def _enter(self, frame: int, command: Command) -> None:
@@ -119,7 +122,7 @@ class Mixer:
 
     def _apply_due(self, now: int) -> None:
         while self._pending and self._pending[0][0] <= now:
-            _, order, command = self._pending.pop(0)
+            _, _, command = self._pending.pop(0)
             op, voice = command[0], command[1]
             gain, fade = command[7], command[8]
             if op == Op.START:
@@ -134,8 +137,6 @@ class Mixer:
                 self._master.go(gain, fade)
             elif op == Op.MONITOR:
                 self._monitor.go(gain, fade)
-            elif op == Op.STOP_ALL:
-                self._stop_all(fade, now, order)
 
     def _start(self, command: Command, now: int) -> None:
         _, id, frame, offset, frames, loop_start, period, gain, fade, choke, on_grid = command
@@ -172,14 +173,14 @@ class Mixer:
                 self._tell(Event.CANCELLED, id, now)
                 return
 
-    def _stop_all(self, fade: int, now: int, order: int) -> None:
-        """Stop what was asked for before; what came after it stays, even in the same block."""
+    def _stop_all(self, fade: int) -> None:
+        """Stop what was asked for so far; what comes after it, even in the same block, stays."""
         for voice in self._sounding:
             voice.stop(fade)
-        for _, at, waiting in self._pending:
-            if waiting[0] == Op.START and at < order:
-                self._tell(Event.CANCELLED, waiting[1], now)
-        self._pending = [entry for entry in self._pending if entry[1] > order]
+        for _, _, waiting in self._pending:
+            if waiting[0] == Op.START:
+                self._tell(Event.CANCELLED, waiting[1], self.frame)
+        self._pending = [entry for entry in self._pending if entry[2][0] != Op.START]
 
     def _set_gain(self, id: int, gain: float, frames: int) -> None:
         for voice in self._sounding:

@@ -78,7 +78,9 @@ and `oscdump 9104`.
 - A bundle with a time tag waits for its time (jitter is in docs/latency.md). One that is late is
   executed at once and counted (`/ldm/status`); one more than {MAX_AHEAD_S / 60:.0f} minutes ahead,
   or beyond {MAX_WAITING} waiting messages, is refused. Messages of one bundle, and of bundles
-  with equal times, are executed in order.
+  with equal times, are executed in order. What waits for the disk, a card or the engine ends in
+  the order of its sender, and messages that wait for nothing pass it; `/ldm/stop` passes
+  everything, and what it passed does not begin to sound.
 - Takes are written, and files sent, inside the takes folder and the `--allowed-folders`. Clips to
   work on may lie anywhere if the client runs on the same machine.
 

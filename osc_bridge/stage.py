@@ -199,11 +199,12 @@ class Stage:
 
         Raises:
             InvalidRequest, NotFound: not that much.
+            FileExistsError: somebody else has just written it.
         """
         file_format = file_format_of(path, 32)
         waveform = self.player.capture(seconds, bus)
         data = await asyncio.to_thread(waveform.encode, file_format)
-        await asyncio.to_thread(path.write_bytes, data)
+        await asyncio.to_thread(_write_new, path, data)
         return waveform
 
     # --- live set
@@ -395,3 +396,8 @@ class Stage:
             return
         state = "ready" if margin >= 0 else "late"
         report(replace(planned, bar=bar, state=state, margin_s=margin, path=str(job.takes[0].path)))
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)

@@ -29,7 +29,7 @@ Path = Annotated[str, Meta(max_length=4000, description="a sound file", extra={"
 Prompt = Annotated[str, Meta(max_length=2000, description="what it should sound like")]
 Words = Annotated[str, Meta(max_length=4000)]
 Seconds = Annotated[float, Meta(extra={"unit": "s"})]
-Frame = Annotated[int, Meta(ge=0, description="frame of the device at which it begins; 0: at once")]
+Frame = Annotated[int, Meta(ge=0, description="frame at which it begins, modulo 2^31; 0: at once")]
 Count = Annotated[int, Meta(ge=0)]
 Axis = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -168,7 +168,7 @@ class TakeGain(Command, frozen=True):
 
 
 class StopAll(Command, frozen=True):
-    """Panic: everything fades out, nothing that waits begins. Streams are stopped too."""
+    """Panic: everything fades out at once, streams too; nothing that was asked for begins."""
 
     address: ClassVar[str] = "/ldm/stop"
     fade_s: Fade = 0.05
@@ -269,7 +269,9 @@ class TransportBeat(Command, frozen=True):
 
     address: ClassVar[str] = "/ldm/transport/beat"
     takes_time: ClassVar[bool] = True
-    beat: Annotated[float, Meta(ge=0.0, description="position in beats from 0")]
+    beat: Annotated[
+        float, Meta(ge=0.0, description="from 0; after days as d or i: f has only 24 bits")
+    ]
     bpm: Bpm
 
 

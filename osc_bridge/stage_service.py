@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shlex
 import time
@@ -150,8 +151,12 @@ class StageService:
             raise Cancelled("everything was stopped before it began")
 
     async def _capture_save(self, wanted: m.CaptureSave, context: Context) -> None:
-        path = self._new_file(wanted.path)
-        waveform = await self._stage.save_capture(path, wanted.seconds, wanted.bus)
+        while True:
+            path = self._new_file(wanted.path)
+            # Of two who keep something at once under one name, one takes the next name.
+            with contextlib.suppress(FileExistsError):
+                waveform = await self._stage.save_capture(path, wanted.seconds, wanted.bus)
+                break
         self._reply(context, m.CaptureSaved(str(path), waveform.seconds, waveform.peak))
 
     def _new_file(self, name: str) -> Path:

@@ -10,6 +10,7 @@ Meant for TCP; over UDP it works with chunks small enough for a datagram.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import time
@@ -245,7 +246,7 @@ class Transfers:
         upload.path = str(path)
         return UploadDone(upload.start.upload_id, upload.path)
 
-    def download_start(self, client: str, start: DownloadStart) -> DownloadReady:
+    async def download_start(self, client: str, start: DownloadStart) -> DownloadReady:
         """Open a download.
 
         Raises:
@@ -256,8 +257,7 @@ class Transfers:
         num_bytes = path.stat().st_size
         if num_bytes > MAX_UPLOAD_BYTES:
             raise TooLarge(f"{path} has {num_bytes} bytes; at most {MAX_UPLOAD_BYTES} are sent")
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = await asyncio.to_thread(_digest, path)
         _make_room(self._downloads, client)
         self._downloads[(client, start.download_id)] = _Download(path, num_bytes, time.monotonic())
         chunks = _num_chunks(num_bytes)
@@ -295,6 +295,11 @@ class Transfers:
 
 
 _ENDINGS: Final = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _num_chunks(num_bytes: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -310,3 +311,50 @@ def test_a_bundle_in_the_future_hits_in_the_future(
     until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
     voices = running.call(lambda: [p.command[2] for p in stage.player._voices.values()])
     assert abs(voices[0] - wanted) < RATE * 0.02
+
+
+def test_panic_waits_for_nobody(
+    sounding: Client, stage: Stage, takes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for what the same client asked for before, nor does any of that begin after it."""
+    path, held = tone(takes / "tone.wav"), threading.Event()
+    monkeypatch.setattr("osc_bridge.stage_service.list_devices", lambda: held.wait(60) and ())
+    voice = sounding.query("/ldm/take/play", str(path), 0.0, 1)[0]
+    sounding.send("/ldm/device/list")
+    sounding.send("/ldm/take/play", str(path), 0.0, 1)
+    sounding.send("/ldm/stop")
+    until(sounding, lambda m: m.arguments[:2] == (voice, "ended"))
+    assert not held.is_set()
+    held.set()
+    error = until(sounding, lambda m: m.address == "/ldm/error")
+    assert error.arguments[::2] == ("cancelled", "/ldm/take/play")
+    assert sounding.query("/ldm/take/play", str(path))[0] > voice
+
+
+def test_two_who_keep_the_same_name_at_once_get_two_files(
+    sounding: Client, running: Running, takes: Path
+) -> None:
+    sounding.query("/ldm/take/play", str(tone(takes / "tone.wav")), 0.0, 1)
+    time.sleep(0.5)
+    with running.client() as other:
+        for client in (sounding, other):
+            client.send("/ldm/capture/save", 0.2, "played", "same.wav")
+        saved = [
+            until(client, lambda m: m.address == "/ldm/capture/saved").arguments[0]
+            for client in (sounding, other)
+        ]
+    assert sorted(saved) == [str(takes / "same 2.wav"), str(takes / "same.wav")]
+
+
+def test_a_hit_hours_ahead_is_refused_and_a_late_one_counted(
+    sounding: Client, tmp_path: Path
+) -> None:
+    loaded(sounding, tmp_path)
+    late = sounding.query("/ldm/status")[-1]
+    hit = OscMessage("/ldm/pad/play", ("kick",))
+    sounding.send_bundle([hit], time.time() + 7200)
+    error = until(sounding, lambda m: m.address == "/ldm/error")
+    assert "are the clocks set alike" in str(error.arguments[1])
+    sounding.send_bundle([hit], time.time() - 5)
+    until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
+    assert sounding.query("/ldm/status")[-1] == late + 1
