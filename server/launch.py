@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -108,10 +107,14 @@ def make_uploads(config: Config) -> Uploads:
     return Uploads(config.state / "uploads", config.max_upload_mb * 2**20)
 
 
-async def keep_house(engine: Engine, config: Config) -> None:
-    """Delete what need not be kept, now and every ten minutes, for ever."""
+async def keep_house(engine: Engine, config: Config, started_s: float) -> None:
+    """Delete what need not be kept, now and every ten minutes, for ever.
+
+    ``started_s`` is when this program began (:func:`time.time`): transfers that have come since
+    then, while the model was loading, are not left over from an earlier run.
+    """
     journal, uploads = _journal_of(engine), make_uploads(config)
-    await asyncio.to_thread(remove_parts, uploads.folder, time.time())
+    await asyncio.to_thread(remove_parts, uploads.folder, started_s)
     while True:
         try:
             if journal is not None and (config.keep_gb or config.keep_days):
