@@ -144,7 +144,9 @@ class Storm:
         values = dict(self._requests[variant])
         try:
             if "clip" in values:
-                http.post("/v1/uploads", content=self._clip)
+                sent = http.post("/v1/uploads", content=self._clip)
+                if sent.status_code not in (201, 503):
+                    self.faults.append(f"{key}: the clip: {sent.status_code} {sent.text}")
             answer = http.post("/v1/jobs", json=values, headers={"Idempotency-Key": key})
         except httpx.HTTPError:
             self.counts["unanswered"] += 1
