@@ -179,9 +179,8 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
         Example(
             "Inpaint",
             "Two regions made anew; every sample elsewhere stays as it is, to the bit. "
-            "Without a prompt the clip's own sound fills them. 8-bit files come back as 16 bits "
-            "with the same values; 32-bit integers and 64-bit floats as 32-bit floats, rounded to "
-            "24 bits.",
+            "Without a prompt the clip's own sound fills them. The file has the clip's rate, "
+            "channels and bits, from 8-bit integers to 64-bit floats.",
             Inpaint(clip=clip, regions="1.5:2.2, beats:7:8", bpm=120.0, seed=3),
             seam,
         ),

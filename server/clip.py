@@ -7,11 +7,12 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from server.errors import InvalidRequest, UnreadableAudio
+from server.fine import FINE, Fine
 from server.waveform import FileFormat, Waveform
 
 __all__ = ["Clip", "ClipLoader", "load_clip"]
@@ -21,11 +22,13 @@ MAX_RATE: Final = 768_000
 MAX_CHANNELS: Final = 8
 """Each channel is rendered by itself, so many channels cost that many renders."""
 
-_INTEGER: Final[dict[str, FileFormat]] = {
-    "PCM_U8": "wav16",
-    "PCM_S8": "wav16",
+_HELD_BY: Final[dict[str, FileFormat]] = {
+    "PCM_U8": "wav8",
+    "PCM_S8": "wav8",
     "PCM_16": "wav16",
     "PCM_24": "wav24",
+    "PCM_32": "wav32",
+    "DOUBLE": "wav64f",
 }
 
 
@@ -36,17 +39,23 @@ class Clip:
     waveform: Waveform
     file_format: FileFormat = "wav32f"
     source: Path | bytes = b""
+    fine: Fine | None = None
+    """Its samples where float32 does not hold them."""
 
     @classmethod
     def read(cls, source: Path | bytes) -> Clip:
         """Whatever libsndfile reads.
 
-        32-bit integers and 64-bit floats are rounded to 32-bit floats, the one loss there is.
-
         Raises:
             UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
         """
-        return cls(Waveform.read(source), _format_of(source), source).checked()
+        import soundfile
+
+        waveform = Waveform.read(source)
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
+            file_format, kind = _format_of(f), FINE.get(f.subtype)
+            fine = Fine(f.read(dtype=kind, always_2d=True)) if kind else None
+        return cls(waveform, file_format, source, fine).checked()
 
     @property
     def digest(self) -> str:
@@ -97,10 +106,7 @@ def load_clip(name: str) -> Clip:
     return Clip.read(path)
 
 
-def _format_of(source: Path | bytes) -> FileFormat:
-    import soundfile
-
-    with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
-        if f.format == "FLAC":
-            return "flac" if f.subtype == "PCM_24" else "flac16"
-        return _INTEGER.get(f.subtype, "wav32f")
+def _format_of(file: Any) -> FileFormat:
+    if file.format == "FLAC":
+        return "flac" if file.subtype == "PCM_24" else "flac16"
+    return _HELD_BY.get(file.subtype, "wav32f")

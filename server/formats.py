@@ -9,12 +9,15 @@ from server.errors import InvalidRequest
 
 __all__ = ["FORMATS", "FileFormat", "file_format_of", "fitting"]
 
-FileFormat = Literal["wav16", "wav24", "wav32f", "flac", "flac16"]
+FileFormat = Literal["wav8", "wav16", "wav24", "wav32", "wav32f", "wav64f", "flac", "flac16"]
 
 FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
+    "wav8": ("WAV", "PCM_U8"),
     "wav16": ("WAV", "PCM_16"),
     "wav24": ("WAV", "PCM_24"),
+    "wav32": ("WAV", "PCM_32"),
     "wav32f": ("WAV", "FLOAT"),
+    "wav64f": ("WAV", "DOUBLE"),
     "flac": ("FLAC", "PCM_24"),
     "flac16": ("FLAC", "PCM_16"),
 }
@@ -37,9 +40,12 @@ def file_format_of(path: Path, bits: int = 24) -> FileFormat:
 
 
 _IN_THE_OTHER: Final[dict[FileFormat, FileFormat]] = {
+    "wav8": "flac16",
     "wav16": "flac16",
     "wav24": "flac",
+    "wav32": "flac",
     "wav32f": "flac",
+    "wav64f": "flac",
     "flac16": "wav16",
     "flac": "wav24",
 }

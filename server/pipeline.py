@@ -22,6 +22,7 @@ from server.clip import Clip, ClipLoader, load_clip
 from server.delivery import deliver
 from server.denoise import GuidedUnet, UnetCall, Work, finished
 from server.errors import RenderError
+from server.fine import Fine
 from server.joining import Unet
 from server.known_sounds import KnownSounds
 from server.manifest import COMPONENTS, Manifest
@@ -53,6 +54,8 @@ class Take:
     file_format: FileFormat = "wav24"
     embedding: Embedding | None = None
     """How CLAP hears it, [D] at length 1; None where it cannot."""
+    fine: Fine | None = None
+    """What of it is finer than its waveform says."""
 
     @property
     def extension(self) -> str:
@@ -61,7 +64,7 @@ class Take:
 
     def encode(self) -> bytes:
         """The bytes of the audio file, the recipe in its metadata."""
-        return self.waveform.encode(self.file_format, self.recipe.to_json())
+        return self.waveform.encode(self.file_format, self.recipe.to_json(), self.fine)
 
 
 class Pipeline:
@@ -222,7 +225,7 @@ class Pipeline:
         )
         recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format
-        return Take(sound, recipe, measures, file_format, self._heard(sound))
+        return Take(sound, recipe, measures, file_format, self._heard(sound), finished.fine)
 
     def _heard(self, sound: Waveform) -> Embedding | None:
         """A take whose sound the tower fails on is still a take."""

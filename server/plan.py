@@ -13,6 +13,7 @@ import numpy.typing as npt
 from server.autoencoder import Autoencoder
 from server.clap_audio import ClapAudio
 from server.clip import ClipLoader
+from server.fine import Fine
 from server.manifest import Manifest
 from server.noise import LaneNoise
 from server.request import Request
@@ -45,6 +46,8 @@ class Finished:
     exact: bool = False
     """It carries samples of a clip that must not change: not even to keep a ceiling."""
     circular: bool = False
+    fine: Fine | None = None
+    """The clip's samples with all their bits, where they are in the take."""
 
 
 @dataclass(frozen=True)

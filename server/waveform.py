@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import UnreadableAudio
+from server.fine import Fine, as_written
 from server.formats import FORMATS, FileFormat, file_format_of
 
 __all__ = [
@@ -139,18 +140,24 @@ class Waveform:
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
         return cls(samples, sample_rate)
 
-    def encode(self, file_format: FileFormat, comment: str = "") -> bytes:
-        """The bytes of a file in ``file_format``, with ``comment`` in its metadata."""
+    def encode(self, file_format: FileFormat, comment: str = "", fine: Fine | None = None) -> bytes:
+        """The bytes of a file in ``file_format``, with ``comment`` in its metadata.
+
+        Samples of ``fine`` that are in it still go into the file with all their bits.
+        """
         import soundfile
 
         container, subtype = FORMATS[file_format]
+        samples = as_written(self.samples, subtype)
+        if fine is not None:
+            fine.put_back(self.samples, samples)
         buffer = io.BytesIO()
         with soundfile.SoundFile(
             buffer, "w", self.sample_rate, self.channels, subtype, format=container
         ) as f:
             if comment:
                 f.comment = comment
-            f.write(self.samples)
+            f.write(samples)
         return buffer.getvalue()
 
 

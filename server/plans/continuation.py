@@ -26,4 +26,6 @@ def _(request: Continue, studio: Studio) -> Plan:
     padding = ((0, added) if after else (added, 0), (0, 0))
     longer = Waveform(np.pad(sound.samples, padding), sound.sample_rate)
     span = Span(sound.frames, longer.frames) if after else Span(0, added)
-    return edit_plan(request, studio, Edit(clip, longer, (span,), request.crossfade_s))
+    begins = 0 if after else added
+    edit = Edit(clip, longer, (span,), request.crossfade_s, begins=begins)
+    return edit_plan(request, studio, edit)

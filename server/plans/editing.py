@@ -50,6 +50,8 @@ class Edit:
     crossfade_s: float = 0.0
     measures: dict[str, Any] = field(default_factory=dict)
     """What is told about it besides the seams."""
+    begins: int = 0
+    """Where in ``sound`` the clip begins."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,9 @@ def _finish(studio: Studio, edit: Edit, excerpts: list[_Excerpt], latents: Laten
     names = {name for seam in seams for name in seam}
     worst = {name: max(seam[name] for seam in seams if name in seam) for name in sorted(names)}
     sound = Waveform(samples, rate)
-    return Finished(sound, edit.clip.file_format, {**edit.measures, **worst}, exact=True)
+    fine = edit.clip.fine and edit.clip.fine.moved(edit.begins)
+    measures = {**edit.measures, **worst}
+    return Finished(sound, edit.clip.file_format, measures, exact=True, fine=fine)
 
 
 def _spliced(

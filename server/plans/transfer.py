@@ -102,7 +102,7 @@ def _untouched(request: Transfer, studio: Studio, clip: Clip, windows: Windows) 
         unconditional=nothing,
         noise=noise,
         finish=lambda latents: Finished(
-            clip.waveform, clip.file_format, exact=True, circular=request.loop
+            clip.waveform, clip.file_format, exact=True, circular=request.loop, fine=clip.fine
         ),
         target=condition(request, studio, own=clip.waveform),
         start=noise(0, 0),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from sounds import likeness, log_spectra, stored, tones, write
 
 from server.errors import InvalidRequest
@@ -26,7 +27,7 @@ def take_file(tiny_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2), (48000, 6)])
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_strength_0_is_the_clip_itself(
     tiny_pipeline: Pipeline, tmp_path: Path, rate: int, channels: int, subtype: str
 ) -> None:
@@ -34,7 +35,8 @@ def test_strength_0_is_the_clip_itself(
     take = tiny_pipeline.render(Transfer(prompt="high", clip=clip, strength=0.0))[0]
     out = tmp_path / "out.wav"
     out.write_bytes(take.encode())
-    dtype = {"PCM_16": "int16", "PCM_24": "int32", "FLOAT": "float32"}[subtype]
+    assert soundfile.info(out).subtype == subtype
+    dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(subtype, "int32")
     np.testing.assert_array_equal(stored(out, dtype), stored(clip, dtype))
 
 
