@@ -33,6 +33,7 @@ class Housekeeping:
         self._engine = engine
         self._watch = asyncio.get_running_loop().create_task(self._watch_engine())
         self._listing: set[str] = set()
+        service.values |= {m.StatusReply: self.status, m.ModelReply: self.model}
         self.last_set: dict[str, Any] = {}
         """The value that anybody set last, by field name: what OSCQuery shows."""
 

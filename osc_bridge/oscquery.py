@@ -100,6 +100,8 @@ class OscQuery:
         }
 
     def _value_of(self, message: type[Message]) -> list[Any] | None:
+        if message in self._bridge.service.values:
+            return list(self._bridge.service.values[message]().to_osc().arguments)
         if not issubclass(message, Set):
             return None
         housekeeping = self._bridge.housekeeping

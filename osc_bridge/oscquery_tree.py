@@ -85,7 +85,7 @@ def _described(message: type[Message], value: list[Any] | None) -> Node:
         arguments = arguments[:2]  # the pairs after them are optional, and nodes of their own
     node: Node = {
         "DESCRIPTION": message.description(),
-        "ACCESS": int(_access(message)),
+        "ACCESS": int(_access(message, value)),
         "TYPE": "".join(_type(message, field) for field in arguments) or "N",
     }
     if arguments:
@@ -100,8 +100,8 @@ def _described(message: type[Message], value: list[Any] | None) -> Node:
     return node
 
 
-def _access(message: type[Message]) -> Access:
-    if issubclass(message, Set):
+def _access(message: type[Message], value: list[Any] | None) -> Access:
+    if issubclass(message, Set) or (issubclass(message, Command) and value is not None):
         return Access.READ_WRITE
     return Access.WRITE if issubclass(message, Command) else Access.READ
 

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,8 @@ class Player:
         self._begins: dict[int, Callable[[], None]] = {}
         self._ends: dict[int, Callable[[], None]] = {}
         self._levels: dict[Op, float] = {}
+        self.master_db = 0.0
+        self.monitor_db = -math.inf
         self.arena.publish(0, time.monotonic_ns())
 
     # --- device
@@ -263,11 +266,13 @@ class Player:
 
     def set_master(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Level of everything."""
+        self.master_db = gain_db
         self._levels[Op.MASTER] = decibels(gain_db)
         self._command(Op.MASTER, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
 
     def set_monitor(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Level at which the inputs are heard; -inf dB (at first) is not at all."""
+        self.monitor_db = gain_db
         self._levels[Op.MONITOR] = decibels(gain_db)
         self._command(Op.MONITOR, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
 

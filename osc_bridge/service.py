@@ -62,6 +62,9 @@ class Service:
         self.refused = 0
         self.on_change: list[Callable[[OscMessage], None]] = []
         """Called with every notice to all and every value that is set (for OSCQuery)."""
+        self.values: dict[type[Message], Callable[[], Message]] = {}
+        """How things stand, as the message that says or sets it (for OSCQuery)."""
+        self._shown: dict[type[Command], OscMessage] = {}
         self.on_table: list[Callable[[], None]] = []
         """Called when addresses have been added."""
         self.on_forget: list[Callable[[str], None]] = []
@@ -160,6 +163,7 @@ class Service:
                 self._start(handler, typed, message, context)
             else:
                 handler(typed, context)
+                self.show(command)
         except AudioLDMError as error:
             self._refuse(context.client, error, message)
         except Exception:
@@ -182,6 +186,7 @@ class Service:
                 if before is not None:
                     await asyncio.wait((before,))
                 await handler(typed, context)
+                self.show(type(typed))
             except AudioLDMError as error:
                 self._refuse(client, error, message)
             except Exception:
@@ -214,6 +219,14 @@ class Service:
         """Show ``message`` to those who watch values."""
         for listener in self.on_change:
             listener(message)
+
+    def show(self, command: type[Command]) -> None:
+        """Those who watch the value that ``command`` sets hear of it, if it is a new one."""
+        if command in self.values and self.on_change:
+            message = self.values[command]().to_osc()
+            if self._shown.get(command) != message:
+                self._shown[command] = message
+                self.observe(message)
 
     def report(self, client: Client, error: AudioLDMError, about: str = "") -> None:
         """Send ``/ldm/error`` to ``client`` and to those with notices on."""

@@ -11,7 +11,7 @@ OscMessage('/ldm/transport/tempo', 118.0)
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -19,7 +19,8 @@ from osc_bridge.choices import Bus, ClockName, MidiApi, Quantise
 from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.transport import MAX_BPM, MIN_BPM
 
-Level = Annotated[float, Meta(ge=-80.0, le=24.0, description="level", extra={"unit": "dB"})]
+SOFTEST_DB: Final = -80.0
+Level = Annotated[float, Meta(ge=SOFTEST_DB, le=24.0, description="level", extra={"unit": "dB"})]
 Fade = Annotated[float, Meta(ge=0.0, le=60.0, description="fade-out", extra={"unit": "s"})]
 Over = Annotated[float, Meta(ge=0.0, le=600.0, extra={"unit": "s"})]
 PadName = Annotated[str, Meta(min_length=1, max_length=60, description="number from 1, or name")]

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import shlex
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from osc_bridge import stage_messages as m
 from osc_bridge.arena import ArenaShape
@@ -20,13 +20,14 @@ from osc_bridge.codec import Argument, OscMessage, encode
 from osc_bridge.device import DeviceSettings, list_devices
 from osc_bridge.gauges import DeviceReport
 from osc_bridge.liveset import MidiBinding, list_sets
-from osc_bridge.messages import Command, Reply
+from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.midi import list_midi_inputs
 from osc_bridge.pads import PadReport
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import BarReport, Notice, Stage, VoiceReport
 from osc_bridge.stream_report import StreamReport
 from osc_bridge.takes import AllowedFolders
+from osc_bridge.transport import TempoMap
 from server.engine import Engine
 from server.errors import Cancelled, InvalidRequest
 from server.request import TextToAudio, validate
@@ -34,6 +35,9 @@ from server.request import TextToAudio, validate
 __all__ = ["StageService", "stage_on"]
 
 log = logging.getLogger("audioldm.stage")
+
+_SHOWN_BPM: Final = 0.05
+"""A tempo that changed by less is not shown as changed."""
 
 
 @asynccontextmanager
@@ -69,6 +73,9 @@ class StageService:
         self._stopped = -1
         """Number of the last message that stopped everything."""
         self._midi = Sender("midi", lambda data: log.debug("answer to MIDI: %r", data))
+        service.values |= self._values
+        self._bpm = stage.transport.bpm
+        stage.transport.listen(self._tempo_changed)
         stage.notify = self.tell
         stage.router.send = self._send_to_ourselves
 
@@ -85,6 +92,34 @@ class StageService:
             m.MidiClose: lambda _, c: self._stage.close_midi(),
             m.MidiBind: self._midi_bind,
         }
+
+    @property
+    def _values(self) -> dict[type[Message], Callable[[], Message]]:
+        """What control surfaces show of how things stand."""
+        stage, player, stream = self._stage, self._stage.player, self._stage.stream
+        transport = stage.transport
+        return {
+            m.MasterGain: lambda: m.MasterGain(player.master_db),
+            m.MonitorGain: lambda: m.MonitorGain(max(player.monitor_db, m.SOFTEST_DB)),
+            m.TransportTempo: lambda: m.TransportTempo(transport.bpm),
+            m.TransportMeter: lambda: m.TransportMeter(transport.beats_per_bar),
+            m.TransportClock: lambda: m.TransportClock(stage.clock),
+            m.StreamGain: lambda: m.StreamGain(stream.settings.gain_db),
+            m.StreamPrompt: lambda: m.StreamPrompt(stream.status().prompt, stream.settings.morph_s),
+            m.StreamCorners: lambda: m.StreamCorners(
+                *stream.corners, *[""] * (4 - len(stream.corners))
+            ),
+            m.StreamXY: lambda: m.StreamXY(*stream.place),
+            m.DeviceState: self._device_state,
+            m.TransportPosition: self._position,
+            m.StreamState: self._stream_state,
+        }
+
+    def _tempo_changed(self, line: TempoMap) -> None:
+        """Whoever changed it; a clock that is followed wanders all the time."""
+        if abs(line.bpm - self._bpm) >= _SHOWN_BPM:
+            self._bpm = line.bpm
+            self._service.show(m.TransportTempo)
 
     def tell(self, notice: Notice) -> None:
         """Send a notice of the stage to all who listen."""

@@ -64,7 +64,9 @@ class Stream:
         self._draw = draw or random.Random()
         self._tasks: list[asyncio.Task[None]] = []
         self._path = PromptPath("")
-        self._corners: tuple[str, ...] = ()
+        self.corners: tuple[str, ...] = ()
+        self.place = (0.0, 0.0)
+        """Where between the corners it is, x and y."""
         self._said = StreamReport(state="stopped")
         self.on_turn: Callable[[], None] = lambda: None
         """Called when sound of a new prompt begins to fade in."""
@@ -155,7 +157,7 @@ class Stream:
         corner_weights(corners, 0.0, 0.0)
         for corner in corners:
             self._check(corner)
-        self._corners = tuple(corners)
+        self.corners = tuple(corners)
 
     def move(self, x: float, y: float) -> None:
         """Go to a place between the corners.
@@ -163,7 +165,8 @@ class Stream:
         Raises:
             InvalidRequest: outside of 0..1, or there are no corners.
         """
-        weights = corner_weights(self._corners, x, y)
+        weights = corner_weights(self.corners, x, y)
+        self.place = (x, y)
         self._path.mix(weights, time.monotonic(), _MOVE_S)
         if distance(weights, self._rendered_mix) > _MOVED:
             self._hurry()

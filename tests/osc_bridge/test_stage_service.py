@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy_engine import NumpyEngine
 from running_bridge import RunningBridge, running_bridge
+from websockets.sync.client import connect
 
 from osc_bridge import stage_messages
 from osc_bridge.addresses import declared
 from osc_bridge.arena import ArenaShape
 from osc_bridge.client import Client
-from osc_bridge.codec import Argument, OscMessage
+from osc_bridge.codec import Argument, OscMessage, decode, encode
 from osc_bridge.device import DeviceInfo
 from osc_bridge.messages import Command, Reply
 from osc_bridge.stage import Stage
@@ -358,3 +362,41 @@ def test_a_hit_hours_ahead_is_refused_and_a_late_one_counted(
     sounding.send_bundle([hit], time.time() - 5)
     until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
     assert sounding.query("/ldm/status")[-1] == late + 1
+
+
+def test_control_surfaces_see_how_the_stage_stands(
+    running: Running, stage: Stage, client: Client
+) -> None:
+    address = f"127.0.0.1:{running.http_port}"
+
+    def ask(question: str) -> Any:
+        with urllib.request.urlopen(f"http://{address}{question}") as response:
+            return json.load(response)
+
+    def heard() -> OscMessage:
+        data = websocket.recv(timeout=10)
+        assert isinstance(data, bytes)
+        return decode(data)[0].message
+
+    faders = ("/ldm/master/gain", "/ldm/transport/tempo", "/ldm/stream/xy", "/ldm/stream/gain")
+    for fader in faders:
+        assert ask(f"{fader}?ACCESS") == {"ACCESS": 3}
+    assert ask("/ldm/master/gain?VALUE") == {"VALUE": [0.0]}
+    assert ask("/ldm/monitor/gain?VALUE") == {"VALUE": [-80.0]}
+    assert ask("/ldm/transport/tempo?VALUE") == {"VALUE": [120.0]}
+    assert ask("/ldm/stream/state?VALUE")["VALUE"][0] == "stopped"
+    with connect(f"ws://{address}/") as websocket:
+        for fader in faders:
+            websocket.send(json.dumps({"COMMAND": "LISTEN", "DATA": fader}))
+        websocket.send(encode(OscMessage("/ldm/ping", (1,))))
+        assert heard() == OscMessage("/ldm/pong", (1,))
+        client.send("/ldm/master/gain", -6.0)
+        client.send("/ldm/transport/tempo", 93.5)
+        client.send("/ldm/transport/tempo", 93.5)
+        client.send("/ldm/stream/corners", "rain", "wind")
+        client.send("/ldm/stream/xy", 0.25, 0.0)
+        assert heard() == OscMessage("/ldm/master/gain", (-6.0,))
+        assert heard() == OscMessage("/ldm/transport/tempo", (93.5,))
+        assert heard() == OscMessage("/ldm/stream/xy", (0.25, 0.0))
+    assert ask("/ldm/stream/corners?VALUE") == {"VALUE": ["rain", "wind", "", ""]}
+    assert ask("/ldm/transport/position?VALUE")["VALUE"][2] == 93.5
