@@ -86,7 +86,6 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
     Raises:
         AudioLDMError: the model cannot be used, a port cannot be opened.
     """
-    begun_s = time.time()
     async with AsyncExitStack() as stack:
         engine = make_engine(config)
         stack.push_async_callback(engine.close)
@@ -98,7 +97,7 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
-        house = asyncio.create_task(keep_house(engine, config, begun_s))
+        house = asyncio.create_task(keep_house(engine, config))
         stack.callback(house.cancel)
         yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
 

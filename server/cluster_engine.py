@@ -120,13 +120,12 @@ class ClusterEngine:
             ModelError, EngineUnavailable: the replicas do not come up.
             Conflict: another process holds the journal.
         """
-        started_s = time.time()
         self._state = "starting"
         try:
             if self._journal is not None:
                 self._jobs.restore(self._journal.load())
+            await asyncio.to_thread(remove_parts, self._takes_folder)
             self._num_replicas = await self._replicas.start()
-            await asyncio.to_thread(remove_parts, self._takes_folder, started_s)
         except BaseException:
             await self.close()
             raise

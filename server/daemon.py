@@ -48,7 +48,7 @@ async def serve(
     make_engine: Callable[[Config], Fleet | ClusterEngine] = make_local_engine,
 ) -> None:
     """Come up, say where, stay until a signal, let the running job finish, stop."""
-    begun_s, started_s = time.time(), time.perf_counter()
+    started_s = time.perf_counter()
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry)
     async with AsyncExitStack() as stack:
@@ -63,7 +63,7 @@ async def serve(
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             return
-        house = asyncio.create_task(keep_house(engine, config, begun_s))
+        house = asyncio.create_task(keep_house(engine, config))
         stack.callback(house.cancel)
         _say_ready(config, engine, port, time.perf_counter() - started_s)
         settle()

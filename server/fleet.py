@@ -37,6 +37,7 @@ from server.manifest import Manifest
 from server.memory import default_budget
 from server.model_host import ModelInfo, ModelListener
 from server.request import AnyRequest, Vary
+from server.storage import remove_parts
 
 __all__ = ["Fleet"]
 
@@ -126,6 +127,8 @@ class Fleet:
         self._state = "starting"
         try:
             self._jobs.restore()
+            # The journal is ours by now, so that no other process is writing takes here.
+            await asyncio.to_thread(remove_parts, self._takes_folder)
             await self._end_orphans()
             await self._loader.start()
         except BaseException:

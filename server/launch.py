@@ -107,14 +107,10 @@ def make_uploads(config: Config) -> Uploads:
     return Uploads(config.state / "uploads", config.max_upload_mb * 2**20)
 
 
-async def keep_house(engine: Engine, config: Config, started_s: float) -> None:
-    """Delete what need not be kept, now and every ten minutes, for ever.
-
-    ``started_s`` is when this program began (:func:`time.time`): transfers that have come since
-    then, while the model was loading, are not left over from an earlier run.
-    """
+async def keep_house(engine: Engine, config: Config) -> None:
+    """Delete what need not be kept, now and every ten minutes, for ever."""
     journal, uploads = _journal_of(engine), make_uploads(config)
-    await asyncio.to_thread(remove_parts, uploads.folder, started_s)
+    await asyncio.to_thread(remove_parts, uploads.folder)
     while True:
         try:
             if journal is not None and (config.keep_gb or config.keep_days):

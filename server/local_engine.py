@@ -28,7 +28,6 @@ from server.journal import Journal
 from server.manifest import Manifest
 from server.request import AnyRequest
 from server.rota import Rota
-from server.storage import remove_parts
 from server.wire import Cancel, Done, Failed, FromWorker, Render, Step, Turn
 from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
 
@@ -102,14 +101,12 @@ class LocalEngine:
             ModelError: the model cannot be loaded.
             Conflict: another process holds the journal.
         """
-        started_s = time.time()
         self._take_up_journal()
         ready = asyncio.get_running_loop().create_future()
         self._state = "starting"
         self._keeper = asyncio.create_task(self._keep_a_worker(ready))
         try:
             await ready
-            await asyncio.to_thread(remove_parts, self._takes_folder, started_s)
         except BaseException:
             await self.close()
             raise

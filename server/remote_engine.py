@@ -102,7 +102,6 @@ class RemoteEngine:
             EngineUnavailable: no server, and nothing to fall back to.
             Unauthorized: the token is wrong.
         """
-        started_s = time.time()
         self._lost_s = time.monotonic() - self._down_after_s
         try:
             self._manifest = await self._client.manifest()
@@ -111,7 +110,7 @@ class RemoteEngine:
                 raise
             log.warning("%s; rendering here until it is back", error)
             await self._use_fallback()
-        await asyncio.to_thread(remove_parts, self._takes_folder, started_s)
+        await asyncio.to_thread(remove_parts, self._takes_folder)
         self._following = asyncio.create_task(self._follow())
         if self._manifest is not None:
             await self._connected.wait()

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ log = logging.getLogger("audioldm.storage")
 
 RESERVE_BYTES: Final = 32 * 1024 * 1024
 """Left free on the disk, so that the jobs accepted before can still be finished."""
+_BEGUN_S: Final = time.time()
+"""What was written before this process began is not its own."""
 
 
 def check_room(folder: Path, needed_bytes: int = 0) -> None:
@@ -64,12 +67,15 @@ def write_whole(path: Path, data: bytes) -> None:
         raise StorageFull(f"{path} cannot be written: {error.strerror}") from error
 
 
-def remove_parts(folder: Path, before_s: float) -> int:
-    """Delete files that a killed process had half written by ``before_s``; how many there were."""
+def remove_parts(folder: Path) -> int:
+    """Delete files that a killed process left half written; how many there were.
+
+    What has been written to since this process began stays: it may be arriving just now.
+    """
     removed = 0
     for part in folder.rglob(".*.part") if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            if part.stat().st_mtime < before_s:
+            if part.stat().st_mtime < _BEGUN_S:
                 part.unlink()
                 removed += 1
     if removed:
