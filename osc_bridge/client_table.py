@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from osc_bridge.messages import Synced
 from server.errors import QueueFull
+from server.jobs import Preview
 
 __all__ = ["Client", "ClientTable", "Reported", "Sender", "is_loopback"]
 
@@ -62,6 +63,7 @@ class Reported:
     completion: bytes = b""
     num_takes: int = 0
     step: int = 0
+    preview: Preview | None = None
 
 
 @dataclass

@@ -140,6 +140,10 @@ class JobMessages:
         if job.step > told.step or (job.step and job.step < told.step):
             told.step = job.step
             reply(client, m.JobProgress(told.request_id, job.id, job.step, job.num_steps))
+        if job.preview is not None and job.preview != told.preview:
+            preview = m.JobPreview(told.request_id, job.id, job.preview.step, str(job.preview.path))
+            reply(client, preview)
+        told.preview = job.preview
         for index in range(told.num_takes, len(job.takes)):
             reply(client, _take(told.request_id, job, index))
         told.num_takes = len(job.takes)

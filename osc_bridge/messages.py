@@ -30,6 +30,7 @@ __all__ = [
     "JobList",
     "JobListed",
     "JobNotice",
+    "JobPreview",
     "JobProgress",
     "JobState",
     "JobStatus",
@@ -264,6 +265,18 @@ class JobProgress(Reply, frozen=True):
     job_id: JobId
     step: Count
     num_steps: Count
+
+
+class JobPreview(Reply, frozen=True):
+    """The unfinished first take can be heard, where ``previews`` asks for it."""
+
+    address: ClassVar[str] = "/ldm/job/preview"
+    request_id: RequestId
+    job_id: JobId
+    step: Annotated[Count, Meta(description="denoising steps that it has had")]
+    path: Annotated[
+        str, Meta(description="a WAV file; the next one takes its place, and the end removes it")
+    ]
 
 
 class Take(Reply, frozen=True):

@@ -268,7 +268,9 @@ class ClusterEngine:
         job = self._jobs[job_id]
         files = await asyncio.to_thread(_contents, job.request)
         last, takes = job, list[TakeInfo]()
-        parts = self._replicas.render(job.request, files)
+        # Previews would stay on the replica.
+        request = msgspec.structs.replace(job.request, previews=0)
+        parts = self._replicas.render(request, files)
         async for part in parts:
             if isinstance(part, bytes):
                 takes.append(await asyncio.to_thread(_store, part, last, job, len(takes)))

@@ -107,7 +107,7 @@ class FleetJobs:
             elif failure is not None:
                 await self.end(job, JobState.FAILED, failure)
             elif job.state is not JobState.QUEUED:
-                self._all.change(job.id, state=JobState.QUEUED, step=0)
+                self._all.change(job.id, state=JobState.QUEUED, step=0, preview=None)
 
     async def end(self, job: Job, state: JobState, error: AudioLDMError | None = None) -> None:
         """The last snapshot of a job that no engine has: written, then told."""
@@ -119,6 +119,7 @@ class FleetJobs:
             error_code=error.code if error else "",
             error=str(error or ""),
             position=0,
+            preview=None,
             finished_s=time.time(),
         )
         if self.journal is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -13,11 +14,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.access import Client
 from server.engine import Engine
-from server.errors import InvalidRequest, QueueFull
+from server.errors import InvalidRequest, NotFound, QueueFull
 from server.http_io import answer, body, body_chunks, client_of, query
 from server.http_multipart import receive_form
 from server.http_views import JobEvent, JobSearch, JobView, ModelEvent, Views
-from server.jobs import Job
+from server.jobs import Job, JobState
 from server.model_host import ModelHost, ModelInfo
 from server.openapi import Operation
 from server.request import AnyRequest, parse_request
@@ -72,6 +73,12 @@ class JobRoutes:
                 errors=(404,),
             ),
             Operation(
+                *("GET", "/v1/jobs/{job_id}/preview", self.preview_audio),
+                "How the first take of a running job sounds by now, where `previews` asks for it",
+                content="audio/wav",
+                errors=(404,),
+            ),
+            Operation(
                 *("GET", "/v1/jobs/{job_id}/events", self.job_events),
                 "Events of one job until it is final (server-sent events)",
                 content="text/event-stream",
@@ -115,6 +122,16 @@ class JobRoutes:
         client = client_of(request)
         job = self._views.visible(request.path_params["job_id"], client)
         return answer(self._views.job(await self._engine.cancel(job.id), client))
+
+    async def preview_audio(self, request: Request) -> Response:
+        job = self._views.visible(request.path_params["job_id"], client_of(request))
+        content = b""
+        if job.preview is not None:
+            with contextlib.suppress(FileNotFoundError):  # the job has just ended
+                content = await asyncio.to_thread(job.preview.path.read_bytes)
+        if not content:
+            raise NotFound(f"job {job.id} has no preview, or none any more")
+        return Response(content, headers={"Cache-Control": "no-store"}, media_type="audio/wav")
 
     async def job_events(self, request: Request) -> Response:
         job = self._views.visible(request.path_params["job_id"], client_of(request))
@@ -185,7 +202,7 @@ class _Feed:
         self.client = client
         self._job_id = job_id
         self._news = asyncio.Event()
-        self._told: dict[str, str] = {}
+        self._told: dict[str, Job] = {}
         # Whoever comes (back) is told how everything stands.
         self._untold: dict[str, Job | ModelInfo] = {
             job.id: job
@@ -207,7 +224,8 @@ class _Feed:
                 if isinstance(subject, ModelInfo):
                     yield "model", subject
                     continue
-                yield self._event(subject), subject
+                for event in self._events(subject):
+                    yield event, subject
                 if subject.id == self._job_id and subject.state.final:
                     return
             if not await self._wait(closing, gone) and not closing.is_set():
@@ -247,12 +265,18 @@ class _Feed:
     def _concerns(self, job: Job) -> bool:
         return _visible(job, self.client) and self._job_id in ("", job.id)
 
-    def _event(self, job: Job) -> str:
-        known = self._told.get(job.id)
-        self._told[job.id] = job.state.value
-        if job.state.final:
-            del self._told[job.id]
-        return "progress" if known == job.state.value == "running" else job.state.value
+    def _events(self, job: Job) -> list[str]:
+        """What is new in ``job`` since this client was told of it."""
+        before = self._told.pop(job.id, None)
+        if not job.state.final:
+            self._told[job.id] = job
+        heard = job.preview is not None and (before is None or before.preview != job.preview)
+        names = ["preview"] if heard else []
+        if before is None or before.state is not job.state:
+            return [job.state.value, *names]
+        if heard and before.step == job.step:
+            return names
+        return ["progress" if job.state is JobState.RUNNING else job.state.value, *names]
 
 
 def _visible(job: Job, client: Client) -> bool:

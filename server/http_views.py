@@ -27,6 +27,7 @@ __all__ = [
     "JobView",
     "LibraryTake",
     "ModelEvent",
+    "PreviewView",
     "TakeView",
     "Views",
     "file_fields",
@@ -62,6 +63,16 @@ class TakeView(msgspec.Struct, frozen=True, kw_only=True):
     """Where it lies, told only to programs on the same machine."""
 
 
+class PreviewView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running job sounds like by now; the sound is at ``url``."""
+
+    step: int
+    """Denoising steps that it has had."""
+    url: str
+    path: str = ""
+    """Where it lies, told only to programs on the same machine."""
+
+
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job as it is now."""
 
@@ -77,6 +88,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     estimate_s: float | None
     """Seconds until it is done, as far as that can be said."""
     attempts: int
+    preview: PreviewView | None = None
+    """The newest, where the request asks for previews and the job runs."""
     takes: tuple[TakeView, ...]
     error: ErrorView | None
     created_s: float
@@ -88,7 +101,7 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something happened to a job; snapshots are cumulative, so that a missed one is no loss."""
 
     event: str
-    """queued, running, progress, done, failed or cancelled."""
+    """queued, running, progress, preview, done, failed or cancelled."""
     job: JobView
 
 
@@ -151,6 +164,7 @@ class Views:
             num_steps=job.num_steps,
             estimate_s=self._estimator.seconds_until_done(job),
             attempts=job.attempts,
+            preview=self.preview(job, client),
             takes=tuple(
                 self.take(job.id, number, take, client)
                 for number, take in enumerate(job.takes, start=1)
@@ -159,6 +173,16 @@ class Views:
             created_s=job.created_s,
             started_s=job.started_s,
             finished_s=job.finished_s,
+        )
+
+    def preview(self, job: Job, client: Client) -> PreviewView | None:
+        """The newest preview of a job for ``client``."""
+        if job.preview is None:
+            return None
+        return PreviewView(
+            step=job.preview.step,
+            url=f"/v1/jobs/{job.id}/preview",
+            path=str(job.preview.path) if client.sees_all else "",
         )
 
     def take(self, job_id: str, number: int, take: TakeInfo, client: Client) -> TakeView:

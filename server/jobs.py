@@ -16,7 +16,16 @@ from server.manifest import Manifest
 from server.request import AnyRequest, resolve, validate
 from server.storage import check_room
 
-__all__ = ["Job", "JobState", "TakeInfo", "check_queue", "new_job", "same_again", "take_stem"]
+__all__ = [
+    "Job",
+    "JobState",
+    "Preview",
+    "TakeInfo",
+    "check_queue",
+    "new_job",
+    "same_again",
+    "take_stem",
+]
 
 
 class JobState(enum.Enum):
@@ -55,6 +64,14 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
         return self.frames / self.sample_rate
 
 
+class Preview(msgspec.Struct, frozen=True):
+    """What a job sounds like before it is finished; the next one takes its place."""
+
+    step: int
+    """Denoising steps that the sound has had."""
+    path: Path
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of one job; the engine hands out a new one at every change."""
 
@@ -73,6 +90,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs ahead of it in the queue."""
     step: int = 0
     num_steps: int = 0
+    preview: Preview | None = None
+    """None before the first, and again when the job is final; never written down."""
     takes: tuple[TakeInfo, ...] = ()
     error_code: str = ""
     error: str = ""

@@ -23,12 +23,13 @@ from server.errors import (
     StorageFull,
 )
 from server.joblist import JobList
-from server.jobs import Job, JobState, check_queue, new_job, same_again, take_stem
+from server.jobs import Job, JobState, Preview, check_queue, new_job, same_again, take_stem
 from server.journal import Journal
 from server.manifest import Manifest
 from server.request import AnyRequest
 from server.rota import Rota
-from server.wire import Cancel, Done, Failed, FromWorker, Render, Step, Turn
+from server.storage import preview_path, remove_preview
+from server.wire import Cancel, Done, Failed, FromWorker, Heard, Render, Step, Turn
 from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
 
 __all__ = ["LocalEngine"]
@@ -135,6 +136,9 @@ class LocalEngine:
             self._keeper = None
         self._state = "down"
         self._rota.clear()
+        for job in self._jobs:
+            if not job.state.final:
+                self._remove_preview(job)
         if self._journal is not None:
             journal, self._journal = self._journal, None
             await asyncio.to_thread(journal.close)
@@ -288,9 +292,12 @@ class LocalEngine:
         while not self._draining and (worker := self._worker) and (job := self._rota.admit()):
             if len(self._rota.inside) == 1:
                 self._watch()
-            await worker.send(
-                Render(job.id, job.request, job.folder, take_stem(job), job.request.live)
-            )
+            await worker.send(self._order(job))
+
+    def _order(self, job: Job) -> Render:
+        request = job.request
+        preview = preview_path(self._takes_folder, job.id) if request.previews else None
+        return Render(job.id, request, job.folder, take_stem(job), request.live, preview)
 
     def _watch(self) -> None:
         """The worker has been heard just now; from here on its silence counts."""
@@ -309,6 +316,9 @@ class LocalEngine:
                 # A step of one group of takes is only a part of a step of the job.
                 if (self._jobs[job_id].step, self._jobs[job_id].num_steps) != (done, total):
                     self._jobs.change(job_id, step=done, num_steps=total)
+            case Heard(job_id, step):
+                preview = Preview(step, preview_path(self._takes_folder, job_id))
+                self._jobs.change(job_id, preview=preview)
             case Done(job_id, takes):
                 await self._end(job_id, JobState.DONE, takes=takes)
             case Failed(job_id, "cancelled", _):
@@ -345,10 +355,12 @@ class LocalEngine:
             error_code=code,
             error=sentence,
             position=0,
+            preview=None,
             finished_s=time.time(),
             **changes,
         )
         await self._write_down(last)
+        self._remove_preview(last)
         self._jobs.put(last)
 
     async def _write_down(self, job: Job) -> None:
@@ -380,7 +392,13 @@ class LocalEngine:
         """Queued again; a job that was only waiting for its turn has not failed an attempt."""
         job = self._jobs[job_id]
         attempts = job.attempts - int(job.state is JobState.RUNNING and not suspect)
-        return self._jobs.change(job_id, state=JobState.QUEUED, step=0, attempts=attempts)
+        return self._jobs.change(
+            job_id, state=JobState.QUEUED, step=0, preview=None, attempts=attempts
+        )
+
+    def _remove_preview(self, job: Job) -> None:
+        if job.request.previews:
+            remove_preview(self._takes_folder, job.id)
 
     def _renumber(self) -> None:
         for job_id, position in self._rota.positions():

@@ -8,7 +8,7 @@ whoever holds it says when it goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.plan import Plan, Studio
 from server.plans import plan
 from server.plans.sound import DEFAULT_RATE
+from server.preview import OnPreview, previewing
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
-from server.samplers import SAMPLERS, SPACINGS, sample
+from server.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.schedule import Latents, Steps, make_steps
 from server.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.text import Embedding, TextEncoder
@@ -119,8 +120,14 @@ class Pipeline:
         """
         return finished(self.rendering(request, on_step), self.unet)
 
-    def rendering(self, request: Request, on_step: OnStep) -> Work[list[Take]]:
-        """:meth:`render` in pieces: one that plans, the unet calls, one a take that is decoded."""
+    def rendering(
+        self, request: Request, on_step: OnStep, on_preview: OnPreview | None = None
+    ) -> Work[list[Take]]:
+        """:meth:`render` in pieces: one that plans, the unet calls, one a take that is decoded.
+
+        ``on_preview`` hears the first take as often as the request asks for ``previews``, each a
+        piece of its own.
+        """
         request = resolve(validate(request), self.manifest)
         digests: dict[str, str] = {}
         planned = plan(request, self.studio(digests))
@@ -128,12 +135,16 @@ class Pipeline:
         seeds = range(first, first + request.num_renders)
         together = self._takes_at_once(planned, seeds)
         num_steps = len(self._steps(planned))
+        hear = None
+        if on_preview is not None and request.previews:
+            hear = previewing(planned, request.previews, num_steps, on_preview)
         yield None
         takes: list[Take] = []
         for begun in range(0, len(seeds), together):
             group = seeds[begun : begun + together]
             progress = _part_of(on_step, begun, len(group), len(seeds))
-            latents = yield from self.denoising(planned, group, progress)
+            latents = yield from self.denoising(planned, group, progress, hear)
+            hear = None
             for seed, latent in zip(group, latents, strict=True):
                 yield None
                 takes.append(self._take(planned, planned.recipe or request, seed, latent, digests))
@@ -156,9 +167,13 @@ class Pipeline:
         return finished(self.denoising(planned, seeds, on_step), self.unet)
 
     def denoising(
-        self, planned: Plan, seeds: Sequence[int], on_step: OnStep
-    ) -> Generator[UnetCall, Latents, Latents]:
-        """:meth:`denoise`, call by call."""
+        self,
+        planned: Plan,
+        seeds: Sequence[int],
+        on_step: OnStep,
+        hear: Hear[UnetCall | None] | None = None,
+    ) -> Work[Latents]:
+        """:meth:`denoise`, call by call; ``hear`` gets the first take's [lanes, C, T, F]."""
         settings, steps = planned.settings, self._steps(planned)
         denoiser = GuidedUnet(
             steps,
@@ -179,6 +194,11 @@ class Pipeline:
             start = np.tile(planned.start, (len(seeds), 1, 1, 1))
             x = steps.add_noise(start, x, 0) if len(steps) else start
         hold = _holder(planned, steps, noise, len(seeds))
+
+        def takes_of(x: Latents) -> Latents:
+            whole = hold(x, len(steps)) if hold else x
+            return whole.reshape(len(seeds), lanes, *x.shape[1:])
+
         x = yield from sample(
             denoiser,
             x,
@@ -188,8 +208,9 @@ class Pipeline:
             ),
             constrain=hold,
             on_step=on_step,
+            hear=hear and (lambda clean, done: hear(takes_of(clean)[0], done)),
         )
-        return (hold(x, len(steps)) if hold else x).reshape(len(seeds), lanes, *x.shape[1:])
+        return takes_of(x)
 
     def _steps(self, planned: Plan) -> Steps:
         """The steps that are run."""
@@ -221,7 +242,12 @@ class Pipeline:
         if self.known_sounds is not None and planned.settings.prompt.strip():
             measures |= self.known_sounds.nearest(planned.target)
         alone = msgspec.structs.replace(
-            request, seed=seed, num_waveforms_per_prompt=1, num_candidates=1, priority=None
+            request,
+            seed=seed,
+            num_waveforms_per_prompt=1,
+            num_candidates=1,
+            priority=None,
+            previews=0,
         )
         recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format

@@ -160,6 +160,16 @@ class RemoteClient:
             raise StorageFull(f"{part} cannot be written: {error.strerror}") from error
         return _ENDINGS.get(response.headers.get("content-type", ""), ".wav")
 
+    async def preview(self, url: str) -> bytes:
+        """The WAV file of a preview.
+
+        Raises:
+            NotFound: its job has ended.
+        """
+        response = await self._send("GET", url)
+        await _check(response)
+        return response.content
+
     async def _call(self, method: str, path: str, kind: type[T], **options: Any) -> T:
         response = await self._send(method, path, **options)
         await _check(response)

@@ -22,14 +22,14 @@ import msgspec
 
 from server.engine import Engine, EngineStatus, Listener, Unlisten
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.http_views import JobView, ModelEvent, TakeView, file_fields
+from server.http_views import JobView, ModelEvent, PreviewView, TakeView, file_fields
 from server.joblist import JobList
-from server.jobs import Job, JobState, TakeInfo, same_again, take_stem
+from server.jobs import Job, JobState, Preview, TakeInfo, same_again, take_stem
 from server.manifest import Manifest
 from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
 from server.request import AnyRequest, parse_request, validate
-from server.storage import remove_parts
+from server.storage import preview_path, remove_parts, remove_preview, write_whole
 
 __all__ = ["RemoteEngine"]
 
@@ -66,6 +66,7 @@ class RemoteEngine:
         self._manifest: Manifest | None = None
         self._views: OrderedDict[str, JobView] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._hearing: dict[str, asyncio.Task[None]] = {}
         self._following: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
         self._lost_s = 0.0
@@ -117,10 +118,14 @@ class RemoteEngine:
 
     async def close(self) -> None:
         """Stop listening; what the server has accepted it goes on with."""
-        tasks = [*self._fetching.values(), *([self._following] if self._following else [])]
+        tasks = [*self._fetching.values(), *self._hearing.values()]
+        tasks += [self._following] if self._following else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for job in self._jobs:
+            if job.preview is not None:
+                remove_preview(self._takes_folder, job.id)
         self._following = None
         self._connected.clear()
         await self._client.close()
@@ -343,9 +348,13 @@ class RemoteEngine:
                 position=view.position,
                 step=view.step,
                 num_steps=view.num_steps,
+                preview=job.preview if view.preview else None,
                 attempts=view.attempts,
                 started_s=view.started_s,
             )
+            told = job.preview.step if job.preview else 0
+            if view.preview and view.preview.step != told and job.id not in self._hearing:
+                self._hearing[job.id] = asyncio.create_task(self._hear(job.id, view.preview))
 
     def _see_model(self, info: ModelInfo) -> None:
         """The server said how a model stands."""
@@ -356,7 +365,24 @@ class RemoteEngine:
             listener(info)
 
     def _end(self, job_id: str, state: JobState, **changes: Any) -> None:
-        self._jobs.change(job_id, state=state, position=0, finished_s=time.time(), **changes)
+        remove_preview(self._takes_folder, job_id)
+        changes |= {"position": 0, "preview": None, "finished_s": time.time()}
+        self._jobs.change(job_id, state=state, **changes)
+
+    async def _hear(self, job_id: str, there: PreviewView) -> None:
+        """Bring a preview here; one that comes meanwhile is left out."""
+        path = preview_path(self._takes_folder, job_id)
+        try:
+            sound = await self._client.preview(there.url)
+            await asyncio.to_thread(write_whole, path, sound)
+        except AudioLDMError as error:
+            log.info("no preview of job %s: %s", job_id, error)
+        else:
+            self._jobs.change(job_id, preview=Preview(there.step, path))
+        finally:
+            del self._hearing[job_id]
+            if self._jobs[job_id].state.final:
+                remove_preview(self._takes_folder, job_id)
 
     async def _fetch(self, job: Job, view: JobView) -> None:
         """Bring a finished job's takes here; only then it is done."""

@@ -174,6 +174,14 @@ class Request(
         ]
         | None
     ) = None
+    previews: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=8,
+            description="how often the first render is heard while it is unfinished, at most",
+        ),
+    ] = 0
     delivery: Delivery = Delivery()
 
     @property

@@ -24,6 +24,8 @@ Denoise = Callable[[Latents, int], Generator[Call, Any, Latents]]
 Constrain = Callable[[Latents, int], Latents]
 OnStep = Callable[[int, int], None]
 """Called after each step with (steps done, steps in all); what it raises ends the run."""
+Hear = Callable[[Latents, int], Generator[Call, Any, None]]
+"""Given the estimate of the clean latent after each step, and the steps done."""
 
 
 def sample(
@@ -34,10 +36,12 @@ def sample(
     *,
     constrain: Constrain | None = None,
     on_step: OnStep,
+    hear: Hear[Call] | None = None,
 ) -> Generator[Call, Any, Latents]:
     """Denoise ``x`` [B, C, T, F] to the end of ``steps``.
 
-    ``constrain(x, i)`` may replace what is known before each step (inpainting).
+    ``constrain(x, i)`` may replace what is known before each step (inpainting). ``hear`` may look
+    at the estimates and changes nothing.
     """
     for i in range(len(steps)):
         if constrain is not None:
@@ -45,6 +49,8 @@ def sample(
         clean = yield from denoise(x, i)
         x = advance(x, clean, i)
         on_step(i + 1, len(steps))
+        if hear is not None:
+            yield from hear(clean, i + 1)
     return x
 
 

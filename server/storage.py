@@ -7,12 +7,20 @@ import logging
 import os
 import shutil
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from server.errors import StorageFull
 
-__all__ = ["RESERVE_BYTES", "check_room", "remove_parts", "write_whole"]
+__all__ = [
+    "RESERVE_BYTES",
+    "check_room",
+    "preview_path",
+    "remove_parts",
+    "remove_preview",
+    "write_whole",
+]
 
 log = logging.getLogger("audioldm.storage")
 
@@ -20,6 +28,7 @@ RESERVE_BYTES: Final = 32 * 1024 * 1024
 """Left free on the disk, so that the jobs accepted before can still be finished."""
 _BEGUN_S: Final = time.time()
 """What was written before this process began is not its own."""
+_PREVIEWS: Final = ".previews"
 
 
 def check_room(folder: Path, needed_bytes: int = 0) -> None:
@@ -68,19 +77,31 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_parts(folder: Path) -> int:
-    """Delete files that a killed process left half written; how many there were.
+    """Delete files that a killed process left half written, and previews; how many there were.
 
     What has been written to since this process began stays: it may be arriving just now.
     """
     removed = 0
-    for part in folder.rglob(".*.part") if folder.is_dir() else ():
+    found = (folder.rglob(".*.part"), folder.glob(f"{_PREVIEWS}/*.wav")) if folder.is_dir() else ()
+    for part in chain.from_iterable(found):
         with contextlib.suppress(OSError):
             if part.stat().st_mtime < _BEGUN_S:
                 part.unlink()
                 removed += 1
     if removed:
-        log.info("removed %d half-written files from %s", removed, folder)
+        log.info("removed %d left-over files from %s", removed, folder)
     return removed
+
+
+def preview_path(takes_folder: Path, job_id: str) -> Path:
+    """Where a job's preview lies while it runs: hidden, for it is no take."""
+    return takes_folder / _PREVIEWS / f"{job_id}.wav"
+
+
+def remove_preview(takes_folder: Path, job_id: str) -> None:
+    """Delete a job's preview; one that is in use is left for :func:`remove_parts`."""
+    with contextlib.suppress(OSError):
+        preview_path(takes_folder, job_id).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "Done",
     "Failed",
     "FromWorker",
+    "Heard",
     "Ready",
     "Render",
     "Step",
@@ -39,6 +40,8 @@ class Render(msgspec.Struct, frozen=True, tag=True):
     stem: str
     live: bool
     """It goes before what is not, at every step."""
+    preview: Path | None = None
+    """Where it is put while it is unfinished, if somebody wants to hear that."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -69,6 +72,13 @@ class Step(msgspec.Struct, frozen=True, tag=True):
     total: int
 
 
+class Heard(msgspec.Struct, frozen=True, tag=True):
+    """A job's preview, as it sounds after ``step`` denoising steps, is on disk."""
+
+    job_id: str
+    step: int
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """All takes of a job are on disk."""
 
@@ -85,7 +95,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Render | Cancel
-FromWorker = Ready | Turn | Step | Done | Failed
+FromWorker = Ready | Turn | Step | Heard | Done | Failed
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker, dec_hook=lambda kind, value: kind(value))
 _from_worker = msgspec.msgpack.Decoder(FromWorker, dec_hook=lambda kind, value: kind(value))

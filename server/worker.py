@@ -23,11 +23,13 @@ from server.pipeline import Pipeline, Take
 from server.schedule import Latents
 from server.storage import write_whole
 from server.turns import Running, next_turn
+from server.waveform import Waveform
 from server.wire import (
     Cancel,
     Done,
     Failed,
     FromWorker,
+    Heard,
     Ready,
     Render,
     Step,
@@ -117,7 +119,12 @@ class Worker:
         def on_step(done: int, total: int) -> None:
             self._tell(Step(order.job_id, done, total))
 
-        takes = yield from self._pipeline.rendering(order.request, on_step)
+        def on_preview(done: int, sound: Waveform) -> None:
+            if order.preview is not None:
+                write_whole(order.preview, sound.encode("wav16"))
+                self._tell(Heard(order.job_id, done))
+
+        takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
             store(take, order.folder / f"{order.stem}-{k}.{take.extension}")
             for k, take in enumerate(takes, 1)

@@ -11,7 +11,7 @@ import numpy as np
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import Conflict, QueueFull
 from server.joblist import JobList
-from server.jobs import Job, JobState, TakeInfo
+from server.jobs import Job, JobState, Preview, TakeInfo
 from server.manifest import Manifest
 from server.request import AnyRequest, resolve, validate
 from server.waveform import Waveform
@@ -76,6 +76,9 @@ class MemoryEngine:
 
     def step(self, job_id: str, step: int, num_steps: int) -> None:
         self._jobs.change(job_id, state=JobState.RUNNING, step=step, num_steps=num_steps)
+
+    def preview(self, job_id: str, step: int, path: Path) -> None:
+        self._jobs.change(job_id, preview=Preview(step, path))
 
     def finish(self, job_id: str) -> None:
         job = self._jobs[job_id]

@@ -128,6 +128,11 @@ def until_synced(client: Client) -> list[OscMessage]:
 
 def heard_otherwise(bridge: Running, client: Client) -> set[str]:
     """The replies that are no answer to a message of a moment ago."""
+    bridge.engine.automatic = False
+    client.send("/ldm/text", "unfinished", "rain", "previews", 1)
+    while (message := client.receive(10)) and message.address != "/ldm/job/accepted":
+        pass
+    bridge.call(bridge.engine.preview, bridge.engine.jobs()[-1].id, 1, Path("unfinished.wav"))
     client.send("/ldm/upload/chunk", "u", 1, SOUND[CHUNK_BYTES:])
     client.send("/ldm/set/seed")
     client.send("/ldm/nonsense")

@@ -72,6 +72,30 @@ def test_a_prompt_becomes_takes(bridge: Running, takes: Path, transport: str) ->
     assert messages[4].arguments == ("mine", job, 2)
 
 
+def test_an_unfinished_take_is_told_to_its_sender(
+    bridge: Running, client: Client, tmp_path: Path
+) -> None:
+    bridge.engine.automatic = False
+    client.send("/ldm/text", "mine", "rain", "previews", 2)
+    heard(client, "/ldm/job/accepted")
+    job, path = only_job(bridge), tmp_path / "mine.wav"
+    for step in (1, 2):
+        bridge.call(bridge.engine.step, job, step, 3)
+        bridge.call(bridge.engine.preview, job, step, path)
+    bridge.call(bridge.engine.step, job, 3, 3)
+    bridge.call(bridge.engine.finish, job)
+    told = [m for m in heard(client, "/ldm/job/done") if m.address != "/ldm/take"]
+    assert [m.arguments for m in told] == [
+        ("mine", job, 1, 3),
+        ("mine", job, 1, str(path)),
+        ("mine", job, 2, 3),
+        ("mine", job, 2, str(path)),
+        ("mine", job, 3, 3),
+        ("mine", job, 1),
+    ]
+    assert addresses(told)[:2] == ["/ldm/job/progress", "/ldm/job/preview"]
+
+
 def test_every_kind_of_value_is_understood(bridge: Running, client: Client, tmp_path: Path) -> None:
     """Pd has only floats, oscsend types what it is told, names may be short or dotted."""
     client.send(
