@@ -1,6 +1,7 @@
 """The denoiser of the built-in model: a transformer over time, with the unet's signature.
 
-A token is four latent frames (160 ms). Blocks are those of DiT (arXiv:2212.09748) with rotary
+A token is four latent frames (160 ms), and there is one every two frames: each frame is in two
+tokens, whose answers are added. Blocks are those of DiT (arXiv:2212.09748) with rotary
 positions and gated MLPs; small 2-D convolutions before and after smooth over token borders.
 The network output F is preconditioned as in EDM (arXiv:2206.00364), carried over to the rectified
 flow x_t = (1 - t) x_0 + t noise: with s^2 = (1 - t)^2 + t^2 and data of unit variance,
@@ -22,7 +23,7 @@ from torch.nn import functional
 
 __all__ = ["TransformerDenoiser"]
 
-PATCH: Final = 4
+HOP: Final = 2
 EMBEDDING: Final = 512
 STEM: Final = 24
 
@@ -81,14 +82,14 @@ class TransformerDenoiser(nn.Module):
         super().__init__()
         self.mel_bins = mel_bins
         self.stem = nn.Conv2d(channels, STEM, 3, padding=1)
-        self.patchify = nn.Linear(STEM * mel_bins * PATCH, width)
-        self.local = nn.Conv1d(width, width, 5, padding=2, groups=width)
+        self.patchify = nn.Linear(STEM * mel_bins * 2 * HOP, width)
+        self.local = nn.Conv1d(width, width, 9, padding=4, groups=width)
         self.time = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
         self.class_embedding = nn.Linear(EMBEDDING, width)
         self.mixer = nn.Linear(width, width)
         self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
-        self.unpatchify = nn.Linear(width, STEM * mel_bins * PATCH)
+        self.unpatchify = nn.Linear(width, STEM * mel_bins * 2 * HOP)
         self.film = nn.Linear(width, 2 * STEM)
         self.fine = nn.Conv2d(2 * STEM, 2 * STEM, 3, padding=1)
         self.head = nn.Conv2d(2 * STEM, channels, 3, padding=1)
@@ -103,7 +104,7 @@ class TransformerDenoiser(nn.Module):
         self.register_buffer("time_waves", waves * 1000.0, persistent=False)
 
     def forward(self, sample: Tensor, timestep: Tensor, embedding: Tensor) -> Tensor:
-        """Velocity at ``sample``; T a multiple of 4."""
+        """Velocity at ``sample``; T a multiple of 2."""
         level = timestep[:, None, None, None]
         square = (1 - level) * (1 - level) + level * level
         output = self._network(sample * torch.rsqrt(square), timestep, embedding)
@@ -115,19 +116,29 @@ class TransformerDenoiser(nn.Module):
         condition = time + self.class_embedding(embedding * math.sqrt(EMBEDDING))
         condition = functional.silu(self.mixer(functional.silu(condition)))
         stem = self.stem(sample)  # [B, 24, T, F]
-        tokens = (
-            stem.reshape(stem.shape[0], STEM, -1, PATCH * self.mel_bins).transpose(1, 2).flatten(2)
-        )
-        states = self.patchify(tokens)
+        states = self.patchify(self._tokens(stem))
         states = states + self.local(states.transpose(1, 2)).transpose(1, 2)
         positions = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
-        rotations = positions[:, None] * self.rotary
+        rotations = positions[:, None] * (0.5 * self.rotary)
         cosine, sine = torch.cos(rotations).to(states.dtype), torch.sin(rotations).to(states.dtype)
         for block in self.blocks:
             states = block(states, condition, cosine, sine)
-        out = self.unpatchify(self.norm(states))
-        out = out.reshape(stem.shape[0], -1, STEM, PATCH * self.mel_bins).transpose(1, 2)
-        out = out.reshape(stem.shape[0], STEM, -1, self.mel_bins)
+        out = self._frames(self.unpatchify(self.norm(states)))
         scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
         fine = torch.cat((out, stem * (1 + scale) + shift), dim=1)
         return self.head(functional.silu(self.fine(functional.silu(fine))))
+
+    def _tokens(self, stem: Tensor) -> Tensor:
+        """``[B, 24, T, F] -> [B, T / 2 + 1, 24 * 4 * F]``, with zeros around the sound."""
+        halves = stem.reshape(stem.shape[0], STEM, -1, HOP * self.mel_bins)
+        halves = functional.pad(halves, (0, 0, 1, 1))
+        tokens = torch.cat((halves[:, :, :-1], halves[:, :, 1:]), dim=-1)
+        return tokens.transpose(1, 2).flatten(2)
+
+    def _frames(self, tokens: Tensor) -> Tensor:
+        """Back from tokens to frames, where they overlap added."""
+        first, second = (
+            tokens.unflatten(-1, (STEM, 2 * HOP * self.mel_bins)).transpose(1, 2).chunk(2, dim=-1)
+        )
+        frames = first[:, :, 1:] + second[:, :, :-1]
+        return frames.reshape(tokens.shape[0], STEM, -1, self.mel_bins)

@@ -24,6 +24,8 @@ __all__ = ["components", "export_run", "keep_tables", "known_sounds"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
+STEPS: Final = 10
+"""Judged as good as 20."""
 GUIDANCE: Final = 2.5
 NUM_CANDIDATES: Final = 3
 SHIFT: Final = 3.0
@@ -73,7 +75,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
         defaults=Defaults(
             sampler="ddim",
-            num_inference_steps=20,
+            num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             num_candidates=NUM_CANDIDATES,
         ),

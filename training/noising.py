@@ -39,7 +39,7 @@ class Flow(Noising):
         normal = torch.randn(count, generator=generator, device=generator.device)
         uniform = torch.rand(count, generator=generator, device=generator.device)
         even = torch.rand(count, generator=generator, device=generator.device) < 0.2
-        return torch.where(even, uniform, torch.sigmoid(normal + 0.4))
+        return torch.where(even, uniform, torch.sigmoid(normal + 0.8))
 
     def times_at(self, fractions: Tensor) -> Tensor:
         """t itself."""
