@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all test-fast clients lint format bench wheel clean
+.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -40,6 +40,9 @@ test: venv clients  ## the suite; what it skipped and why is at its end
 
 test-all: venv clients  ## with the real S architecture, 100,000 hostile datagrams, kills: half an hour
 	$(PYTEST) -m 'not soak and not gpu'
+
+test-panel: venv clients  ## the panel in Chromium; its screenshots stay in out/screenshots
+	$(PYTEST) tests/server/test_panel.py
 
 # The rest starts the program, renders all kinds of jobs or needs torch: minutes.
 UNHURRIED := onnx_export parity training daw server/test_cluster server/test_disk server/test_fleet \

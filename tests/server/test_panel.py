@@ -1,8 +1,10 @@
-"""The panel in a real browser, its server killed and started again in between."""
+"""The panel in a real browser, its server killed and started again in between.
+
+``make test-panel`` runs this alone. What the browser showed is left in ``out/screenshots``.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +21,10 @@ from benchmarks.server_process import ServerProcess
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-SHOTS = Path(os.environ.get("AUDIOLDM_SCREENSHOTS", "runs/screenshots"))
+SHOTS = Path(__file__).parents[2] / "out" / "screenshots"
 
 pytestmark = [
     pytest.mark.daw,
-    pytest.mark.slow,
     pytest.mark.skipif(
         not (BROWSER and DRIVER), reason="no Chromium: apt-get install chromium chromium-driver"
     ),
@@ -101,6 +102,7 @@ class Page:
             except WebDriverException:
                 pass
             time.sleep(0.05)
+        self.shot("failed")
         raise TimeoutError(f"{self.text('body')}\n{self.complaints()}")
 
     def complaints(self) -> list[str]:
