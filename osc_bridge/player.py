@@ -360,6 +360,9 @@ class Player:
         """Say the same as before at another rate, of a clip that may lie elsewhere."""
         command, clip = playing.command, playing.clip
         frame = now + round((command[2] - now) * stretch) if command[2] else 0
+        if frame < 0 and command[6]:
+            # Frames are counted from 1: a loop that began long ago began some rounds later.
+            frame += round(math.ceil((1 - frame) / clip.period) * clip.period)
         playing.skip = skip = round(playing.skip * stretch)
         playing.command = (
             *command[:2], max(frame, 0), clip.offset + skip, clip.frames - skip,

@@ -308,6 +308,33 @@ def test_another_rate_converts_everything(monkeypatch) -> None:
     asyncio.run(run())
 
 
+def test_a_loop_that_began_long_ago_keeps_its_place_at_a_higher_rate(monkeypatch) -> None:
+    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+
+    async def run() -> None:
+        device = FlakyDevice()
+        device.sample_rate = 44100
+        async with playing(device) as (player, render):
+            click = np.zeros((22050, 2), np.float32)
+            click[0] = 0.5
+            loop = await player.load(Waveform(click, 44100), Loop(seam_s=0.0))
+            begin = player.frame_now() + 1000
+            player.start(loop, begin)
+            render(60 * 44100 + 5000)
+            device.pulled, device.sample_rate = "server restarted", 48000
+            await until(lambda: player.status().state == "lost")
+            device.pulled = ""
+            await until(lambda: player.reopened == 1)
+            now = player.frame_now()
+            due = (begin - now) * 48000 / 44100
+            clicks = np.flatnonzero(render(48000)[:, 0] > 0.3)
+            assert len(clicks) == 2
+            off = (clicks - due + 12000) % 24000 - 12000
+            assert np.abs(off).max() <= 1.0
+
+    asyncio.run(run())
+
+
 def test_without_a_device_it_says_so() -> None:
     async def run() -> None:
         player = Player(OfflineDevice(), SHAPE)
