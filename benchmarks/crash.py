@@ -173,7 +173,7 @@ class Storm:
                 job = _final(http, job_id)
                 self.counts[f"job {job['state']}"] += 1
                 if job["state"] == "failed" and "this job" in job["error"]["message"]:
-                    continue  # the stated rule: two workers, or five servers, died on it
+                    continue  # the stated rule: two workers, or six servers, died on it
                 if job["state"] != "done":
                     self.faults.append(f"{key}: job {job_id} is {job['state']}: {job['error']}")
                     continue

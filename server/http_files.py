@@ -18,7 +18,7 @@ __all__ = ["sound_answer"]
 
 class _LargeFile(FileResponse):
     # Each piece is a change of threads, which costs more than reading it.
-    chunk_size = 1024 * 1024
+    chunk_size = 2**20
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Starlette tells of a bad range in plain text; here it is an error like all others."""

@@ -119,7 +119,7 @@ class TransformerDenoiser(nn.Module):
         states = self.patchify(self._tokens(stem))
         states = states + self.local(states.transpose(1, 2)).transpose(1, 2)
         positions = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
-        rotations = positions[:, None] * (0.5 * self.rotary)
+        rotations = positions[:, None] * (0.5 * self.rotary)  # a position is 160 ms
         cosine, sine = torch.cos(rotations).to(states.dtype), torch.sin(rotations).to(states.dtype)
         for block in self.blocks:
             states = block(states, condition, cosine, sine)
