@@ -151,7 +151,7 @@ class Mixer:
             voice.fade.go(1.0, fade)
         self._sounding.append(voice)
         self._tell(Event.STARTED, id, now)
-        if on_grid and 0 < frame < now and not voice.skip(now - frame):
+        if on_grid and frame and frame < now and not voice.skip(now - frame):
             self._end(voice, now)
 
     def _take_voice(self, now: int) -> Voice:

@@ -359,13 +359,11 @@ class Player:
     def _stretch(playing: _Playing, stretch: float, now: int) -> None:
         """Say the same as before at another rate, of a clip that may lie elsewhere."""
         command, clip = playing.command, playing.clip
-        frame = now + round((command[2] - now) * stretch) if command[2] else 0
-        if frame < 0 and command[6]:
-            # Frames are counted from 1: a loop that began long ago began some rounds later.
-            frame += round(math.ceil((1 - frame) / clip.period) * clip.period)
+        # Before the first frame is long ago; 0 would be now.
+        frame = (now + round((command[2] - now) * stretch)) or -1 if command[2] else 0
         playing.skip = skip = round(playing.skip * stretch)
         playing.command = (
-            *command[:2], max(frame, 0), clip.offset + skip, clip.frames - skip,
+            *command[:2], frame, clip.offset + skip, clip.frames - skip,
             max(0, clip.loop_start - skip), clip.period if command[6] else 0.0,
             command[7], round(command[8] * stretch), *command[9:],
         )  # fmt: skip

@@ -83,7 +83,9 @@ def test_a_soft_hit_stays_soft(tiny_folder: Path, tmp_path: Path) -> None:
             assert np.abs(await rig.run(0.5)).max() == pytest.approx(soft, rel=0.02)
             rig.stage.pads.refresh(BED)
             await rig.until(lambda: not pad(rig, BED).refreshing)
-            assert np.abs(await rig.run(4.0)).max() == pytest.approx(soft, rel=0.2)  # a crossfade
+            # While the two takes change over, their peaks may add up.
+            after = (await rig.run(4.0))[-RATE:]
+            assert np.abs(after).max() == pytest.approx(soft, rel=0.02)
 
     asyncio.run(run())
 
