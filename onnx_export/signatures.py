@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from server.manifest import Manifest
+from server.score import Score
 
 __all__ = ["Signature", "signatures"]
 
@@ -47,6 +48,10 @@ def signatures(
     ids[-1, -3:], mask[-1, -3:] = tokenizer.pad_id, 0
     z = randn(batch, latent.channels, frames, latent.mel_bins)
     embedding = torch.nn.functional.normalize(randn(batch, manifest.embedding_dim), dim=-1)
+    condition = embedding
+    if manifest.score:
+        score = torch.tensor(Score(note=60.0, bpm=120.0).columns(1.0)).expand(batch, -1)
+        condition = torch.cat((embedding, score), dim=-1)
     log_mel = randn(batch, mel_frames, manifest.num_mels) * 2 - 5
     waveform = randn(batch, samples) * 0.1
     tokens = {0: BATCH, 1: "tokens"}
@@ -69,7 +74,7 @@ def signatures(
             {"waveform": {0: BATCH, 1: "samples"}, "mean": time, "logvar": time},
         ),
         "unet": Signature(
-            {"sample": z, "timestep": torch.linspace(1, 981, batch), "embedding": embedding},
+            {"sample": z, "timestep": torch.linspace(1, 981, batch), "embedding": condition},
             ("prediction",),
             {"sample": time, "timestep": {0: BATCH}, "embedding": {0: BATCH}, "prediction": time},
         ),

@@ -10,10 +10,11 @@ from server.errors import InvalidRequest
 from server.plan import Studio
 from server.prompt import parse_blend
 from server.request import NewSound, Request
+from server.score import Score, read_score
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 
-__all__ = ["condition", "embed_prompt", "musical_words", "unconditional"]
+__all__ = ["condition", "embed_prompt", "musical_words", "score_of", "unconditional"]
 
 _SILENCE_DB: Final = -100.0
 
@@ -74,6 +75,12 @@ def unconditional(request: Request, studio: Studio) -> Embedding:
     if request.negative_prompt.strip():
         return embed_prompt(request.negative_prompt, studio.text)
     return studio.text.unconditional()
+
+
+def score_of(request: Request) -> Score:
+    """Note and tempo that the words name. Where a clip's beats lie is not known."""
+    score = read_score(request.prompt + musical_words(request))
+    return score if isinstance(request, NewSound) else score.without_tempo()
 
 
 def musical_words(request: Request) -> str:

@@ -21,6 +21,7 @@ from server.windows import Index, Windows
 __all__ = ["GuidedUnet", "UnetCall", "Unets", "Work", "finished"]
 
 T = TypeVar("T")
+Row = tuple[float, ...]
 Work = Generator["UnetCall | None", Any, T]
 """Yields a call and is sent its answer, or None where another may go first; returns a T."""
 
@@ -87,6 +88,8 @@ class GuidedUnet:
     guidance_scale: float
     guidance_end: float
     frames_a_call: int
+    tell: Callable[[int], Row] | None = None
+    """Numbers behind the embedding of a window, by its first latent frame."""
 
     def rows_a_window(self, step: int) -> int:
         """Rows of a call that one window of one take needs at ``step``."""
@@ -100,7 +103,7 @@ class GuidedUnet:
         covered = np.zeros((self.windows.total, 1), np.float32)
         for part in self._parts(len(x), frames, self.rows_a_window(step)):
             crops = np.stack([x[take][:, frames[window]] for take, window in part])
-            condition = self.condition[[window for _, window in part]]
+            condition = self._told([window for _, window in part], frames)
             output = yield from self._predict(crops, condition, step)
             clean = self.steps.to_clean(crops, output, step)
             for (take, window), estimate in zip(part, clean, strict=True):
@@ -127,13 +130,21 @@ class GuidedUnet:
             for start in range(0, len(pairs), most):
                 yield pairs[start : start + most]
 
+    def _told(self, windows: list[int], frames: tuple[Index, ...]) -> Embedding:
+        condition = self.condition[windows]
+        if self.tell is None:
+            return condition
+        rows = np.array([self.tell(int(frames[window][0])) for window in windows], np.float32)
+        return np.concatenate([condition, rows], axis=1)
+
     def _predict(
         self, x: Latents, condition: Embedding, step: int
     ) -> Generator[UnetCall, Latents, Latents]:
         timestep = np.full(len(x), self.steps.timesteps[step], np.float32)
         if self.rows_a_window(step) == 1:
             return (yield UnetCall(x, timestep, condition))
-        unconditional = np.broadcast_to(self.unconditional, condition.shape)
+        unconditional = np.zeros_like(condition)
+        unconditional[:, : len(self.unconditional)] = self.unconditional
         output = yield UnetCall(
             np.concatenate([x, x]),
             np.concatenate([timestep, timestep]),

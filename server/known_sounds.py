@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from server.errors import ModelError
 from server.text import Embedding
 
-__all__ = ["KnownSounds"]
+__all__ = ["KnownSounds", "known_embeddings"]
 
 KNOWN_SOUNDS_FILE: Final = "known_sounds.npz"
 _NAMED: Final = 3
@@ -39,7 +40,7 @@ class KnownSounds:
             return None
         try:
             with np.load(path, allow_pickle=False) as stored:
-                embeddings = stored["embeddings"].astype(np.float32)
+                embeddings = known_embeddings(stored)
                 usual = stored["distances"] if "distances" in stored else np.empty(0, np.float32)
                 return cls(tuple(map(str, stored["captions"])), embeddings, usual)
         except (OSError, KeyError, ValueError) as error:
@@ -62,3 +63,9 @@ class KnownSounds:
         if len(self.usual) >= 3:
             measures["prompt_is_known"] = distance <= float(self.usual[2])
         return measures
+
+
+def known_embeddings(stored: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+    """The embeddings [N, D] of an opened list; those of int8 have a scale a row."""
+    embeddings = stored["embeddings"].astype(np.float32)
+    return embeddings * stored["scales"] if "scales" in stored else embeddings

@@ -35,6 +35,7 @@ from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.schedule import Latents, Steps, make_steps
+from server.score import Score
 from server.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.text import Embedding, TextEncoder
 from server.waveform import FORMATS, FileFormat, Waveform
@@ -183,6 +184,7 @@ class Pipeline:
             settled(settings.guidance_scale),
             settled(settings.guidance_end),
             self.unet.frames_a_call,
+            self._telling(planned.score),
         )
 
         def noise(stream: int) -> Latents:
@@ -211,6 +213,13 @@ class Pipeline:
             hear=hear and (lambda clean, done: hear(takes_of(clean)[0], done)),
         )
         return takes_of(x)
+
+    def _telling(self, score: Score) -> Callable[[int], tuple[float, ...]] | None:
+        """What a unet that takes a score is told about frames from a first one on."""
+        if not self.manifest.score:
+            return None
+        seconds = self.manifest.seconds_per_latent_frame
+        return lambda first: score.columns(first * seconds)
 
     def _steps(self, planned: Plan) -> Steps:
         """The steps that are run."""

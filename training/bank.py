@@ -7,19 +7,20 @@ on the CPU (memory-mapped) as on a GPU (resident).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS
+from training.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS, SAMPLE_RATE
 from training.sounds import Clip, load_clips
 
 __all__ = ["SoundBank", "augment_gain", "mix"]
 
 CROP_FRAMES = 256
+COMMON_SHARE = 0.02
 
 
 class SoundBank:
@@ -53,6 +54,8 @@ class SoundBank:
         self.caption_table = torch.tensor(table, device=device)
         notes = [-1 if clip.midi is None else clip.midi for clip in self.clips]
         self.midi = torch.tensor(notes, device=device)
+        tempi = [clip.bpm or 0.0 for clip in self.clips]
+        self.bpm = torch.tensor(tempi, device=device)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """``count`` numbers of training clips, by weight."""
@@ -71,6 +74,12 @@ class SoundBank:
         position = torch.rand(rows.shape, generator=generator, device=self.device)
         beginning = torch.rand(rows.shape, generator=generator, device=self.device) < 0.4
         return torch.where(beginning, 0, (position * (spare + 1)).long())
+
+    def scores(self, rows: Tensor, starts: Tensor) -> Tensor:
+        """Note, tempo and beats before the crop, ``[B, 3]``; zeros where they are not known."""
+        bpm = self.bpm[rows]
+        beats = starts * (HOP_LENGTH / SAMPLE_RATE / 60.0) * bpm
+        return torch.stack((self.midi[rows].clamp(min=0).float(), bpm, beats), dim=-1)
 
     def crop_mels(self, rows: Tensor, starts: Tensor, frames: int) -> Tensor:
         """Log-mel ``[B, frames, 64]``; silence, or the clip again, after its end."""
@@ -106,15 +115,30 @@ def mix(mels: Tensor, others: Tensor) -> Tensor:
 
 
 def _weights(clips: Sequence[Clip]) -> list[float]:
-    """Balance kinds (category and first two tags), and recordings within them."""
-    kinds = Counter((clip.category, clip.tags[:2]) for clip in clips if clip.variant == 0)
-    groups = Counter(clip.group for clip in clips if clip.variant == 0)
+    """Balance kinds, and recordings within them."""
+    kind = _kinds(clips)
+    first = [clip for clip in clips if clip.variant == 0]
+    kinds = Counter(map(kind, first))
+    groups = Counter(clip.group for clip in first)
     return [
-        kinds[clip.category, clip.tags[:2]] ** -0.5
+        kinds[kind(clip)] ** -0.5
         * groups[clip.group] ** -0.25
         * max(1.0, clip.frames / CROP_FRAMES) ** 0.5
         / clip.num_variants
-        if kinds[clip.category, clip.tags[:2]]
-        else 1.0 / clip.num_variants
         for clip in clips
     ]
+
+
+def _kinds(clips: Sequence[Clip]) -> Callable[[Clip], tuple[str, ...]]:
+    """What kind of sound a clip is: its category and its first two tags that tell anything.
+
+    A tag that one clip in fifty has ("one-shot", "single note") tells nothing: with it all notes
+    of all instruments would be one kind.
+    """
+    tags = Counter(tag for clip in clips for tag in set(clip.tags))
+    most = max(1.0, COMMON_SHARE * len(clips))
+
+    def kind(clip: Clip) -> tuple[str, ...]:
+        return (clip.category, *[tag for tag in clip.tags if tags[tag] <= most][:2])
+
+    return kind

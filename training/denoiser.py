@@ -9,7 +9,8 @@ flow x_t = (1 - t) x_0 + t noise: with s^2 = (1 - t)^2 + t^2 and data of unit va
     noise - x_0  =  (2 t - 1) / s^2  x_t  -  F / s
 
 so that F is the clean latent at t = 1 and minus the noise at t = 0, and the loss on the velocity
-weighs all times alike. The unit-norm CLAP embedding is scaled by sqrt(512) inside.
+weighs all times alike. The unit-norm CLAP embedding is scaled by sqrt(512) inside; behind it
+come the three numbers of the score (:mod:`training.score`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from training.score import COLUMNS, MAP_CHANNELS, NOTE_FEATURES, ScoreMap
 
 __all__ = ["TransformerDenoiser"]
 
@@ -68,7 +71,7 @@ class _Block(nn.Module):
 
 
 class TransformerDenoiser(nn.Module):
-    """``sample [B, C, T, F], timestep [B] in [0, 1], embedding [B, 512] -> noise - x_0``."""
+    """``sample [B, C, T, F], timestep [B] in [0, 1], embedding [B, 515] -> noise - x_0``."""
 
     def __init__(
         self,
@@ -82,6 +85,9 @@ class TransformerDenoiser(nn.Module):
         super().__init__()
         self.mel_bins = mel_bins
         self.stem = nn.Conv2d(channels, STEM, 3, padding=1)
+        self.score = ScoreMap()
+        self.drawn = nn.Conv2d(MAP_CHANNELS, STEM, 1, bias=False)
+        self.noted = nn.Linear(NOTE_FEATURES, width, bias=False)
         self.patchify = nn.Linear(STEM * mel_bins * 2 * HOP, width)
         self.local = nn.Conv1d(width, width, 9, padding=4, groups=width)
         self.time = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
@@ -93,6 +99,8 @@ class TransformerDenoiser(nn.Module):
         self.film = nn.Linear(width, 2 * STEM)
         self.fine = nn.Conv2d(2 * STEM, 2 * STEM, 3, padding=1)
         self.head = nn.Conv2d(2 * STEM, channels, 3, padding=1)
+        nn.init.zeros_(self.drawn.weight)
+        nn.init.zeros_(self.noted.weight)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
         nn.init.zeros_(self.head.weight)
@@ -113,9 +121,11 @@ class TransformerDenoiser(nn.Module):
     def _network(self, sample: Tensor, timestep: Tensor, embedding: Tensor) -> Tensor:
         angles = timestep[:, None] * self.time_waves
         time = self.time(torch.cat((torch.cos(angles), torch.sin(angles)), dim=-1))
-        condition = time + self.class_embedding(embedding * math.sqrt(EMBEDDING))
+        clap, score = embedding.split((EMBEDDING, COLUMNS), dim=-1)
+        features, drawn = self.score(score, sample.shape[2])
+        condition = time + self.class_embedding(clap * math.sqrt(EMBEDDING)) + self.noted(features)
         condition = functional.silu(self.mixer(functional.silu(condition)))
-        stem = self.stem(sample)  # [B, 24, T, F]
+        stem = self.stem(sample) + self.drawn(drawn)  # [B, 24, T, F]
         states = self.patchify(self._tokens(stem))
         states = states + self.local(states.transpose(1, 2)).transpose(1, 2)
         positions = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)

@@ -69,6 +69,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         name=run.settings.name,
         licence=LICENCE,
         source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
+        score=run.settings.ldm.kind == "tiny",
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),
@@ -100,9 +101,9 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
 def known_sounds(run: Run, path: Path) -> None:
     """What the engine needs to say how far a prompt is from the training sounds.
 
-    ``captions`` (one a distinct sound) and ``embeddings`` float16 [N, 512] of them, and
-    ``distances``: the 5th, 50th, 95th and 99th percentile of the cosine distance from a held-out
-    caption to the nearest known one.
+    ``captions`` (one a distinct sound), ``embeddings`` of them as int8 [N, 512] with ``scales``
+    [N, 1], and ``distances``: the 5th, 50th, 95th and 99th percentile of the cosine distance from
+    a held-out caption to the nearest known one.
     """
     clips = [clip for clip in run.bank().clips if clip.variant == 0]
     known = list(dict.fromkeys(_caption(clip) for clip in clips if not clip.held_out))
@@ -114,10 +115,12 @@ def known_sounds(run: Run, path: Path) -> None:
     if unseen:
         nearest = (run.caption_embeddings(unseen) @ embeddings.T).amax(1)
         statistics = np.percentile(1.0 - nearest.numpy(), (5, 50, 95, 99)).astype(np.float32)
+    scales = np.abs(embeddings.numpy()).max(axis=1, keepdims=True) / 127.0
     np.savez_compressed(
         path,
         captions=np.array(known),
-        embeddings=embeddings.numpy().astype(np.float16),
+        embeddings=np.round(embeddings.numpy() / scales).astype(np.int8),
+        scales=scales,
         distances=statistics,
     )
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.errors import ModelError
+from server.known_sounds import known_embeddings
 from server.manifest import Manifest
 from training.bank import SoundBank
 from training.distillation import embed
@@ -28,6 +29,7 @@ from training.export import keep_tables
 from training.folder import load_folder
 from training.ldm import LdmStage
 from training.loop import Fit, fit, load_ema
+from training.score import COLUMNS
 from training.sounds import prepare
 
 __all__ = ["FinetuneStage", "finetune", "replays", "sample_flow"]
@@ -46,7 +48,8 @@ def sample_flow(
 ) -> Tensor:
     """Latents [B, C, T, F] from ``noise`` by Euler steps with classifier-free guidance."""
     latents, count = noise, len(noise)
-    conditions = torch.cat((torch.zeros_like(embeddings), embeddings))
+    told = torch.cat((embeddings, embeddings.new_zeros(count, COLUMNS)), dim=-1)
+    conditions = torch.cat((torch.zeros_like(told), told))
     for step in range(steps):
         time = torch.full((2 * count,), 1.0 - step / steps, device=noise.device)
         free, bound = denoiser(torch.cat((latents, latents)), time, conditions).chunk(2)
@@ -81,10 +84,10 @@ class FinetuneStage(LdmStage):
         self.replay_test = latents[:test], embeddings[:test]
         self.replayed = latents[test:], embeddings[test:]
 
-    def _crops(self, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        latents, audio, text = super()._crops(frames, generator)
+    def _crops(self, frames: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        latents, audio, text, scores = super()._crops(frames, generator)
         if frames != REPLAY_FRAMES:
-            return latents, audio, text
+            return latents, audio, text, scores
         pool, conditions = self.replayed
         rows = torch.randint(len(pool), (len(latents),), generator=generator, device=self.device)
         old = conditions[rows]
@@ -92,6 +95,7 @@ class FinetuneStage(LdmStage):
             torch.cat((latents, pool[rows])),
             torch.cat((audio, old)),
             torch.cat((text, old)),
+            torch.cat((scores, torch.zeros_like(scores))),
         )
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
@@ -100,7 +104,8 @@ class FinetuneStage(LdmStage):
         latents, conditions = self.replay_test
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         times = self.noising.times_at(torch.linspace(0.2, 0.95, len(latents)).to(self.device))
-        error = self._error(model, latents, noise, times, conditions).mean().item()
+        told = self._told(conditions, conditions.new_zeros(len(conditions), COLUMNS))
+        error = self._error(model, latents, noise, times, told).mean().item()
         return super().evaluate(model) | {"replay": error}
 
 
@@ -166,7 +171,7 @@ def _known(model: Path) -> Tensor:
     if not path.is_file():
         raise ModelError(f"{path} is missing: without it tuning would forget what the model knows")
     with np.load(path) as stored:
-        return torch.from_numpy(stored["embeddings"].astype(np.float32))
+        return torch.from_numpy(known_embeddings(stored))
 
 
 def _write(

@@ -55,6 +55,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     held_out: bool
     looping: bool
     midi: int | None = None
+    bpm: float | None = None
     variant: int = 0
     """0 the recording itself, above 0 a pitch-shifted copy of it."""
     num_variants: int = 1
@@ -150,6 +151,7 @@ def _variants(
                 held_out=held_out(group),
                 looping=category in LOOPING and len(samples) >= MIN_LOOP_S * SAMPLE_RATE,
                 midi=None if midi is None else int(midi) + round(shift),
+                bpm=None if entry.get("bpm") is None else float(entry["bpm"]),
                 variant=variant,
                 num_variants=len(shifts),
             ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
-from server.conditioning import condition, unconditional
+from server.conditioning import condition, score_of, unconditional
 from server.lanes import stacked
 from server.manifest import Manifest
 from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
@@ -16,6 +17,7 @@ from server.plan import Finished, Plan, Studio, plan
 from server.prompt import Stage, parse_stages
 from server.request import Morph, NewSound, TextToAudio
 from server.schedule import Latents
+from server.score import Score
 from server.seam import ring_seam_db
 from server.text import Embedding, unit
 from server.waveform import Waveform
@@ -55,6 +57,18 @@ def _plan(
         noise=_noise(request, studio.manifest, windows.total),
         finish=partial(_finish, request, studio),
         target=target,
+        score=_score(request, studio.manifest, windows),
+    )
+
+
+def _score(request: NewSound, manifest: Manifest, windows: Windows) -> Score:
+    """A ring is rounded to whole latent frames: its beats are as much longer as it is."""
+    score = score_of(request)
+    if not request.loop:
+        return score
+    seconds = request.length_s(manifest.defaults.audio_length_in_s)
+    return replace(
+        score, bpm=score.bpm * seconds / (windows.total * manifest.seconds_per_latent_frame)
     )
 
 

@@ -1,0 +1,87 @@
+"""The score: note, tempo and place in the bar, told to the denoiser beside the CLAP embedding.
+
+CLAP hears what plays, hardly which note or how fast. So three numbers follow the embedding: the
+MIDI note (0: none), the tempo in beats a minute (0: none), and the beats before the first frame.
+They are drawn here where the denoiser looks: a note as a comb of its partials over the mel bands,
+a tempo as waves that turn once a bar, half bar, beat, eighth and sixteenth.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from server.score import COLUMNS
+from training.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
+
+__all__ = ["COLUMNS", "MAP_CHANNELS", "NOTE_FEATURES", "ScoreMap"]
+
+PARTIALS: Final = 24
+TURNS_A_BEAT: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+MEL_PER_LATENT: Final = 4
+NOTE_FEATURES: Final = 2 * NUM_MELS + 2
+MAP_CHANNELS: Final = 2 * MEL_PER_LATENT + 2 * len(TURNS_A_BEAT)
+_KNEE_HZ: Final = 1000.0
+_KNEE_MEL: Final = 15.0
+
+
+class ScoreMap(nn.Module):
+    """``score [B, 3], T -> features [B, 130], map [B, 18, T, 16]``; zeros where nothing is said."""
+
+    bands: Tensor
+    partials: Tensor
+    turns: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("bands", torch.arange(NUM_MELS).float(), persistent=False)
+        self.register_buffer("partials", torch.arange(1, PARTIALS + 1).float(), persistent=False)
+        turns = 2.0 * math.pi * torch.tensor(TURNS_A_BEAT)
+        self.register_buffer("turns", turns, persistent=False)
+
+    def forward(self, score: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """Drawn for ``frames`` latent frames."""
+        note, tempo, beats = score.unbind(-1)
+        sounding, playing = (note > 0).to(score.dtype), (tempo > 0).to(score.dtype)
+        comb = self._comb(note) * sounding[:, None, None]  # [B, 2, 64]
+        rows = comb.unflatten(-1, (-1, MEL_PER_LATENT)).transpose(2, 3).flatten(1, 2)  # [B, 8, 16]
+        waves = self._waves(tempo, beats, frames) * playing[:, None, None]  # [B, 10, T]
+        bins = NUM_MELS // MEL_PER_LATENT
+        drawn = torch.cat(
+            (
+                rows[:, :, None].expand(-1, -1, frames, -1),
+                waves[..., None].expand(-1, -1, -1, bins),
+            ),
+            dim=1,
+        )
+        flags = torch.stack((sounding, playing), dim=-1)
+        return torch.cat((comb.flatten(1), flags), dim=-1), drawn
+
+    def _comb(self, note: Tensor) -> Tensor:
+        """How much of all partials, and of the first, falls into each mel band: ``[B, 2, 64]``."""
+        hertz = 440.0 * torch.exp((note - 69.0) * (math.log(2.0) / 12.0))
+        place = _band(hertz[:, None] * self.partials)
+        share = torch.relu(1.0 - (place[..., None] - self.bands).abs())  # [B, partials, 64]
+        weighted = (share * torch.rsqrt(self.partials)[:, None]).sum(1)
+        return torch.stack((weighted, share[:, 0]), dim=1)
+
+    def _waves(self, tempo: Tensor, beats: Tensor, frames: int) -> Tensor:
+        seconds = (torch.arange(frames, device=tempo.device) + 0.5) * (
+            MEL_PER_LATENT * HOP_LENGTH / SAMPLE_RATE
+        )
+        place = beats[:, None] + tempo[:, None] / 60.0 * seconds
+        angles = place[:, None] * self.turns[:, None]
+        return torch.cat((torch.cos(angles), torch.sin(angles)), dim=1)
+
+
+def _band(hertz: Tensor) -> Tensor:
+    """The mel band, as a real number, in whose middle a frequency lies (Slaney's scale)."""
+    below = hertz * (_KNEE_MEL / _KNEE_HZ)
+    step = math.log(6.4) / 27.0
+    above = _KNEE_MEL + torch.log(hertz.clamp(min=_KNEE_HZ) / _KNEE_HZ) / step
+    mel = torch.where(hertz < _KNEE_HZ, below, above)
+    highest = _KNEE_MEL + math.log(SAMPLE_RATE / 2.0 / _KNEE_HZ) / step
+    return mel * ((NUM_MELS + 1) / highest) - 1.0
