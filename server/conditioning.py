@@ -78,9 +78,14 @@ def unconditional(request: Request, studio: Studio) -> Embedding:
 
 
 def score_of(request: Request) -> Score:
-    """Note and tempo that the words name. Where a clip's beats lie is not known."""
-    score = read_score(request.prompt + musical_words(request))
-    return score if isinstance(request, NewSound) else score.without_tempo()
+    """The note that the words name, and the request's tempo, or theirs where it has none.
+
+    Where the beats of a clip lie is not known: jobs on clips have no tempo.
+    """
+    score = read_score(request.prompt)
+    if not isinstance(request, NewSound):
+        return score.at_tempo(0.0)
+    return score if request.bpm is None else score.at_tempo(request.bpm)
 
 
 def musical_words(request: Request) -> str:

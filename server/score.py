@@ -40,13 +40,13 @@ class Score:
     """MIDI number, A4 = 440 Hz = 69."""
     bpm: float = 0.0
 
+    def at_tempo(self, bpm: float) -> Score:
+        """The same note at another tempo; at none where no music is so slow or so fast."""
+        return replace(self, bpm=bpm if _SLOWEST_BPM <= bpm <= _FASTEST_BPM else 0.0)
+
     def columns(self, seconds: float) -> tuple[float, float, float]:
         """What follows the embedding for frames that begin ``seconds`` after the first beat."""
         return self.note, self.bpm, seconds * self.bpm / 60.0
-
-    def without_tempo(self) -> Score:
-        """The note alone."""
-        return replace(self, bpm=0.0)
 
 
 def read_score(words: str) -> Score:
@@ -55,9 +55,7 @@ def read_score(words: str) -> Score:
     notes |= {_midi_of_hz(found) for found in _HERTZ.finditer(words)}
     notes |= {60.0} if _MIDDLE_C.search(words) else set()
     tempi = {float(found["value"]) for found in _BPM.finditer(words)}
-    return Score(
-        _only(notes, _LOWEST_NOTE, _HIGHEST_NOTE), _only(tempi, _SLOWEST_BPM, _FASTEST_BPM)
-    )
+    return Score(_only(notes, _LOWEST_NOTE, _HIGHEST_NOTE)).at_tempo(_only(tempi))
 
 
 def _midi(found: re.Match[str]) -> float:
@@ -71,7 +69,7 @@ def _midi_of_hz(found: re.Match[str]) -> float:
     return 69.0 + 12.0 * math.log2(hertz / 440.0) if hertz > 0.0 else 0.0
 
 
-def _only(values: set[float], lowest: float, highest: float) -> float:
+def _only(values: set[float], lowest: float = 0.0, highest: float = math.inf) -> float:
     if len(values) != 1:
         return 0.0
     value = values.pop()

@@ -26,6 +26,8 @@ LENGTHS: Final = (64, 128, 128, 256)
 MEL_PER_LATENT: Final = 4
 SCORE_SHARE: Final = 0.7
 """Of the examples whose score is told; the others are heard without."""
+IDLE_TEMPO_SHARE: Final = 0.15
+"""Of the sounds without note and tempo: told some tempo, they learn that it means nothing."""
 EVALUATED_TIMES: Final = (0.15, 0.4, 0.6, 0.8, 0.95)
 
 
@@ -78,7 +80,7 @@ class LdmStage(Stage):
         starts = self.bank.draw_starts(rows, length, generator)
         mels = augment_gain(self.bank.crop_mels(rows, starts, length), generator, decibels=6.0)
         text = self.captions[self.bank.draw_captions(rows, generator)]
-        scores = self.bank.scores(rows, starts)
+        scores = _with_idle_tempi(self.bank.scores(rows, starts), generator)
         pairs = count // 8  # two sounds at once, under both captions
         mels = torch.cat((mix(mels[:pairs], mels[pairs : 2 * pairs]), mels[pairs:]))
         joined = functional.normalize(text[:pairs] + text[pairs : 2 * pairs], dim=-1)
@@ -144,3 +146,14 @@ class LdmStage(Stage):
                 error = self._error(model, latents, noise, times, condition)
                 sums[name] += error.mean().item()
         return {name: total / len(EVALUATED_TIMES) for name, total in sums.items()}
+
+
+def _with_idle_tempi(scores: Tensor, generator: torch.Generator) -> Tensor:
+    """A drawn tempo for some of the sounds that have neither note nor tempo.
+
+    Rain asked for in bars shall stay rain.
+    """
+    draws = torch.rand((2, len(scores)), generator=generator, device=scores.device)
+    idle = (scores[:, 0] == 0) & (scores[:, 1] == 0) & (draws[0] < IDLE_TEMPO_SHARE)
+    tempi = torch.where(idle, 60.0 + 120.0 * draws[1], scores[:, 1])
+    return torch.stack((scores[:, 0], tempi, scores[:, 2]), dim=-1)
