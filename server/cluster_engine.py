@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from server.cluster_replica import Part
+from server.cluster_replica import Part, PreviewPart
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import (
     AudioLDMError,
@@ -31,6 +31,7 @@ from server.jobqueue import JobQueue
 from server.jobs import (
     Job,
     JobState,
+    Preview,
     TakeInfo,
     check_queue,
     new_job,
@@ -40,7 +41,7 @@ from server.jobs import (
 from server.journal import Journal
 from server.manifest import Manifest
 from server.request import AnyRequest
-from server.storage import remove_parts, write_whole
+from server.storage import preview_path, remove_parts, remove_preview, write_whole
 
 __all__ = ["ClusterEngine", "Replicas"]
 
@@ -268,12 +269,12 @@ class ClusterEngine:
         job = self._jobs[job_id]
         files = await asyncio.to_thread(_contents, job.request)
         last, takes = job, list[TakeInfo]()
-        # Previews would stay on the replica.
-        request = msgspec.structs.replace(job.request, previews=0)
-        parts = self._replicas.render(request, files)
+        parts = self._replicas.render(job.request, files)
         async for part in parts:
             if isinstance(part, bytes):
                 takes.append(await asyncio.to_thread(_store, part, last, job, len(takes)))
+            elif isinstance(part, PreviewPart):
+                await self._hear(job_id, part)
             else:
                 last = part
                 await self._take_note(job_id, part)
@@ -301,6 +302,15 @@ class ClusterEngine:
         if (job.step, job.num_steps) != (there.step, there.num_steps):
             self._jobs.change(job_id, step=there.step, num_steps=there.num_steps)
 
+    async def _hear(self, job_id: str, part: PreviewPart) -> None:
+        path = preview_path(self._takes_folder, job_id)
+        try:
+            await asyncio.to_thread(write_whole, path, part.sound)
+        except StorageFull as error:
+            log.info("no preview of job %s: %s", job_id, error)
+        else:
+            self._jobs.change(job_id, preview=Preview(part.step, path))
+
     async def _lost(self, job_id: str, error: ConnectionError) -> None:
         """The replica is gone: first in line again, or given up."""
         self._losses += 1
@@ -311,7 +321,7 @@ class ClusterEngine:
             await self._finish(job_id, JobState.FAILED, given_up)
             return
         await asyncio.sleep(_PAUSE_S)
-        job = self._jobs.change(job_id, state=JobState.QUEUED, step=0)
+        job = self._jobs.change(job_id, state=JobState.QUEUED, step=0, preview=None)
         self._waiting[job.request.live].appendleft(job_id)
 
     async def _finish(
@@ -321,7 +331,14 @@ class ClusterEngine:
         if self._jobs[job_id].state.final:
             return
         told = {"error_code": error.code, "error": str(error)} if error else {}
-        ended: dict[str, Any] = {"state": state, "position": 0, "finished_s": time.time()}
+        ended: dict[str, Any] = {
+            "state": state,
+            "position": 0,
+            "preview": None,
+            "finished_s": time.time(),
+        }
+        if self._jobs[job_id].request.previews:
+            remove_preview(self._takes_folder, job_id)
         last = msgspec.structs.replace(self._jobs[job_id], **ended, **{**told, **changes})
         await self._write_down(last)
         self._jobs.put(last)

@@ -8,6 +8,7 @@ machine. Clips come as bytes and takes leave as bytes: nodes share no disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -20,10 +21,18 @@ from server.local_engine import LocalEngine
 from server.manifest import Manifest
 from server.request import AnyRequest
 
-__all__ = ["Part", "Replica"]
+__all__ = ["Part", "PreviewPart", "Replica"]
 
-Part = Job | bytes
-"""What a render streams: snapshots of the job, then the files of its takes."""
+
+class PreviewPart(msgspec.Struct, frozen=True):
+    """A preview's WAV file, and the steps that it has had."""
+
+    step: int
+    sound: bytes
+
+
+Part = Job | PreviewPart | bytes
+"""What a render streams: snapshots of the job and previews, then the files of its takes."""
 
 
 class Replica:
@@ -78,9 +87,15 @@ class Replica:
                 return
             unlisten = self._engine.listen(lambda j: changed.set() if j.id == job.id else None)
             try:
+                heard = 0
                 while not (job := self._engine.job(job.id)).state.final:
                     changed.clear()
                     yield job
+                    if job.preview is not None and job.preview.step != heard:
+                        heard = job.preview.step
+                        with contextlib.suppress(FileNotFoundError):  # the job has just ended
+                            sound = await asyncio.to_thread(job.preview.path.read_bytes)
+                            yield PreviewPart(heard, sound)
                     await changed.wait()
                 yield job
                 for take in job.takes:

@@ -31,7 +31,7 @@ export function follow(changed, modelChanged, connected) {
     connected(false);
     if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(changed, modelChanged, connected), 1500);
   };
-  for (const kind of ["queued", "running", "progress", "done", "failed", "cancelled"]) {
+  for (const kind of ["queued", "running", "progress", "preview", "done", "failed", "cancelled"]) {
     source.addEventListener(kind, (event) => changed(JSON.parse(event.data).job, kind));
   }
   source.addEventListener("model", (event) => modelChanged(JSON.parse(event.data).model));

@@ -84,6 +84,7 @@ async function submit() {
 
 // Answers and events come over different connections: an old answer must not revive a job.
 const ended = new Set();
+const ear = new Audio();
 const TEXTS = { queued: "waiting", running: "rendering", failed: "failed" };
 
 function show(job) {
@@ -99,10 +100,16 @@ function show(job) {
       if (item.querySelector(".failed")) { item.remove(); return; }
       try { show(await call("DELETE", `/v1/jobs/${job.id}`)); } catch (error) { complain(error); }
     });
-    item.append(element("span"), cancel, element("progress"));
+    const listen = button("Listen", () => { ear.src = listen.dataset.url; ear.play().catch(complain); });
+    listen.className = "listen";
+    cancel.className = "cancel";
+    item.append(element("span"), listen, cancel, element("progress"));
     $("queue").append(item);
   }
-  const [text, cancel, progress] = item.children;
+  const [text, listen, cancel, progress] = item.children;
+  listen.hidden = !job.preview;
+  // Each preview takes the place of the one before it: its step makes it another address.
+  if (job.preview) listen.dataset.url = `${job.preview.url}?step=${job.preview.step}`;
   const place = job.state === "queued" && job.position ? `, ${job.position} before it` : "";
   const left = job.estimate_s === null ? "" : `, about ${Math.max(1, Math.round(job.estimate_s))} s`;
   text.textContent = `${job.request.prompt || job.request.kind} - ${TEXTS[job.state]}${place}${left}`;

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import soundfile
 from engine_log import ENDLESS, EngineLog, running_engine
 from server_run import wav
 
@@ -72,8 +73,6 @@ async def cluster(
 
 
 def samples(job: Job) -> list[bytes]:
-    import soundfile
-
     return [bytes(soundfile.read(take.path)[0].tobytes()) for take in job.takes]
 
 
@@ -173,3 +172,19 @@ def test_the_journal_brings_jobs_back(tiny_folder: Path, tmp_path: Path) -> None
 def test_a_node_with_another_model_is_refused(tiny_folder: Path) -> None:
     with pytest.raises(ModelError, match="on this node"):
         Replica(str(tiny_folder), "0" * 64, "cpu", 1)
+
+
+def test_previews_come_from_the_replica(tiny_folder: Path, tmp_path: Path) -> None:
+    heard = msgspec.structs.replace(ENDLESS, previews=8)
+
+    async def scenario() -> None:
+        async with cluster(tiny_folder, tmp_path) as (engine, log, _):
+            job_id = (await engine.submit(heard)).id
+            await log.until(lambda: engine.job(job_id).preview is not None)
+            job = engine.job(job_id)
+            assert job.preview is not None
+            assert soundfile.info(job.preview.path).frames > 0
+            assert (await engine.cancel(job.id)).preview is None
+            assert not job.preview.path.exists()
+
+    asyncio.run(scenario())
