@@ -153,16 +153,7 @@ def test_prompt_clip_inpaint_cancel_reload(
     page.until(lambda: page.text(".take button") == "Pause" or page.text(".take button") == "Play")
     page.shot("desktop")
 
-    page.choose("#kind", "text")
-    page.set("num_inference_steps", 1000)
-    page.set("num_waveforms_per_prompt", 64)
-    page.one("#more summary").click()
-    page.set("previews", 8)
-    page.one("#submit").click()
-    page.until(lambda: page.all("#queue progress[value]"))
-    page.until(lambda: page.one("#queue .listen").is_displayed())
-    page.one("#queue .listen").click()
-    page.shot("queue")
+    render_for_ever(page)
     server.kill()
     page.until(lambda: page.text("#state") == "reconnecting")
     server.start()
@@ -179,6 +170,20 @@ def test_prompt_clip_inpaint_cancel_reload(
     assert page.one("[id='f-num_waveforms_per_prompt']").get_property("value") == "64"
     gone = [c for c in page.complaints() if "ERR_" not in c]
     assert gone == []
+
+
+def render_for_ever(page: Page) -> None:
+    """A job that does not end by itself; it is heard while it runs."""
+    page.choose("#kind", "text")
+    page.set("num_inference_steps", 1000)
+    page.set("num_waveforms_per_prompt", 64)
+    page.one("#more summary").click()
+    page.set("previews", 8)
+    page.one("#submit").click()
+    page.until(lambda: page.all("#queue progress[value]"))
+    page.until(lambda: page.one("#queue .listen").is_displayed())
+    page.one("#queue .listen").click()
+    page.shot("queue")
 
 
 def drag(page: Page, start: float, end: float) -> None:
