@@ -28,7 +28,7 @@ MOMENTUM = 0.9
 class MelProjection(nn.Module):
     """``waveform [B, 160 M], log_mel [B, M, 64] -> waveform [B, 160 M]``."""
 
-    def __init__(self, iterations: int = 5) -> None:
+    def __init__(self, iterations: int = 6) -> None:
         super().__init__()
         self.iterations = iterations
         self.log_mel = LogMel()

@@ -24,6 +24,8 @@ __all__ = ["Vocoder", "VocoderStage"]
 
 CENTRE: Final = -5.0
 SPREAD: Final = 4.0
+SCATTER: Final = 1.2
+"""Radians by which phases are set apart; at this the ringing is gone."""
 RESOLUTIONS: Final = ((256, 64), (640, 160), (2048, 400))
 """n_fft and hop of the spectral losses."""
 
@@ -74,7 +76,9 @@ class Vocoder(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Waveform of ``log_mel``."""
-        return self.projection(self.unprojected(log_mel), log_mel)
+        magnitude, phase = self.network(log_mel).chunk(2, dim=-1)
+        scattered = torch.cat((magnitude, phase + self._scatter(log_mel)), dim=-1)
+        return self.projection(self.synthesise(scattered), log_mel)
 
     def unprojected(self, log_mel: Tensor) -> Tensor:
         """Waveform as the network alone makes it."""
@@ -94,6 +98,19 @@ class Vocoder(nn.Module):
         frames = functional.conv_transpose1d(spectrum, self._basis(), stride=HOP_LENGTH)
         trim = (self.n_fft - HOP_LENGTH) // 2
         return frames[:, 0, trim:-trim]
+
+    def _scatter(self, log_mel: Tensor) -> Tensor:
+        """Phases ``[B, M, 321]`` that differ wherever the mel does.
+
+        The network gives noise nearly the same phases in every frame, and so it repeats at the
+        frame rate and rings. Sines of fixed combinations of the mel bands set them apart; a
+        steady tone, whose mel does not change, is only turned. The projection mends the rest.
+        """
+        bands = self.steps[:, :NUM_MELS]
+        places = self.bins * self.bins * 131.0 + bands * bands * 71.0 + self.bins * bands * 17.0
+        places = places - torch.floor(places / self.n_fft) * self.n_fft
+        combinations = math.sqrt(2.0) * self.cosine[places.long()]  # [321, 64]
+        return SCATTER * torch.sin(torch.matmul(log_mel, combinations.T))
 
     def _basis(self) -> Tensor:
         phase = self.bins * self.steps
