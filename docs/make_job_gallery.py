@@ -153,9 +153,11 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
         Example(
             "Note",
             "A note (`A4`, `Bb3`, `F sharp 5`, `middle C`, `440 Hz`) or a tempo (`128 bpm`) that "
-            "the prompt names is told to the unet as a number, where the model was trained with a "
-            "score, as the built-in one was. Of several notes or tempi none counts.",
-            TextToAudio(prompt="an alto saxophone playing A4", seed=3),
+            "the prompt names is told to the unet as a number, where the model was trained with "
+            "notation, as the built-in one was. Of several notes or tempi none counts. Whatever the "
+            "model, what was played is measured, and of several takes those that play it come first.",
+            TextToAudio(prompt="an alto saxophone playing A4", num_candidates=3, seed=3),
+            ("note_cents",),
         ),
         None,
     )
@@ -227,12 +229,12 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
     yield (
         Example(
             "Loop",
-            "Exactly so many bars, and no seam where the end meets the beginning; a model with a "
-            "score plays at the request's `bpm`. A hit on the "
+            "Exactly so many bars, and no seam where the end meets the beginning; a model with "
+            "notation plays at the request's `bpm`. A hit on the "
             "first beat counts in `seam_db`, as it does here: the same ring decoded with its join "
             "elsewhere jumps as much at that beat, so it is the music.",
             TextToAudio(prompt="drum loop", bars=2, bpm=117.3, loop=True, seed=5),
-            ("seam_db", "length_error_samples"),
+            ("tempo_bpm", "seam_db", "length_error_samples"),
         ),
         None,
     )

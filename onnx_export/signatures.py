@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from server.manifest import Manifest
-from server.score import Score
+from server.notation import Notation
 
 __all__ = ["Signature", "signatures"]
 
@@ -49,9 +49,9 @@ def signatures(
     z = randn(batch, latent.channels, frames, latent.mel_bins)
     embedding = torch.nn.functional.normalize(randn(batch, manifest.embedding_dim), dim=-1)
     condition = embedding
-    if manifest.score:
-        score = torch.tensor(Score(note=60.0, bpm=120.0).columns(1.0)).expand(batch, -1)
-        condition = torch.cat((embedding, score), dim=-1)
+    if manifest.notation:
+        notation = torch.tensor(Notation(note=60.0, bpm=120.0).columns(1.0)).expand(batch, -1)
+        condition = torch.cat((embedding, notation), dim=-1)
     log_mel = randn(batch, mel_frames, manifest.num_mels) * 2 - 5
     waveform = randn(batch, samples) * 0.1
     tokens = {0: BATCH, 1: "tokens"}

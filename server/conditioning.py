@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 
 from server.errors import InvalidRequest
+from server.notation import Notation, read_notation
 from server.plan import Studio
 from server.prompt import parse_blend
 from server.request import NewSound, Request
-from server.score import Score, read_score
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 
-__all__ = ["condition", "embed_prompt", "musical_words", "score_of", "unconditional"]
+__all__ = ["condition", "embed_prompt", "musical_words", "notation_of", "unconditional"]
 
 _SILENCE_DB: Final = -100.0
 
@@ -77,15 +77,15 @@ def unconditional(request: Request, studio: Studio) -> Embedding:
     return studio.text.unconditional()
 
 
-def score_of(request: Request) -> Score:
+def notation_of(request: Request) -> Notation:
     """The note that the words name, and the request's tempo, or theirs where it has none.
 
     Where the beats of a clip lie is not known: jobs on clips have no tempo.
     """
-    score = read_score(request.prompt)
+    notation = read_notation(request.prompt)
     if not isinstance(request, NewSound):
-        return score.at_tempo(0.0)
-    return score if request.bpm is None else score.at_tempo(request.bpm)
+        return notation.at_tempo(0.0)
+    return notation if request.bpm is None else notation.at_tempo(request.bpm)
 
 
 def musical_words(request: Request) -> str:

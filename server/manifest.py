@@ -11,7 +11,7 @@ text_encoder   input_ids, attention_mask  int64 [B, N]           embedding [B, D
 audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``  embedding [B, D], unit norm
 vae_encoder    waveform [B, S] at ``sample_rate``                mean, logvar [B, C, T, F]
 unet           sample [B, C, T, F], timestep [B],                prediction [B, C, T, F]
-               embedding [B, D], or [B, D + 3] with ``score``
+               embedding [B, D], or [B, D + 3] with ``notation``
 vae_decoder    latent [B, C, T, F]                               log_mel [B, M, num_mels]
 vocoder        log_mel [B, M, num_mels]                          waveform [B, >= M * hop]
 =============  ================================================  ==========================
@@ -143,8 +143,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hop_length: Count = 160
     num_mels: Count = 64
     embedding_dim: Count = 512
-    score: bool = False
-    """The unet takes note, tempo and beats (:mod:`server.score`) behind the embedding."""
+    notation: bool = False
+    """The unet takes note, tempo and beats (:mod:`server.notation`) behind the embedding."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
     """What guidance leads away from where no negative prompt is given."""
     latent: Latent = Latent()

@@ -27,15 +27,16 @@ from server.joining import Unet
 from server.known_sounds import KnownSounds
 from server.manifest import COMPONENTS, Manifest
 from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.notation import Notation
 from server.plan import Plan, Studio
 from server.plans import plan
 from server.plans.sound import DEFAULT_RATE
+from server.playing import faults, played
 from server.preview import OnPreview, previewing
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.schedule import Latents, Steps, make_steps
-from server.score import Score
 from server.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.text import Embedding, TextEncoder
 from server.waveform import FORMATS, FileFormat, Waveform
@@ -184,7 +185,7 @@ class Pipeline:
             settled(settings.guidance_scale),
             settled(settings.guidance_end),
             self.unet.frames_a_call,
-            self._telling(planned.score),
+            self._telling(planned.notation),
         )
 
         def noise(stream: int) -> Latents:
@@ -214,12 +215,12 @@ class Pipeline:
         )
         return takes_of(x)
 
-    def _telling(self, score: Score) -> Callable[[int], tuple[float, ...]] | None:
-        """What a unet that takes a score is told about frames from a first one on."""
-        if not self.manifest.score:
+    def _telling(self, notation: Notation) -> Callable[[int], tuple[float, ...]] | None:
+        """What a unet that takes notation is told about frames from a first one on."""
+        if not self.manifest.notation:
             return None
         seconds = self.manifest.seconds_per_latent_frame
-        return lambda first: score.columns(first * seconds)
+        return lambda first: notation.columns(first * seconds)
 
     def _steps(self, planned: Plan) -> Steps:
         """The steps that are run."""
@@ -250,6 +251,7 @@ class Pipeline:
         sound, measures = deliver(finished, planned.settings.delivery)
         if self.known_sounds is not None and planned.settings.prompt.strip():
             measures |= self.known_sounds.nearest(planned.target)
+        measures |= played(sound, planned.notation)
         alone = msgspec.structs.replace(
             request,
             seed=seed,
@@ -272,7 +274,9 @@ class Pipeline:
             return None
 
     def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
-        """By CLAP similarity of the rendered audio with the prompt, best first."""
+        """Those first that play the note and tempo that were named; then by CLAP similarity of
+        the rendered audio with the prompt.
+        """
         if len(takes) < 2:
             return takes
         # What CLAP cannot hear fits nothing; cosines are never below -1.
@@ -280,7 +284,8 @@ class Pipeline:
             -1.0 if take.embedding is None else float(take.embedding @ planned.target)
             for take in takes
         ]
-        order = sorted(range(len(takes)), key=lambda k: -scores[k])
+        wrong = [faults(take.measures, planned.notation) for take in takes]
+        order = sorted(range(len(takes)), key=lambda k: (wrong[k], -scores[k]))
         return [
             replace(takes[k], measures={**takes[k].measures, "score": scores[k], "rank": rank})
             for rank, k in enumerate(order, 1)

@@ -16,9 +16,9 @@ from server.clip import ClipLoader
 from server.fine import Fine
 from server.manifest import Manifest
 from server.noise import LaneNoise
+from server.notation import Notation
 from server.request import Request
 from server.schedule import Latents
-from server.score import Score
 from server.text import Embedding, TextEncoder
 from server.waveform import FileFormat, Waveform
 from server.windows import Windows
@@ -82,7 +82,7 @@ class Plan:
     strength: float = 1.0
     """How far ``start`` is left behind: the fraction of the steps that are run."""
     known: Known | None = None
-    score: Score = field(default_factory=Score)
+    notation: Notation = field(default_factory=Notation)
     """Told where the unet takes one."""
     recipe: Request | None = None
     """What the recipe says instead of the request, where that would not suffice."""

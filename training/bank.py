@@ -75,7 +75,7 @@ class SoundBank:
         beginning = torch.rand(rows.shape, generator=generator, device=self.device) < 0.4
         return torch.where(beginning, 0, (position * (spare + 1)).long())
 
-    def scores(self, rows: Tensor, starts: Tensor) -> Tensor:
+    def notations(self, rows: Tensor, starts: Tensor) -> Tensor:
         """Note, tempo and beats before the crop, ``[B, 3]``; zeros where they are not known."""
         bpm = self.bpm[rows]
         beats = starts * (HOP_LENGTH / SAMPLE_RATE / 60.0) * bpm

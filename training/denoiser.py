@@ -10,7 +10,7 @@ flow x_t = (1 - t) x_0 + t noise: with s^2 = (1 - t)^2 + t^2 and data of unit va
 
 so that F is the clean latent at t = 1 and minus the noise at t = 0, and the loss on the velocity
 weighs all times alike. The unit-norm CLAP embedding is scaled by sqrt(512) inside; behind it
-come the three numbers of the score (:mod:`training.score`).
+come the three numbers of the notation (:mod:`training.notation`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.score import COLUMNS, MAP_CHANNELS, NOTE_FEATURES, ScoreMap
+from training.notation import COLUMNS, MAP_CHANNELS, NOTE_FEATURES, NotationMap
 
 __all__ = ["TransformerDenoiser"]
 
@@ -85,7 +85,7 @@ class TransformerDenoiser(nn.Module):
         super().__init__()
         self.mel_bins = mel_bins
         self.stem = nn.Conv2d(channels, STEM, 3, padding=1)
-        self.score = ScoreMap()
+        self.notation = NotationMap()
         self.drawn = nn.Conv2d(MAP_CHANNELS, STEM, 1, bias=False)
         self.noted = nn.Linear(NOTE_FEATURES, width, bias=False)
         self.patchify = nn.Linear(STEM * mel_bins * 2 * HOP, width)
@@ -121,8 +121,8 @@ class TransformerDenoiser(nn.Module):
     def _network(self, sample: Tensor, timestep: Tensor, embedding: Tensor) -> Tensor:
         angles = timestep[:, None] * self.time_waves
         time = self.time(torch.cat((torch.cos(angles), torch.sin(angles)), dim=-1))
-        clap, score = embedding.split((EMBEDDING, COLUMNS), dim=-1)
-        features, drawn = self.score(score, sample.shape[2])
+        clap, notation = embedding.split((EMBEDDING, COLUMNS), dim=-1)
+        features, drawn = self.notation(notation, sample.shape[2])
         condition = time + self.class_embedding(clap * math.sqrt(EMBEDDING)) + self.noted(features)
         condition = functional.silu(self.mixer(functional.silu(condition)))
         stem = self.stem(sample) + self.drawn(drawn)  # [B, 24, T, F]

@@ -69,7 +69,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         name=run.settings.name,
         licence=LICENCE,
         source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
-        score=run.settings.ldm.kind == "tiny",
+        notation=run.settings.ldm.kind == "tiny",
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),

@@ -29,7 +29,7 @@ from training.export import keep_tables
 from training.folder import load_folder
 from training.ldm import LdmStage
 from training.loop import Fit, fit, load_ema
-from training.score import COLUMNS
+from training.notation import COLUMNS
 from training.sounds import prepare
 
 __all__ = ["FinetuneStage", "finetune", "replays", "sample_flow"]
@@ -85,9 +85,9 @@ class FinetuneStage(LdmStage):
         self.replayed = latents[test:], embeddings[test:]
 
     def _crops(self, frames: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        latents, audio, text, scores = super()._crops(frames, generator)
+        latents, audio, text, notations = super()._crops(frames, generator)
         if frames != REPLAY_FRAMES:
-            return latents, audio, text, scores
+            return latents, audio, text, notations
         pool, conditions = self.replayed
         rows = torch.randint(len(pool), (len(latents),), generator=generator, device=self.device)
         old = conditions[rows]
@@ -95,7 +95,7 @@ class FinetuneStage(LdmStage):
             torch.cat((latents, pool[rows])),
             torch.cat((audio, old)),
             torch.cat((text, old)),
-            torch.cat((scores, torch.zeros_like(scores))),
+            torch.cat((notations, torch.zeros_like(notations))),
         )
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:

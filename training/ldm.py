@@ -2,7 +2,7 @@
 
 As in AudioLDM the condition is the CLAP embedding of the sound itself; in a share of the
 examples it is that of a caption, and in a tenth it is zeros, for classifier-free guidance.
-The score (:mod:`training.score`) of a sound whose note or tempo is known is told with it, mostly.
+Where note or tempo of a sound are known they are told with it, mostly (:mod:`training.notation`).
 Latents and embeddings are made on the fly from fresh crops, each used for several noise draws.
 """
 
@@ -24,8 +24,8 @@ __all__ = ["LdmStage"]
 LENGTHS: Final = (64, 128, 128, 256)
 """Latent frames of the crops trained on: 2.56, 5.12 (twice as often) and 10.24 s."""
 MEL_PER_LATENT: Final = 4
-SCORE_SHARE: Final = 0.7
-"""Of the examples whose score is told; the others are heard without."""
+NOTATION_SHARE: Final = 0.7
+"""Of the examples whose notation is told; the others are heard without."""
 IDLE_TEMPO_SHARE: Final = 0.15
 """Of the sounds without note and tempo: told some tempo, they learn that it means nothing."""
 EVALUATED_TIMES: Final = (0.15, 0.4, 0.6, 0.8, 0.95)
@@ -57,7 +57,7 @@ class LdmStage(Stage):
         self.text_share, self.null_share = text_share, null_share
         self.model = model.to(self.device)
         self.networks = nn.ModuleDict({"model": self.model})
-        self.scored = isinstance(model, TransformerDenoiser)
+        self.notated = isinstance(model, TransformerDenoiser)
         self.encoder = encoder.to(self.device).eval().requires_grad_(False)
         self.audio_tower = audio_tower.to(self.device).eval().requires_grad_(False)
         self.captions = captions.to(self.device)
@@ -73,36 +73,36 @@ class LdmStage(Stage):
 
     @torch.no_grad()
     def _crops(self, frames: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Latents, audio embeddings, text embeddings and scores of fresh crops."""
+        """Latents, audio embeddings, text embeddings and notations of fresh crops."""
         count = max(2, self.batch * 128 // frames // self.repeats)
         rows = self.bank.draw(count, generator)
         length = frames * MEL_PER_LATENT
         starts = self.bank.draw_starts(rows, length, generator)
         mels = augment_gain(self.bank.crop_mels(rows, starts, length), generator, decibels=6.0)
         text = self.captions[self.bank.draw_captions(rows, generator)]
-        scores = _with_idle_tempi(self.bank.scores(rows, starts), generator)
+        notations = _with_idle_tempi(self.bank.notations(rows, starts), generator)
         pairs = count // 8  # two sounds at once, under both captions
         mels = torch.cat((mix(mels[:pairs], mels[pairs : 2 * pairs]), mels[pairs:]))
         joined = functional.normalize(text[:pairs] + text[pairs : 2 * pairs], dim=-1)
         text = torch.cat((joined, text[pairs:]))
-        scores[:pairs] = 0.0
+        notations[:pairs] = 0.0
         with autocast(self.device):
             latents, _ = self.encoder(mels)
             audio = self.audio_tower(mels)
-        return latents.float(), audio.float(), text, scores
+        return latents.float(), audio.float(), text, notations
 
     def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
         """One batch: fresh crops, each with ``repeats`` times and noises."""
         draw = int(torch.randint(len(self.lengths), (), generator=generator, device=self.device))
-        latents, audio, text, scores = (
+        latents, audio, text, notations = (
             item.repeat_interleave(self.repeats, 0)
             for item in self._crops(self.lengths[draw], generator)
         )
         count = len(latents)
         uniform = torch.rand(count, generator=generator, device=self.device)[:, None]
         condition = torch.where(uniform < self.text_share, text, audio)
-        told = torch.rand(count, generator=generator, device=self.device)[:, None] < SCORE_SHARE
-        condition = self._told(condition, torch.where(told, scores, 0.0))
+        told = torch.rand(count, generator=generator, device=self.device)[:, None] < NOTATION_SHARE
+        condition = self._told(condition, torch.where(told, notations, 0.0))
         condition = torch.where(uniform > 1.0 - self.null_share, 0.0, condition)
         times = self.noising.draw_times(count, generator)
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
@@ -111,9 +111,9 @@ class LdmStage(Stage):
         optimize(self.optimizers["adam"], loss, self.model.parameters())
         return {"loss": loss.item()}
 
-    def _told(self, embedding: Tensor, scores: Tensor) -> Tensor:
+    def _told(self, embedding: Tensor, notations: Tensor) -> Tensor:
         """The condition as the model takes it."""
-        return torch.cat((embedding, scores), dim=-1) if self.scored else embedding
+        return torch.cat((embedding, notations), dim=-1) if self.notated else embedding
 
     def _error(
         self, model: nn.Module, latents: Tensor, noise: Tensor, times: Tensor, condition: Tensor
@@ -129,15 +129,15 @@ class LdmStage(Stage):
         mels = self.bank.crop_mels(rows, torch.zeros_like(rows), 256)
         latents, _ = self.encoder(mels)
         audio, text = self.audio_tower(mels), self.captions[self.bank.caption_table[rows, 0]]
-        scores = self.bank.scores(rows, torch.zeros_like(rows))
-        unknown = torch.zeros_like(scores)
+        notations = self.bank.notations(rows, torch.zeros_like(rows))
+        unknown = torch.zeros_like(notations)
         conditions = {
             "audio": self._told(audio, unknown),
             "text": self._told(text, unknown),
             "null": self._told(torch.zeros_like(text), unknown),
         }
-        if self.scored:
-            conditions["score"] = self._told(text, scores)
+        if self.notated:
+            conditions["notation"] = self._told(text, notations)
         sums = dict.fromkeys(conditions, 0.0)
         for fraction in EVALUATED_TIMES:
             noise = torch.randn(latents.shape, generator=generator, device=self.device)
@@ -148,12 +148,12 @@ class LdmStage(Stage):
         return {name: total / len(EVALUATED_TIMES) for name, total in sums.items()}
 
 
-def _with_idle_tempi(scores: Tensor, generator: torch.Generator) -> Tensor:
+def _with_idle_tempi(notations: Tensor, generator: torch.Generator) -> Tensor:
     """A drawn tempo for some of the sounds that have neither note nor tempo.
 
     Rain asked for in bars shall stay rain.
     """
-    draws = torch.rand((2, len(scores)), generator=generator, device=scores.device)
-    idle = (scores[:, 0] == 0) & (scores[:, 1] == 0) & (draws[0] < IDLE_TEMPO_SHARE)
-    tempi = torch.where(idle, 60.0 + 120.0 * draws[1], scores[:, 1])
-    return torch.stack((scores[:, 0], tempi, scores[:, 2]), dim=-1)
+    draws = torch.rand((2, len(notations)), generator=generator, device=notations.device)
+    idle = (notations[:, 0] == 0) & (notations[:, 1] == 0) & (draws[0] < IDLE_TEMPO_SHARE)
+    tempi = torch.where(idle, 60.0 + 120.0 * draws[1], notations[:, 1])
+    return torch.stack((notations[:, 0], tempi, notations[:, 2]), dim=-1)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from server.clip import Clip
-from server.conditioning import condition, score_of, unconditional
+from server.conditioning import condition, notation_of, unconditional
 from server.ease import akin, eased
 from server.errors import InvalidRequest
 from server.lanes import Lanes
@@ -96,7 +96,7 @@ def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
         finish=partial(_finish, studio, edit, excerpts),
         target=wanted[0],
         known=_known(studio, excerpts, lanes),
-        score=score_of(request),
+        notation=notation_of(request),
     )
 
 

@@ -9,15 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from server.conditioning import condition, score_of, unconditional
+from server.conditioning import condition, notation_of, unconditional
 from server.lanes import stacked
 from server.manifest import Manifest
 from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
+from server.notation import Notation
 from server.plan import Finished, Plan, Studio, plan
 from server.prompt import Stage, parse_stages
 from server.request import Morph, NewSound, TextToAudio
 from server.schedule import Latents
-from server.score import Score
 from server.seam import ring_seam_db
 from server.text import Embedding, unit
 from server.waveform import Waveform
@@ -57,18 +57,18 @@ def _plan(
         noise=_noise(request, studio.manifest, windows.total),
         finish=partial(_finish, request, studio),
         target=target,
-        score=_score(request, studio.manifest, windows),
+        notation=_notation(request, studio.manifest, windows),
     )
 
 
-def _score(request: NewSound, manifest: Manifest, windows: Windows) -> Score:
+def _notation(request: NewSound, manifest: Manifest, windows: Windows) -> Notation:
     """A ring is rounded to whole latent frames: its beats are as much longer as it is."""
-    score = score_of(request)
+    notation = notation_of(request)
     if not request.loop:
-        return score
+        return notation
     seconds = request.length_s(manifest.defaults.audio_length_in_s)
     return replace(
-        score, bpm=score.bpm * seconds / (windows.total * manifest.seconds_per_latent_frame)
+        notation, bpm=notation.bpm * seconds / (windows.total * manifest.seconds_per_latent_frame)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from server.clip import Clip
-from server.conditioning import condition, score_of, unconditional
+from server.conditioning import condition, notation_of, unconditional
 from server.errors import InvalidRequest
 from server.lanes import Lanes
 from server.noise import lanes_alike
@@ -58,7 +58,7 @@ def _(request: Transfer, studio: Studio) -> Plan:
         target=wanted,
         start=None if request.strength == 1.0 else _start(studio, lanes, windows),
         strength=request.strength,
-        score=score_of(request),
+        notation=notation_of(request),
     )
 
 

@@ -1,11 +1,11 @@
-"""Note and tempo that a prompt names, as the numbers that a unet trained with a score takes.
+"""Note and tempo that a prompt names, as the numbers that a unet trained with notation takes.
 
->>> read_score("a single A4 on violin")
-Score(note=69.0, bpm=0.0)
->>> read_score("techno drum loop at 128 bpm")
-Score(note=0.0, bpm=128.0)
->>> read_score("piano chord C4 E4 G4")
-Score(note=0.0, bpm=0.0)
+>>> read_notation("a single A4 on violin")
+Notation(note=69.0, bpm=0.0)
+>>> read_notation("techno drum loop at 128 bpm")
+Notation(note=0.0, bpm=128.0)
+>>> read_notation("piano chord C4 E4 G4")
+Notation(note=0.0, bpm=0.0)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["COLUMNS", "Score", "read_score"]
+__all__ = ["COLUMNS", "Notation", "read_notation"]
 
 COLUMNS: Final = 3
 """Numbers behind the embedding: MIDI note, beats a minute, beats before the first frame."""
@@ -33,14 +33,17 @@ _FASTEST_BPM: Final = 300.0
 
 
 @dataclass(frozen=True)
-class Score:
+class Notation:
     """One note and one tempo; 0 where there is none."""
 
     note: float = 0.0
     """MIDI number, A4 = 440 Hz = 69."""
     bpm: float = 0.0
 
-    def at_tempo(self, bpm: float) -> Score:
+    def __bool__(self) -> bool:
+        return bool(self.note or self.bpm)
+
+    def at_tempo(self, bpm: float) -> Notation:
         """The same note at another tempo; at none where no music is so slow or so fast."""
         return replace(self, bpm=bpm if _SLOWEST_BPM <= bpm <= _FASTEST_BPM else 0.0)
 
@@ -49,13 +52,13 @@ class Score:
         return self.note, self.bpm, seconds * self.bpm / 60.0
 
 
-def read_score(words: str) -> Score:
+def read_notation(words: str) -> Notation:
     """What ``words`` name; where they name several notes, or tempi, none of them counts."""
     notes = {_midi(found) for found in _NOTE.finditer(words)}
     notes |= {_midi_of_hz(found) for found in _HERTZ.finditer(words)}
     notes |= {60.0} if _MIDDLE_C.search(words) else set()
     tempi = {float(found["value"]) for found in _BPM.finditer(words)}
-    return Score(_only(notes, _LOWEST_NOTE, _HIGHEST_NOTE)).at_tempo(_only(tempi))
+    return Notation(_only(notes, _LOWEST_NOTE, _HIGHEST_NOTE)).at_tempo(_only(tempi))
 
 
 def _midi(found: re.Match[str]) -> float:

@@ -1,4 +1,4 @@
-"""Notes and tempi that a prompt names, and how a unet that takes a score is told of them."""
+"""Notes and tempi that a prompt names, and how a unet that takes notation is told of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from server.denoise import UnetCall
+from server.notation import Notation, read_notation
 from server.pipeline import Pipeline
 from server.request import TextToAudio
 from server.schedule import Latents
-from server.score import Score, read_score
 
 A4 = 69.0
 
@@ -35,7 +35,7 @@ A4 = 69.0
     ],
 )
 def test_one_note_is_read(words: str, note: float) -> None:
-    assert read_score(words) == Score(note=pytest.approx(note))
+    assert read_notation(words) == Notation(note=pytest.approx(note))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_one_note_is_read(words: str, note: float) -> None:
     ],
 )
 def test_no_note_is_made_up(words: str) -> None:
-    assert read_score(words) == Score()
+    assert read_notation(words) == Notation()
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_no_note_is_made_up(words: str) -> None:
     ],
 )
 def test_tempo(words: str, bpm: float) -> None:
-    assert read_score(words).bpm == bpm
+    assert read_notation(words).bpm == bpm
 
 
 @pytest.fixture
 def told(
     tiny_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[np.ndarray[Any, Any]]]:
-    """What the unet is told behind its embeddings, call by call, by a model with a score."""
-    manifest = msgspec.structs.replace(tiny_pipeline.manifest, score=True)
+    """What the unet is told behind its embeddings, call by call, by a model with notation."""
+    manifest = msgspec.structs.replace(tiny_pipeline.manifest, notation=True)
     monkeypatch.setattr(tiny_pipeline, "manifest", manifest)
     size = manifest.embedding_dim
     seen: list[np.ndarray[Any, Any]] = []
@@ -98,7 +98,7 @@ def told(
     return render
 
 
-def test_guidance_leads_away_from_no_score(told: Callable[..., Any]) -> None:
+def test_guidance_leads_away_from_no_notation(told: Callable[..., Any]) -> None:
     for rows in told(prompt="piano A4, 120 bpm", guidance_scale=2.0, audio_length_in_s=1.0):
         np.testing.assert_array_equal(rows, [[0, 0, 0], [A4, 120, 0]])
 
@@ -119,5 +119,5 @@ def test_beats_fill_a_loop_exactly(told: Callable[..., Any], tiny_pipeline: Pipe
     assert rows[0, 1] / 60 * round(seconds / frame) * frame == pytest.approx(8.0)
 
 
-def test_a_model_without_a_score_is_told_nothing(tiny_pipeline: Pipeline) -> None:
+def test_a_model_without_a_notation_is_told_nothing(tiny_pipeline: Pipeline) -> None:
     tiny_pipeline.render(TextToAudio(prompt="piano A4", num_inference_steps=1, seed=1))

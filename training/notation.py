@@ -1,4 +1,4 @@
-"""The score: note, tempo and place in the bar, told to the denoiser beside the CLAP embedding.
+"""The notation: note, tempo and place in the bar, told to the denoiser beside the CLAP embedding.
 
 CLAP hears what plays, hardly which note or how fast. So three numbers follow the embedding: the
 MIDI note (0: none), the tempo in beats a minute (0: none), and the beats before the first frame.
@@ -14,10 +14,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from server.score import COLUMNS
+from server.notation import COLUMNS
 from training.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
 
-__all__ = ["COLUMNS", "MAP_CHANNELS", "NOTE_FEATURES", "ScoreMap"]
+__all__ = ["COLUMNS", "MAP_CHANNELS", "NOTE_FEATURES", "NotationMap"]
 
 PARTIALS: Final = 24
 TURNS_A_BEAT: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -28,8 +28,8 @@ _KNEE_HZ: Final = 1000.0
 _KNEE_MEL: Final = 15.0
 
 
-class ScoreMap(nn.Module):
-    """``score [B, 3], T -> features [B, 130], map [B, 18, T, 16]``; zeros where nothing is said."""
+class NotationMap(nn.Module):
+    """``notation [B, 3], T -> features [B, 130], map [B, 18, T, 16]``; zeros for nothing."""
 
     bands: Tensor
     partials: Tensor
@@ -42,10 +42,10 @@ class ScoreMap(nn.Module):
         turns = 2.0 * math.pi * torch.tensor(TURNS_A_BEAT)
         self.register_buffer("turns", turns, persistent=False)
 
-    def forward(self, score: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    def forward(self, notation: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Drawn for ``frames`` latent frames."""
-        note, tempo, beats = score.unbind(-1)
-        sounding, playing = (note > 0).to(score.dtype), (tempo > 0).to(score.dtype)
+        note, tempo, beats = notation.unbind(-1)
+        sounding, playing = (note > 0).to(notation.dtype), (tempo > 0).to(notation.dtype)
         comb = self._comb(note) * sounding[:, None, None]  # [B, 2, 64]
         rows = comb.unflatten(-1, (-1, MEL_PER_LATENT)).transpose(2, 3).flatten(1, 2)  # [B, 8, 16]
         waves = self._waves(tempo, beats, frames) * playing[:, None, None]  # [B, 10, T]

@@ -1,21 +1,21 @@
-"""The score as the denoiser sees it: partials where the mel has them, waves that peak on beats."""
+"""Notation as the denoiser sees it: partials where the mel has them, waves that peak on beats."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from server.score import Score
+from server.notation import Notation
 from tests.training.synthetic_sounds import tone
 from training.bank import _kinds
 from training.mel import LogMel
-from training.score import MAP_CHANNELS, NOTE_FEATURES, ScoreMap
+from training.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
 from training.sounds import Clip
 
 
 @pytest.mark.parametrize("midi", [45, 57, 69, 81, 93])
 def test_partials_lie_where_the_spectrogram_has_them(midi: int) -> None:
-    features, drawn = ScoreMap()(torch.tensor([[midi, 0.0, 0.0]]), 8)
+    features, drawn = NotationMap()(torch.tensor([[midi, 0.0, 0.0]]), 8)
     assert features.shape == (1, NOTE_FEATURES)
     assert drawn.shape == (1, MAP_CHANNELS, 8, 16)
     picture = LogMel()(torch.from_numpy(tone(midi, num_partials=1))[None])[0].mean(0)
@@ -28,8 +28,8 @@ def test_partials_lie_where_the_spectrogram_has_them(midi: int) -> None:
 
 def test_waves_turn_with_the_beat() -> None:
     bpm, frame = 125.0, 0.04  # a beat is twelve frames
-    score = torch.tensor([Score(bpm=bpm).columns(-frame / 2)])
-    waves = ScoreMap()(score, 48)[1][0, 8:, :, 0]
+    notation = torch.tensor([Notation(bpm=bpm).columns(-frame / 2)])
+    waves = NotationMap()(notation, 48)[1][0, 8:, :, 0]
     beat, bar = waves[2], waves[0]
     assert torch.allclose(beat[::12], torch.ones(4), atol=1e-4)
     assert torch.allclose(beat[6::12], -torch.ones(4), atol=1e-4)
@@ -38,7 +38,7 @@ def test_waves_turn_with_the_beat() -> None:
 
 
 def test_where_nothing_is_said_nothing_is_drawn() -> None:
-    features, drawn = ScoreMap()(torch.zeros(2, 3), 4)
+    features, drawn = NotationMap()(torch.zeros(2, 3), 4)
     assert not features.any()
     assert not drawn.any()
 
