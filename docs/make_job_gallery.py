@@ -154,8 +154,8 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
             "Note",
             "A note (`A4`, `Bb3`, `F sharp 5`, `middle C`, `440 Hz`) or a tempo (`128 bpm`) that "
             "the prompt names is told to the unet as a number, where the model was trained with "
-            "notation, as the built-in one was. Of several notes or tempi none counts. Whatever the "
-            "model, what was played is measured, and of several takes those that play it come first.",
+            "notation, as the built-in one was. Of several notes or tempi none counts. What a "
+            "take plays is measured, and of several those that play what was named come first.",
             TextToAudio(prompt="an alto saxophone playing A4", num_candidates=3, seed=3),
             ("note_cents",),
         ),
