@@ -76,6 +76,7 @@ export class Clip {
 
   draw() {
     $("clip-wave").hidden = false;
+    $("clip-wave").ariaBusy = "true";
     this.surfer?.destroy();
     this.regions = Regions.create();
     this.surfer = WaveSurfer.create({
@@ -95,6 +96,7 @@ export class Clip {
       }
       this.restore = "";
       this.mark(this.marking);
+      $("clip-wave").ariaBusy = "false";
     });
   }
 

@@ -189,9 +189,8 @@ def render_for_ever(page: Page) -> None:
 def drag(page: Page, start: float, end: float) -> None:
     from selenium.webdriver import ActionChains
 
-    page.until(lambda: page.one("#clip-wave").size["height"] > 50)
-    time.sleep(0.5)  # the waveform is drawn in a frame of its own
     wave = page.one("#clip-wave")
+    page.until(lambda: wave.get_attribute("aria-busy") == "false")
     width = wave.size["width"]
     chain = ActionChains(page.driver)
     chain.move_to_element_with_offset(wave, round(width * (start - 0.5)), 0).click_and_hold()

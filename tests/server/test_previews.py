@@ -16,6 +16,7 @@ from engine_log import ENDLESS, EngineLog, running_engine
 from server_run import ENDLESS as ENDLESS_JSON
 from server_run import running_server
 from sounds import familiar, write
+from websockets.asyncio.client import connect
 
 from server.denoise import finished
 from server.jobs import Job, Preview
@@ -191,6 +192,10 @@ def test_previews_over_http(tiny_folder: Path, tmp_path: Path) -> None:
             async with server.http.stream("GET", f"/v1/jobs/{job['id']}/events") as events:
                 lines = events.aiter_lines()
                 first, second = await next_preview(lines), await next_preview(lines)
+            async with connect(server.url.replace("http", "ws") + "/v1/events") as websocket:
+                while (event := json.loads(await websocket.recv()))["event"] != "preview":
+                    pass
+                assert event["job"]["preview"]["url"] == url
             assert first["url"] == url
             assert 0 < first["step"] < second["step"] < 1000
             sound = await server.http.get(url)
