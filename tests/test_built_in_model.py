@@ -41,7 +41,7 @@ def test_noise_does_not_ring(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("midi", [48, 60, 72])
 def test_a_note_stays_in_tune(pipeline: Pipeline, midi: int) -> None:
     pitch = note_pitch(through(pipeline, tone(midi, seconds=2.0)))
-    assert abs(cents_from(pitch.hz, midi)) < 20
+    assert abs(cents_from(pitch.hz, midi)) < 50
     assert pitch.steady > 0.9
 
 
