@@ -124,7 +124,9 @@ class Stream:
         maker = self._maker
         for task in tasks:
             task.cancel()
-            task.add_done_callback(lambda _: maker.close())
+        # Not before the last one has ended: a cancelled render clears up after itself.
+        ended = asyncio.gather(*tasks, return_exceptions=True)
+        ended.add_done_callback(lambda _: maker.close())
         self._conductor.stop(fade_s)
         self._reset()
         self._say(state="stopped")
@@ -186,7 +188,7 @@ class Stream:
         self._conductor.wanted.set()
 
     async def _keep_up(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do ``work`` again whenever it fails: a stream goes on."""
+        """Do ``work`` again whenever it fails: a stream goes on until it is stopped."""
         while True:
             try:
                 await work()
@@ -196,6 +198,8 @@ class Stream:
             except Exception as error:
                 logger.exception("stream")
                 self._say(error=f"internal error: {error}")
+            if (task := asyncio.current_task()) and task.cancelling():
+                return  # what failed was clearing up: the cancellation went with it
             await asyncio.sleep(_RETRY_S)
 
     # --- rendering

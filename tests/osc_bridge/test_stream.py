@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from osc_bridge.chunks import ladder
 from osc_bridge.prompt_path import PromptPath, corner_weights
 from osc_bridge.stream_report import StreamReport, StreamSettings
 from server.errors import InvalidRequest
+from server.jobs import Job
+from server.waveform import Waveform
 
 SETTINGS = StreamSettings(chunk_s=2.0, crossfade_s=0.2, morph_s=0.3, num_inference_steps=16)
 
@@ -201,6 +204,37 @@ def test_stopping_fades_out_and_gives_memory_back(
             assert not folder.exists()
             assert report(rig).state == "stopped"
             await rig.stage.stream.stop()
+
+    asyncio.run(run())
+
+
+def test_stopping_ends_a_render_that_fails_at_clearing_up(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure takes the place of the cancellation, and the stream must not go on after it."""
+    reading, read = threading.Event(), threading.Event()
+
+    class Slow(Waveform):
+        @classmethod
+        def read(cls, source: object) -> Waveform:
+            reading.set()
+            read.wait(10)
+            raise AssertionError("nobody waits for this any more")
+
+    def fail(job: Job, folder: Path) -> None:
+        raise FileNotFoundError(folder)
+
+    async def run() -> None:
+        async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
+            monkeypatch.setattr("osc_bridge.chunks.Waveform", Slow)
+            await rig.until(reading.is_set)
+            monkeypatch.setattr("osc_bridge.chunks._delete", fail)
+            ending = rig.stage.stream.halt(0.0)
+            done, pending = await asyncio.wait(ending, timeout=2)
+            read.set()
+            for task in pending:
+                task.cancel()
+            assert done == set(ending)
 
     asyncio.run(run())
 
