@@ -213,11 +213,16 @@ def test_exported_folder_computes_what_torch_does(run: Run, model_folder: Path) 
     wave = 0.1 * torch.randn(3, 160 * 96)
     latent = torch.randn(3, 8, 24, 16)
     ids = torch.tensor([[2, 10, 20, 3], [2, 11, 3, 0], [2, 3, 0, 0]])
+    notations = torch.tensor([[69.0, 0.0, 0.0], [0.0, 120.0, 1.5], [0.0, 0.0, 0.0]])
     inputs = {
         "text_encoder": (ids, (ids > 0).long()),
         "audio_encoder": (wave,),
         "vae_encoder": (wave,),
-        "unet": (latent, torch.tensor([0.3, 0.9, 0.5]), torch.randn(3, 512)),
+        "unet": (
+            latent,
+            torch.tensor([0.3, 0.9, 0.5]),
+            torch.cat((torch.randn(3, 512), notations), dim=-1),
+        ),
         "vae_decoder": (latent,),
         "vocoder": (torch.randn(3, 40, 64) - 5.0,),
     }
@@ -265,7 +270,7 @@ def test_finetuning_changes_only_the_denoiser(
         steps=4,
         num_replays=8,
     )
-    assert {"audio", "text", "null", "replay"} == measures["before"].keys()
+    assert {"audio", "text", "null", "notation", "replay"} == measures["before"].keys()
     before, after = Manifest.load(model_folder), Manifest.load(tmp_path / "mine")
     changed = {name for name in before.files if before.files[name] != after.files.get(name)}
     assert changed == {"unet.onnx"}
