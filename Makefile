@@ -45,9 +45,9 @@ test-panel: venv clients  ## the panel in Chromium; its screenshots stay in out/
 	$(PYTEST) tests/server/test_panel.py
 
 # The rest starts the program, renders all kinds of jobs or needs torch: minutes.
-UNHURRIED := onnx_export parity training daw server/test_cluster server/test_disk server/test_fleet \
+UNHURRIED := test_built_in_model onnx_export parity training daw server/test_cluster server/test_disk server/test_fleet \
   server/test_fuzz server/test_harp server/test_http server/test_job_ server/test_journal \
-  server/test_local_engine server/test_openapi server/test_remote server/test_server_cli \
+  server/test_local_engine server/test_openapi server/test_previews server/test_remote server/test_server_cli \
   osc_bridge/test_addresses osc_bridge/test_announcement osc_bridge/test_commands \
   osc_bridge/test_jobs_over_osc osc_bridge/test_osc osc_bridge/test_presets_over_osc \
   osc_bridge/test_models_over_osc osc_bridge/test_stage_service osc_bridge/test_stream \
