@@ -20,7 +20,7 @@ __all__ = ["COLUMNS", "Notation", "read_notation"]
 COLUMNS: Final = 3
 """Numbers behind the embedding: MIDI note, beats a minute, beats before the first frame."""
 _NOTE: Final = re.compile(
-    r"(?<![\w#-])(?P<name>[A-Ga-g])(?P<sign>#|♯|b|♭| ?sharp ?| ?flat ?)?(?P<octave>-?\d)(?![\w.])"
+    r"(?<![\w#-])(?P<name>[A-Ga-g])(?P<sign>#|♯|b|♭| ?sharp ?| ?flat ?)?(?P<octave>-?\d)(?!\w|\.\d)"
 )
 _MIDDLE_C: Final = re.compile(r"\bmiddle c\b", re.IGNORECASE)
 _HERTZ: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?(?P<kilo>k?)(hz|hertz)\b", re.IGNORECASE)

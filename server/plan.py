@@ -83,7 +83,7 @@ class Plan:
     """How far ``start`` is left behind: the fraction of the steps that are run."""
     known: Known | None = None
     notation: Notation = field(default_factory=Notation)
-    """Told where the unet takes one."""
+    """What is to be played: told to a unet that takes notation, and takes are ranked by it."""
     recipe: Request | None = None
     """What the recipe says instead of the request, where that would not suffice."""
 

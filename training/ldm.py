@@ -18,12 +18,12 @@ from training.bank import SoundBank, augment_gain, mix
 from training.denoiser import TransformerDenoiser
 from training.loop import Stage, autocast, optimize
 from training.noising import Flow, Noising
+from training.notation import MEL_PER_LATENT
 
 __all__ = ["LdmStage"]
 
 LENGTHS: Final = (64, 128, 128, 256)
 """Latent frames of the crops trained on: 2.56, 5.12 (twice as often) and 10.24 s."""
-MEL_PER_LATENT: Final = 4
 NOTATION_SHARE: Final = 0.7
 """Of the examples whose notation is told; the others are heard without."""
 IDLE_TEMPO_SHARE: Final = 0.15

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from server.notation import COLUMNS
 from training.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
 
-__all__ = ["COLUMNS", "MAP_CHANNELS", "NOTE_FEATURES", "NotationMap"]
+__all__ = ["COLUMNS", "MAP_CHANNELS", "MEL_PER_LATENT", "NOTE_FEATURES", "NotationMap"]
 
 PARTIALS: Final = 24
 TURNS_A_BEAT: Final = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -80,10 +80,6 @@ class Vocoder(nn.Module):
         scattered = torch.cat((magnitude, phase + self._scatter(log_mel)), dim=-1)
         return self.projection(self.synthesise(scattered), log_mel)
 
-    def unprojected(self, log_mel: Tensor) -> Tensor:
-        """Waveform as the network alone makes it."""
-        return self.synthesise(self.network(log_mel))
-
     def network(self, log_mel: Tensor) -> Tensor:
         """Log-magnitudes, then phases: ``[B, M, 2 * 321]``."""
         states = self.stem(((log_mel - CENTRE) / SPREAD).transpose(1, 2))

@@ -22,6 +22,7 @@ A4 = 69.0
     ("words", "note"),
     [
         ("piano A4", A4),
+        ("A piano plays A4.", A4),
         ("a4 on a trumpet", A4),
         ("a single A#4, violin", A4 + 1),
         ("Bb3 clarinet", 58),
@@ -45,6 +46,7 @@ def test_one_note_is_read(words: str, note: float) -> None:
         "an mp3 player",
         "R2-D2 beeping",
         "a B52 bomber",
+        "version b2.5 of it",
         "melody in A minor",
         "take 5 of a 4 bar loop",
         "C4 E4 G4 chord",
