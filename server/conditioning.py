@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -9,20 +10,27 @@ import numpy as np
 from server.errors import InvalidRequest
 from server.notation import Notation, read_notation
 from server.plan import Studio
-from server.prompt import parse_blend
-from server.request import NewSound, Request
+from server.prompt import parse_blend, parse_stages
+from server.request import Morph, NewSound, Request
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 
-__all__ = ["condition", "embed_prompt", "musical_words", "notation_of", "unconditional"]
+__all__ = [
+    "condition",
+    "embed_prompt",
+    "meaning",
+    "musical_words",
+    "notation_of",
+    "unconditional",
+]
 
 _SILENCE_DB: Final = -100.0
 
 
-def embed_prompt(prompt: str, text: TextEncoder, words: str = "") -> Embedding:
+def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "") -> Embedding:
     """The embedding [D] of a prompt; a blend is mixed here and brought back to unit length.
 
-    ``words`` are said after each part.
+    ``text`` embeds a part; ``words`` are said after each.
 
     Raises:
         InvalidRequest: the parts of a blend cancel out.
@@ -49,7 +57,7 @@ def condition(
         UnreadableAudio: the audio prompt cannot be read.
     """
     prompt = request.prompt if prompt is None else prompt
-    said = embed_prompt(prompt, studio.text, musical_words(request)) if prompt.strip() else None
+    said = _said(prompt, request, studio)
     heard = _heard(request.audio_prompt, studio) if request.audio_prompt else None
     if said is None and heard is None and own is not None:
         # Silence is no wish: the unet then runs free.
@@ -63,6 +71,12 @@ def condition(
     return unit(weight * heard + (1.0 - weight) * said)
 
 
+def _said(prompt: str, request: Request, studio: Studio) -> Embedding | None:
+    if not prompt.strip():
+        return None
+    return embed_prompt(prompt, studio.told, musical_words(request))
+
+
 def _heard(name: str, studio: Studio) -> Embedding:
     sound = studio.clips(name).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
@@ -73,8 +87,18 @@ def _heard(name: str, studio: Studio) -> Embedding:
 def unconditional(request: Request, studio: Studio) -> Embedding:
     """What guidance leads away from, [D]."""
     if request.negative_prompt.strip():
-        return embed_prompt(request.negative_prompt, studio.text)
+        return embed_prompt(request.negative_prompt, studio.told)
     return studio.text.unconditional()
+
+
+def meaning(request: Request, text: TextEncoder) -> Embedding | None:
+    """What the words mean, [D], whatever the unet is told for them; None where there are none."""
+    if not request.prompt.strip():
+        return None
+    stages = parse_stages(request.prompt) if isinstance(request, Morph) else ()
+    parts = [stage.prompt for stage in stages] or [request.prompt]
+    words = musical_words(request)
+    return unit(np.mean([embed_prompt(part, text, words) for part in parts], axis=0))
 
 
 def notation_of(request: Request) -> Notation:

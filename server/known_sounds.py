@@ -1,4 +1,9 @@
-"""How far a prompt is from anything the model was trained on: an honest word about its takes."""
+"""The captions the model was trained on: what a prompt is told as, and how far it is from them.
+
+A denoiser knows the embeddings that it was trained with, and hardly what lies between them. So a
+prompt is told as the mean of the nearest captions (retrieval, as in arXiv:2204.02849); and a take
+carries an honest word about how near they were.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +16,26 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
-from server.text import Embedding
+from server.text import Embedding, unit
 
-__all__ = ["KnownSounds", "known_embeddings"]
+__all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds"]
 
 KNOWN_SOUNDS_FILE: Final = "known_sounds.npz"
 _NAMED: Final = 3
+_TOLD: Final = 8
+"""Captions that a prompt is told as: 8 and 16 were judged alike, 32 a little worse."""
+_SHARPNESS = 20.0
+"""A caption that is the prompt outweighs others that are merely near."""
+_ALIKE: Final = 0.85
+"""Cosine above which two captions are not both named."""
 
 
 @dataclass(frozen=True)
 class KnownSounds:
-    """Captions of the training sounds and their text embeddings, [N, D]."""
+    """Captions of the training sounds, one a sound, and their text embeddings [N, D].
+
+    A caption of many sounds stands there as often: it is told that much more.
+    """
 
     captions: tuple[str, ...]
     embeddings: Embedding
@@ -40,7 +54,7 @@ class KnownSounds:
             return None
         try:
             with np.load(path, allow_pickle=False) as stored:
-                embeddings = known_embeddings(stored)
+                embeddings = _embeddings(stored)
                 usual = stored["distances"] if "distances" in stored else np.empty(0, np.float32)
                 return cls(tuple(map(str, stored["captions"])), embeddings, usual)
         except (OSError, KeyError, ValueError) as error:
@@ -54,18 +68,46 @@ class KnownSounds:
         if not self.captions:
             return {}
         similarity = self.embeddings @ prompt
-        order = np.argsort(-similarity)[:_NAMED]
+        order = np.argsort(-similarity)
         distance = round(1.0 - float(similarity[order[0]]), 4)
         measures: dict[str, Any] = {
             "prompt_distance": distance,
-            "nearest_sounds": [self.captions[k] for k in order],
+            "nearest_sounds": [self.captions[k] for k in self._distinct(order)],
         }
         if len(self.usual) >= 3:
             measures["prompt_is_known"] = distance <= float(self.usual[2])
         return measures
 
+    def told(self, prompt: Embedding) -> Embedding:
+        """What the unet is told for ``prompt``, both [D]: a mean of the nearest captions."""
+        if len(self.captions) <= _TOLD:
+            return prompt
+        similarity = self.embeddings @ prompt
+        nearest = np.argpartition(-similarity, _TOLD)[:_TOLD]
+        weights = np.exp(_SHARPNESS * (similarity[nearest] - similarity.max()))
+        return unit(weights @ self.embeddings[nearest])
 
-def known_embeddings(stored: Mapping[str, npt.NDArray[Any]]) -> Embedding:
-    """The embeddings [N, D] of an opened list; those of int8 have a scale a row."""
+    def _distinct(self, order: npt.NDArray[np.int64]) -> list[int]:
+        """The first rows of ``order`` that do not say the same."""
+        named: list[int] = []
+        for row in order:
+            if len(named) == _NAMED:
+                break
+            if not named or float((self.embeddings[named] @ self.embeddings[row]).max()) < _ALIKE:
+                named.append(int(row))
+        return named
+
+
+def _embeddings(stored: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+    """The embeddings [N, D] of an opened list, of unit length.
+
+    Those of int8 have a scale a row, and those of fewer columns are coordinates on the rows of
+    ``basis`` around ``mean``.
+    """
     embeddings = stored["embeddings"].astype(np.float32)
-    return embeddings * stored["scales"] if "scales" in stored else embeddings
+    if "scales" in stored:
+        embeddings = embeddings * stored["scales"]
+    if "basis" in stored:
+        embeddings = embeddings @ stored["basis"].astype(np.float32) + stored["mean"]
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings

@@ -19,6 +19,7 @@ import numpy as np
 from server.autoencoder import Autoencoder
 from server.clap_audio import ClapAudio
 from server.clip import Clip, ClipLoader, load_clip
+from server.conditioning import meaning
 from server.delivery import deliver
 from server.denoise import GuidedUnet, UnetCall, Work, finished
 from server.errors import RenderError
@@ -42,7 +43,7 @@ from server.text import Embedding, TextEncoder
 from server.waveform import FORMATS, FileFormat, Waveform
 from server.working_memory import Free, Need, Room, free_memory
 
-__all__ = ["OnStep", "Pipeline", "Take", "first_step"]
+__all__ = ["OnStep", "Pipeline", "Take"]
 
 OnStep = Callable[[int, int], None]
 
@@ -133,6 +134,7 @@ class Pipeline:
         request = resolve(validate(request), self.manifest)
         digests: dict[str, str] = {}
         planned = plan(request, self.studio(digests))
+        familiarity = self._familiarity(planned.settings)
         first = settled(request.seed)
         seeds = range(first, first + request.num_renders)
         together = self._takes_at_once(planned, seeds)
@@ -149,7 +151,8 @@ class Pipeline:
             hear = None
             for seed, latent in zip(group, latents, strict=True):
                 yield None
-                takes.append(self._take(planned, planned.recipe or request, seed, latent, digests))
+                take = self._take(planned, planned.recipe or request, seed, latent, digests)
+                takes.append(replace(take, measures=take.measures | familiarity))
                 if len(takes) < len(seeds):
                     progress(num_steps, num_steps)
         return self._ranked(takes, planned)[: request.num_waveforms_per_prompt]
@@ -162,7 +165,9 @@ class Pipeline:
             digests[name] = clip.digest
             return clip
 
-        return Studio(self.manifest, self.text, self.audio, self.autoencoder, clips)
+        return Studio(
+            self.manifest, self.text, self.audio, self.autoencoder, clips, self.known_sounds
+        )
 
     def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
         """Clean latents [len(seeds), lanes, C, T, F]."""
@@ -226,8 +231,7 @@ class Pipeline:
         """The steps that are run."""
         sampler = settled(planned.settings.sampler)
         num_steps = settled(planned.settings.num_inference_steps)
-        steps = make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler])
-        return steps.start_at(first_step(planned.strength, num_steps))
+        return make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler], planned.strength)
 
     def _takes_at_once(self, planned: Plan, seeds: Sequence[int]) -> int:
         """How many takes are denoised together; a take sounds the same whatever it is."""
@@ -249,8 +253,6 @@ class Pipeline:
         """One take as a file of its own would have it, with its recipe."""
         finished = planned.finish(latent)
         sound, measures = deliver(finished, planned.settings.delivery)
-        if self.known_sounds is not None and planned.settings.prompt.strip():
-            measures |= self.known_sounds.nearest(planned.target)
         measures |= played(sound, planned.notation)
         alone = msgspec.structs.replace(
             request,
@@ -263,6 +265,13 @@ class Pipeline:
         recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format
         return Take(sound, recipe, measures, file_format, self._heard(sound), finished.fine)
+
+    def _familiarity(self, settings: Request) -> dict[str, Any]:
+        """How near the words are to what the model was trained on, where that is known."""
+        if self.known_sounds is None:
+            return {}
+        meant = meaning(settings, self.text)
+        return {} if meant is None else self.known_sounds.nearest(meant)
 
     def _heard(self, sound: Waveform) -> Embedding | None:
         """A take whose sound the tower fails on is still a take."""
@@ -290,18 +299,6 @@ class Pipeline:
             replace(takes[k], measures={**takes[k].measures, "score": scores[k], "rank": rank})
             for rank, k in enumerate(order, 1)
         ]
-
-
-def first_step(strength: float, num_steps: int) -> int:
-    """Where a run of ``num_steps`` begins that shall do the last ``strength`` of them.
-
-    The original noises to index ``int(strength * num_steps)`` but begins denoising one index
-    below it, runs no step at all for small strengths and fails for 1. Here the noise is that of
-    the first step that is run, any strength above 0 runs at least one, and 1 runs all.
-    """
-    if strength <= 0.0:
-        return num_steps
-    return num_steps - max(1, round(strength * num_steps))
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

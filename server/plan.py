@@ -14,6 +14,7 @@ from server.autoencoder import Autoencoder
 from server.clap_audio import ClapAudio
 from server.clip import ClipLoader
 from server.fine import Fine
+from server.known_sounds import KnownSounds
 from server.manifest import Manifest
 from server.noise import LaneNoise
 from server.notation import Notation
@@ -35,6 +36,12 @@ class Studio:
     audio: ClapAudio
     autoencoder: Autoencoder
     clips: ClipLoader
+    known: KnownSounds | None = None
+
+    def told(self, words: str) -> Embedding:
+        """What the unet is told for ``words``, [D]: as near as can be to what it was taught."""
+        embedding = self.text(words)
+        return embedding if self.known is None else self.known.told(embedding)
 
 
 @dataclass(frozen=True)

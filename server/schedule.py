@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from server.manifest import NoiseSchedule, Prediction
 
-__all__ = ["Latents", "Spacing", "Steps", "alphas_cumprod", "make_steps"]
+__all__ = ["Latents", "Spacing", "Steps", "alphas_cumprod", "make_steps", "steps_run"]
 
 Latents = npt.NDArray[np.floating[Any]]
 Curve = npt.NDArray[np.float64]
@@ -47,10 +47,6 @@ class Steps:
             for alpha, sigma in zip(self.alphas, self.sigmas, strict=True)
         )
 
-    def start_at(self, step: int) -> Steps:
-        """The run without its first ``step`` steps."""
-        return Steps(self.timesteps[step:], self.alphas[step:], self.sigmas[step:], self.prediction)
-
     def add_noise(self, clean: Latents, noise: Latents, step: int) -> Latents:
         """``clean`` as it looks before ``step`` has run."""
         return self.alphas[step] * clean + self.sigmas[step] * noise
@@ -76,14 +72,29 @@ def alphas_cumprod(schedule: NoiseSchedule) -> Curve:
     return np.asarray(np.cumprod(1.0 - betas**2), np.float64)
 
 
-def make_steps(schedule: NoiseSchedule, num_steps: int, spacing: Spacing) -> Steps:
-    """A run of ``num_steps`` from pure noise to the clean latent.
+def steps_run(strength: float, num_steps: int) -> int:
+    """How many of ``num_steps`` are run to do the last ``strength`` of them.
+
+    The original noises to index ``int(strength * num_steps)`` but begins denoising one index
+    below it, runs no step at all for small strengths and fails for 1. Here the noise is that of
+    the first step that is run, any strength above 0 runs at least one, and 1 runs all.
+    """
+    return max(1, round(strength * num_steps)) if strength > 0.0 else 0
+
+
+def make_steps(
+    schedule: NoiseSchedule, num_steps: int, spacing: Spacing, strength: float = 1.0
+) -> Steps:
+    """The last ``strength`` of a run of ``num_steps`` from pure noise to the clean latent.
 
     ``leading`` ends at the noise level of timestep 0 as the original DDIM does, ``linspace``
-    at no noise. Rectified flow always runs from t = 1 to t = 0, evenly but for its ``shift``.
+    at no noise; both begin at a step of the whole run. Rectified flow runs from t = 1 to t = 0,
+    evenly but for its ``shift``, and begins exactly at ``strength``: with few steps, too, a
+    fader of it moves without jumps.
     """
+    run = steps_run(strength, num_steps)
     if schedule.prediction == "flow":
-        even = np.linspace(1.0, 0.0, num_steps + 1)
+        even = np.linspace(max(0.0, strength), 0.0, run + 1)
         t = schedule.shift * even / (1.0 + (schedule.shift - 1.0) * even)
         timesteps = t[:-1] * schedule.num_train_timesteps
         return Steps(_floats(timesteps), _floats(1.0 - t), _floats(t), "flow")
@@ -96,10 +107,11 @@ def make_steps(schedule: NoiseSchedule, num_steps: int, spacing: Spacing) -> Ste
     else:
         chosen = np.linspace(0, last, num_steps + 1).round().astype(np.int64)[:0:-1]
         signal = np.append(kept[chosen], 1.0)
+    first = num_steps - run
     return Steps(
-        _floats(chosen),
-        _floats(np.sqrt(signal)),
-        _floats(np.sqrt(1.0 - signal)),
+        _floats(chosen[first:]),
+        _floats(np.sqrt(signal[first:])),
+        _floats(np.sqrt(1.0 - signal[first:])),
         schedule.prediction,
     )
 

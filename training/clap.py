@@ -21,6 +21,7 @@ from training.mel import LogMel
 __all__ = ["AudioTower", "Clap", "ClapStage", "TextHead", "TextTower", "WaveTower"]
 
 EMBEDDING: Final = 512
+POOLED: Final = 2 * EMBEDDING + 256
 CROPS: Final = (128, 256, 512)
 """Mel frames of the crops trained on: 1.28, 2.56 and 5.12 s."""
 CENTRE: Final = -5.0
@@ -57,19 +58,31 @@ class AudioTower(nn.Module):
         self.flatten = nn.Linear(4 * previous, EMBEDDING)
         self.profile = nn.Linear(3 * 64, 256)
         self.head = nn.Sequential(
-            nn.Linear(2 * EMBEDDING + 256, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING)
+            nn.Linear(POOLED, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING)
         )
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Embedding of each clip."""
         picture = (log_mel - CENTRE) / SPREAD
-        states = self.convolutions(picture[:, None]).transpose(1, 2).flatten(2)
-        states = functional.silu(self.flatten(states))
+        pooled = self._pooled(picture, self.convolutions(picture[:, None]))
+        return functional.normalize(self.head(pooled), dim=-1)
+
+    def features(self, log_mel: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What is heard on the way: maps [B, channels, M', bands], fine to coarse, and pooled."""
+        picture = (log_mel - CENTRE) / SPREAD
+        states, maps = picture[:, None], []
+        for layer in self.convolutions:
+            if isinstance(layer, nn.SiLU):
+                maps.append(states)
+            states = layer(states)
+        return maps, self._pooled(picture, states)
+
+    def _pooled(self, picture: Tensor, states: Tensor) -> Tensor:
+        states = functional.silu(self.flatten(states.transpose(1, 2).flatten(2)))
         mean = picture.mean(1)
         spread = torch.sqrt((picture - mean[:, None]).square().mean(1) + 1e-4)
         profile = functional.silu(self.profile(torch.cat((mean, picture.amax(1), spread), dim=-1)))
-        pooled = torch.cat((states.mean(1), states.amax(1), profile), dim=-1)
-        return functional.normalize(self.head(pooled), dim=-1)
+        return torch.cat((states.mean(1), states.amax(1), profile), dim=-1)
 
 
 class TextHead(nn.Module):

@@ -1,6 +1,6 @@
 """``audioldm-train``: the stages of the recipe as commands.
 
-    audioldm-train clap|vae|vocoder|ldm --config tiny --sounds FOLDER --run FOLDER
+    audioldm-train clap|vae|vocoder|ldm|adversarial --config tiny --sounds FOLDER --run FOLDER
     audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train evaluate ...
@@ -21,7 +21,7 @@ from server.errors import AudioLDMError
 
 __all__ = ["main"]
 
-TRAINED = ("clap", "vae", "vocoder", "ldm")
+TRAINED = ("clap", "vae", "vocoder", "ldm", "adversarial")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--device", default="", help="cpu or cuda; default: cuda if there is one")
     common.add_argument("--threads", type=int, default=0, help="CPU threads; default: all")
     for name in TRAINED:
-        stage = commands.add_parser(name, parents=[common], help=f"train the {name}")
+        stage = commands.add_parser(name, parents=[common], help=f"stage {name}")
         stage.add_argument("--steps", type=int, default=0, help="instead of the configured number")
     export = commands.add_parser("export", parents=[common], help="write a model folder")
     export.add_argument("-o", "--output", type=Path, required=True)

@@ -6,9 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from torch import Tensor
-
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
@@ -16,11 +13,13 @@ from server.manifest import Tokenizer as TokenizerEntry
 from training.autoencoder import WaveEncoder
 from training.clap import TextTower, WaveTower
 from training.credits import credits_text
-from training.sounds import Clip, read_manifest
+from training.known_sounds import known_sounds
+from training.sampling import SHIFT
+from training.sounds import read_manifest
 from training.stages import Run
 from training.text import MAX_TOKENS
 
-__all__ = ["components", "export_run", "keep_tables", "known_sounds"]
+__all__ = ["components", "export_run", "keep_tables"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
@@ -28,10 +27,6 @@ STEPS: Final = 10
 """Judged as good as 20."""
 GUIDANCE: Final = 2.5
 NUM_CANDIDATES: Final = 3
-SHIFT: Final = 3.0
-"""Of the flow's steps; judged better than even ones, most of all where steps are few."""
-SAME: Final = 0.85
-"""Cosine above which two captions stand for one known sound."""
 
 
 def components(run: Run) -> Components:
@@ -96,46 +91,6 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         return write_model_folder(
             folder, components(run), manifest, precision="int8-weights", extra_files=extra
         )
-
-
-def known_sounds(run: Run, path: Path) -> None:
-    """What the engine needs to say how far a prompt is from the training sounds.
-
-    ``captions`` (one a distinct sound), ``embeddings`` of them as int8 [N, 512] with ``scales``
-    [N, 1], and ``distances``: the 5th, 50th, 95th and 99th percentile of the cosine distance from
-    a held-out caption to the nearest known one.
-    """
-    clips = [clip for clip in run.bank().clips if clip.variant == 0]
-    known = list(dict.fromkeys(_caption(clip) for clip in clips if not clip.held_out))
-    unseen = list(dict.fromkeys(_caption(clip) for clip in clips if clip.held_out))
-    embeddings = run.caption_embeddings(known)
-    kept = _distinct(embeddings)
-    known, embeddings = [known[row] for row in kept], embeddings[kept]
-    statistics = np.zeros(4, np.float32)
-    if unseen:
-        nearest = (run.caption_embeddings(unseen) @ embeddings.T).amax(1)
-        statistics = np.percentile(1.0 - nearest.numpy(), (5, 50, 95, 99)).astype(np.float32)
-    scales = np.abs(embeddings.numpy()).max(axis=1, keepdims=True) / 127.0
-    np.savez_compressed(
-        path,
-        captions=np.array(known),
-        embeddings=np.round(embeddings.numpy() / scales).astype(np.int8),
-        scales=scales,
-        distances=statistics,
-    )
-
-
-def _distinct(embeddings: Tensor) -> list[int]:
-    """Rows that are not nearly the same as an earlier one."""
-    kept: list[int] = []
-    for row, embedding in enumerate(embeddings):
-        if not kept or float((embeddings[kept] @ embedding).amax()) < SAME:
-            kept.append(row)
-    return kept
-
-
-def _caption(clip: Clip) -> str:
-    return clip.captions[0]
 
 
 def _architecture(run: Run) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """``audioldm-train finetune``: a producer's own sounds into the built-in model.
 
-Only the denoiser learns; towers, VAE and vocoder stay. Half of every batch is *replay*: sounds
-that the model itself makes for captions it knows, before tuning. They hold it to what it could
-do, and no original training sound is needed (generative replay, arXiv:1705.08690). The error on
-replays that are never trained on is measured along with that on held-out new sounds.
+Only the denoiser learns, against a critic as in its last stage (:mod:`training.adversarial`);
+towers, VAE and vocoder stay. Half of every batch is *replay*: sounds that the model itself makes
+for captions it knows, before tuning. They hold it to what it could do, and no original training
+sound is needed (generative replay, arXiv:1705.08690). The error on replays that are never trained
+on is measured along with that on held-out new sounds. The new captions join the known ones.
 """
 
 from __future__ import annotations
@@ -14,47 +15,32 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.errors import ModelError
-from server.known_sounds import known_embeddings
+from server.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
 from server.manifest import Manifest
+from server.text import Embedding
+from training.adversarial import GUIDANCE, STEPS, AdversarialStage
 from training.bank import SoundBank
 from training.distillation import embed
 from training.export import keep_tables
 from training.folder import load_folder
-from training.ldm import LdmStage
+from training.known_sounds import with_sounds
 from training.loop import Fit, fit, load_ema
 from training.notation import COLUMNS
+from training.sampling import sample_flow
 from training.sounds import prepare
 
-__all__ = ["FinetuneStage", "finetune", "replays", "sample_flow"]
+__all__ = ["FinetuneStage", "finetune", "replays"]
 
 logger = logging.getLogger(__name__)
 
 REPLAY_FRAMES: Final = 64
-REPLAY_STEPS: Final = 12
-REPLAY_GUIDANCE: Final = 2.0
-KEPT: Final = ("CREDITS.md", "NOTICES.txt", "MODEL_CARD.md", "known_sounds.npz")
-
-
-@torch.no_grad()
-def sample_flow(
-    denoiser: nn.Module, embeddings: Tensor, noise: Tensor, *, steps: int, guidance: float
-) -> Tensor:
-    """Latents [B, C, T, F] from ``noise`` by Euler steps with classifier-free guidance."""
-    latents, count = noise, len(noise)
-    told = torch.cat((embeddings, embeddings.new_zeros(count, COLUMNS)), dim=-1)
-    conditions = torch.cat((torch.zeros_like(told), told))
-    for step in range(steps):
-        time = torch.full((2 * count,), 1.0 - step / steps, device=noise.device)
-        free, bound = denoiser(torch.cat((latents, latents)), time, conditions).chunk(2)
-        latents = latents - (free + guidance * (bound - free)) / steps
-    return latents
+KEPT: Final = ("CREDITS.md", "NOTICES.txt", "MODEL_CARD.md")
 
 
 def replays(
@@ -65,14 +51,15 @@ def replays(
     rows = torch.randint(len(embeddings), (count,), generator=generator, device=device)
     shape = (count, 8, REPLAY_FRAMES, 16)
     noise = torch.randn(shape, generator=generator, device=device)
+    told = torch.cat((embeddings, embeddings.new_zeros(len(embeddings), COLUMNS)), dim=-1)
     made = [
-        sample_flow(denoiser, condition, part, steps=REPLAY_STEPS, guidance=REPLAY_GUIDANCE)
-        for condition, part in zip(embeddings[rows].split(16), noise.split(16), strict=True)
+        sample_flow(denoiser, condition, part, steps=STEPS, guidance=GUIDANCE)
+        for condition, part in zip(told[rows].split(16), noise.split(16), strict=True)
     ]
     return torch.cat(made), embeddings[rows]
 
 
-class FinetuneStage(LdmStage):
+class FinetuneStage(AdversarialStage):
     """New sounds and replays, half and half."""
 
     replayed: tuple[Tensor, Tensor]
@@ -129,12 +116,14 @@ def finetune(
     """
     manifest, settings, modules = load_folder(model)
     prepare(sounds, run / "cache")
+    torch.manual_seed(seed)
     stage = _stage(modules, SoundBank(run / "cache", device), settings.ldm.lengths)
-    known = _known(model).to(device)
+    known = _known(model)
     pool = run / "replays.pt"
     if not pool.is_file():  # made by the model as it was, so once and before tuning
         generator = torch.Generator(device).manual_seed(seed)
-        torch.save(replays(modules.unet.to(device), known, num_replays, generator), pool)
+        conditions = torch.from_numpy(known.embeddings).to(device)
+        torch.save(replays(modules.unet.to(device), conditions, num_replays, generator), pool)
     stage.set_replays(*torch.load(pool, map_location=device, weights_only=True))
     with torch.no_grad():
         before = stage.evaluate(copy.deepcopy(stage.model).eval())
@@ -144,7 +133,11 @@ def finetune(
     after = fit(stage, schedule, run / "ldm")
     logger.info("before %s", before)
     logger.info("after  %s", after)
-    _write(manifest, modules, model, output, load_ema(modules.unet.cpu(), run / "ldm"))
+    list_file = run / KNOWN_SOUNDS_FILE
+    with_sounds(known, *_own_captions(stage), list_file)
+    extra = {name: model / name for name in KEPT if (model / name).is_file()}
+    tuned = Components(**{**vars(modules), "unet": load_ema(modules.unet.cpu(), run / "ldm")})
+    _write(manifest, tuned, output, extra | {KNOWN_SOUNDS_FILE: list_file})
     return {"before": before, "after": after}
 
 
@@ -157,30 +150,39 @@ def _stage(modules: Components, bank: SoundBank, lengths: tuple[int, ...]) -> Fi
         bank,
         copy.deepcopy(modules.unet).requires_grad_(True),
         encoder=modules.vae_encoder.encoder,
+        decoder=modules.vae_decoder,
         audio_tower=modules.audio_encoder.tower,
         captions=captions,
-        batch=16,
-        repeats=2,
-        learning_rate=3e-4,
+        batch=8,
+        repeats=1,
+        learning_rate=2e-4,
+        critic_learning_rate=4e-4,
+        weight=0.15,
+        text_share=0.7,
         lengths=tuple(sorted({REPLAY_FRAMES, *lengths[:4]})),
     )
 
 
-def _known(model: Path) -> Tensor:
-    path = model / "known_sounds.npz"
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: without it tuning would forget what the model knows")
-    with np.load(path) as stored:
-        return torch.from_numpy(known_embeddings(stored))
+def _known(model: Path) -> KnownSounds:
+    known = KnownSounds.load(model)
+    if known is None:
+        raise ModelError(
+            f"{model / KNOWN_SOUNDS_FILE} is missing: without it tuning would forget what the "
+            "model knows"
+        )
+    return known
 
 
-def _write(
-    manifest: Manifest, modules: Components, model: Path, output: Path, denoiser: nn.Module
-) -> None:
-    tuned = Components(**{**vars(modules), "unet": denoiser})
-    keep_tables(tuned)
-    kept = {name: model / name for name in KEPT if (model / name).is_file()}
+def _own_captions(stage: FinetuneStage) -> tuple[list[str], Embedding]:
+    """The first caption of each new sound, and its embedding."""
+    rows = [row for row, clip in enumerate(stage.bank.clips) if clip.variant == 0]
+    embeddings = stage.captions[stage.bank.caption_table[rows, 0]]
+    return [stage.bank.clips[row].captions[0] for row in rows], embeddings.cpu().numpy()
+
+
+def _write(manifest: Manifest, modules: Components, output: Path, extra: dict[str, Path]) -> None:
+    keep_tables(modules)
     manifest = msgspec.structs.replace(
         manifest, name=output.name, source=f"{manifest.source}; finetuned from {manifest.name}"
     )
-    write_model_folder(output, tuned, manifest, precision="int8-weights", extra_files=kept)
+    write_model_folder(output, modules, manifest, precision="int8-weights", extra_files=extra)

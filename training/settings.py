@@ -12,7 +12,7 @@ import yaml
 from server.errors import InvalidRequest
 from training.loop import Fit
 
-__all__ = ["Clap", "Ldm", "Settings", "Vae", "Vocoder", "load_settings"]
+__all__ = ["Adversarial", "Clap", "Ldm", "Settings", "Vae", "Vocoder", "load_settings"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +98,18 @@ class Ldm(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
+class Adversarial(_Section, frozen=True, kw_only=True):
+    """The denoiser again, against a critic; the flow only."""
+
+    batch: int
+    learning_rate: float
+    critic_learning_rate: float
+    weight: float
+    lengths: tuple[int, ...]
+    text_share: float
+    schedule: Schedule
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """One model."""
 
@@ -111,6 +123,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     vae: Vae
     vocoder: Vocoder
     ldm: Ldm
+    adversarial: Adversarial | None = None
 
 
 def load_settings(name: str) -> Settings:

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from onnx_export.architecture import VARIANTS
-from server.errors import NotFound
+from server.errors import InvalidRequest, NotFound
 from training import settings as sections
+from training.adversarial import AdversarialStage
 from training.autoencoder import Autoencoder, VaeStage
 from training.bank import SoundBank
 from training.clap import Clap, ClapStage
@@ -44,7 +45,7 @@ __all__ = ["STAGES", "Run"]
 
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
-STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm")
+STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial")
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ class Run:
         return self._averaged(build_vocoder(self.settings), "vocoder")
 
     def denoiser(self) -> nn.Module:
-        """The denoiser."""
-        return self._averaged(build_denoiser(self.settings), "ldm")
+        """The denoiser, as it went through its last stage."""
+        stage = "adversarial" if (self.folder / "adversarial" / "last.pt").is_file() else "ldm"
+        return self._averaged(build_denoiser(self.settings), stage)
 
     def caption_embeddings(self, captions: list[str]) -> Tensor:
         """CLAP text embeddings float32 [len(captions), 512], on the CPU."""
@@ -203,15 +205,13 @@ class Run:
         )
 
     def _ldm(self) -> LdmStage:
-        bank, section = self.bank(), self.settings.ldm
-        captions = load_file(self._made("clap", CAPTIONS))["captions"]
-        torch.manual_seed(self.settings.seed)
+        section = self.settings.ldm
         return LdmStage(
-            bank,
+            self.bank(),
             build_denoiser(self.settings),
             encoder=self.autoencoder().encoder,
             audio_tower=self.clap().audio,
-            captions=functional.normalize(captions, dim=-1),
+            captions=self._captions(),
             batch=section.batch,
             repeats=section.repeats,
             learning_rate=section.learning_rate,
@@ -220,6 +220,36 @@ class Run:
             null_share=section.null_share,
             noising=NOISINGS[section.prediction](),
         )
+
+    def _adversarial(self) -> AdversarialStage:
+        section = self.settings.adversarial
+        if section is None or self.settings.ldm.prediction != "flow":
+            raise InvalidRequest(
+                f"{self.settings.name} has no adversarial stage: it takes a section "
+                "'adversarial' and a denoiser with prediction: flow"
+            )
+        denoiser = self._averaged(build_denoiser(self.settings), "ldm").requires_grad_(True)
+        autoencoder = self.autoencoder()
+        return AdversarialStage(
+            self.bank(),
+            denoiser,
+            encoder=autoencoder.encoder,
+            decoder=autoencoder.decoder,
+            audio_tower=self.clap().audio,
+            captions=self._captions(),
+            batch=section.batch,
+            repeats=1,
+            learning_rate=section.learning_rate,
+            critic_learning_rate=section.critic_learning_rate,
+            weight=section.weight,
+            lengths=section.lengths,
+            text_share=section.text_share,
+            null_share=self.settings.ldm.null_share,
+        )
+
+    def _captions(self) -> Tensor:
+        captions = load_file(self._made("clap", CAPTIONS))["captions"]
+        return functional.normalize(captions, dim=-1)
 
 
 def build_autoencoder(settings: Settings) -> nn.Module:

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from sounds import likeness, noise, write
 
-from server.conditioning import condition, embed_prompt, musical_words
+from server.conditioning import condition, embed_prompt, musical_words, unconditional
 from server.denoise import UnetCall, finished
 from server.errors import Cancelled, InvalidRequest, UnreadableAudio
+from server.known_sounds import KnownSounds
 from server.manifest import Manifest
 from server.pipeline import Pipeline
 from server.recipe import Recipe
 from server.request import Delivery, Morph, TextToAudio, resolve, validate
 from server.schedule import Latents
+from server.text import Embedding, unit
 from server.waveform import Samples
 
 
@@ -68,7 +70,9 @@ def test_an_audio_prompt_is_followed_and_blends_with_words(
     nearness = []
     for weight in (0.0, 0.5, 1.0):
         request = TextToAudio(prompt="high", audio_prompt=str(clip), audio_prompt_weight=weight)
-        nearness.append(float(condition(request, tiny_pipeline) @ tiny_pipeline.text("high")))
+        nearness.append(
+            float(condition(request, tiny_pipeline.studio({})) @ tiny_pipeline.text("high"))
+        )
     assert nearness[0] == pytest.approx(1.0, abs=1e-6)
     assert nearness[0] > nearness[1] > nearness[2]
 
@@ -208,6 +212,38 @@ def test_how_far_a_prompt_is_from_the_training_sounds(tiny_folder: Path, tmp_pat
     assert known["prompt_is_known"] is True
     assert unknown["prompt_distance"] > 0.3
     assert unknown["prompt_is_known"] is False
+
+
+def mean(embeddings: Embedding, near: Embedding) -> Embedding:
+    return unit(np.exp(20.0 * (embeddings @ near)) @ embeddings)
+
+
+def test_a_prompt_is_told_as_the_nearest_captions(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    text = Pipeline(folder, "cpu", 1).text
+    captions = [*[f"low {k}" for k in range(8)], *[f"high {k}" for k in range(8)]]
+    embeddings = np.stack([text(caption) for caption in captions])
+    np.savez(folder / "known_sounds.npz", captions=np.array(captions), embeddings=embeddings)
+    studio = Pipeline(folder, "cpu", 1).studio({})
+    low, high = mean(embeddings[:8], text("low")), mean(embeddings[8:], text("high"))
+    np.testing.assert_allclose(condition(TextToAudio(prompt="low"), studio), low, atol=1e-6)
+    away = unconditional(TextToAudio(prompt="low", negative_prompt="high"), studio)
+    np.testing.assert_allclose(away, high, atol=1e-6)
+    # A blend is told as the blend of what its parts are told as, so that a fader moves evenly.
+    blend = condition(TextToAudio(prompt="low:0.5 + high:0.5"), studio)
+    np.testing.assert_allclose(blend, unit(low + high), atol=1e-6)
+    few = KnownSounds(("low 0",), embeddings[:1], np.empty(0, np.float32))
+    np.testing.assert_array_equal(few.told(text("high")), text("high"))
+
+
+def test_the_nearest_sounds_do_not_say_the_same_twice(tiny_pipeline: Pipeline) -> None:
+    captions = ("low", "low", "low", "high", "mid")
+    embeddings = np.stack([tiny_pipeline.text(caption) for caption in captions])
+    known = KnownSounds(captions, embeddings, np.empty(0, np.float32))
+    named = known.nearest(tiny_pipeline.text("low"))["nearest_sounds"]
+    assert named[0] == "low"
+    assert sorted(named) == sorted(set(named))
 
 
 def render_one(folder: Path, prompt: str):  # type: ignore[no-untyped-def]

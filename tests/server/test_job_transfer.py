@@ -10,7 +10,7 @@ import soundfile
 from sounds import likeness, log_spectra, stored, tones, write
 
 from server.errors import InvalidRequest
-from server.pipeline import Pipeline, first_step
+from server.pipeline import Pipeline
 from server.recipe import Recipe
 from server.request import Delivery, Inpaint, TextToAudio, Transfer, Vary
 from server.waveform import Waveform
@@ -74,18 +74,6 @@ def test_the_stronger_the_farther_from_the_clip(
     assert nearness[-1] < nearness[1] - 0.2
     assert highness[-1] == max(highness) or highness[-1] > 0.5
     assert highness[-1] > highness[0] + 0.3
-
-
-def test_the_number_of_steps_follows_the_strength() -> None:
-    assert first_step(0.0, 20) == 20
-    assert first_step(1.0, 20) == 0
-    assert first_step(0.5, 20) == 10
-    assert first_step(0.001, 20) == 19, "any strength does something"
-    for num_steps in (1, 4, 10, 25, 200):
-        run = [num_steps - first_step(k / 100, num_steps) for k in range(101)]
-        assert run == sorted(run)
-        assert run[0] == 0
-        assert run[-1] == num_steps
 
 
 def test_a_loop_stays_a_loop(tiny_pipeline: Pipeline, tmp_path: Path) -> None:

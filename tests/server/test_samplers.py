@@ -9,7 +9,7 @@ import pytest
 
 from server.manifest import NoiseSchedule
 from server.samplers import SAMPLERS, SPACINGS, sample
-from server.schedule import Latents, alphas_cumprod, make_steps
+from server.schedule import Latents, alphas_cumprod, make_steps, steps_run
 
 torch = pytest.importorskip("torch")
 
@@ -120,6 +120,34 @@ def test_a_shifted_flow_spends_its_steps_where_it_is_noisy() -> None:
     shifted = make_steps(NoiseSchedule(prediction="flow", shift=3.0), 4, "linspace")
     assert shifted.sigmas == pytest.approx((1.0, 0.9, 0.75, 0.5, 0.0))
     assert shifted.alphas == pytest.approx((0.0, 0.1, 0.25, 0.5, 1.0))
+
+
+def test_the_number_of_steps_follows_the_strength() -> None:
+    assert steps_run(0.0, 20) == 0
+    assert steps_run(1.0, 20) == 20
+    assert steps_run(0.5, 20) == 10
+    assert steps_run(0.001, 20) == 1, "any strength does something"
+    for num_steps in (1, 4, 10, 25, 200):
+        run = [steps_run(k / 100, num_steps) for k in range(101)]
+        assert run == sorted(run)
+        assert run[0] == 0
+        assert run[-1] == num_steps
+
+
+def test_a_part_of_a_run_is_its_end() -> None:
+    whole = make_steps(NoiseSchedule(), 20, "leading")
+    part = make_steps(NoiseSchedule(), 20, "leading", 0.3)
+    assert (part.timesteps, part.sigmas) == (whole.timesteps[14:], whole.sigmas[14:])
+    assert make_steps(NoiseSchedule(), 20, "leading", 0.0).sigmas == whole.sigmas[20:]
+
+
+def test_a_flow_begins_exactly_at_its_strength() -> None:
+    """Four steps, and still a fader of the strength moves without jumps."""
+    schedule = NoiseSchedule(prediction="flow")
+    begun = [make_steps(schedule, 4, "linspace", k / 100).sigmas[0] for k in range(101)]
+    np.testing.assert_allclose(begun, np.arange(101) / 100)
+    half = make_steps(schedule, 4, "linspace", 0.5)
+    assert half.sigmas == make_steps(schedule, 4, "linspace").sigmas[2:]
 
 
 def test_ddim_on_a_flow_is_euler() -> None:

@@ -13,6 +13,7 @@ import soundfile
 import torch
 
 from onnx_export.architecture import VARIANTS, Architecture
+from server.known_sounds import KnownSounds
 from server.manifest import COMPONENTS, Manifest
 from training import loop
 from training.export import export_run
@@ -88,10 +89,11 @@ def small(settings: Settings, steps: int = 4) -> Settings:
         ldm=replace(
             settings.ldm, width=32, depth=2, heads=2, batch=4, lengths=(64,), schedule=schedule
         ),
+        adversarial=replace(settings.adversarial, batch=2, lengths=(64,), schedule=schedule),
     )
 
 
-STAGES = ("text", "clap", "vae", "vocoder", "ldm")
+STAGES = ("text", "clap", "vae", "vocoder", "ldm", "adversarial")
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +260,7 @@ def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
     assert np.isfinite(takes[0].waveform.samples).all()
 
 
-def test_finetuning_changes_only_the_denoiser(
+def test_finetuning_changes_the_denoiser_and_adds_the_captions(
     model_folder: Path, sounds: Path, tmp_path: Path
 ) -> None:
     measures = finetune(
@@ -270,7 +272,10 @@ def test_finetuning_changes_only_the_denoiser(
         steps=4,
         num_replays=8,
     )
-    assert {"audio", "text", "null", "notation", "replay"} == measures["before"].keys()
+    names = {"audio", "text", "null", "notation", "frechet", "replay"}
+    assert names == measures["before"].keys()
     before, after = Manifest.load(model_folder), Manifest.load(tmp_path / "mine")
     changed = {name for name in before.files if before.files[name] != after.files.get(name)}
-    assert changed == {"unet.onnx"}
+    assert changed == {"unet.onnx", "known_sounds.npz"}
+    known = [KnownSounds.load(folder) for folder in (model_folder, tmp_path / "mine")]
+    assert len(known[1].captions) == len(known[0].captions) + 24

@@ -1,0 +1,139 @@
+"""Stage ``adversarial``: the trained denoiser learns to be believed at every call.
+
+Adversarial diffusion distillation (arXiv:2311.17042) without a teacher. A denoiser that is only
+regressed answers a noisy latent with the mean of all sounds it could be, which is none of them.
+Here its clean estimate is decoded and heard by a critic (:mod:`training.critic`), so it has to
+be a sound. The regression stays: in full where there is no condition, which guidance leads
+away from, and else the less the noisier the latent. Few steps and little guidance then suffice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.bank import SoundBank
+from training.critic import Critic, Features, hinge
+from training.ldm import NOTATION_SHARE, LdmStage
+from training.loop import autocast, optimize
+from training.metrics import frechet_distance
+from training.sampling import sample_flow, shifted
+
+__all__ = ["GUIDANCE", "STEPS", "AdversarialStage"]
+
+STEPS: Final = 4
+GUIDANCE: Final = 1.5
+"""How a denoiser of this stage is sampled."""
+PURE_SHARE: Final = 0.2
+"""Of the examples that are noise alone: the first call chooses what will be heard."""
+MIN_TIME: Final = 0.05
+MISMATCHED: Final = 0.5
+"""Weight of real sounds under the condition of another, which the critic has to refuse."""
+BETAS: Final = (0.0, 0.95)
+EVALUATED_FRAMES: Final = 64
+
+
+class AdversarialStage(LdmStage):
+    """Denoiser against critic, over crops of mixed lengths; goes on from a trained denoiser."""
+
+    def __init__(
+        self,
+        bank: SoundBank,
+        model: nn.Module,
+        *,
+        decoder: nn.Module,
+        learning_rate: float,
+        critic_learning_rate: float,
+        weight: float,
+        **regression: Any,
+    ) -> None:
+        """``weight`` is that of the critic's verdicts beside the regression.
+
+        ``regression``: the other arguments of :class:`training.ldm.LdmStage`.
+        """
+        super().__init__(bank, model, learning_rate=learning_rate, **regression)
+        self.weight = weight
+        self.decoder = decoder.to(self.device).eval().requires_grad_(False)
+        self.critic = Critic(self.audio_tower).to(self.device)
+        self.networks["critic"] = self.critic
+        adam = torch.optim.AdamW
+        self.optimizers = {
+            "model": adam(model.parameters(), lr=learning_rate, betas=BETAS, weight_decay=0.0),
+            "critic": adam(
+                self.critic.parameters(), lr=critic_learning_rate, betas=BETAS, weight_decay=0.0
+            ),
+        }
+
+    def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
+        """One batch: the denoiser first, then the critic on what it made."""
+        draw = int(torch.randint(len(self.lengths), (), generator=generator, device=self.device))
+        latents, audio, text, notations = self._crops(self.lengths[draw], generator)
+        count = len(latents)
+        uniform = torch.rand(count, 1, generator=generator, device=self.device)
+        embedding = torch.where(uniform < self.text_share, text, audio)
+        free = uniform > 1.0 - self.null_share
+        told = torch.rand(count, 1, generator=generator, device=self.device) < NOTATION_SHARE
+        condition = self._told(embedding, torch.where(told, notations, 0.0))
+        condition = torch.where(free, 0.0, condition)
+        bound = (~free[:, 0]).nonzero()[:, 0]
+        times = self._times(count, generator)
+        noise = torch.randn(latents.shape, generator=generator, device=self.device)
+        noisy = self.noising.noised(latents, noise, times)
+        with autocast(self.device):
+            velocity = self.model(noisy, times, condition).float()
+            error = (velocity - self.noising.target(latents, noise)).square().mean((1, 2, 3))
+            regression = (torch.where(free[:, 0], 1.0, 1.0 - times) * error).mean()
+            clean = (noisy - times[:, None, None, None] * velocity)[bound]
+            made = self._features(clean)
+            self.critic.requires_grad_(False)
+            verdicts = self.critic(made, embedding[bound])
+            fooled = torch.stack([verdict.mean() for verdict in verdicts]).sum()
+        optimize(
+            self.optimizers["model"],
+            regression - self.weight * fooled,
+            self.model.parameters(),
+        )
+        losses = {"error": error.mean().item(), "fooled": fooled.item()}
+        made = [item.detach() for item in made[0]], made[1].detach()
+        return losses | {"critic": self._criticise(latents[bound], made, embedding[bound])}
+
+    def _times(self, count: int, generator: torch.Generator) -> Tensor:
+        uniform = torch.rand(2, count, generator=generator, device=self.device)
+        return torch.where(uniform[1] < PURE_SHARE, 1.0, shifted(uniform[0]).clamp(min=MIN_TIME))
+
+    def _features(self, latents: Tensor) -> Features:
+        return self.audio_tower.features(self.decoder(latents))
+
+    def _criticise(self, latents: Tensor, made: Features, embedding: Tensor) -> float:
+        self.critic.requires_grad_(True)
+        with autocast(self.device):
+            with torch.no_grad():  # both sides are decoded: the critic shall not hear the decoder
+                real = self._features(latents)
+            loss = hinge(self.critic(real, embedding), self.critic(made, embedding))
+            other = self.critic.on_pooled(real, embedding.roll(1, 0))
+            loss = loss + MISMATCHED * functional.relu(1.0 + other).mean()
+        optimize(self.optimizers["critic"], loss, self.critic.parameters())
+        return loss.item()
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Velocity errors as before, and how far takes are from the held-out clips they name.
+
+        ``frechet`` is taken in the space of the tower that the critic uses too, so it tells how
+        training goes, not how good a model is.
+        """
+        generator = torch.Generator(device=self.device).manual_seed(0)
+        rows = self.bank.held_out[:96]
+        mels = self.bank.crop_mels(rows, torch.zeros_like(rows), 4 * EVALUATED_FRAMES)
+        latents, _ = self.encoder(mels)
+        noise = torch.randn(latents.shape, generator=generator, device=self.device)
+        text = self.captions[self.bank.caption_table[rows, 0]]
+        notations = self.bank.notations(rows, torch.zeros_like(rows))
+        condition = self._told(text, notations)
+        made = sample_flow(model, condition, noise, steps=STEPS, guidance=GUIDANCE)
+        heard = [
+            self.audio_tower(self.decoder(item)).float().cpu().numpy() for item in (latents, made)
+        ]
+        return super().evaluate(model) | {"frechet": frechet_distance(*heard)}
