@@ -9,9 +9,9 @@ import numpy as np
 
 from server.errors import InvalidRequest
 from server.notation import Notation, read_notation
-from server.plan import Studio
+from server.plan import Nuance, Studio
 from server.prompt import parse_blend, parse_stages
-from server.request import Morph, NewSound, Request
+from server.request import Morph, NewSound, Request, TextToAudio
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 
@@ -21,6 +21,7 @@ __all__ = [
     "meaning",
     "musical_words",
     "notation_of",
+    "nuance",
     "unconditional",
 ]
 
@@ -69,6 +70,19 @@ def condition(
         return found
     weight = request.audio_prompt_weight
     return unit(weight * heard + (1.0 - weight) * said)
+
+
+def nuance(request: TextToAudio, studio: Studio) -> Nuance | None:
+    """What takes of words alone lean to, each to another; None where a sound is given as well."""
+    known, prompt = studio.known, request.prompt
+    if known is None or request.audio_prompt or not prompt.strip():
+        return None
+    words = musical_words(request)
+
+    def drawn(seed: int) -> Embedding:
+        return embed_prompt(prompt, lambda part: known.sound_like(studio.text(part), seed), words)
+
+    return drawn
 
 
 def _said(prompt: str, request: Request, studio: Studio) -> Embedding | None:

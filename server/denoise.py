@@ -75,10 +75,10 @@ def finished(work: Work[T], unet: Unets) -> T:
 class GuidedUnet:
     """The estimate of the clean latent under classifier-free guidance (arXiv:2207.12598).
 
-    ``condition`` is [W, D], one embedding a window, and ``unconditional`` [D]. A call holds at
-    most ``frames_a_call`` latent frames, or one window, whatever the length and the takes. After
-    ``guidance_end`` of the steps the condition is followed without guidance, at half the cost
-    (arXiv:2404.07724).
+    ``condition`` is [B, W, D], one embedding a row and window, and ``unconditional`` [D]. A call
+    holds at most ``frames_a_call`` latent frames, or one window, whatever the length and the
+    takes. After ``guidance_end`` of the steps the condition is followed without guidance, at half
+    the cost (arXiv:2404.07724).
     """
 
     steps: Steps
@@ -103,7 +103,7 @@ class GuidedUnet:
         covered = np.zeros((self.windows.total, 1), np.float32)
         for part in self._parts(len(x), frames, self.rows_a_window(step)):
             crops = np.stack([x[take][:, frames[window]] for take, window in part])
-            condition = self._told([window for _, window in part], frames)
+            condition = self._told(part, frames)
             output = yield from self._predict(crops, condition, step)
             clean = self.steps.to_clean(crops, output, step)
             for (take, window), estimate in zip(part, clean, strict=True):
@@ -130,11 +130,11 @@ class GuidedUnet:
             for start in range(0, len(pairs), most):
                 yield pairs[start : start + most]
 
-    def _told(self, windows: list[int], frames: tuple[Index, ...]) -> Embedding:
-        condition = self.condition[windows]
+    def _told(self, part: list[tuple[int, int]], frames: tuple[Index, ...]) -> Embedding:
+        condition = np.stack([self.condition[row, window] for row, window in part])
         if self.tell is None:
             return condition
-        rows = np.array([self.tell(int(frames[window][0])) for window in windows], np.float32)
+        rows = np.array([self.tell(int(frames[window][0])) for _, window in part], np.float32)
         return np.concatenate([condition, rows], axis=1)
 
     def _predict(

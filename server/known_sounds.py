@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
+from server.noise import NUANCE_STREAM, generator
 from server.text import Embedding, unit
 
 __all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds"]
@@ -24,7 +25,9 @@ KNOWN_SOUNDS_FILE: Final = "known_sounds.npz"
 _NAMED: Final = 3
 _TOLD: Final = 8
 """Captions that a prompt is told as: 8 and 16 were judged alike, 32 a little worse."""
-_SHARPNESS = 20.0
+_DRAWN: Final = 24
+"""Captions that one is drawn from, the nearer the likelier."""
+_SHARPNESS: Final = 20.0
 """A caption that is the prompt outweighs others that are merely near."""
 _ALIKE: Final = 0.85
 """Cosine above which two captions are not both named."""
@@ -39,6 +42,8 @@ class KnownSounds:
 
     captions: tuple[str, ...]
     embeddings: Embedding
+    heard: Embedding | None
+    """How CLAP hears each of the sounds, [N, D]; None where the list does not say."""
     usual: npt.NDArray[np.float32]
     """Distances of unseen captions: 5th, 50th, 95th and 99th percentile; empty if not known."""
 
@@ -56,7 +61,8 @@ class KnownSounds:
             with np.load(path, allow_pickle=False) as stored:
                 embeddings = _embeddings(stored)
                 usual = stored["distances"] if "distances" in stored else np.empty(0, np.float32)
-                return cls(tuple(map(str, stored["captions"])), embeddings, usual)
+                heard = _embeddings(stored, "heard_") if "heard_embeddings" in stored else None
+                return cls(tuple(map(str, stored["captions"])), embeddings, heard, usual)
         except (OSError, KeyError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
 
@@ -87,6 +93,16 @@ class KnownSounds:
         weights = np.exp(_SHARPNESS * (similarity[nearest] - similarity.max()))
         return unit(weights @ self.embeddings[nearest])
 
+    def sound_like(self, prompt: Embedding, seed: int) -> Embedding:
+        """How one of the sounds is heard, [D], that are captioned like ``prompt`` [D]."""
+        if self.heard is None or len(self.captions) <= _DRAWN:
+            return self.told(prompt)
+        similarity = self.embeddings @ prompt
+        nearest = np.argpartition(-similarity, _DRAWN)[:_DRAWN]
+        weights = np.exp(_SHARPNESS * (similarity[nearest] - similarity.max()))
+        drawn = int(generator(seed, NUANCE_STREAM).choice(nearest, p=weights / weights.sum()))
+        return unit(self.heard[drawn])
+
     def _distinct(self, order: npt.NDArray[np.int64]) -> list[int]:
         """The first rows of ``order`` that do not say the same."""
         named: list[int] = []
@@ -98,16 +114,17 @@ class KnownSounds:
         return named
 
 
-def _embeddings(stored: Mapping[str, npt.NDArray[Any]]) -> Embedding:
-    """The embeddings [N, D] of an opened list, of unit length.
+def _embeddings(stored: Mapping[str, npt.NDArray[Any]], which: str = "") -> Embedding:
+    """Embeddings [N, D] of an opened list, of unit length; ``which`` begins their names.
 
     Those of int8 have a scale a row, and those of fewer columns are coordinates on the rows of
     ``basis`` around ``mean``.
     """
-    embeddings = stored["embeddings"].astype(np.float32)
-    if "scales" in stored:
-        embeddings = embeddings * stored["scales"]
-    if "basis" in stored:
-        embeddings = embeddings @ stored["basis"].astype(np.float32) + stored["mean"]
+    embeddings = stored[f"{which}embeddings"].astype(np.float32)
+    if f"{which}scales" in stored:
+        embeddings = embeddings * stored[f"{which}scales"]
+    if f"{which}basis" in stored:
+        basis = stored[f"{which}basis"].astype(np.float32)
+        embeddings = embeddings @ basis + stored[f"{which}mean"]
         embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     return embeddings

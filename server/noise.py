@@ -21,14 +21,18 @@ __all__ = [
     "INITIAL_STREAM",
     "KNOWN_STREAM",
     "LaneNoise",
+    "NUANCE_STREAM",
     "NoiseSource",
     "draw",
+    "generator",
     "lanes_alike",
     "lanes_apart",
     "slerp",
 ]
 
 INITIAL_STREAM: Final = 0
+NUANCE_STREAM: Final = 1
+"""Which of the sounds that the words may mean."""
 FIRST_STEP_STREAM: Final = 16
 KNOWN_STREAM: Final = 2**16
 """Plus the step: fresh noise on what is known of a clip."""
@@ -41,10 +45,16 @@ LaneNoise = Callable[[int, int], Latents]
 """The noise [lanes, C, T, F] of a seed's stream; a lane is a channel that is rendered."""
 
 
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """The random numbers of one seed's ``stream``."""
+    return np.random.Generator(np.random.Philox(key=[seed, stream]))
+
+
 def draw(seed: int, stream: int, latent: Latent, frames: int) -> Latents:
     """Standard normal noise [channels, frames, mel_bins] of one seed's ``stream``."""
-    generator = np.random.Generator(np.random.Philox(key=[seed, stream]))
-    drawn = generator.standard_normal((frames, latent.mel_bins, latent.channels), np.float32)
+    drawn = generator(seed, stream).standard_normal(
+        (frames, latent.mel_bins, latent.channels), np.float32
+    )
     return np.ascontiguousarray(drawn.transpose(2, 0, 1))
 
 

@@ -182,22 +182,22 @@ class Pipeline:
     ) -> Work[Latents]:
         """:meth:`denoise`, call by call; ``hear`` gets the first take's [lanes, C, T, F]."""
         settings, steps = planned.settings, self._steps(planned)
-        denoiser = GuidedUnet(
-            steps,
-            planned.windows,
-            planned.condition,
-            planned.unconditional,
-            settled(settings.guidance_scale),
-            settled(settings.guidance_end),
-            self.unet.frames_a_call,
-            self._telling(planned.notation),
-        )
 
         def noise(stream: int) -> Latents:
             return np.concatenate([planned.noise(seed, stream) for seed in seeds])
 
         x = noise(INITIAL_STREAM)
         lanes = len(x) // len(seeds)
+        denoiser = GuidedUnet(
+            steps,
+            planned.windows,
+            np.repeat(np.stack([planned.conditions(seed) for seed in seeds]), lanes, axis=0),
+            planned.unconditional,
+            settled(settings.guidance_scale),
+            settled(settings.guidance_end),
+            self.unet.frames_a_call,
+            self._telling(planned.notation),
+        )
         if planned.start is not None:
             start = np.tile(planned.start, (len(seeds), 1, 1, 1))
             x = steps.add_noise(start, x, 0) if len(steps) else start

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,16 @@ from server.noise import LaneNoise
 from server.notation import Notation
 from server.request import Request
 from server.schedule import Latents
-from server.text import Embedding, TextEncoder
+from server.text import Embedding, TextEncoder, unit
 from server.waveform import FileFormat, Waveform
 from server.windows import Windows
 
-__all__ = ["Finished", "Known", "Plan", "Studio", "plan"]
+__all__ = ["Finished", "Known", "Nuance", "Plan", "Studio", "plan"]
+
+Nuance = Callable[[int], Embedding]
+"""From the seed of a take to the embedding [D] of one of the sounds that its words may mean."""
+LEANING: Final = 0.75
+"""How far a take leans to its nuance: seeds differ more, and are recognised as often."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,17 @@ class Plan:
     known: Known | None = None
     notation: Notation = field(default_factory=Notation)
     """What is to be played: told to a unet that takes notation, and takes are ranked by it."""
+    nuance: Nuance | None = None
+    """What a take leans to besides."""
     recipe: Request | None = None
     """What the recipe says instead of the request, where that would not suffice."""
+
+    def conditions(self, seed: int) -> Embedding:
+        """What the take of ``seed`` is told, one embedding a window, [W, D]."""
+        if self.nuance is None:
+            return self.condition
+        leaning = (1.0 - LEANING) * self.condition + LEANING * self.nuance(seed)
+        return np.stack([unit(row) for row in leaning])
 
 
 @singledispatch

@@ -10,6 +10,7 @@ from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
 from server.manifest import Tokenizer as TokenizerEntry
+from training import adversarial
 from training.autoencoder import WaveEncoder
 from training.clap import TextTower, WaveTower
 from training.credits import credits_text
@@ -23,10 +24,12 @@ __all__ = ["components", "export_run", "keep_tables"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
-STEPS: Final = 10
-"""Judged as good as 20."""
-GUIDANCE: Final = 2.5
-NUM_CANDIDATES: Final = 3
+SAMPLING: Final = {
+    "ldm": (10, 2.5),
+    "adversarial": (adversarial.STEPS, adversarial.GUIDANCE),
+}
+"""Steps and guidance, judged no worse than more, by the denoiser's last stage."""
+NUM_CANDIDATES: Final = 6
 
 
 def components(run: Run) -> Components:
@@ -60,6 +63,7 @@ def keep_tables(modules: Components) -> None:
 def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None) -> Manifest:
     """Write the model folder of ``run``, with the credits of ``sounds`` and its known sounds."""
     entries = read_manifest(sounds)
+    steps, guidance = SAMPLING[run.last_stage()]
     manifest = Manifest(
         name=run.settings.name,
         licence=LICENCE,
@@ -71,8 +75,8 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
         defaults=Defaults(
             sampler="ddim",
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
             num_candidates=NUM_CANDIDATES,
         ),
         architecture=_architecture(run),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,13 +24,12 @@ from onnx_export.export import write_model_folder
 from server.errors import ModelError
 from server.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
 from server.manifest import Manifest
-from server.text import Embedding
 from training.adversarial import GUIDANCE, STEPS, AdversarialStage
 from training.bank import SoundBank
 from training.distillation import embed
 from training.export import keep_tables
 from training.folder import load_folder
-from training.known_sounds import with_sounds
+from training.known_sounds import heard_clips, with_sounds
 from training.loop import Fit, fit, load_ema
 from training.notation import COLUMNS
 from training.sampling import sample_flow
@@ -134,7 +134,7 @@ def finetune(
     logger.info("before %s", before)
     logger.info("after  %s", after)
     list_file = run / KNOWN_SOUNDS_FILE
-    with_sounds(known, *_own_captions(stage), list_file)
+    with_sounds(known, _own_sounds(stage), list_file)
     extra = {name: model / name for name in KEPT if (model / name).is_file()}
     tuned = Components(**{**vars(modules), "unet": load_ema(modules.unet.cpu(), run / "ldm")})
     _write(manifest, tuned, output, extra | {KNOWN_SOUNDS_FILE: list_file})
@@ -173,11 +173,14 @@ def _known(model: Path) -> KnownSounds:
     return known
 
 
-def _own_captions(stage: FinetuneStage) -> tuple[list[str], Embedding]:
-    """The first caption of each new sound, and its embedding."""
-    rows = [row for row, clip in enumerate(stage.bank.clips) if clip.variant == 0]
-    embeddings = stage.captions[stage.bank.caption_table[rows, 0]]
-    return [stage.bank.clips[row].captions[0] for row in rows], embeddings.cpu().numpy()
+def _own_sounds(stage: FinetuneStage) -> KnownSounds:
+    """The new sounds, by the first caption of each."""
+    bank = stage.bank
+    rows = [row for row, clip in enumerate(bank.clips) if clip.variant == 0]
+    embeddings = stage.captions[bank.caption_table[rows, 0]].cpu().numpy()
+    captions = tuple(bank.clips[row].captions[0] for row in rows)
+    heard = heard_clips(bank, rows, stage.audio_tower)
+    return KnownSounds(captions, embeddings, heard, np.empty(0, np.float32))
 
 
 def _write(manifest: Manifest, modules: Components, output: Path, extra: dict[str, Path]) -> None:

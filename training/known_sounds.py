@@ -3,57 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
 
 from server.known_sounds import KnownSounds
 from server.text import Embedding
+from training.bank import CROP_FRAMES, SoundBank
 from training.stages import Run
 
-__all__ = ["known_sounds", "with_sounds"]
+__all__ = ["heard_clips", "known_sounds", "with_sounds"]
 
 DIRECTIONS: Final = 96
-"""Principal ones of the captions' embeddings, with 98 per cent of their variance."""
+"""Principal ones of the embeddings; 98 per cent of the captions' variance."""
 PERCENTILES: Final = (5, 50, 95, 99)
 
 
 def known_sounds(run: Run, path: Path) -> None:
-    """The captions of the training sounds, the first of each, and what is usual.
+    """The training sounds: the first caption of each, how CLAP hears it, and what is usual.
 
     ``distances`` are the 5th, 50th, 95th and 99th percentile of the cosine distance from a
     held-out caption to the nearest known one.
     """
-    clips = [clip for clip in run.bank().clips if clip.variant == 0]
-    captions = [clip.captions[0] for clip in clips if not clip.held_out]
-    unseen = list(dict.fromkeys(clip.captions[0] for clip in clips if clip.held_out))
+    bank = run.bank()
+    clips = [(row, clip) for row, clip in enumerate(bank.clips) if clip.variant == 0]
+    rows = [row for row, clip in clips if not clip.held_out]
+    captions = [bank.clips[row].captions[0] for row in rows]
+    unseen = list(dict.fromkeys(clip.captions[0] for _, clip in clips if clip.held_out))
     embeddings = run.caption_embeddings(captions).numpy()
     usual = np.zeros(len(PERCENTILES), np.float32)
     if unseen:
         nearest = (run.caption_embeddings(unseen).numpy() @ embeddings.T).max(axis=1)
         usual = np.percentile(1.0 - nearest, PERCENTILES).astype(np.float32)
-    _write(path, KnownSounds(tuple(captions), embeddings, usual))
+    heard = heard_clips(bank, rows, run.clap().audio)
+    _write(path, KnownSounds(tuple(captions), embeddings, heard, usual))
 
 
-def with_sounds(known: KnownSounds, captions: list[str], embeddings: Embedding, path: Path) -> None:
-    """``known`` and more captions with their embeddings [N, 512]."""
-    joined = np.concatenate([known.embeddings, embeddings])
-    _write(path, KnownSounds((*known.captions, *captions), joined, known.usual))
+def with_sounds(known: KnownSounds, more: KnownSounds, path: Path) -> None:
+    """``known`` and ``more``; what is usual stays as it is."""
+    heard = None
+    if known.heard is not None and more.heard is not None:
+        heard = np.concatenate([known.heard, more.heard])
+    embeddings = np.concatenate([known.embeddings, more.embeddings])
+    captions = (*known.captions, *more.captions)
+    _write(path, KnownSounds(captions, embeddings, heard, known.usual))
+
+
+@torch.no_grad()
+def heard_clips(bank: SoundBank, rows: list[int], tower: nn.Module) -> Embedding:
+    """How ``tower`` hears the beginnings of clips ``rows``, float32 [N, 512]."""
+    chunks = torch.tensor(rows, device=bank.device).split(64)
+    starts = [torch.zeros_like(chunk) for chunk in chunks]
+    mels = (bank.crop_mels(*crop, CROP_FRAMES) for crop in zip(chunks, starts, strict=True))
+    return np.concatenate([tower(crop).float().cpu().numpy() for crop in mels])
 
 
 def _write(path: Path, known: KnownSounds) -> None:
-    """``embeddings`` as int8 coordinates [N, 96] with ``scales`` [N, 1], on ``basis`` [96, 512]."""
-    mean = known.embeddings.mean(axis=0)
-    _, _, directions = np.linalg.svd(known.embeddings - mean, full_matrices=False)
+    """The file that :meth:`server.known_sounds.KnownSounds.load` reads."""
+    stored = _coordinates(known.embeddings, "")
+    if known.heard is not None:
+        stored |= _coordinates(known.heard, "heard_")
+    stored |= {"captions": np.array(known.captions), "distances": known.usual}
+    np.savez_compressed(path, **stored)  # type: ignore[arg-type]
+
+
+def _coordinates(embeddings: Embedding, which: str) -> dict[str, npt.NDArray[Any]]:
+    """``embeddings`` int8 [N, 96], ``scales`` [N, 1], ``basis`` [96, 512] and ``mean`` [512]."""
+    mean = embeddings.mean(axis=0)
+    _, _, directions = np.linalg.svd(embeddings - mean, full_matrices=False)
     basis = directions[:DIRECTIONS]
-    coordinates = (known.embeddings - mean) @ basis.T
+    coordinates = (embeddings - mean) @ basis.T
     scales = np.maximum(np.abs(coordinates).max(axis=1, keepdims=True), 1e-6) / 127.0
-    np.savez_compressed(
-        path,
-        captions=np.array(known.captions),
-        embeddings=np.round(coordinates / scales).astype(np.int8),
-        scales=scales.astype(np.float32),
-        basis=basis.astype(np.float16),
-        mean=mean.astype(np.float32),
-        distances=known.usual,
-    )
+    return {
+        f"{which}embeddings": np.round(coordinates / scales).astype(np.int8),
+        f"{which}scales": scales.astype(np.float32),
+        f"{which}basis": basis.astype(np.float16),
+        f"{which}mean": mean.astype(np.float32),
+    }

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -98,9 +98,13 @@ class Run:
         return self._averaged(build_vocoder(self.settings), "vocoder")
 
     def denoiser(self) -> nn.Module:
-        """The denoiser, as it went through its last stage."""
-        stage = "adversarial" if (self.folder / "adversarial" / "last.pt").is_file() else "ldm"
-        return self._averaged(build_denoiser(self.settings), stage)
+        """The denoiser, as it came out of its last stage."""
+        return self._averaged(build_denoiser(self.settings), self.last_stage())
+
+    def last_stage(self) -> Literal["ldm", "adversarial"]:
+        """The stage that trained the denoiser last."""
+        trained = (self.folder / "adversarial" / "last.pt").is_file()
+        return "adversarial" if trained else "ldm"
 
     def caption_embeddings(self, captions: list[str]) -> Tensor:
         """CLAP text embeddings float32 [len(captions), 512], on the CPU."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from server.conditioning import condition, notation_of, unconditional
+from server.conditioning import condition, notation_of, nuance, unconditional
 from server.lanes import stacked
 from server.manifest import Manifest
 from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
@@ -34,7 +34,8 @@ _MORPH_WINDOWS: Final = 8
 def _(request: TextToAudio, studio: Studio) -> Plan:
     windows = _windows(request, studio.manifest)
     wanted = condition(request, studio)
-    return _plan(request, studio, windows, np.repeat(wanted[None], len(windows), axis=0), wanted)
+    planned = _plan(request, studio, windows, np.repeat(wanted[None], len(windows), axis=0), wanted)
+    return replace(planned, nuance=nuance(request, studio))
 
 
 @plan.register

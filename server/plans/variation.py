@@ -11,10 +11,11 @@ import msgspec
 from server.clip import Clip, ClipLoader
 from server.errors import InvalidRequest
 from server.noise import slerp
-from server.plan import Plan, Studio, plan
+from server.plan import Nuance, Plan, Studio, plan
 from server.recipe import Recipe
 from server.request import Delivery, Request, Vary, resolve, settled
 from server.schedule import Latents
+from server.text import unit
 
 __all__: list[str] = []
 
@@ -43,7 +44,15 @@ def _(request: Vary, studio: Studio) -> Plan:
 
     # The take's file may be gone or written over when the recipe is read.
     kept = msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
-    return replace(planned, noise=noise, recipe=kept)
+    return replace(
+        planned, noise=noise, nuance=_between(planned.nuance, origin, request.distance), recipe=kept
+    )
+
+
+def _between(nuance: Nuance | None, origin: int, distance: float) -> Nuance | None:
+    if nuance is None:
+        return None
+    return lambda seed: unit((1.0 - distance) * nuance(origin) + distance * nuance(seed))
 
 
 def _recipe(request: Vary, studio: Studio) -> Recipe:

@@ -17,8 +17,9 @@ from server.errors import Cancelled, InvalidRequest, UnreadableAudio
 from server.known_sounds import KnownSounds
 from server.manifest import Manifest
 from server.pipeline import Pipeline
+from server.plans import plan
 from server.recipe import Recipe
-from server.request import Delivery, Morph, TextToAudio, resolve, validate
+from server.request import Delivery, Morph, Request, TextToAudio, Vary, resolve, validate
 from server.schedule import Latents
 from server.text import Embedding, unit
 from server.waveform import Samples
@@ -233,14 +234,46 @@ def test_a_prompt_is_told_as_the_nearest_captions(tiny_folder: Path, tmp_path: P
     # A blend is told as the blend of what its parts are told as, so that a fader moves evenly.
     blend = condition(TextToAudio(prompt="low:0.5 + high:0.5"), studio)
     np.testing.assert_allclose(blend, unit(low + high), atol=1e-6)
-    few = KnownSounds(("low 0",), embeddings[:1], np.empty(0, np.float32))
+    few = KnownSounds(("low 0",), embeddings[:1], None, np.empty(0, np.float32))
     np.testing.assert_array_equal(few.told(text("high")), text("high"))
+
+
+def test_each_seed_leans_to_a_sound_of_its_own(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    text = Pipeline(folder, "cpu", 1).text
+    captions = np.array([f"low {k}" for k in range(40)])
+    embeddings = np.stack([text(caption) for caption in captions])
+    heard = np.random.default_rng(0).standard_normal(embeddings.shape).astype(np.float32)
+    np.savez(
+        folder / "known_sounds.npz",
+        captions=captions,
+        embeddings=embeddings,
+        heard_embeddings=heard,
+    )
+    pipeline = Pipeline(folder, "cpu", 1)
+
+    def told(request: Request, seed: int) -> Embedding:
+        resolved = resolve(request, pipeline.manifest)
+        return plan(resolved, pipeline.studio({})).conditions(seed)[0]
+
+    request = TextToAudio(prompt="low", seed=1)
+    assert not np.allclose(told(request, 1), told(request, 2))
+    np.testing.assert_array_equal(told(request, 1), told(request, 1))
+    assert np.linalg.norm(told(request, 1)) == pytest.approx(1.0, abs=1e-5)
+    # A variation that goes nowhere leans where its origin does, whatever its own seed.
+    take = pipeline.render(msgspec.structs.replace(request, audio_length_in_s=0.5))[0]
+    recipe = msgspec.to_builtins(take.recipe)
+    still = Vary(clip="gone.wav", recipe=recipe, distance=0.0, seed=9)
+    np.testing.assert_allclose(told(still, 9), told(request, 1), atol=1e-6)
+    far = Vary(clip="gone.wav", recipe=recipe, distance=1.0, seed=9)
+    np.testing.assert_allclose(told(far, 9), told(request, 9), atol=1e-6)
 
 
 def test_the_nearest_sounds_do_not_say_the_same_twice(tiny_pipeline: Pipeline) -> None:
     captions = ("low", "low", "low", "high", "mid")
     embeddings = np.stack([tiny_pipeline.text(caption) for caption in captions])
-    known = KnownSounds(captions, embeddings, np.empty(0, np.float32))
+    known = KnownSounds(captions, embeddings, None, np.empty(0, np.float32))
     named = known.nearest(tiny_pipeline.text("low"))["nearest_sounds"]
     assert named[0] == "low"
     assert sorted(named) == sorted(set(named))
