@@ -19,7 +19,7 @@ from server.errors import ModelError
 from server.noise import NUANCE_STREAM, generator
 from server.text import Embedding, unit
 
-__all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds"]
+__all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds", "Lens"]
 
 KNOWN_SOUNDS_FILE: Final = "known_sounds.npz"
 _NAMED: Final = 3
@@ -31,6 +31,36 @@ _SHARPNESS: Final = 20.0
 """A caption that is the prompt outweighs others that are merely near."""
 _ALIKE: Final = 0.85
 """Cosine above which two captions are not both named."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Half whitened: directions in which captions hardly differ count for more.
+
+    Captions in templates fill a few directions; what other words mean lies in the others.
+    """
+
+    mean: Embedding
+    """[D]"""
+    matrix: Embedding
+    """[D, d]"""
+    keys: Embedding
+    """The captions through the lens, [N, d] of unit length."""
+
+    @classmethod
+    def of(cls, stored: Mapping[str, npt.NDArray[Any]]) -> Lens | None:
+        """The lens of an opened list; None where it has no principal directions."""
+        if "basis" not in stored:
+            return None
+        coordinates = stored["embeddings"].astype(np.float32) * stored["scales"]
+        weights = np.maximum(coordinates.std(axis=0), 1e-6) ** -0.5
+        keys = coordinates * weights
+        keys /= np.maximum(np.linalg.norm(keys, axis=1, keepdims=True), 1e-12)
+        return cls(stored["mean"], stored["basis"].astype(np.float32).T * weights, keys)
+
+    def likeness(self, prompt: Embedding) -> Embedding:
+        """Cosine with each caption, [N]."""
+        return np.asarray(self.keys @ unit((prompt - self.mean) @ self.matrix))
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,7 @@ class KnownSounds:
     """How CLAP hears each of the sounds, [N, D]; None where the list does not say."""
     usual: npt.NDArray[np.float32]
     """Distances of unseen captions: 5th, 50th, 95th and 99th percentile; empty if not known."""
+    lens: Lens | None = None
 
     @classmethod
     def load(cls, folder: Path) -> KnownSounds | None:
@@ -62,7 +93,8 @@ class KnownSounds:
                 embeddings = _embeddings(stored)
                 usual = stored["distances"] if "distances" in stored else np.empty(0, np.float32)
                 heard = _embeddings(stored, "heard_") if "heard_embeddings" in stored else None
-                return cls(tuple(map(str, stored["captions"])), embeddings, heard, usual)
+                captions = tuple(map(str, stored["captions"]))
+                return cls(captions, embeddings, heard, usual, Lens.of(stored))
         except (OSError, KeyError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
 
@@ -88,20 +120,25 @@ class KnownSounds:
         """What the unet is told for ``prompt``, both [D]: a mean of the nearest captions."""
         if len(self.captions) <= _TOLD:
             return prompt
-        similarity = self.embeddings @ prompt
-        nearest = np.argpartition(-similarity, _TOLD)[:_TOLD]
-        weights = np.exp(_SHARPNESS * (similarity[nearest] - similarity.max()))
-        return unit(weights @ self.embeddings[nearest])
+        rows, weights = self._nearest(prompt, _TOLD)
+        return unit(weights @ self.embeddings[rows])
 
     def sound_like(self, prompt: Embedding, seed: int) -> Embedding:
         """How one of the sounds is heard, [D], that are captioned like ``prompt`` [D]."""
         if self.heard is None or len(self.captions) <= _DRAWN:
             return self.told(prompt)
-        similarity = self.embeddings @ prompt
-        nearest = np.argpartition(-similarity, _DRAWN)[:_DRAWN]
-        weights = np.exp(_SHARPNESS * (similarity[nearest] - similarity.max()))
-        drawn = int(generator(seed, NUANCE_STREAM).choice(nearest, p=weights / weights.sum()))
-        return unit(self.heard[drawn])
+        rows, weights = self._nearest(prompt, _DRAWN)
+        return unit(self.heard[int(generator(seed, NUANCE_STREAM).choice(rows, p=weights))])
+
+    def _nearest(
+        self, prompt: Embedding, count: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """``count`` rows, and weights that fall with the distance and sum to one."""
+        likeness = self.embeddings @ prompt if self.lens is None else self.lens.likeness(prompt)
+        rows = np.argpartition(-likeness, count)[:count]
+        similarity = (self.embeddings[rows] @ prompt).astype(np.float64)
+        weights = np.exp(_SHARPNESS * (similarity - similarity.max()))
+        return rows, weights / weights.sum()
 
     def _distinct(self, order: npt.NDArray[np.int64]) -> list[int]:
         """The first rows of ``order`` that do not say the same."""

@@ -14,7 +14,7 @@ from sounds import likeness, noise, write
 from server.conditioning import condition, embed_prompt, musical_words, unconditional
 from server.denoise import UnetCall, finished
 from server.errors import Cancelled, InvalidRequest, UnreadableAudio
-from server.known_sounds import KnownSounds
+from server.known_sounds import KnownSounds, Lens
 from server.manifest import Manifest
 from server.pipeline import Pipeline
 from server.plans import plan
@@ -268,6 +268,30 @@ def test_each_seed_leans_to_a_sound_of_its_own(tiny_folder: Path, tmp_path: Path
     np.testing.assert_allclose(told(still, 9), told(request, 1), atol=1e-6)
     far = Vary(clip="gone.wav", recipe=recipe, distance=1.0, seed=9)
     np.testing.assert_allclose(told(far, 9), told(request, 9), atol=1e-6)
+
+
+def test_through_the_lens_small_differences_count() -> None:
+    """Captions that mostly differ in how loudly something is played: a prompt names what plays."""
+    loudness, kind = np.linspace(-1, 1, 40)[:, None], np.repeat([[-0.2], [0.2]], 20, axis=0)
+    basis = np.eye(8, dtype=np.float32)[:2]
+    coordinates = np.concatenate([loudness, kind], axis=1)
+    scales = np.full((40, 1), 1 / 127)
+    lens = Lens.of(
+        {
+            "embeddings": np.round(coordinates / scales).astype(np.int8),
+            "scales": scales,
+            "basis": basis,
+            "mean": np.zeros(8, np.float32),
+        }
+    )
+    assert lens is not None
+    assert Lens.of({"embeddings": coordinates}) is None
+    likeness = lens.likeness(np.array([0.1, 0.2, 0, 0, 0, 0, 0, 0], np.float32))
+    assert likeness[20:].max() > likeness[:20].max() + 0.1
+    np.testing.assert_allclose(np.linalg.norm(lens.keys, axis=1), 1.0, atol=1e-6)
+    weights = coordinates.std(axis=0) ** -0.5
+    expected = [0.1, 0.2] * weights / np.linalg.norm([0.1, 0.2] * weights)
+    np.testing.assert_allclose(likeness, lens.keys @ expected, atol=5e-3)
 
 
 def test_the_nearest_sounds_do_not_say_the_same_twice(tiny_pipeline: Pipeline) -> None:
