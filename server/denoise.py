@@ -131,11 +131,12 @@ class GuidedUnet:
                 yield pairs[start : start + most]
 
     def _told(self, part: list[tuple[int, int]], frames: tuple[Index, ...]) -> Embedding:
-        condition = np.stack([self.condition[row, window] for row, window in part])
+        rows, windows = zip(*part, strict=True)
+        condition = self.condition[rows, windows]
         if self.tell is None:
             return condition
-        rows = np.array([self.tell(int(frames[window][0])) for _, window in part], np.float32)
-        return np.concatenate([condition, rows], axis=1)
+        told = np.array([self.tell(int(frames[window][0])) for window in windows], np.float32)
+        return np.concatenate([condition, told], axis=1)
 
     def _predict(
         self, x: Latents, condition: Embedding, step: int

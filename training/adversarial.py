@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from training.bank import SoundBank
 from training.critic import Critic, Features, hinge
-from training.ldm import NOTATION_SHARE, LdmStage
+from training.ldm import LdmStage
 from training.loop import autocast, optimize
 from training.metrics import frechet_distance
 from training.sampling import sample_flow, shifted
@@ -72,20 +72,15 @@ class AdversarialStage(LdmStage):
         draw = int(torch.randint(len(self.lengths), (), generator=generator, device=self.device))
         latents, audio, text, notations = self._crops(self.lengths[draw], generator)
         count = len(latents)
-        uniform = torch.rand(count, 1, generator=generator, device=self.device)
-        embedding = torch.where(uniform < self.text_share, text, audio)
-        free = uniform > 1.0 - self.null_share
-        told = torch.rand(count, 1, generator=generator, device=self.device) < NOTATION_SHARE
-        condition = self._told(embedding, torch.where(told, notations, 0.0))
-        condition = torch.where(free, 0.0, condition)
-        bound = (~free[:, 0]).nonzero()[:, 0]
+        embedding, condition, free = self._conditions(audio, text, notations, generator)
+        bound = (~free).nonzero()[:, 0]
         times = self._times(count, generator)
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         noisy = self.noising.noised(latents, noise, times)
         with autocast(self.device):
             velocity = self.model(noisy, times, condition).float()
             error = (velocity - self.noising.target(latents, noise)).square().mean((1, 2, 3))
-            regression = (torch.where(free[:, 0], 1.0, 1.0 - times) * error).mean()
+            regression = (torch.where(free, 1.0, 1.0 - times) * error).mean()
             clean = (noisy - times[:, None, None, None] * velocity)[bound]
             made = self._features(clean)
             self.critic.requires_grad_(False)

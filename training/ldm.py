@@ -99,17 +99,25 @@ class LdmStage(Stage):
             for item in self._crops(self.lengths[draw], generator)
         )
         count = len(latents)
-        uniform = torch.rand(count, generator=generator, device=self.device)[:, None]
-        condition = torch.where(uniform < self.text_share, text, audio)
-        told = torch.rand(count, generator=generator, device=self.device)[:, None] < NOTATION_SHARE
-        condition = self._told(condition, torch.where(told, notations, 0.0))
-        condition = torch.where(uniform > 1.0 - self.null_share, 0.0, condition)
+        _, condition, _ = self._conditions(audio, text, notations, generator)
         times = self.noising.draw_times(count, generator)
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         with autocast(self.device):
             loss = self._error(self.model, latents, noise, times, condition).mean()
         optimize(self.optimizers["adam"], loss, self.model.parameters())
         return {"loss": loss.item()}
+
+    def _conditions(
+        self, audio: Tensor, text: Tensor, notations: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each example its embedding, what the model is told, and whether that is nothing."""
+        count = len(text)
+        uniform = torch.rand(count, generator=generator, device=self.device)[:, None]
+        embedding = torch.where(uniform < self.text_share, text, audio)
+        told = torch.rand(count, generator=generator, device=self.device)[:, None] < NOTATION_SHARE
+        condition = self._told(embedding, torch.where(told, notations, 0.0))
+        free = uniform > 1.0 - self.null_share
+        return embedding, torch.where(free, 0.0, condition), free[:, 0]
 
     def _told(self, embedding: Tensor, notations: Tensor) -> Tensor:
         """The condition as the model takes it."""
