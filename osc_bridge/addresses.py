@@ -12,13 +12,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from osc_bridge import messages, model_messages, preset_messages, stage_messages, transfers
+from osc_bridge import (
+    messages,
+    midi_messages,
+    model_messages,
+    pad_messages,
+    preset_messages,
+    sound_messages,
+    stream_messages,
+    transfers,
+    transport_messages,
+)
 from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.fields import Field
 
-__all__ = ["PREFIX", "TABLE", "AddressTable", "declared", "render_markdown", "type_tag"]
+__all__ = ["PREFIX", "STAGE", "TABLE", "AddressTable", "declared", "render_markdown", "type_tag"]
 
 PREFIX: Final = "/ldm"
 
@@ -85,6 +95,19 @@ def declared(module: object) -> list[type[Message]]:
     ]
 
 
+STAGE: Final = tuple(
+    cls
+    for module in (
+        sound_messages,
+        transport_messages,
+        pad_messages,
+        stream_messages,
+        midi_messages,
+    )
+    for cls in declared(module)
+)
+"""What is said about sound."""
+
 TABLE: Final = AddressTable(
     (
         *SUBMISSIONS,
@@ -93,7 +116,7 @@ TABLE: Final = AddressTable(
         *SETTINGS,
         *declared(preset_messages),
         *declared(model_messages),
-        *declared(stage_messages),
+        *STAGE,
         *declared(transfers),
     )
 )

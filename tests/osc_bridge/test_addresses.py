@@ -11,8 +11,8 @@ import pytest
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge import model_messages, stage_messages
-from osc_bridge.addresses import TABLE, AddressTable, declared
+from osc_bridge import model_messages
+from osc_bridge.addresses import STAGE, TABLE, AddressTable, declared
 from osc_bridge.client import Client
 from osc_bridge.codec import OscMessage
 from osc_bridge.messages import Command, Message, Ping, Reply
@@ -96,7 +96,7 @@ def test_every_address_is_answered_through_a_socket(
     spoken = examples(clip)
     handled = {c.address for c in bridge.bridge.service.table.commands}
     # All of these are in test_stage_service.py and test_models_over_osc.py.
-    others = (*declared(stage_messages), *declared(model_messages))
+    others = (*STAGE, *declared(model_messages))
     elsewhere = {message.address for message in others}
     assert set(spoken) == handled - elsewhere
     assert set(bridge.bridge.service.unhandled) <= elsewhere

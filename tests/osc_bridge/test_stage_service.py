@@ -18,13 +18,13 @@ from numpy_engine import NumpyEngine
 from running_bridge import RunningBridge, running_bridge
 from websockets.sync.client import connect
 
-from osc_bridge import stage_messages
-from osc_bridge.addresses import declared
+from osc_bridge.addresses import STAGE
 from osc_bridge.arena import ArenaShape
 from osc_bridge.client import Client
 from osc_bridge.codec import Argument, OscMessage, decode, encode
 from osc_bridge.device import DeviceInfo
 from osc_bridge.messages import Command, Reply
+from osc_bridge.pad_messages import PadHit
 from osc_bridge.stage import Stage
 from osc_bridge.stage_service import stage_on
 from server.errors import AudioLDMError, DeviceError, Forbidden, InvalidRequest, NotFound
@@ -175,12 +175,11 @@ def test_every_address_of_the_stage_is_answered(
     client: Client, takes: Path, tmp_path: Path, midi: Keyboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = DeviceInfo(id=0, name="a card", host_api="ALSA", inputs=2, outputs=2, sample_rate=RATE)
-    monkeypatch.setattr("osc_bridge.stage_service.list_devices", lambda: (card,))
+    monkeypatch.setattr("osc_bridge.sound_service.list_devices", lambda: (card,))
     (tmp_path / "test.yaml").write_text(SET)
     messages = spoken(str(tone(takes / "tone.wav")), str(tmp_path / "test.yaml"))
-    classes = declared(stage_messages)
-    assert {c.address for c in classes if issubclass(c, Command)} == set(messages)
-    untold = {c.address for c in classes if issubclass(c, Reply)}
+    assert {c.address for c in STAGE if issubclass(c, Command)} == set(messages)
+    untold = {c.address for c in STAGE if issubclass(c, Reply)}
     for number, (address, arguments) in enumerate(messages.items()):
         client.send(address, *arguments)
         client.send("/ldm/sync", number)
@@ -308,10 +307,10 @@ def test_a_bundle_in_the_future_hits_in_the_future(
     service = running.bridge.service
     client = next(iter(service.clients.notified()))
     when_s = time.time() + 0.3
-    handler = service._handlers[stage_messages.PadHit]
+    handler = service._handlers[PadHit]
     context = Context(client, when_s)
     wanted = running.call(stage.frame_of_time, when_s)
-    running.call(handler, stage_messages.PadHit("kick"), context)
+    running.call(handler, PadHit("kick"), context)
     until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
     voices = running.call(lambda: [p.command[2] for p in stage.player._voices.values()])
     assert abs(voices[0] - wanted) < RATE * 0.02
@@ -322,7 +321,7 @@ def test_panic_waits_for_nobody(
 ) -> None:
     """Neither for what the same client asked for before, nor does any of that begin after it."""
     path, held = tone(takes / "tone.wav"), threading.Event()
-    monkeypatch.setattr("osc_bridge.stage_service.list_devices", lambda: held.wait(60) and ())
+    monkeypatch.setattr("osc_bridge.sound_service.list_devices", lambda: held.wait(60) and ())
     voice = sounding.query("/ldm/take/play", str(path), 0.0, 1)[0]
     sounding.send("/ldm/device/list")
     sounding.send("/ldm/take/play", str(path), 0.0, 1)

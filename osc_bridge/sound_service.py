@@ -1,0 +1,120 @@
+"""The device, takes, levels and what was captured: OSC handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from osc_bridge import sound_messages as m
+from osc_bridge.arguments import SOFTEST_DB
+from osc_bridge.device import DeviceSettings, list_devices
+from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.service import Context, Handler, Service
+from osc_bridge.stage import Stage
+from osc_bridge.stops import Stops
+from osc_bridge.takes import AllowedFolders
+
+__all__ = ["SoundService"]
+
+
+class SoundService:
+    """What is said about sound; ``folders`` are those in which clients may name files."""
+
+    def __init__(
+        self, service: Service, stage: Stage, folders: AllowedFolders, stops: Stops
+    ) -> None:
+        self._service = service
+        self._stage = stage
+        self._folders = folders
+        self._stops = stops
+
+    @property
+    def handlers(self) -> dict[type[Command], Handler]:
+        """Command class to handler."""
+        player = self._stage.player
+        return {
+            m.DeviceList: self._device_list,
+            m.DeviceOpen: self._device_open,
+            m.DeviceClose: self._device_close,
+            m.DeviceStatus: lambda _, c: self._reply(c, self._device_state()),
+            m.TakePlay: self._take_play,
+            m.TakeStop: lambda t, c: player.stop(t.voice, fade_s=t.fade_s),
+            m.TakeGain: lambda t, c: player.set_gain(t.voice, t.gain_db),
+            m.StopAll: self._stop_all,  # not async: it waits for nothing and nobody
+            m.MasterGain: lambda g, c: player.set_master(g.gain_db),
+            m.MonitorGain: lambda g, c: player.set_monitor(g.gain_db),
+            m.CaptureSave: self._capture_save,
+        }
+
+    async def _device_list(self, _: m.DeviceList, context: Context) -> None:
+        for card in await asyncio.to_thread(list_devices):
+            self._reply(context, m.DeviceListed(
+                card.id, card.name, card.host_api, card.inputs, card.outputs, card.sample_rate,
+                card.default,
+            ))  # fmt: skip
+        self._reply(context, self._device_state())
+
+    async def _device_open(self, wanted: m.DeviceOpen, context: Context) -> None:
+        values = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
+        await self._stage.open_device(DeviceSettings(**values))
+        self._reply(context, self._device_state())
+
+    async def _device_close(self, _: m.DeviceClose, context: Context) -> None:
+        await self._stage.stream.stop(0.0)
+        await self._stage.player.close()
+        self._reply(context, self._device_state())
+
+    def _device_state(self) -> m.DeviceState:
+        s = self._stage.player.status()
+        return m.DeviceState(
+            s.state, s.device, s.sample_rate, s.blocksize, s.latency_s, s.under_runs, s.late,
+            s.voices, s.peak, s.load, s.reopened,
+        )  # fmt: skip
+
+    async def _take_play(self, take: m.TakePlay, context: Context) -> None:
+        self._stops.check(context)
+        path = self._folders.file(take.path, anywhere=context.client.sender.is_local)
+        voice, frame = await self._stage.play(
+            path, gain_db=take.gain_db, loop=take.loop, quantise=take.quantise, choke=take.choke
+        )
+        self._reply(context, m.TakePlaying(voice, str(path), frame % 2**31))
+
+    def _stop_all(self, stop: m.StopAll, context: Context) -> None:
+        self._stops.note(context)
+        self._stage.stop_all(stop.fade_s)
+
+    async def _capture_save(self, wanted: m.CaptureSave, context: Context) -> None:
+        while True:
+            path = self._new_file(wanted.path)
+            # Of two who keep something at once under one name, one takes the next name.
+            with contextlib.suppress(FileExistsError):
+                waveform = await self._stage.save_capture(path, wanted.seconds, wanted.bus)
+                break
+        self._reply(context, m.CaptureSaved(str(path), waveform.seconds, waveform.peak))
+
+    def _new_file(self, name: str) -> Path:
+        """A path in an allowed folder that does not exist yet."""
+        name = name or f"captures/{time.strftime('%Y-%m-%d %H.%M.%S')}.wav"
+        folder = self._folders.folder(str(Path(name).parent))
+        path = folder / Path(name).name
+        number = 2
+        while path.exists():
+            path = folder / f"{Path(name).stem} {number}{Path(name).suffix}"
+            number += 1
+        return path
+
+    @property
+    def values(self) -> dict[type[Message], Callable[[], Message]]:
+        """What control surfaces show."""
+        player = self._stage.player
+        return {
+            m.MasterGain: lambda: m.MasterGain(player.master_db),
+            m.MonitorGain: lambda: m.MonitorGain(max(player.monitor_db, SOFTEST_DB)),
+            m.DeviceState: self._device_state,
+        }
+
+    def _reply(self, context: Context, message: Reply) -> None:
+        self._service.reply(context.client, message)

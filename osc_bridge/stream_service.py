@@ -1,0 +1,73 @@
+"""The endless sound: OSC handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import astuple
+
+from osc_bridge import stream_messages as m
+from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.service import Context, Handler, Service
+from osc_bridge.stage import Stage
+from osc_bridge.stops import Stops
+
+__all__ = ["StreamService"]
+
+
+class StreamService:
+    """What is said about the stream."""
+
+    def __init__(self, service: Service, stage: Stage, stops: Stops) -> None:
+        self._service = service
+        self._stage = stage
+        self._stops = stops
+
+    @property
+    def handlers(self) -> dict[type[Command], Handler]:
+        """Command class to handler."""
+        stream = self._stage.stream
+        return {
+            m.StreamStart: self._stream_start,
+            m.StreamStop: self._stream_stop,
+            m.StreamPrompt: lambda s, c: stream.set_prompt(s.prompt, s.over_s),
+            m.StreamCorners: self._stream_corners,
+            m.StreamXY: lambda s, c: stream.move(s.x, s.y),
+            m.StreamGain: lambda s, c: stream.set_gain(s.gain_db),
+            m.StreamStatus: lambda _, c: self._reply(c, self._stream_state()),
+        }
+
+    async def _stream_start(self, wanted: m.StreamStart, context: Context) -> None:
+        self._stops.check(context)
+        live_set = self._stage.live_set
+        prompt = wanted.prompt or (live_set.stream_prompt if live_set else "")
+        await self._stage.start_stream(prompt)
+        self._reply(context, self._stream_state())
+
+    async def _stream_stop(self, wanted: m.StreamStop, context: Context) -> None:
+        await self._stage.stream.stop(wanted.fade_s)
+        self._reply(context, self._stream_state())
+
+    def _stream_corners(self, wanted: m.StreamCorners, context: Context) -> None:
+        corners = (wanted.left_bottom, wanted.right_bottom, wanted.left_top, wanted.right_top)
+        self._stage.stream.set_corners([corner for corner in corners if corner])
+
+    def _stream_state(self) -> m.StreamState:
+        return m.StreamState(*astuple(self._stage.stream.status()))
+
+    @property
+    def values(self) -> dict[type[Message], Callable[[], Message]]:
+        """What control surfaces show."""
+        stream = self._stage.stream
+        return {
+            m.StreamGain: lambda: m.StreamGain(stream.settings.gain_db),
+            m.StreamPrompt: lambda: m.StreamPrompt(stream.status().prompt, stream.settings.morph_s),
+            m.StreamCorners: lambda: m.StreamCorners(
+                *stream.corners, *[""] * (4 - len(stream.corners))
+            ),
+            m.StreamXY: lambda: m.StreamXY(*stream.place),
+            m.StreamState: self._stream_state,
+        }
+
+    def _reply(self, context: Context, message: Reply) -> None:
+        self._service.reply(context.client, message)

@@ -1,0 +1,101 @@
+"""Tempo, bars, clocks and what is rendered for a bar: OSC handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from osc_bridge import transport_messages as m
+from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.service import Context, Handler, Service
+from osc_bridge.stage import BarReport, Stage
+from osc_bridge.transport import TempoMap
+from server.request import TextToAudio, validate
+
+__all__ = ["TransportService"]
+
+_SHOWN_BPM: Final = 0.05
+"""A tempo that changed by less is not shown as changed."""
+
+
+class TransportService:
+    """What is said about time; tells control surfaces when the tempo changes."""
+
+    def __init__(self, service: Service, stage: Stage) -> None:
+        self._service = service
+        self._stage = stage
+        self._bpm = stage.transport.bpm
+        stage.transport.listen(self._tempo_changed)
+
+    @property
+    def handlers(self) -> dict[type[Command], Handler]:
+        """Command class to handler."""
+        stage = self._stage
+        return {
+            m.Transport: lambda _, c: self._reply(c, self._position()),
+            m.TransportTempo: lambda t, c: stage.set_tempo(t.bpm),
+            m.TransportMeter: lambda t, c: stage.set_meter(t.beats_per_bar),
+            m.TransportRestart: self._restart,
+            m.TransportClock: self._use_clock,
+            m.TransportBeat: lambda t, c: stage.hear_beat(t.beat, t.bpm, c.when_s),
+            m.BarRender: self._bar_render,
+        }
+
+    def _restart(self, wanted: m.TransportRestart, context: Context) -> None:
+        transport = self._stage.transport
+        beat = float((wanted.bar - 1) * transport.beats_per_bar)
+        frame = self._stage.frame_of_time(context.when_s)
+        transport.restart(beat, frame)
+
+    async def _use_clock(self, wanted: m.TransportClock, context: Context) -> None:
+        await self._stage.use_clock(wanted.clock)
+        self._reply(context, self._position())
+
+    def _position(self) -> m.TransportPosition:
+        stage = self._stage
+        bar, beat = stage.transport.position()
+        return m.TransportPosition(
+            bar, beat, stage.transport.bpm, stage.transport.beats_per_bar, stage.clock,
+            stage.link_peers, stage.clock_error_s,
+        )  # fmt: skip
+
+    def _bar_render(self, wanted: m.BarRender, context: Context) -> None:
+        transport = self._stage.transport
+        request = validate(TextToAudio(
+            prompt=wanted.prompt, bars=wanted.bars, bpm=transport.bpm,
+            beats_per_bar=transport.beats_per_bar,
+            num_waveforms_per_prompt=wanted.num_waveforms_per_prompt, num_candidates=1,
+        ))  # fmt: skip
+
+        def tell(report: BarReport) -> None:
+            self._reply(context, _bar_state(wanted.request_id, report))
+
+        tell(self._stage.render_for_bar(request, wanted.bar, tell))
+
+    @property
+    def values(self) -> dict[type[Message], Callable[[], Message]]:
+        """What control surfaces show."""
+        stage, transport = self._stage, self._stage.transport
+        return {
+            m.TransportTempo: lambda: m.TransportTempo(transport.bpm),
+            m.TransportMeter: lambda: m.TransportMeter(transport.beats_per_bar),
+            m.TransportClock: lambda: m.TransportClock(stage.clock),
+            m.TransportPosition: self._position,
+        }
+
+    def _tempo_changed(self, line: TempoMap) -> None:
+        """Whoever changed it; a clock that is followed wanders all the time."""
+        if abs(line.bpm - self._bpm) >= _SHOWN_BPM:
+            self._bpm = line.bpm
+            self._service.show(m.TransportTempo)
+
+    def _reply(self, context: Context, message: Reply) -> None:
+        self._service.reply(context.client, message)
+
+
+def _bar_state(request_id: str, report: BarReport) -> m.BarState:
+    plan = report.plan
+    return m.BarState(
+        request_id, report.bar, report.state, plan.num_inference_steps, plan.num_takes,
+        plan.expected_s, report.margin_s, report.path, report.error,
+    )  # fmt: skip
