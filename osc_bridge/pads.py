@@ -10,14 +10,14 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from osc_bridge.clips import Clip, Loop
 from osc_bridge.launcher import Launcher
-from osc_bridge.liveset import LiveSet, Pad
+from osc_bridge.liveset import LiveSet
+from osc_bridge.pad_slot import PadReport, PadVoice, Slot
 from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from osc_bridge.transport import TempoMap, Transport, quantum_of
@@ -25,80 +25,16 @@ from server.errors import AudioLDMError, NotFound
 from server.request import TextToAudio
 from server.waveform import Waveform
 
-__all__ = ["PadReport", "PadState", "Pads"]
+__all__ = ["Pads"]
 
 logger = logging.getLogger("audioldm.pads")
 
-PadState = Literal["empty", "rendering", "ready", "queued", "playing", "failed"]
 _OFF_GRID_S: Final = 0.01
 """Loops that are further off the bar than this are started anew."""
 _JITTER: Final = 0.01
 """Of a leading clock's tempo: less is a change only where it adds up."""
 _SETTLE_S: Final = 0.2
 _CUT_SEAM_S: Final = 0.01
-_OWN_GROUP: Final = 1000
-"""A loop without a choke group silences itself: group 1000 + its number."""
-
-
-class PadReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a pad stands."""
-
-    number: int
-    """From 1."""
-    name: str
-    state: PadState
-    takes: int = 0
-    refreshing: bool = False
-    error: str = ""
-
-
-@dataclass
-class _Voice:
-    """What sounds or waits."""
-
-    level_db: float
-    begun: bool = False
-
-
-class _Slot:
-    """A pad with what it holds."""
-
-    def __init__(self, number: int, pad: Pad) -> None:
-        self.number = number
-        self.pad = pad
-        self.gain_db = pad.gain_db
-        self.clips: list[Clip] = []
-        self.take = -1
-        """The one that was started last."""
-        self.level_db = 0.0
-        """How hard the pad was hit last."""
-        self.voices: dict[int, _Voice] = {}
-        self.leaving: set[int] = set()
-        """Those that have been told to stop."""
-        self.render: asyncio.Task[None] | None = None
-        self.error = ""
-
-    @property
-    def loops(self) -> bool:
-        return self.pad.mode == "loop"
-
-    @property
-    def sounds(self) -> bool:
-        return any(voice.begun for voice in self.voices.values())
-
-    @property
-    def stays(self) -> bool:
-        """Something sounds or waits and has not been told to stop."""
-        return bool(self.voices.keys() - self.leaving)
-
-    @property
-    def clip(self) -> Clip:
-        """The take that was started last."""
-        return self.clips[self.take % len(self.clips)]
-
-    @property
-    def group(self) -> int:
-        return self.pad.choke or (_OWN_GROUP + self.number if self.loops else 0)
 
 
 class Pads:
@@ -123,7 +59,7 @@ class Pads:
         self._launcher = launcher
         self._renders = renders
         self._report = report
-        self._slots: dict[int, _Slot] = {}
+        self._slots: dict[int, Slot] = {}
         self._loading = asyncio.Lock()
         self._grid = transport.map
         """What loops of bars are cut to."""
@@ -138,7 +74,7 @@ class Pads:
             await self.clear()
             self._grid = self._transport.map
             for number, pad in enumerate(live_set.pads, 1):
-                self._slots[number] = _Slot(number, pad)
+                self._slots[number] = Slot(number, pad)
             for slot in self._slots.values():
                 self._render(slot)
 
@@ -164,7 +100,7 @@ class Pads:
 
     def reports(self) -> list[PadReport]:
         """All pads in order."""
-        return [self._describe(slot) for slot in self._slots.values()]
+        return [slot.report() for slot in self._slots.values()]
 
     def number_of(self, pad: int | str) -> int:
         """A pad's number from its number or name.
@@ -201,7 +137,7 @@ class Pads:
         """Like :meth:`hit`, but a loop that plays begins again."""
         slot = self._slot(pad)
         if not slot.clips:
-            raise NotFound(f"pad {slot.pad.name!r} has no take yet; it is {self._state(slot)}")
+            raise NotFound(f"pad {slot.pad.name!r} has no take yet; it is {slot.state}")
         slot.take += 1
         slot.level_db = 40.0 * math.log10(min(1.0, max(velocity, 0.01)))
         return self._start(slot, self._quantum(slot), frame)
@@ -282,7 +218,7 @@ class Pads:
         mean = (line.beat_at(now) - grid.beat) * 60.0 * line.sample_rate / (now - grid.frame)
         return mean if abs(mean / line.bpm - 1.0) <= _JITTER else line.bpm
 
-    async def _realign(self, slot: _Slot, changed: bool) -> None:
+    async def _realign(self, slot: Slot, changed: bool) -> None:
         old = slot.clips
         try:
             if not changed:
@@ -299,7 +235,7 @@ class Pads:
 
     # --- inside
 
-    def _slot(self, pad: int | str) -> _Slot:
+    def _slot(self, pad: int | str) -> Slot:
         if isinstance(pad, int) and pad in self._slots:
             return self._slots[pad]
         for slot in self._slots.values():
@@ -307,10 +243,10 @@ class Pads:
                 return slot
         raise NotFound(f"pad {pad!r}: there are pads 1 to {len(self._slots)}")
 
-    def _quantum(self, slot: _Slot) -> float:
+    def _quantum(self, slot: Slot) -> float:
         return quantum_of(slot.pad.quantise, self._transport.beats_per_bar)
 
-    def _take_back(self, slot: _Slot, begins: Callable[[int], bool]) -> list[int]:
+    def _take_back(self, slot: Slot, begins: Callable[[int], bool]) -> list[int]:
         """Those that wait for such a frame never begin; the frames."""
         taken = []
         for number, voice in slot.voices.items():
@@ -321,8 +257,8 @@ class Pads:
                 taken.append(begin)
         return taken
 
-    def _start(self, slot: _Slot, quantum: float, frame: int | None) -> int:
-        voice, number = _Voice(slot.level_db), 0
+    def _start(self, slot: Slot, quantum: float, frame: int | None) -> int:
+        voice, number = PadVoice(slot.level_db), 0
 
         def started() -> None:
             voice.begun = True
@@ -343,7 +279,7 @@ class Pads:
         self._tell(slot)
         return at
 
-    def _take_over(self, slot: _Slot) -> None:
+    def _take_over(self, slot: Slot) -> None:
         """Begin again: on the next bar where the pad sounds, else when it was to begin."""
         sounds = any(v.begun and n not in slot.leaving for n, v in slot.voices.items())
         waiting = self._take_back(slot, lambda begin: True)
@@ -353,18 +289,18 @@ class Pads:
         elif waiting:
             self._start(slot, self._quantum(slot), max(waiting) or None)
 
-    def _render(self, slot: _Slot) -> None:
+    def _render(self, slot: Slot) -> None:
         task = asyncio.create_task(self._render_takes(slot))
         slot.render = task
         task.add_done_callback(lambda _: self._rendered(slot, task))
         self._tell(slot)
 
-    def _rendered(self, slot: _Slot, task: asyncio.Task[None]) -> None:
+    def _rendered(self, slot: Slot, task: asyncio.Task[None]) -> None:
         if slot.render is task:
             slot.render = None
             self._tell(slot)
 
-    async def _render_takes(self, slot: _Slot) -> None:
+    async def _render_takes(self, slot: Slot) -> None:
         transport, pad, rate = self._transport, slot.pad, self._player.sample_rate
         bpm = transport.bpm if self._regrid else self._grid.bpm
         try:
@@ -381,7 +317,7 @@ class Pads:
         self._change_over(slot, clips)
 
     async def _load(
-        self, slot: _Slot, sounds: Sequence[Waveform], request: TextToAudio | None
+        self, slot: Slot, sounds: Sequence[Waveform], request: TextToAudio | None
     ) -> list[Clip]:
         """All clips or none, loops of bars as long as bars are now.
 
@@ -400,7 +336,7 @@ class Pads:
                 return clips
             self._unload(clips)
 
-    def _loop(self, slot: _Slot, sound: Waveform, request: TextToAudio | None) -> Loop | None:
+    def _loop(self, slot: Slot, sound: Waveform, request: TextToAudio | None) -> Loop | None:
         if not slot.loops:
             return None
         # The exact length of the bars, of which the file holds the nearest whole frame.
@@ -414,7 +350,7 @@ class Pads:
         for clip in clips:
             self._player.unload(clip)
 
-    def _change_over(self, slot: _Slot, clips: list[Clip]) -> None:
+    def _change_over(self, slot: Slot, clips: list[Clip]) -> None:
         old, slot.clips = slot.clips, clips
         try:
             if slot.loops and slot.stays:
@@ -422,22 +358,6 @@ class Pads:
         finally:
             self._unload(old)
 
-    def _state(self, slot: _Slot) -> PadState:
-        if slot.voices:
-            return "playing" if slot.sounds else "queued"
-        if slot.clips:
-            return "ready"
-        if slot.render:
-            return "rendering"
-        return "failed" if slot.error else "empty"
-
-    def _describe(self, slot: _Slot) -> PadReport:
-        return PadReport(
-            number=slot.number, name=slot.pad.name, state=self._state(slot),
-            takes=len(slot.clips), refreshing=slot.render is not None and bool(slot.clips),
-            error=slot.error,
-        )  # fmt: skip
-
-    def _tell(self, slot: _Slot) -> None:
+    def _tell(self, slot: Slot) -> None:
         if self._slots.get(slot.number) is slot:
-            self._report(self._describe(slot))
+            self._report(slot.report())

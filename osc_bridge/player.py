@@ -19,8 +19,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from osc_bridge.arena import Arena, ArenaShape, Event, Gauge, Op
 from osc_bridge.capture import capture
@@ -29,6 +28,7 @@ from osc_bridge.choices import Bus
 from osc_bridge.clips import Clip, ClipStore, Loop
 from osc_bridge.device import DeviceSettings, Opened
 from osc_bridge.gauges import DeviceReport, PlayerStatus, read_status
+from osc_bridge.sounding import MixerCommand, Sounding
 from server.errors import AudioLDMError, DeviceError, QueueFull
 from server.waveform import Waveform
 
@@ -39,17 +39,6 @@ logger = logging.getLogger("audioldm.audio")
 POLL_S: Final = 0.01
 REOPEN_S: Final = 1.0
 _FADE_S: Final = 0.01
-
-
-@dataclass
-class _Playing:
-    """What is needed to take a voice up again."""
-
-    clip: Clip
-    command: tuple[Any, ...]
-    skip: int
-    stop: tuple[int, int] | None = None
-    """Frame (0: at once) and fade of a stop that was asked for."""
 
 
 def decibels(gain_db: float) -> float:
@@ -76,7 +65,7 @@ class Player:
         self.reopened = 0
         self.output = output
         self._clips = ClipStore(self.arena, sample_rate)
-        self._voices: dict[int, _Playing] = {}
+        self._voices: dict[int, Sounding] = {}
         self._ids = itertools.count(1)
         self._in_use = False
         """True from the first opening on, also while the device is away or changed for another."""
@@ -207,14 +196,12 @@ class Player:
         """
         self.check_open()
         voice = next(self._ids)
-        period = clip.period if looped else 0.0
-        fade = round(fade_s * self.sample_rate)
-        command = (
-            int(Op.START), voice, frame, clip.offset + skip, clip.frames - skip,
-            max(0, clip.loop_start - skip), period, decibels(gain_db), fade, choke, int(period > 0),
+        sounding = Sounding.of(
+            clip, voice, frame, skip=skip, looped=looped, gain=decibels(gain_db),
+            fade=self._frames(fade_s), choke=choke,
         )  # fmt: skip
-        self._send(command)
-        self._voices[voice] = _Playing(clip, command, skip)
+        self._send(sounding.start)
+        self._voices[voice] = sounding
         self._clips.acquire(clip)
         if on_start:
             self._begins[voice] = on_start
@@ -233,53 +220,50 @@ class Player:
 
     def stop(self, voice: int, frame: int = 0, fade_s: float = _FADE_S) -> None:
         """Fade a voice out, beginning at ``frame``; one that has not begun never will."""
-        playing = self._voices.get(voice)
-        if playing is None:
+        sounding = self._voices.get(voice)
+        if sounding is None:
             return
-        fade = round(fade_s * self.sample_rate)
-        playing.stop = (frame, fade)
-        self._command(Op.STOP, voice, frame, fade=fade)
+        sounding.stop = (frame, self._frames(fade_s))
+        self._send(MixerCommand(Op.STOP, voice, frame, fade=self._frames(fade_s)))
 
     def set_gain(self, voice: int, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Change a voice's level in a straight line over ``ramp_s``."""
-        playing = self._voices.get(voice)
-        if playing is None:
+        sounding = self._voices.get(voice)
+        if sounding is None:
             return
         gain = decibels(gain_db)
-        playing.command = (*playing.command[:7], gain, *playing.command[8:])
-        self._command(Op.GAIN, voice, gain=gain, fade=round(ramp_s * self.sample_rate))
+        sounding.set_gain(gain)
+        self._send(MixerCommand(Op.GAIN, voice, gain=gain, fade=self._frames(ramp_s)))
 
     def move(self, voice: int, frame: int, what: Op = Op.START) -> None:
         """Let a start (or stop) that has not happened yet happen at another frame."""
-        playing = self._voices.get(voice)
-        if playing is not None and what is Op.START:
-            playing.command = (*playing.command[:2], frame, *playing.command[3:])
-        elif playing is not None and playing.stop:
-            playing.stop = (frame, playing.stop[1])
-        self._send((int(Op.RETIME), voice, frame, int(what), 0, 0, 0.0, 0.0, 0, 0, 0))
+        sounding = self._voices.get(voice)
+        if sounding is not None and what is Op.START:
+            sounding.begins_at(frame)
+        elif sounding is not None and sounding.stop:
+            sounding.stop = (frame, sounding.stop[1])
+        self._send(MixerCommand(Op.RETIME, voice, frame, offset=what))
 
     def stop_all(self, fade_s: float = _FADE_S) -> None:
         """Panic: everything fades out, nothing that waits begins."""
-        for playing in self._voices.values():
-            playing.stop = (0, 0)
-        self._command(Op.STOP_ALL, 0, fade=round(fade_s * self.sample_rate))
+        for sounding in self._voices.values():
+            sounding.stop = (0, 0)
+        self._send(MixerCommand(Op.STOP_ALL, fade=self._frames(fade_s)))
 
     def set_master(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Level of everything."""
         self.master_db = gain_db
-        self._levels[Op.MASTER] = decibels(gain_db)
-        self._command(Op.MASTER, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
+        self._set_level(Op.MASTER, decibels(gain_db), ramp_s)
 
     def set_monitor(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Level at which the inputs are heard; -inf dB (at first) is not at all."""
         self.monitor_db = gain_db
-        self._levels[Op.MONITOR] = decibels(gain_db)
-        self._command(Op.MONITOR, 0, gain=decibels(gain_db), fade=round(ramp_s * self.sample_rate))
+        self._set_level(Op.MONITOR, decibels(gain_db), ramp_s)
 
     def begins_at(self, voice: int) -> int:
         """The frame at which a voice begins, or began; 0: as soon as possible, or no such voice."""
-        playing = self._voices.get(voice)
-        return int(playing.command[2]) if playing else 0
+        sounding = self._voices.get(voice)
+        return sounding.start.frame if sounding else 0
 
     def is_playing(self, voice: int) -> bool:
         """True while a voice sounds or waits for its frame."""
@@ -297,13 +281,13 @@ class Player:
         """Take in what the mixer told; the watch does this all the time."""
         while (record := self.arena.events.pop()) is not None:
             event, voice, frame = record
-            playing = self._voices.get(voice)
-            if playing is None:
+            sounding = self._voices.get(voice)
+            if sounding is None:
                 continue
             if event == Event.STARTED:
                 # A loop that began late is where it would be: its frame is the one asked for.
-                if not playing.command[2]:
-                    playing.command = (*playing.command[:2], frame, *playing.command[3:])
+                if not sounding.start.frame:
+                    sounding.begins_at(frame)
                 self._call(self._begins, voice)
             else:
                 self._forget(voice)
@@ -337,39 +321,21 @@ class Player:
             stretch: new rate / old rate, by which distances from now grow.
         """
         for op, gain in self._levels.items():
-            self._command(op, 0, gain=gain)
+            self._send(MixerCommand(op, gain=gain))
         now = self.arena.position()[0]
         self._forget_what_is_over(now)
-        for voice, playing in self._voices.items():
-            self._stretch(playing, stretch, now)
-            self._send(playing.command)
-            if playing.stop:
-                frame, fade = playing.stop
-                self._command(Op.STOP, voice, frame, fade=fade)
+        for voice, sounding in self._voices.items():
+            sounding.stretch(stretch, now)
+            self._send(sounding.start)
+            if sounding.stop:
+                frame, fade = sounding.stop
+                self._send(MixerCommand(Op.STOP, voice, frame, fade=fade))
 
     def _forget_what_is_over(self, now: int) -> None:
         """Without a device nobody says what has ended; a stream goes on for days."""
-        for voice, playing in tuple(self._voices.items()):
-            waits, loops = playing.command[2] > now, playing.command[6] > 0
-            ended = playing.stop is not None and playing.stop[0] <= now
-            if ended or not (waits or loops):
+        for voice, sounding in tuple(self._voices.items()):
+            if sounding.is_over(now):
                 self._forget(voice)
-
-    @staticmethod
-    def _stretch(playing: _Playing, stretch: float, now: int) -> None:
-        """Say the same as before at another rate, of a clip that may lie elsewhere."""
-        command, clip = playing.command, playing.clip
-        # Before the first frame is long ago; 0 would be now.
-        frame = (now + round((command[2] - now) * stretch)) or -1 if command[2] else 0
-        playing.skip = skip = round(playing.skip * stretch)
-        playing.command = (
-            *command[:2], frame, clip.offset + skip, clip.frames - skip,
-            max(0, clip.loop_start - skip), clip.period if command[6] else 0.0,
-            command[7], round(command[8] * stretch), *command[9:],
-        )  # fmt: skip
-        if playing.stop:
-            frame, fade = playing.stop
-            playing.stop = (now + round((frame - now) * stretch), round(fade * stretch))
 
     async def _watch(self) -> None:
         while True:
@@ -408,8 +374,7 @@ class Player:
                 await task
 
     def _forget(self, voice: int) -> None:
-        playing = self._voices.pop(voice)
-        self._clips.leave(playing.clip)
+        self._clips.leave(self._voices.pop(voice).clip)
         self._begins.pop(voice, None)
         self._call(self._ends, voice)
 
@@ -419,12 +384,14 @@ class Player:
         if listener:
             listener()
 
-    def _command(
-        self, op: Op, voice: int, frame: int = 0, *, gain: float = 0.0, fade: int = 0
-    ) -> None:
-        self._send((int(op), voice, frame, 0, 0, 0, 0.0, gain, fade, 0, 0))
+    def _set_level(self, op: Op, gain: float, ramp_s: float) -> None:
+        self._levels[op] = gain
+        self._send(MixerCommand(op, gain=gain, fade=self._frames(ramp_s)))
 
-    def _send(self, command: tuple[Any, ...]) -> None:
+    def _frames(self, seconds: float) -> int:
+        return round(seconds * self.sample_rate)
+
+    def _send(self, command: MixerCommand) -> None:
         if self.opened is None:
             # Nobody reads the ring: voices that last are sent again when the device is back.
             return

@@ -28,7 +28,8 @@ from osc_bridge.gauges import DeviceReport
 from osc_bridge.launcher import Launcher
 from osc_bridge.liveset import LiveSet, load_set
 from osc_bridge.midi import MidiIn, MidiRouter
-from osc_bridge.pads import PadReport, Pads
+from osc_bridge.pad_slot import PadReport
+from osc_bridge.pads import Pads
 from osc_bridge.player import Player
 from osc_bridge.renders import BarPlan, Renders
 from osc_bridge.stream import Stream

@@ -14,7 +14,7 @@ from osc_bridge.messages import Reply
 from osc_bridge.midi_service import MidiService
 from osc_bridge.pad_messages import PadNotice
 from osc_bridge.pad_service import PadService
-from osc_bridge.pads import PadReport
+from osc_bridge.pad_slot import PadReport
 from osc_bridge.service import Service
 from osc_bridge.sound_messages import DeviceNotice, VoiceNotice
 from osc_bridge.sound_service import SoundService

@@ -15,7 +15,7 @@ from test_pads import first_sound, loaded
 
 from osc_bridge.device import DeviceSettings
 from osc_bridge.liveset import parse_set
-from osc_bridge.pads import PadReport
+from osc_bridge.pad_slot import PadReport
 from osc_bridge.stage import BarReport
 from server.request import TextToAudio
 

@@ -312,7 +312,7 @@ def test_a_bundle_in_the_future_hits_in_the_future(
     wanted = running.call(stage.frame_of_time, when_s)
     running.call(handler, PadHit("kick"), context)
     until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
-    voices = running.call(lambda: [p.command[2] for p in stage.player._voices.values()])
+    voices = running.call(lambda: [p.start.frame for p in stage.player._voices.values()])
     assert abs(voices[0] - wanted) < RATE * 0.02
 
 
