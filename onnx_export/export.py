@@ -94,7 +94,7 @@ def fill(
     precision: Precision,
 ) -> Manifest:
     """Write everything that a model folder holds into ``staging``."""
-    tokenizer.save(str(staging / "tokenizer.json"))
+    tokenizer.save(str(staging / "tokenizer.json"), pretty=False)
     rule = msgspec.structs.replace(manifest.tokenizer, vocab_size=tokenizer.get_vocab_size())
     manifest = msgspec.structs.replace(manifest, tokenizer=rule, opset=OPSET)
     write_graphs(staging, load, manifest, precision)

@@ -57,6 +57,7 @@ def signatures(
     tokens = {0: BATCH, 1: "tokens"}
     clip = randn(batch, _clip_length(manifest, samples)) * 0.1
     any_length = manifest.audio_encoder.num_samples is None
+    heard = ("embedding", "match") if manifest.audio_encoder.match else ("embedding",)
     clip_axes = {0: BATCH, 1: "samples"} if any_length else {0: BATCH}
     time = {0: BATCH, 2: "latent_frames"}
     return {
@@ -66,7 +67,9 @@ def signatures(
             {"input_ids": tokens, "attention_mask": tokens, "embedding": {0: BATCH}},
         ),
         "audio_encoder": Signature(
-            {"waveform": clip}, ("embedding",), {"waveform": clip_axes, "embedding": {0: BATCH}}
+            {"waveform": clip},
+            heard,
+            {"waveform": clip_axes} | {name: {0: BATCH} for name in heard},
         ),
         "vae_encoder": Signature(
             {"waveform": waveform},

@@ -8,7 +8,8 @@ stands in the manifest, so that one engine plays every model:
 graph          inputs                                            outputs
 =============  ================================================  ==========================
 text_encoder   input_ids, attention_mask  int64 [B, N]           embedding [B, D], unit norm
-audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``  embedding [B, D], unit norm
+audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``  embedding [B, D], unit norm;
+                                                                 with ``match`` also match [B, D]
 vae_encoder    waveform [B, S] at ``sample_rate``                mean, logvar [B, C, T, F]
 unet           sample [B, C, T, F], timestep [B],                prediction [B, C, T, F]
                embedding [B, D], or [B, D + 3] with ``notation``
@@ -108,6 +109,8 @@ class AudioEncoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     sample_rate: Count = 16000
     num_samples: int | None = None
     """Exact length of the input; None where any length will do. Shorter clips are repeated."""
+    match: bool = False
+    """There is a second embedding, of an ear of its own, by which takes are ranked and found."""
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,7 +123,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Share of the steps after which there is no guidance."""
     audio_length_in_s: float = 5.12
     num_candidates: int = 1
-    """Renders that a take of words is the best of, by CLAP, where its seed is left open."""
+    """Renders that a take of words is the best of where its seed is left open."""
     max_audio_length_in_s: float = 10.24
     """One window; longer requests are rendered window by window."""
 

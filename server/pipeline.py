@@ -57,7 +57,7 @@ class Take:
     measures: dict[str, Any]
     file_format: FileFormat = "wav24"
     embedding: Embedding | None = None
-    """How CLAP hears it, [D] at length 1; None where it cannot."""
+    """How it is heard (:meth:`ClapAudio.match`), [D] at length 1; None where it cannot be."""
     fine: Fine | None = None
     """What of it is finer than its waveform says."""
 
@@ -276,19 +276,19 @@ class Pipeline:
     def _heard(self, sound: Waveform) -> Embedding | None:
         """A take whose sound the tower fails on is still a take."""
         try:
-            return self.audio(sound)
+            return self.audio.match(sound)
         except OutOfMemory:
             raise
         except RenderError:
             return None
 
     def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
-        """Those first that play the note and tempo that were named; then by CLAP similarity of
-        the rendered audio with the prompt.
+        """Those first that play the note and tempo that were named; then by how near what is
+        heard is to the prompt.
         """
         if len(takes) < 2:
             return takes
-        # What CLAP cannot hear fits nothing; cosines are never below -1.
+        # What cannot be heard fits nothing; cosines are never below -1.
         scores = [
             -1.0 if take.embedding is None else float(take.embedding @ planned.target)
             for take in takes

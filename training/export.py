@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
-from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
+from server.manifest import AudioEncoder, Defaults, Latent, Manifest, NoiseSchedule
 from server.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
 from training.autoencoder import WaveEncoder
@@ -37,7 +37,7 @@ def components(run: Run) -> Components:
     clap, autoencoder = run.clap().cpu(), run.autoencoder().cpu()
     made = Components(
         text_encoder=TextTower(run.sentence_encoder().cpu(), clap.text),
-        audio_encoder=WaveTower(clap.audio),
+        audio_encoder=WaveTower(clap.audio, run.listener()).cpu(),
         vae_encoder=WaveEncoder(autoencoder.encoder),
         unet=run.denoiser().cpu(),
         vae_decoder=autoencoder.decoder,
@@ -63,6 +63,7 @@ def keep_tables(modules: Components) -> None:
 def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None) -> Manifest:
     """Write the model folder of ``run``, with the credits of ``sounds`` and its known sounds."""
     entries = read_manifest(sounds)
+    modules = components(run)
     steps, guidance = SAMPLING[run.last_stage()]
     manifest = Manifest(
         name=run.settings.name,
@@ -72,6 +73,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),
+        audio_encoder=AudioEncoder(match=modules.audio_encoder.listener is not None),
         tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
         defaults=Defaults(
             sampler="ddim",
@@ -93,7 +95,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         if card is not None:
             extra["MODEL_CARD.md"] = card
         return write_model_folder(
-            folder, components(run), manifest, precision="int8-weights", extra_files=extra
+            folder, modules, manifest, precision="int8-weights", extra_files=extra
         )
 
 

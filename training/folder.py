@@ -17,6 +17,7 @@ from server.errors import ModelError
 from server.manifest import Manifest
 from training.autoencoder import Autoencoder, WaveEncoder
 from training.clap import Clap, TextTower, WaveTower
+from training.listener import Listener
 from training.settings import Settings
 from training.stages import build_autoencoder, build_denoiser, build_vocoder
 from training.text import SentenceEncoder
@@ -41,7 +42,7 @@ def load_folder(folder: Path) -> tuple[Manifest, Settings, Components]:
         raise ModelError(f"{folder} has a VAE of kind {settings.vae.kind}; only tiny can be tuned")
     modules = Components(
         text_encoder=TextTower(SentenceEncoder(tokenizer.get_vocab_size()), clap.text),
-        audio_encoder=WaveTower(clap.audio),
+        audio_encoder=WaveTower(clap.audio, Listener() if manifest.audio_encoder.match else None),
         vae_encoder=WaveEncoder(autoencoder.encoder),
         unet=build_denoiser(settings),
         vae_decoder=autoencoder.decoder,

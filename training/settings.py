@@ -12,7 +12,7 @@ import yaml
 from server.errors import InvalidRequest
 from training.loop import Fit
 
-__all__ = ["Adversarial", "Clap", "Ldm", "Settings", "Vae", "Vocoder", "load_settings"]
+__all__ = ["Adversarial", "Clap", "Ldm", "Listener", "Settings", "Vae", "Vocoder", "load_settings"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +110,14 @@ class Adversarial(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
+class Listener(_Section, frozen=True, kw_only=True):
+    """The ear that ranks takes."""
+
+    batch: int
+    learning_rate: float
+    schedule: Schedule
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """One model."""
 
@@ -124,6 +132,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     vocoder: Vocoder
     ldm: Ldm
     adversarial: Adversarial | None = None
+    listener: Listener | None = None
 
 
 def load_settings(name: str) -> Settings:

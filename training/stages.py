@@ -35,6 +35,7 @@ from training.distillation import (
     teacher_embeddings,
 )
 from training.ldm import LdmStage
+from training.listener import Listener, ListenerStage
 from training.loop import fit, load_ema
 from training.noising import NOISINGS
 from training.settings import Settings
@@ -45,7 +46,7 @@ __all__ = ["STAGES", "Run"]
 
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
-STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial")
+STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial", "listener")
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,21 @@ class Run:
         trained = (self.folder / "adversarial" / "last.pt").is_file()
         return "adversarial" if trained else "ldm"
 
+    def listener(self) -> Listener | None:
+        """The ear that ranks takes; None where none was trained."""
+        trained = (self.folder / "listener" / "last.pt").is_file()
+        return self._averaged(Listener(), "listener") if trained else None
+
     def caption_embeddings(self, captions: list[str]) -> Tensor:
         """CLAP text embeddings float32 [len(captions), 512], on the CPU."""
-        encoder, head = self.sentence_encoder().to(self.device), self.clap().text
-        sentences = embed(encoder, self.tokenizer(), captions, self.device)
+        sentences = self._sentences(captions)
         with torch.no_grad():
-            return head.cpu()(sentences)
+            return self.clap().text.cpu()(sentences)
+
+    def _sentences(self, captions: list[str]) -> Tensor:
+        """What the text tower gives before CLAP's head, [len(captions), 384], on the CPU."""
+        encoder = self.sentence_encoder().to(self.device)
+        return embed(encoder, self.tokenizer(), captions, self.device)
 
     def _made(self, stage: str, name: str = "last.pt") -> Path:
         path = self.folder / stage / name
@@ -169,8 +179,7 @@ class Run:
 
     def _clap(self) -> ClapStage:
         bank, section = self.bank(), self.settings.clap
-        encoder = self.sentence_encoder()
-        sentences = embed(encoder, self.tokenizer(), bank.captions, self.device)
+        sentences = self._sentences(bank.captions)
         torch.manual_seed(self.settings.seed)
         return ClapStage(
             bank, Clap(), sentences, batch=section.batch, learning_rate=section.learning_rate
@@ -249,6 +258,21 @@ class Run:
             lengths=section.lengths,
             text_share=section.text_share,
             null_share=self.settings.ldm.null_share,
+        )
+
+    def _listener(self) -> ListenerStage:
+        bank, section = self.bank(), self.settings.listener
+        if section is None:
+            raise InvalidRequest(f"{self.settings.name} has no listener: add a section 'listener'")
+        sentences = functional.normalize(self._sentences(bank.captions), dim=-1)
+        torch.manual_seed(self.settings.seed)
+        return ListenerStage(
+            bank,
+            Listener(),
+            sentences=sentences,
+            captions=self._captions(),
+            batch=section.batch,
+            learning_rate=section.learning_rate,
         )
 
     def _captions(self) -> Tensor:

@@ -129,7 +129,7 @@ def test_it_goes_on_when_the_engine_hangs_and_says_so(
             rig.engine.down.clear()
             await rig.until(lambda: report(rig).rung == "recombine")
             heard = await rig.run(20.0)
-            assert report(rig).recombined >= 8
+            assert report(rig).recombined >= 6  # chunks of 2 s
             assert (levels(heard) > 0.02).mean() > 0.97
             rig.engine.down.set()
             await rig.until(lambda: report(rig).rung == "full")

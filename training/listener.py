@@ -1,0 +1,195 @@
+"""Stage ``listener``: an ear of its own that ranks takes.
+
+The denoiser learned against a critic on the CLAP tower's features, so that tower is the last to
+hear what is wrong with a take. The listener is smaller, learned from other variations of the
+sounds (equalisation, bandwidth, noise floor, gaps, other sounds underneath), and nothing is
+trained against it. It shares CLAP's text side: a take is compared with what its prompt means.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.bank import SoundBank
+from training.clap import CROPS, EMBEDDING
+from training.loop import Stage, autocast, optimize
+
+__all__ = ["Listener", "ListenerStage"]
+
+WIDTHS: Final = (16, 32, 64, 128)
+BANDS: Final = 64 // 2 ** len(WIDTHS)
+COLUMNS: Final = 192
+BOTTLENECK: Final = 96
+RANGE: Final = 10.0
+"""Natural-log units below the loudest cell that are heard: 87 dB."""
+DROPOUT: Final = 0.2
+TARGET_TEMPERATURE: Final = 0.05
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions with a skip, halving both axes first."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.shorten = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1)
+        self.norm = nn.GroupNorm(8, channels)
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = nn.GroupNorm(8, channels)
+
+    def forward(self, states: Tensor) -> Tensor:
+        states = functional.relu(self.norm(self.shorten(states)))
+        return functional.relu(states + self.norm2(self.conv(states)))
+
+
+class Listener(nn.Module):
+    """``log_mel [B, M, 64] -> embedding [B, 512]`` of unit length, whatever the level."""
+
+    height: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        pairs = zip((2, *WIDTHS), WIDTHS, strict=False)
+        self.blocks = nn.Sequential(*(_Block(*pair) for pair in pairs))
+        self.over_frequency = nn.Conv2d(WIDTHS[-1], COLUMNS, (1, BANDS))
+        self.head = nn.Sequential(
+            nn.Linear(2 * COLUMNS, BOTTLENECK), nn.Linear(BOTTLENECK, EMBEDDING)
+        )
+        # Convolutions do not know where in the spectrum they are; say it.
+        self.register_buffer("height", torch.linspace(-1.0, 1.0, 64), persistent=False)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Embedding of each clip."""
+        return self.embedding(self.pooled(log_mel))
+
+    def pooled(self, log_mel: Tensor) -> Tensor:
+        """Mean and peak over time of what is heard in each column, [B, 384]."""
+        loudest = log_mel.amax((1, 2), keepdim=True)
+        picture = (log_mel - loudest).clamp(min=-RANGE) / (RANGE / 2) + 1.0
+        states = self.blocks(torch.stack((picture, self.height.expand_as(picture)), dim=1))
+        columns = functional.relu(self.over_frequency(states)).flatten(2)
+        return torch.cat((columns.mean(2), columns.amax(2)), dim=1)
+
+    def embedding(self, pooled: Tensor) -> Tensor:
+        """Embeddings [B, 512] of what was pooled."""
+        return functional.normalize(self.head(pooled), dim=-1)
+
+
+class ListenerStage(Stage):
+    """Which of all captions is it: cross entropy with soft targets, over varied crops."""
+
+    def __init__(
+        self,
+        bank: SoundBank,
+        model: Listener,
+        *,
+        sentences: Tensor,
+        captions: Tensor,
+        batch: int,
+        learning_rate: float,
+    ) -> None:
+        """Of all captions: ``sentences`` [N, 384] and CLAP embeddings ``captions`` [N, 512]."""
+        self.device, self.bank, self.batch = bank.device, bank, batch
+        self.sentences, self.captions = sentences.to(self.device), captions.to(self.device)
+        self.model = model.to(self.device)
+        self.log_temperature = nn.Parameter(torch.tensor(3.0, device=self.device))
+        scale = nn.ParameterDict({"log_temperature": self.log_temperature})
+        self.networks = nn.ModuleDict({"model": self.model, "scale": scale})
+        self.optimizers = {
+            "adam": torch.optim.AdamW(
+                self.networks.parameters(), lr=learning_rate, weight_decay=0.03
+            )
+        }
+
+    def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
+        """One batch; half of the batches are two sounds at once, one under the other."""
+        mels, wanted = self._batch(generator)
+        with autocast(self.device):
+            pooled = self.model.pooled(_with_gaps(mels, generator))
+            kept = torch.rand(pooled.shape, generator=generator, device=self.device) > DROPOUT
+            heard = self.model.embedding(pooled * kept / (1.0 - DROPOUT))
+            loss = functional.cross_entropy(
+                heard @ self.captions.T * self.log_temperature.exp(), wanted
+            )
+        optimize(self.optimizers["adam"], loss, self.networks.parameters())
+        return {"loss": loss.item()}
+
+    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        draw = int(torch.randint(4, (), generator=generator, device=self.device))
+        frames = CROPS[draw] if draw < len(CROPS) else CROPS[1]
+        rows = self.bank.draw(self.batch, generator)
+        mels = self.bank.crop_mels(rows, self.bank.draw_starts(rows, frames, generator), frames)
+        mels = varied(mels, generator)
+        own = self.sentences[self.bank.draw_captions(rows, generator)]
+        wanted = torch.softmax(own @ self.sentences.T / TARGET_TEMPERATURE, dim=-1)
+        uniform = torch.rand(1 + self.batch, generator=generator, device=self.device)
+        if uniform[0] < 0.5:
+            # Mostly one of the two (mixup, arXiv:1710.09412).
+            share = (0.5 * uniform[1:].square()).clamp(min=0.02)
+            over, under = (1.0 - share)[:, None, None], share[:, None, None]
+            mels = torch.logaddexp(mels + over.log(), mels.flip(0) + under.log())
+            wanted = over[..., 0] * wanted + under[..., 0] * wanted.flip(0)
+        return mels, wanted
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Recall of a held-out clip's own caption among one caption of each held-out clip."""
+        rows = self.bank.held_out
+        mels = self.bank.crop_mels(rows, torch.zeros_like(rows), 256)
+        heard = torch.cat([model(chunk) for chunk in mels.split(64)])
+        captions = self.bank.caption_table[rows, 0]
+        distinct = captions.unique()
+        scores = heard @ self.captions[distinct].T
+        own = scores.gather(1, torch.searchsorted(distinct, captions)[:, None])
+        rank = (scores > own).sum(1)
+        return {
+            "recall_at_1": (rank < 1).float().mean().item(),
+            "recall_at_10": (rank < 10).float().mean().item(),
+        }
+
+
+def varied(mels: Tensor, generator: torch.Generator) -> Tensor:
+    """``mels`` [B, M, 64] from their loudest cell down, each in some way another recording.
+
+    Equalised, and some of them dull, smeared, noisy, or over a floor of noise.
+    """
+    count, device = len(mels), mels.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand((count, *shape), generator=generator, device=device)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn((count, *shape), generator=generator, device=device)
+
+    def some(share: float) -> Tensor:
+        return uniform(1, 1) < share
+
+    bands = torch.arange(64.0, device=device)
+    waves = torch.cos(bands * torch.arange(1, 5, device=device)[:, None] * (math.pi / 64))
+    mels = mels - mels.amax((1, 2), keepdim=True)
+    mels = mels + (0.35 * normal(4) @ waves)[:, None]
+    above = (bands - 36.0 - 28.0 * uniform(1, 1)).clamp(min=0.0)
+    mels = torch.where(some(0.2), mels - 0.4 * above, mels)
+    smeared = functional.avg_pool2d(mels[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+    mels = torch.where(some(0.2), smeared, mels)
+    mels = torch.where(some(0.4), mels + 0.4 * uniform(1, 1) * normal(*mels.shape[1:]), mels)
+    slope = (4.0 * uniform(1, 1) - 2.0) * (bands / 64 - 0.5)
+    floor = 5.0 * uniform(1, 1) - RANGE + slope + 0.5 * normal(*mels.shape[1:])
+    return torch.where(some(0.5), torch.logaddexp(mels, floor), mels)
+
+
+def _with_gaps(mels: Tensor, generator: torch.Generator) -> Tensor:
+    """SpecAugment (arXiv:1904.08779): a gap in time and one in frequency, each in half of them."""
+    count, device = len(mels), mels.device
+    silence = mels.amin((1, 2), keepdim=True)
+    for axis, longest in ((1, 40), (2, 10)):
+        size = mels.shape[axis]
+        draws = torch.rand(3, count, 1, generator=generator, device=device)
+        length = 1 + draws[0] * (longest - 1)
+        place = torch.arange(size, device=device) - draws[1] * (size - length)
+        gap = (place >= 0) & (place < length) & (draws[2] < 0.5)
+        mels = torch.where(gap.unsqueeze(3 - axis), silence, mels)
+    return mels
