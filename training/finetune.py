@@ -33,12 +33,14 @@ from training.known_sounds import heard_clips, with_sounds
 from training.loop import Fit, fit, load_ema
 from training.notation import COLUMNS
 from training.sampling import sample_flow
+from training.settings import Adversarial
 from training.sounds import prepare
 
 __all__ = ["FinetuneStage", "finetune", "replays"]
 
 logger = logging.getLogger(__name__)
 
+BATCH: Final = 8
 REPLAY_FRAMES: Final = 64
 KEPT: Final = ("CREDITS.md", "NOTICES.txt", "MODEL_CARD.md")
 
@@ -112,12 +114,15 @@ def finetune(
     Returns the held-out measures ``before`` and ``after``.
 
     Raises:
-        ModelError: ``model`` was not made by ``audioldm-train``.
+        ModelError: ``model`` was not made by ``audioldm-train``, or without an adversarial stage.
     """
     manifest, settings, modules = load_folder(model)
+    section = settings.adversarial
+    if section is None:
+        raise ModelError(f"{model} was trained without the stage that tuning goes on with")
     prepare(sounds, run / "cache")
     torch.manual_seed(seed)
-    stage = _stage(modules, SoundBank(run / "cache", device), settings.ldm.lengths)
+    stage = _stage(modules, SoundBank(run / "cache", device), section)
     known = _known(model)
     pool = run / "replays.pt"
     if not pool.is_file():  # made by the model as it was, so once and before tuning
@@ -141,7 +146,7 @@ def finetune(
     return {"before": before, "after": after}
 
 
-def _stage(modules: Components, bank: SoundBank, lengths: tuple[int, ...]) -> FinetuneStage:
+def _stage(modules: Components, bank: SoundBank, section: Adversarial) -> FinetuneStage:
     with torch.no_grad():
         captions = embed(
             modules.text_encoder, modules.tokenizer, bank.captions, torch.device("cpu")
@@ -153,13 +158,13 @@ def _stage(modules: Components, bank: SoundBank, lengths: tuple[int, ...]) -> Fi
         decoder=modules.vae_decoder,
         audio_tower=modules.audio_encoder.tower,
         captions=captions,
-        batch=8,
+        batch=BATCH,
         repeats=1,
-        learning_rate=2e-4,
-        critic_learning_rate=4e-4,
-        weight=0.15,
-        text_share=0.7,
-        lengths=tuple(sorted({REPLAY_FRAMES, *lengths[:4]})),
+        learning_rate=section.learning_rate,
+        critic_learning_rate=section.critic_learning_rate,
+        weight=section.weight,
+        text_share=section.text_share,
+        lengths=tuple(sorted({REPLAY_FRAMES, *section.lengths})),
     )
 
 
