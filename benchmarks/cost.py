@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import describe_machine
-from server.pipeline import Pipeline, Take
+from server.pipeline import Pipeline
 from server.request import TextToAudio
+from server.take import Take
 
 __all__ = ["guidance", "growth", "main"]
 

@@ -25,7 +25,7 @@ from PIL import Image
 import models
 from osc_bridge.submissions import SUBMISSIONS
 from server.fields import Field, fields_of
-from server.pipeline import Pipeline, Take
+from server.pipeline import Pipeline
 from server.request import (
     ClipRequest,
     Continue,
@@ -38,6 +38,7 @@ from server.request import (
     Upscale,
     Vary,
 )
+from server.take import Take
 from server.waveform import Waveform
 
 HERE: Final = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""The six torch modules behind a model folder, with the signatures of the manifest's table.
+"""The torch modules behind a model folder, with the signatures of the manifest's table.
 
 ``forward`` of each module takes and returns exactly what :mod:`server.manifest` lists, in that
 order. In particular ``audio_encoder`` and ``vae_encoder`` take *waveforms* (the mel front end is
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import tokenizers
 import torch
 
-from server.manifest import COMPONENTS
+from server.manifest import COMPONENTS, LISTENER
 
 __all__ = ["Components"]
 
@@ -29,7 +29,9 @@ class Components:
     vae_decoder: torch.nn.Module
     vocoder: torch.nn.Module
     tokenizer: tokenizers.Tokenizer
+    listener: torch.nn.Module | None = None
 
     def modules(self) -> dict[str, torch.nn.Module]:
-        """The six modules by the name of their graph, in the manifest's order."""
-        return {name: getattr(self, name) for name in COMPONENTS}
+        """The modules by the name of their graph, in the manifest's order."""
+        found = {name: getattr(self, name) for name in (*COMPONENTS, LISTENER)}
+        return {name: module for name, module in found.items() if module is not None}

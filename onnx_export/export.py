@@ -26,7 +26,7 @@ from onnx_export.model_folder import seal, staging_folder
 from onnx_export.precision import Precision, store_weights
 from onnx_export.signatures import signatures
 from onnx_export.source import Source, component
-from server.manifest import COMPONENTS, Manifest
+from server.manifest import Manifest
 
 __all__ = [
     "Flavour",
@@ -104,7 +104,7 @@ def fill(
 def write_graphs(
     staging: Path, load: LoadComponent, manifest: Manifest, precision: Precision
 ) -> None:
-    """Write the six graphs into ``staging``, with one component in memory at a time.
+    """Write the graphs into ``staging``, with one component in memory at a time.
 
     Args:
         staging: an existing folder.
@@ -113,7 +113,7 @@ def write_graphs(
         precision: see :mod:`onnx_export.precision`.
     """
     wanted = signatures(manifest)
-    bar = tqdm(COMPONENTS, desc="export", unit="graph", file=sys.stderr, disable=None)
+    bar = tqdm(manifest.components, desc="export", unit="graph", file=sys.stderr, disable=None)
     for name in bar:
         bar.set_postfix_str(name)
         module = load(name)

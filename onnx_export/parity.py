@@ -12,7 +12,7 @@ import torch
 from onnx_export.signatures import Signature, signatures
 from onnx_export.source import Source, component
 from server.errors import InvalidRequest
-from server.manifest import COMPONENTS, Manifest
+from server.manifest import Manifest
 from server.session import Graph, default_threads, providers_for
 
 __all__ = ["HEADER", "TOLERANCE", "Comparison", "compare", "compare_component"]
@@ -52,7 +52,7 @@ def compare(folder: Path, source: Source) -> Iterator[Comparison]:
     """
     manifest = Manifest.load(folder)
     _check_described_alike(manifest, source.manifest)
-    for name in COMPONENTS:
+    for name in manifest.components:
         yield from compare_component(folder, manifest, name, component(source, name))
 
 

@@ -13,7 +13,7 @@ from onnx_export.graph_file import buffer_names, save_graph
 from onnx_export.model_folder import seal, staging_folder
 from onnx_export.precision import WeightStorage, store_weights
 from server.errors import InvalidRequest
-from server.manifest import COMPONENTS, Manifest
+from server.manifest import Manifest
 
 __all__ = ["quantise"]
 
@@ -28,7 +28,7 @@ def quantise(folder: Path, target: Path, storage: WeightStorage) -> Manifest:
     manifest = Manifest.load(folder)
     if manifest.precision != "fp32":
         raise InvalidRequest(f"{folder} is {manifest.precision}; start from a fp32 model folder")
-    graphs = {f"{name}.onnx" for name in COMPONENTS}
+    graphs = {f"{name}.onnx" for name in manifest.components}
     replaced = graphs | {f"{graph}.data" for graph in graphs}
     with staging_folder(target) as staging:
         for name in manifest.files.keys() - replaced:

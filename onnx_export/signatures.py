@@ -1,4 +1,4 @@
-"""Names, example inputs and dynamic axes of the six graphs, derived from a manifest."""
+"""Names, example inputs and dynamic axes of the graphs, derived from a manifest."""
 
 from __future__ import annotations
 
@@ -57,19 +57,17 @@ def signatures(
     tokens = {0: BATCH, 1: "tokens"}
     clip = randn(batch, _clip_length(manifest, samples)) * 0.1
     any_length = manifest.audio_encoder.num_samples is None
-    heard = ("embedding", "match") if manifest.audio_encoder.match else ("embedding",)
     clip_axes = {0: BATCH, 1: "samples"} if any_length else {0: BATCH}
     time = {0: BATCH, 2: "latent_frames"}
-    return {
+    mels = {0: BATCH, 1: "mel_frames"}
+    found = {
         "text_encoder": Signature(
             {"input_ids": ids, "attention_mask": mask},
             ("embedding",),
             {"input_ids": tokens, "attention_mask": tokens, "embedding": {0: BATCH}},
         ),
         "audio_encoder": Signature(
-            {"waveform": clip},
-            heard,
-            {"waveform": clip_axes} | {name: {0: BATCH} for name in heard},
+            {"waveform": clip}, ("embedding",), {"waveform": clip_axes, "embedding": {0: BATCH}}
         ),
         "vae_encoder": Signature(
             {"waveform": waveform},
@@ -81,15 +79,17 @@ def signatures(
             ("prediction",),
             {"sample": time, "timestep": {0: BATCH}, "embedding": {0: BATCH}, "prediction": time},
         ),
-        "vae_decoder": Signature(
-            {"latent": z}, ("log_mel",), {"latent": time, "log_mel": {0: BATCH, 1: "mel_frames"}}
-        ),
+        "vae_decoder": Signature({"latent": z}, ("log_mel",), {"latent": time, "log_mel": mels}),
         "vocoder": Signature(
             {"log_mel": log_mel},
             ("waveform",),
-            {"log_mel": {0: BATCH, 1: "mel_frames"}, "waveform": {0: BATCH, 1: "samples"}},
+            {"log_mel": mels, "waveform": {0: BATCH, 1: "samples"}},
+        ),
+        "listener": Signature(
+            {"log_mel": log_mel}, ("embedding",), {"log_mel": mels, "embedding": {0: BATCH}}
         ),
     }
+    return {name: found[name] for name in manifest.components}
 
 
 def _clip_length(manifest: Manifest, samples: int) -> int:

@@ -17,7 +17,7 @@ import onnx
 
 from onnx_export.model_folder import staging_folder
 from server.errors import ModelError
-from server.manifest import COMPONENTS, Manifest
+from server.manifest import Manifest
 
 __all__ = ["InstanceKind", "config_text", "write_repository"]
 
@@ -51,7 +51,7 @@ def write_repository(
     with staging_folder(target) as staging:
         for name in ("manifest.json", "tokenizer.json"):
             shutil.copyfile(folder / name, staging / name)
-        for name in COMPONENTS:
+        for name in manifest.components:
             model, file = staging / name, f"{name}.onnx"
             (model / "1").mkdir(parents=True)
             shutil.copyfile(folder / file, model / "1" / "model.onnx")

@@ -19,7 +19,8 @@ from server.jobs import TakeInfo
 from server.presets import find_preset
 
 if TYPE_CHECKING:
-    from server.pipeline import Pipeline, Take
+    from server.pipeline import Pipeline
+    from server.take import Take
 
 __all__ = ["render"]
 

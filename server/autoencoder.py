@@ -28,6 +28,8 @@ class Autoencoder:
         longest = manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
         self.chunk = longest + 2 * _OVERLAP
         """Latent frames that pass through a graph at once, at most."""
+        self.chunk_mels = self.chunk * manifest.latent.time_factor
+        """The same in mel frames."""
 
     def encode(self, samples: Samples) -> Latents:
         """The latent [C, T, F] of ``samples``, as the unet sees it.
@@ -51,19 +53,20 @@ class Autoencoder:
         """
         if circular:
             return self.decode_ring(latent, latent.shape[1] * self._manifest.latent.time_factor)
-        return self._sound(self._log_mel(latent))
+        return self._sound(self.log_mel(latent))
 
     def decode_ring(self, latent: Latents, mel_frames: int) -> Samples:
         """A ring of exactly ``mel_frames`` hops; the time axis is stretched that little."""
         margin = _OVERLAP
-        log_mel = self._log_mel(_wrapped(latent, margin, axis=1))
+        log_mel = self.log_mel(_wrapped(latent, margin, axis=1))
         factor = self._manifest.latent.time_factor
         ring = log_mel[margin * factor : len(log_mel) - margin * factor]
         around = _wrapped(_stretched_ring(ring, mel_frames), margin * factor, axis=0)
         edge = margin * factor * self._manifest.hop_length
         return self._sound(around)[edge : edge + mel_frames * self._manifest.hop_length]
 
-    def _log_mel(self, latent: Latents) -> Frames:
+    def log_mel(self, latent: Latents) -> Frames:
+        """The log-mel spectrogram [T * time_factor, num_mels] of ``latent`` [C, T, F]."""
         scaled = (latent / self._manifest.latent.scale_factor).astype(np.float32)
         return in_chunks(
             lambda piece: self._graphs["vae_decoder"](
@@ -80,7 +83,7 @@ class Autoencoder:
         return in_chunks(
             lambda piece: self._graphs["vocoder"](log_mel=piece[None])[0][0],
             np.ascontiguousarray(log_mel),
-            self.chunk * factor,
+            self.chunk_mels,
             _OVERLAP * factor,
             ratio=self._manifest.hop_length,
         )

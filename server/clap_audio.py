@@ -27,30 +27,16 @@ class ClapAudio:
         self._graph = graph
 
     def __call__(self, sound: Waveform) -> Embedding:
-        """The unit-length embedding [D] of ``sound``, as the unet takes it.
+        """The unit-length embedding [D] of ``sound``; long sounds are heard in even pieces.
 
-        Long sounds are heard in even pieces. It is zero where the tower hears nothing at all.
-
-        Raises:
-            RenderError: the tower gives numbers that are no embedding.
-        """
-        return self._heard(sound, 0)
-
-    def match(self, sound: Waveform) -> Embedding:
-        """The embedding of ``sound`` to compare with what words mean: takes are ranked by it.
-
-        Where the model has an ear for that it is that ear's, else the same.
+        It is zero where the tower hears nothing at all.
 
         Raises:
             RenderError: the tower gives numbers that are no embedding.
         """
-        return self._heard(sound, 1 if self._rule.match else 0)
-
-    def _heard(self, sound: Waveform, output: int) -> Embedding:
         mono = Waveform.mono(sound.downmix(), sound.sample_rate).resample(self._rule.sample_rate)
         pieces = self._pieces(mono.samples[:, 0])
-        heard = [self._graph(waveform=piece[None])[output][0] for piece in pieces]
-        embedding = np.sum(heard, axis=0)
+        embedding = np.sum([self._graph(waveform=piece[None])[0][0] for piece in pieces], axis=0)
         if not np.isfinite(embedding).all():
             raise RenderError("the CLAP audio tower fails on this sound (NaN)")
         return unit(embedding)

@@ -50,4 +50,4 @@ class Ears:
         """
         from server.waveform import Waveform
 
-        return self._audio.match(Waveform.read(path))
+        return self._audio(Waveform.read(path))

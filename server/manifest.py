@@ -1,20 +1,20 @@
 """The contract of a model folder: what the graphs are, and what they mean.
 
-A model folder is a directory with six ONNX graphs, ``tokenizer.json`` and
-``manifest.json``. Everything the engine must know and cannot read from a graph
+A model folder is a directory with six ONNX graphs (seven with ``listener``), ``tokenizer.json``
+and ``manifest.json``. Everything the engine must know and cannot read from a graph
 stands in the manifest, so that one engine plays every model:
 
 =============  ================================================  ==========================
 graph          inputs                                            outputs
 =============  ================================================  ==========================
 text_encoder   input_ids, attention_mask  int64 [B, N]           embedding [B, D], unit norm
-audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``  embedding [B, D], unit norm;
-                                                                 with ``match`` also match [B, D]
+audio_encoder  waveform [B, S] at ``audio_encoder.sample_rate``  embedding [B, D], unit norm
 vae_encoder    waveform [B, S] at ``sample_rate``                mean, logvar [B, C, T, F]
 unet           sample [B, C, T, F], timestep [B],                prediction [B, C, T, F]
                embedding [B, D], or [B, D + 3] with ``notation``
 vae_decoder    latent [B, C, T, F]                               log_mel [B, M, num_mels]
 vocoder        log_mel [B, M, num_mels]                          waveform [B, >= M * hop]
+listener       log_mel [B, M, num_mels]                          embedding [B, D], unit norm
 =============  ================================================  ==========================
 
 All tensors are float32 at the boundary whatever the precision inside. ``T``
@@ -57,6 +57,7 @@ COMPONENTS: Final = (
     "vae_decoder",
     "vocoder",
 )
+LISTENER: Final = "listener"
 MANIFEST_FILE: Final = "manifest.json"
 
 Count = Annotated[int, Meta(ge=1)]
@@ -109,8 +110,6 @@ class AudioEncoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     sample_rate: Count = 16000
     num_samples: int | None = None
     """Exact length of the input; None where any length will do. Shorter clips are repeated."""
-    match: bool = False
-    """There is a second embedding, of an ear of its own, by which takes are ranked and found."""
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,6 +147,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     embedding_dim: Count = 512
     notation: bool = False
     """The unet takes note, tempo and beats (:mod:`server.notation`) behind the embedding."""
+    listener: bool = False
+    """There is an ear of its own, by which takes are ranked (:mod:`server.listener`)."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
     """What guidance leads away from where no negative prompt is given."""
     latent: Latent = Latent()
@@ -164,6 +165,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     attribution: tuple[str, ...] = ()
     format: int = FORMAT
     files: dict[str, StoredFile] = {}
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The graphs, by name."""
+        return (*COMPONENTS, LISTENER) if self.listener else COMPONENTS
 
     @property
     def samples_per_latent_frame(self) -> int:
@@ -228,7 +234,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ModelError(f"{folder / name} is damaged: its sha256 is not the manifest's")
 
     def _check_files(self, folder: Path) -> None:
-        for name in (*(f"{component}.onnx" for component in COMPONENTS), "tokenizer.json"):
+        for name in (*(f"{component}.onnx" for component in self.components), "tokenizer.json"):
             if name not in self.files:
                 raise ModelError(f"{folder / MANIFEST_FILE} does not list {name}")
         for name, entry in self.files.items():

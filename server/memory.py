@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from server.manifest import COMPONENTS, Manifest
+from server.manifest import Manifest
 
 __all__ = ["GIB", "default_budget", "machine_memory", "memory_needed", "shown"]
 
@@ -31,7 +31,7 @@ _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 def memory_needed(manifest: Manifest) -> int:
     """Bytes that one worker with this model will hold."""
-    graphs = sum(manifest.files[f"{name}.onnx"].bytes for name in COMPONENTS)
+    graphs = sum(manifest.files[f"{name}.onnx"].bytes for name in manifest.components)
     factor = _FACTORS.get(manifest.precision, _FACTOR)
     return round(_WORKER_BYTES + _RENDER_BYTES + graphs * factor)
 

@@ -9,7 +9,7 @@ whoever holds it says when it goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,52 +23,31 @@ from server.conditioning import meaning
 from server.delivery import deliver
 from server.denoise import GuidedUnet, UnetCall, Work, finished
 from server.errors import RenderError
-from server.fine import Fine
 from server.joining import Unet
 from server.known_sounds import KnownSounds
-from server.manifest import COMPONENTS, Manifest
+from server.listener import UNHEARD, Listener
+from server.manifest import LISTENER, Manifest
 from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.notation import Notation
 from server.plan import Plan, Studio
 from server.plans import plan
 from server.plans.sound import DEFAULT_RATE
-from server.playing import faults, played
+from server.playing import played
 from server.preview import OnPreview, previewing
+from server.ranking import Render, ranked, worth_finishing
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.schedule import Latents, Steps, make_steps
 from server.session import Device, Graph, OutOfMemory, default_threads, providers_for
+from server.take import Take
 from server.text import Embedding, TextEncoder
-from server.waveform import FORMATS, FileFormat, Waveform
+from server.waveform import Waveform
 from server.working_memory import Free, Need, Room, free_memory
 
-__all__ = ["OnStep", "Pipeline", "Take"]
+__all__ = ["OnStep", "Pipeline"]
 
 OnStep = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Take:
-    """One finished render, with the recipe that makes it again."""
-
-    waveform: Waveform
-    recipe: Recipe
-    measures: dict[str, Any]
-    file_format: FileFormat = "wav24"
-    embedding: Embedding | None = None
-    """How it is heard (:meth:`ClapAudio.match`), [D] at length 1; None where it cannot be."""
-    fine: Fine | None = None
-    """What of it is finer than its waveform says."""
-
-    @property
-    def extension(self) -> str:
-        """How the name of its file ends, without the dot."""
-        return FORMATS[self.file_format][0].lower()
-
-    def encode(self) -> bytes:
-        """The bytes of the audio file, the recipe in its metadata."""
-        return self.waveform.encode(self.file_format, self.recipe.to_json(), self.fine)
 
 
 class Pipeline:
@@ -93,11 +72,15 @@ class Pipeline:
         providers = providers_for(device)
         threads = threads or default_threads()
         self.graphs = {
-            name: Graph(folder / f"{name}.onnx", providers, threads) for name in COMPONENTS
+            name: Graph(folder / f"{name}.onnx", providers, threads)
+            for name in self.manifest.components
         }
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
         self.audio = ClapAudio(self.manifest, self.graphs["audio_encoder"])
         self.autoencoder = Autoencoder(self.manifest, self.graphs)
+        self.listener = (
+            Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
+        )
         self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
@@ -126,7 +109,7 @@ class Pipeline:
     def rendering(
         self, request: Request, on_step: OnStep, on_preview: OnPreview | None = None
     ) -> Work[list[Take]]:
-        """:meth:`render` in pieces: one that plans, the unet calls, one a take that is decoded.
+        """:meth:`render` in pieces: one that plans, the unet calls, one a take that is finished.
 
         ``on_preview`` hears the first take as often as the request asks for ``previews``, each a
         piece of its own.
@@ -137,13 +120,32 @@ class Pipeline:
         familiarity = self._familiarity(planned.settings)
         first = settled(request.seed)
         seeds = range(first, first + request.num_renders)
-        together = self._takes_at_once(planned, seeds)
         num_steps = len(self._steps(planned))
         hear = None
         if on_preview is not None and request.previews:
             hear = previewing(planned, request.previews, num_steps, on_preview)
         yield None
+        renders = yield from self._renders(planned, seeds, on_step, hear)
+        wanted = request.num_waveforms_per_prompt
         takes: list[Take] = []
+        for render in worth_finishing(renders, planned, wanted):
+            if takes:
+                on_step(num_steps, num_steps)
+            yield None
+            take = self._take(planned, planned.recipe or request, render, digests)
+            takes.append(replace(take, measures=take.measures | familiarity))
+        return ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+
+    def _renders(
+        self,
+        planned: Plan,
+        seeds: range,
+        on_step: OnStep,
+        hear: Hear[UnetCall | None] | None,
+    ) -> Work[list[Render]]:
+        """All seeds denoised, as many together as fit into the memory."""
+        together = self._takes_at_once(planned, seeds)
+        renders: list[Render] = []
         for begun in range(0, len(seeds), together):
             group = seeds[begun : begun + together]
             progress = _part_of(on_step, begun, len(group), len(seeds))
@@ -151,11 +153,9 @@ class Pipeline:
             hear = None
             for seed, latent in zip(group, latents, strict=True):
                 yield None
-                take = self._take(planned, planned.recipe or request, seed, latent, digests)
-                takes.append(replace(take, measures=take.measures | familiarity))
-                if len(takes) < len(seeds):
-                    progress(num_steps, num_steps)
-        return self._ranked(takes, planned)[: request.num_waveforms_per_prompt]
+                fit = self._fit(latent, planned) if len(seeds) > 1 else None
+                renders.append(Render(seed, latent, fit))
+        return renders
 
     def studio(self, digests: dict[str, str]) -> Studio:
         """What a plan may use; the digests of the clips it reads are noted."""
@@ -247,16 +247,27 @@ class Pipeline:
         )
         return self._room.takes_at_once(need, self.unet.frames_a_call, self._free(self._on_cpu))
 
+    def _fit(self, latent: Latents, planned: Plan) -> float | None:
+        """What the model's ear for that says, where it has one; its failure costs no take."""
+        if self.listener is None:
+            return None
+        try:
+            return self.listener.fit(latent, planned.target)
+        except OutOfMemory:
+            raise
+        except RenderError:
+            return UNHEARD
+
     def _take(
-        self, planned: Plan, request: Request, seed: int, latent: Latents, digests: dict[str, str]
+        self, planned: Plan, request: Request, render: Render, digests: dict[str, str]
     ) -> Take:
         """One take as a file of its own would have it, with its recipe."""
-        finished = planned.finish(latent)
+        finished = planned.finish(render.latent)
         sound, measures = deliver(finished, planned.settings.delivery)
         measures |= played(sound, planned.notation)
         alone = msgspec.structs.replace(
             request,
-            seed=seed,
+            seed=render.seed,
             num_waveforms_per_prompt=1,
             num_candidates=1,
             priority=None,
@@ -264,7 +275,10 @@ class Pipeline:
         )
         recipe = Recipe.of(alone, self.manifest, digests)
         file_format = planned.settings.delivery.file_format or finished.file_format
-        return Take(sound, recipe, measures, file_format, self._heard(sound), finished.fine)
+        heard, fit = self._heard(sound), render.fit
+        if fit is None:
+            fit = UNHEARD if heard is None else float(heard @ planned.target)
+        return Take(sound, recipe, measures, file_format, heard, fit, finished.fine)
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """How near the words are to what the model was trained on, where that is known."""
@@ -276,29 +290,11 @@ class Pipeline:
     def _heard(self, sound: Waveform) -> Embedding | None:
         """A take whose sound the tower fails on is still a take."""
         try:
-            return self.audio.match(sound)
+            return self.audio(sound)
         except OutOfMemory:
             raise
         except RenderError:
             return None
-
-    def _ranked(self, takes: list[Take], planned: Plan) -> list[Take]:
-        """Those first that play the note and tempo that were named; then by how near what is
-        heard is to the prompt.
-        """
-        if len(takes) < 2:
-            return takes
-        # What cannot be heard fits nothing; cosines are never below -1.
-        scores = [
-            -1.0 if take.embedding is None else float(take.embedding @ planned.target)
-            for take in takes
-        ]
-        wrong = [faults(take.measures, planned.notation) for take in takes]
-        order = sorted(range(len(takes)), key=lambda k: (wrong[k], -scores[k]))
-        return [
-            replace(takes[k], measures={**takes[k].measures, "score": scores[k], "rank": rank})
-            for rank, k in enumerate(order, 1)
-        ]
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

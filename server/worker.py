@@ -19,9 +19,10 @@ from server.denoise import Work
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
 from server.jobs import TakeInfo
 from server.joining import joined, parted
-from server.pipeline import Pipeline, Take
+from server.pipeline import Pipeline
 from server.schedule import Latents
 from server.storage import write_whole
+from server.take import Take
 from server.turns import Running, next_turn
 from server.waveform import Waveform
 from server.wire import (

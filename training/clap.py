@@ -114,22 +114,16 @@ class TextTower(nn.Module):
 
 
 class WaveTower(nn.Module):
-    """The audio encoder as the model folder has it: ``waveform [B, S] -> embedding [B, 512]``.
+    """The audio encoder as the model folder has it: ``waveform [B, S] -> embedding [B, 512]``."""
 
-    With a ``listener`` (:mod:`training.listener`), its embedding as well.
-    """
-
-    def __init__(self, tower: nn.Module, listener: nn.Module | None = None) -> None:
+    def __init__(self, tower: nn.Module) -> None:
         super().__init__()
         self.log_mel = LogMel()
         self.tower = tower
-        self.listener = listener
 
-    def forward(self, waveform: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, waveform: Tensor) -> Tensor:
         """Embedding of ``waveform``, S at least 0.3 s."""
-        log_mel = self.log_mel(waveform)
-        embedding: Tensor = self.tower(log_mel)
-        return embedding if self.listener is None else (embedding, self.listener(log_mel))
+        return self.tower(self.log_mel(waveform))
 
 
 class Clap(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
-from server.manifest import AudioEncoder, Defaults, Latent, Manifest, NoiseSchedule
+from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
 from server.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
 from training.autoencoder import WaveEncoder
@@ -33,16 +33,17 @@ NUM_CANDIDATES: Final = 6
 
 
 def components(run: Run) -> Components:
-    """The six modules of ``run`` with the manifest's signatures, on the CPU."""
+    """The modules of ``run`` with the manifest's signatures, on the CPU."""
     clap, autoencoder = run.clap().cpu(), run.autoencoder().cpu()
     made = Components(
         text_encoder=TextTower(run.sentence_encoder().cpu(), clap.text),
-        audio_encoder=WaveTower(clap.audio, run.listener()).cpu(),
+        audio_encoder=WaveTower(clap.audio),
         vae_encoder=WaveEncoder(autoencoder.encoder),
         unet=run.denoiser().cpu(),
         vae_decoder=autoencoder.decoder,
         vocoder=run.vocoder().cpu(),
         tokenizer=run.tokenizer(),
+        listener=run.listener(),
     )
     keep_tables(made)
     return made
@@ -70,10 +71,10 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         licence=LICENCE,
         source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
         notation=run.settings.ldm.kind == "tiny",
+        listener=modules.listener is not None,
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),
-        audio_encoder=AudioEncoder(match=modules.audio_encoder.listener is not None),
         tokenizer=TokenizerEntry(max_length=MAX_TOKENS, pad_id=0, pad_multiple=8),
         defaults=Defaults(
             sampler="ddim",

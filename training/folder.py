@@ -42,12 +42,13 @@ def load_folder(folder: Path) -> tuple[Manifest, Settings, Components]:
         raise ModelError(f"{folder} has a VAE of kind {settings.vae.kind}; only tiny can be tuned")
     modules = Components(
         text_encoder=TextTower(SentenceEncoder(tokenizer.get_vocab_size()), clap.text),
-        audio_encoder=WaveTower(clap.audio, Listener() if manifest.audio_encoder.match else None),
+        audio_encoder=WaveTower(clap.audio),
         vae_encoder=WaveEncoder(autoencoder.encoder),
         unet=build_denoiser(settings),
         vae_decoder=autoencoder.decoder,
         vocoder=build_vocoder(settings),
         tokenizer=tokenizer,
+        listener=Listener().folded() if manifest.listener else None,
     )
     for name, module in modules.modules().items():
         _fill(module, folder / f"{name}.onnx")

@@ -8,12 +8,14 @@ trained against it. It shares CLAP's text side: a take is compared with what its
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.bank import SoundBank
 from training.clap import CROPS, EMBEDDING
@@ -21,10 +23,10 @@ from training.loop import Stage, autocast, optimize
 
 __all__ = ["Listener", "ListenerStage"]
 
-WIDTHS: Final = (16, 32, 64, 128)
+WIDTHS: Final = (16, 40, 80, 128)
 BANDS: Final = 64 // 2 ** len(WIDTHS)
-COLUMNS: Final = 192
-BOTTLENECK: Final = 96
+COLUMNS: Final = 160
+BOTTLENECK: Final = 128
 RANGE: Final = 10.0
 """Natural-log units below the loudest cell that are heard: 87 dB."""
 DROPOUT: Final = 0.2
@@ -37,13 +39,19 @@ class _Block(nn.Module):
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
         self.shorten = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1)
-        self.norm = nn.GroupNorm(8, channels)
+        self.norm: nn.Module = nn.BatchNorm2d(channels)
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2 = nn.GroupNorm(8, channels)
+        self.norm2: nn.Module = nn.BatchNorm2d(channels)
 
     def forward(self, states: Tensor) -> Tensor:
         states = functional.relu(self.norm(self.shorten(states)))
         return functional.relu(states + self.norm2(self.conv(states)))
+
+    def fold(self) -> None:
+        """Let the convolutions do what the normalisations do."""
+        self.shorten = fuse_conv_bn_eval(self.shorten, self.norm)
+        self.conv = fuse_conv_bn_eval(self.conv, self.norm2)
+        self.norm, self.norm2 = nn.Identity(), nn.Identity()
 
 
 class Listener(nn.Module):
@@ -66,8 +74,15 @@ class Listener(nn.Module):
         """Embedding of each clip."""
         return self.embedding(self.pooled(log_mel))
 
+    def folded(self) -> Listener:
+        """The same without normalisations, in eval mode: what a model folder has."""
+        plain = copy.deepcopy(self).eval()
+        for block in plain.blocks:
+            block.fold()
+        return plain
+
     def pooled(self, log_mel: Tensor) -> Tensor:
-        """Mean and peak over time of what is heard in each column, [B, 384]."""
+        """Mean and peak over time of what is heard in each column, [B, 320]."""
         loudest = log_mel.amax((1, 2), keepdim=True)
         picture = (log_mel - loudest).clamp(min=-RANGE) / (RANGE / 2) + 1.0
         states = self.blocks(torch.stack((picture, self.height.expand_as(picture)), dim=1))

@@ -108,9 +108,9 @@ class Run:
         return "adversarial" if trained else "ldm"
 
     def listener(self) -> Listener | None:
-        """The ear that ranks takes; None where none was trained."""
+        """The ear that ranks takes, on the CPU; None where none was trained."""
         trained = (self.folder / "listener" / "last.pt").is_file()
-        return self._averaged(Listener(), "listener") if trained else None
+        return self._averaged(Listener(), "listener").folded().cpu() if trained else None
 
     def caption_embeddings(self, captions: list[str]) -> Tensor:
         """CLAP text embeddings float32 [len(captions), 512], on the CPU."""

@@ -10,11 +10,12 @@ import soundfile
 from sounds import band_db, familiar, likeness, noise, stored, tones, write
 
 from server.errors import InvalidRequest, UnreadableAudio
-from server.pipeline import Pipeline, Take
+from server.pipeline import Pipeline
 from server.plans.inpaint import merged
 from server.plans.upscale import cutoff_of
 from server.request import Continue, Delivery, Inpaint, Upscale
 from server.splice import Span, band_of
+from server.take import Take
 from server.waveform import Waveform
 
 READ_AS = {

@@ -20,11 +20,12 @@ from websockets.asyncio.client import connect
 
 from server.denoise import finished
 from server.jobs import Job, Preview
-from server.pipeline import Pipeline, Take
+from server.pipeline import Pipeline
 from server.recipe import Recipe
 from server.remote_engine import RemoteEngine
 from server.request import AnyRequest, Inpaint, TextToAudio, Transfer, Vary
 from server.storage import preview_path, remove_parts
+from server.take import Take
 from server.waveform import Waveform
 
 HUM = TextToAudio(prompt="low hum", seed=7, num_inference_steps=12, audio_length_in_s=1.0)
