@@ -166,7 +166,7 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
         Example(
             "Blend and takes",
             "Parts of a prompt weighted against each other in CLAP's space; several takes come "
-            "ranked by how well CLAP hears the prompt in them.",
+            "ranked by how well the prompt is heard in them.",
             TextToAudio(prompt="rain:0.6 + wind:0.4", num_waveforms_per_prompt=4, seed=3),
             ("score", "prompt_distance"),
         ),

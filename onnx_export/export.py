@@ -52,7 +52,7 @@ def write_model_folder(
 
     Args:
         folder: where the model folder shall be; an older model folder there is replaced.
-        components: the six modules and the tokenizer.
+        components: the modules and the tokenizer.
         manifest: sizes, schedule, source and licence; ``files``, ``precision``, ``opset`` and
             ``tokenizer.vocab_size`` are filled in here.
         precision: see :mod:`onnx_export.precision`.

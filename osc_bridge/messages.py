@@ -292,7 +292,7 @@ class Take(Reply, frozen=True):
     channels: int
     seed: Annotated[int, Meta(description="the seed that makes this take again")]
     score: Annotated[
-        float, Meta(description=f"CLAP similarity with the prompt; {UNSCORED:g}: not measured")
+        float, Meta(description=f"similarity with the prompt; {UNSCORED:g}: not measured")
     ]
     silent: Annotated[bool, Meta(description="1 where nothing can be heard in it")] = False
 
