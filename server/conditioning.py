@@ -22,7 +22,6 @@ __all__ = [
     "musical_words",
     "notation_of",
     "nuance",
-    "target",
     "unconditional",
 ]
 
@@ -114,15 +113,6 @@ def meaning(request: Request, text: TextEncoder) -> Embedding | None:
     parts = [stage.prompt for stage in stages] or [request.prompt]
     words = musical_words(request)
     return unit(np.mean([embed_prompt(part, text, words) for part in parts], axis=0))
-
-
-def target(request: Request, studio: Studio, told: Embedding) -> Embedding:
-    """What takes are ranked against, [D]: what the words mean where they are all that is given.
-
-    Else ``told``, what the unet is told.
-    """
-    meant = None if request.audio_prompt else meaning(request, studio.text)
-    return told if meant is None else meant
 
 
 def notation_of(request: Request) -> Notation:

@@ -19,7 +19,7 @@ __all__ = ["heard_clips", "known_sounds", "with_sounds"]
 
 DIRECTIONS: Final = 80
 """Principal ones of the captions' embeddings that are kept."""
-HEARD_DIRECTIONS: Final = 48
+HEARD_DIRECTIONS: Final = 28
 """Of how the sounds are heard: takes lean to these, nothing is found by them."""
 PERCENTILES: Final = (5, 50, 95, 99)
 
@@ -81,7 +81,7 @@ def _coordinates(embeddings: Embedding, which: str, directions: int) -> dict[str
     scales = np.maximum(np.abs(coordinates).max(axis=1, keepdims=True), 1e-6) / 127.0
     return {
         f"{which}embeddings": np.round(coordinates / scales).astype(np.int8),
-        f"{which}scales": scales.astype(np.float32),
+        f"{which}scales": scales.astype(np.float16),
         f"{which}basis": basis.astype(np.float16),
         f"{which}mean": mean.astype(np.float32),
     }

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from server.clip import Clip
-from server.conditioning import condition, notation_of, target, unconditional
+from server.conditioning import condition, notation_of, unconditional
 from server.ease import akin, eased
 from server.errors import InvalidRequest
 from server.lanes import Lanes
@@ -94,7 +94,7 @@ def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
         unconditional=unconditional(request, studio),
         noise=lanes_alike(manifest.latent, total, lanes),
         finish=partial(_finish, studio, edit, excerpts),
-        target=target(request, studio, wanted[0]),
+        target=wanted[0],
         known=_known(studio, excerpts, lanes),
         notation=notation_of(request),
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from server.conditioning import condition, notation_of, nuance, target, unconditional
+from server.conditioning import condition, notation_of, nuance, unconditional
 from server.lanes import stacked
 from server.manifest import Manifest
 from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
@@ -34,8 +34,7 @@ _MORPH_WINDOWS: Final = 8
 def _(request: TextToAudio, studio: Studio) -> Plan:
     windows = _windows(request, studio.manifest)
     wanted = condition(request, studio)
-    conditions = np.repeat(wanted[None], len(windows), axis=0)
-    planned = _plan(request, studio, windows, conditions, wanted)
+    planned = _plan(request, studio, windows, np.repeat(wanted[None], len(windows), axis=0), wanted)
     return replace(planned, nuance=nuance(request, studio))
 
 
@@ -49,7 +48,7 @@ def _(request: Morph, studio: Studio) -> Plan:
 
 
 def _plan(
-    request: NewSound, studio: Studio, windows: Windows, conditions: Embedding, told: Embedding
+    request: NewSound, studio: Studio, windows: Windows, conditions: Embedding, target: Embedding
 ) -> Plan:
     return Plan(
         settings=request,
@@ -58,7 +57,7 @@ def _plan(
         unconditional=unconditional(request, studio),
         noise=_noise(request, studio.manifest, windows.total),
         finish=partial(_finish, request, studio),
-        target=target(request, studio, told),
+        target=target,
         notation=_notation(request, studio.manifest, windows),
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from server.clip import Clip
-from server.conditioning import condition, notation_of, target, unconditional
+from server.conditioning import condition, notation_of, unconditional
 from server.errors import InvalidRequest
 from server.lanes import Lanes
 from server.noise import lanes_alike
@@ -55,7 +55,7 @@ def _(request: Transfer, studio: Studio) -> Plan:
         unconditional=unconditional(request, studio),
         noise=lanes_alike(studio.manifest.latent, windows.total, len(lanes)),
         finish=finish,
-        target=target(request, studio, wanted),
+        target=wanted,
         start=None if request.strength == 1.0 else _start(studio, lanes, windows),
         strength=request.strength,
         notation=notation_of(request),
