@@ -38,6 +38,7 @@ from server.json_errors import NOT_JSON
 __all__ = [
     "COMPONENTS",
     "FORMAT",
+    "LISTENER",
     "AudioEncoder",
     "Defaults",
     "Latent",
