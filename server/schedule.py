@@ -25,6 +25,8 @@ Spacing = Literal["leading", "linspace"]
 
 _TINY = 1e-9
 """Keeps log(alpha / sigma) finite at pure noise and at no noise."""
+_LEAST_STRENGTH = 1e-4
+"""Below it a flow would divide by next to nothing, for noise 80 dB under the clip."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def make_steps(
     """
     run = steps_run(strength, num_steps)
     if schedule.prediction == "flow":
-        even = np.linspace(max(0.0, strength), 0.0, run + 1)
+        even = np.linspace(max(strength, _LEAST_STRENGTH) if run else 0.0, 0.0, run + 1)
         t = schedule.shift * even / (1.0 + (schedule.shift - 1.0) * even)
         timesteps = t[:-1] * schedule.num_train_timesteps
         return Steps(_floats(timesteps), _floats(1.0 - t), _floats(t), "flow")

@@ -141,6 +141,16 @@ def test_a_part_of_a_run_is_its_end() -> None:
     assert make_steps(NoiseSchedule(), 20, "leading", 0.0).sigmas == whole.sigmas[20:]
 
 
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+@pytest.mark.parametrize("strength", [5e-324, 1e-280, 1e-7])
+def test_the_smallest_strengths_stay_numbers(sampler: str, strength: float) -> None:
+    steps = make_steps(NoiseSchedule(prediction="flow"), 1, SPACINGS[sampler], strength)
+    assert len(steps) == 1
+    x = steps.add_noise(np.ones((1, 1, 1, 1), np.float32), np.ones((1, 1, 1, 1), np.float32), 0)
+    np.testing.assert_allclose(x, 1.0, atol=1e-3)
+    assert 1e-5 < steps.timesteps[0] / 1000 < 1e-3
+
+
 def test_a_flow_begins_exactly_at_its_strength() -> None:
     """Four steps, and still a fader of the strength moves without jumps."""
     schedule = NoiseSchedule(prediction="flow")
