@@ -37,6 +37,7 @@ PROMPTS = (
 )
 OSC_PORT = re.compile(r"\bOSC\b.*?:(\d+)")
 RENDER_TIMEOUT_S = 300.0
+CANDIDATES = 6
 
 
 @contextlib.contextmanager
@@ -87,7 +88,9 @@ def main() -> int:
         print(f"ready after {time.monotonic() - started:.1f} s")
         for number, prompt in enumerate(PROMPTS):
             asked = time.monotonic()
-            take = client.render(prompt, seed=number, timeout_s=RENDER_TIMEOUT_S)[0]
+            # Seeded, so that every machine plays the same, and the best of several, as without.
+            settings = {"seed": number, "num_candidates": CANDIDATES}
+            take = client.render(prompt, timeout_s=RENDER_TIMEOUT_S, **settings)[0]
             seconds = time.monotonic() - asked
             sound = Waveform.read(take.path)
             silent += sound.rms_db < SILENCE_DB
