@@ -10,7 +10,7 @@ from osc_bridge import midi_messages as m
 from osc_bridge.client_table import Sender
 from osc_bridge.codec import Argument, OscMessage, encode
 from osc_bridge.liveset import MidiBinding
-from osc_bridge.messages import Command, Reply
+from osc_bridge.messages import Command
 from osc_bridge.midi import list_midi_inputs
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
@@ -42,11 +42,11 @@ class MidiService:
 
     async def _midi_list(self, wanted: m.MidiList, context: Context) -> None:
         names = await asyncio.to_thread(list_midi_inputs, wanted.api)
-        self._reply(context, m.MidiListed("\n".join(names), self._midi_name()))
+        self._service.reply(context.client, m.MidiListed("\n".join(names), self._midi_name()))
 
     async def _midi_open(self, wanted: m.MidiOpen, context: Context) -> None:
         await self._stage.open_midi(wanted.port, wanted.api)
-        self._reply(context, m.MidiListed("", self._midi_name()))
+        self._service.reply(context.client, m.MidiListed("", self._midi_name()))
 
     def _midi_name(self) -> str:
         return self._stage.midi.name if self._stage.midi else ""
@@ -65,9 +65,6 @@ class MidiService:
 
     def _send_to_ourselves(self, address: str, arguments: list[Argument]) -> None:
         self._service.receive(encode(OscMessage(address, arguments)), self._sender)
-
-    def _reply(self, context: Context, message: Reply) -> None:
-        self._service.reply(context.client, message)
 
 
 def _argument(word: str) -> str | float:

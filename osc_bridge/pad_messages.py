@@ -26,16 +26,10 @@ class PadState(Reply, frozen=True):
     error: Words
 
 
-class PadNotice(Reply, frozen=True):
+class PadNotice(PadState, frozen=True):
     """A pad changed."""
 
     address: ClassVar[str] = "/ldm/notify/pad"
-    number: Count
-    name: Words
-    state: Annotated[str, Meta(description="empty, rendering, ready, queued, playing or failed")]
-    takes: Count
-    refreshing: bool
-    error: Words
 
 
 class LiveLoaded(Reply, frozen=True):

@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 
 from osc_bridge import pad_messages as m
 from osc_bridge.liveset import list_sets
-from osc_bridge.messages import Command, Reply
+from osc_bridge.messages import Command
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
 from osc_bridge.takes import AllowedFolders
@@ -31,7 +31,9 @@ class PadService:
         at = stage.frame_of_time
         return {
             m.LiveLoad: self._live_load,
-            m.LiveList: lambda _, c: self._reply(c, m.LiveListed(", ".join(list_sets()))),
+            m.LiveList: lambda _, c: self._service.reply(
+                c.client, m.LiveListed(", ".join(list_sets()))
+            ),
             m.PadList: self._pad_list,
             m.PadHit: lambda p, c: pads.hit(_pad(p), p.velocity, at(c.when_s)),
             m.PadPlay: lambda p, c: pads.play(_pad(p), p.velocity, at(c.when_s)),
@@ -45,16 +47,14 @@ class PadService:
         if name.endswith((".yaml", ".yml")):
             name = str(self._folders.file(name, anywhere=context.client.sender.is_local))
         live_set = await self._stage.load_set(name)
-        self._reply(
-            context, m.LiveLoaded(live_set.name, len(live_set.pads), self._stage.transport.bpm)
+        self._service.reply(
+            context.client,
+            m.LiveLoaded(live_set.name, len(live_set.pads), self._stage.transport.bpm),
         )
 
     def _pad_list(self, _: m.PadList, context: Context) -> None:
         for report in self._stage.pads.reports():
-            self._reply(context, m.PadState(*astuple(report)))
-
-    def _reply(self, context: Context, message: Reply) -> None:
-        self._service.reply(context.client, message)
+            self._service.reply(context.client, m.PadState(*astuple(report)))
 
 
 def _pad(message: Any) -> int | str:

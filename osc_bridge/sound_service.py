@@ -11,7 +11,7 @@ from pathlib import Path
 from osc_bridge import sound_messages as m
 from osc_bridge.arguments import SOFTEST_DB
 from osc_bridge.device import DeviceSettings, list_devices
-from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.messages import Command, Message
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
 from osc_bridge.stops import Stops
@@ -39,7 +39,7 @@ class SoundService:
             m.DeviceList: self._device_list,
             m.DeviceOpen: self._device_open,
             m.DeviceClose: self._device_close,
-            m.DeviceStatus: lambda _, c: self._reply(c, self._device_state()),
+            m.DeviceStatus: lambda _, c: self._service.reply(c.client, self._device_state()),
             m.TakePlay: self._take_play,
             m.TakeStop: lambda t, c: player.stop(t.voice, fade_s=t.fade_s),
             m.TakeGain: lambda t, c: player.set_gain(t.voice, t.gain_db),
@@ -51,21 +51,21 @@ class SoundService:
 
     async def _device_list(self, _: m.DeviceList, context: Context) -> None:
         for card in await asyncio.to_thread(list_devices):
-            self._reply(context, m.DeviceListed(
+            self._service.reply(context.client, m.DeviceListed(
                 card.id, card.name, card.host_api, card.inputs, card.outputs, card.sample_rate,
                 card.default,
             ))  # fmt: skip
-        self._reply(context, self._device_state())
+        self._service.reply(context.client, self._device_state())
 
     async def _device_open(self, wanted: m.DeviceOpen, context: Context) -> None:
         values = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
         await self._stage.open_device(DeviceSettings(**values))
-        self._reply(context, self._device_state())
+        self._service.reply(context.client, self._device_state())
 
     async def _device_close(self, _: m.DeviceClose, context: Context) -> None:
         await self._stage.stream.stop(0.0)
         await self._stage.player.close()
-        self._reply(context, self._device_state())
+        self._service.reply(context.client, self._device_state())
 
     def _device_state(self) -> m.DeviceState:
         s = self._stage.player.status()
@@ -80,7 +80,7 @@ class SoundService:
         voice, frame = await self._stage.play(
             path, gain_db=take.gain_db, loop=take.loop, quantise=take.quantise, choke=take.choke
         )
-        self._reply(context, m.TakePlaying(voice, str(path), frame % 2**31))
+        self._service.reply(context.client, m.TakePlaying(voice, str(path), frame % 2**31))
 
     def _stop_all(self, stop: m.StopAll, context: Context) -> None:
         self._stops.note(context)
@@ -93,7 +93,9 @@ class SoundService:
             with contextlib.suppress(FileExistsError):
                 waveform = await self._stage.save_capture(path, wanted.seconds, wanted.bus)
                 break
-        self._reply(context, m.CaptureSaved(str(path), waveform.seconds, waveform.peak))
+        self._service.reply(
+            context.client, m.CaptureSaved(str(path), waveform.seconds, waveform.peak)
+        )
 
     def _new_file(self, name: str) -> Path:
         """A path in an allowed folder that does not exist yet."""
@@ -115,6 +117,3 @@ class SoundService:
             m.MonitorGain: lambda: m.MonitorGain(max(player.monitor_db, SOFTEST_DB)),
             m.DeviceState: self._device_state,
         }
-
-    def _reply(self, context: Context, message: Reply) -> None:
-        self._service.reply(context.client, message)

@@ -25,19 +25,10 @@ class StreamState(Reply, frozen=True):
     error: Words
 
 
-class StreamNotice(Reply, frozen=True):
+class StreamNotice(StreamState, frozen=True):
     """The stream changed state, prompt or rung."""
 
     address: ClassVar[str] = "/ldm/notify/stream"
-    state: Annotated[str, Meta(description="stopped, starting or playing")]
-    prompt: Words
-    rung: Annotated[str, Meta(description="full, half, quarter, fewest (steps) or recombine")]
-    num_inference_steps: Count
-    real_time_factor: float
-    rendered: Count
-    recombined: Count
-    method: Words
-    error: Words
 
 
 class StreamStart(Command, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import astuple
 
 from osc_bridge import stream_messages as m
-from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.messages import Command, Message
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
 from osc_bridge.stops import Stops
@@ -34,7 +34,7 @@ class StreamService:
             m.StreamCorners: self._stream_corners,
             m.StreamXY: lambda s, c: stream.move(s.x, s.y),
             m.StreamGain: lambda s, c: stream.set_gain(s.gain_db),
-            m.StreamStatus: lambda _, c: self._reply(c, self._stream_state()),
+            m.StreamStatus: lambda _, c: self._service.reply(c.client, self._stream_state()),
         }
 
     async def _stream_start(self, wanted: m.StreamStart, context: Context) -> None:
@@ -42,11 +42,11 @@ class StreamService:
         live_set = self._stage.live_set
         prompt = wanted.prompt or (live_set.stream_prompt if live_set else "")
         await self._stage.start_stream(prompt)
-        self._reply(context, self._stream_state())
+        self._service.reply(context.client, self._stream_state())
 
     async def _stream_stop(self, wanted: m.StreamStop, context: Context) -> None:
         await self._stage.stream.stop(wanted.fade_s)
-        self._reply(context, self._stream_state())
+        self._service.reply(context.client, self._stream_state())
 
     def _stream_corners(self, wanted: m.StreamCorners, context: Context) -> None:
         corners = (wanted.left_bottom, wanted.right_bottom, wanted.left_top, wanted.right_top)
@@ -68,6 +68,3 @@ class StreamService:
             m.StreamXY: lambda: m.StreamXY(*stream.place),
             m.StreamState: self._stream_state,
         }
-
-    def _reply(self, context: Context, message: Reply) -> None:
-        self._service.reply(context.client, message)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from osc_bridge import transport_messages as m
-from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.messages import Command, Message
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import BarReport, Stage
 from osc_bridge.transport import TempoMap
@@ -32,7 +32,7 @@ class TransportService:
         """Command class to handler."""
         stage = self._stage
         return {
-            m.Transport: lambda _, c: self._reply(c, self._position()),
+            m.Transport: lambda _, c: self._service.reply(c.client, self._position()),
             m.TransportTempo: lambda t, c: stage.set_tempo(t.bpm),
             m.TransportMeter: lambda t, c: stage.set_meter(t.beats_per_bar),
             m.TransportRestart: self._restart,
@@ -49,7 +49,7 @@ class TransportService:
 
     async def _use_clock(self, wanted: m.TransportClock, context: Context) -> None:
         await self._stage.use_clock(wanted.clock)
-        self._reply(context, self._position())
+        self._service.reply(context.client, self._position())
 
     def _position(self) -> m.TransportPosition:
         stage = self._stage
@@ -68,7 +68,7 @@ class TransportService:
         ))  # fmt: skip
 
         def tell(report: BarReport) -> None:
-            self._reply(context, _bar_state(wanted.request_id, report))
+            self._service.reply(context.client, _bar_state(wanted.request_id, report))
 
         tell(self._stage.render_for_bar(request, wanted.bar, tell))
 
@@ -88,9 +88,6 @@ class TransportService:
         if abs(line.bpm - self._bpm) >= _SHOWN_BPM:
             self._bpm = line.bpm
             self._service.show(m.TransportTempo)
-
-    def _reply(self, context: Context, message: Reply) -> None:
-        self._service.reply(context.client, message)
 
 
 def _bar_state(request_id: str, report: BarReport) -> m.BarState:

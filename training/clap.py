@@ -18,7 +18,15 @@ from training.bank import SoundBank, augment_gain, mix
 from training.loop import Stage, autocast, optimize
 from training.mel import LogMel
 
-__all__ = ["AudioTower", "Clap", "ClapStage", "TextHead", "TextTower", "WaveTower"]
+__all__ = [
+    "AudioTower",
+    "Clap",
+    "ClapStage",
+    "TextHead",
+    "TextTower",
+    "WaveTower",
+    "caption_recall",
+]
 
 EMBEDDING: Final = 512
 POOLED: Final = 2 * EMBEDDING + 256
@@ -192,19 +200,26 @@ class ClapStage(Stage):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Recall of a held-out clip's own caption among one caption of each held-out clip."""
-        rows = self.bank.held_out
-        mels = self.bank.crop_mels(rows, torch.zeros_like(rows), 256)
-        audio = torch.cat([model.audio(chunk) for chunk in mels.split(64)])
-        captions = self.bank.caption_table[rows, 0]
-        distinct = captions.unique()
-        text = model.text(self.sentences[distinct])
-        scores = audio @ text.T
-        own = scores.gather(1, torch.searchsorted(distinct, captions)[:, None])
-        rank = (scores > own).sum(1)
-        return {
-            "recall_at_1": (rank < 1).float().mean().item(),
-            "recall_at_10": (rank < 10).float().mean().item(),
-        }
+        return caption_recall(self.bank, model.audio, model.text(self.sentences))
+
+
+def caption_recall(bank: SoundBank, tower: nn.Module, captions: Tensor) -> dict[str, float]:
+    """How often ``tower`` puts a held-out clip's own caption first, and among the first ten.
+
+    ``captions`` [N, 512] are all of the bank's; one of each held-out clip is to choose from.
+    """
+    rows = bank.held_out
+    mels = bank.crop_mels(rows, torch.zeros_like(rows), 256)
+    audio = torch.cat([tower(chunk) for chunk in mels.split(64)])
+    own_captions = bank.caption_table[rows, 0]
+    distinct = own_captions.unique()
+    scores = audio @ captions[distinct].T
+    own = scores.gather(1, torch.searchsorted(distinct, own_captions)[:, None])
+    rank = (scores > own).sum(1)
+    return {
+        "recall_at_1": (rank < 1).float().mean().item(),
+        "recall_at_10": (rank < 10).float().mean().item(),
+    }
 
 
 def _likeness(sentences: Tensor, notes: Tensor) -> Tensor:

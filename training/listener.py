@@ -3,7 +3,7 @@
 The denoiser learned against a critic on the CLAP tower's features, so that tower is the last to
 hear what is wrong with a take. The listener is smaller, learned from other variations of the
 sounds (equalisation, bandwidth, noise floor, gaps, other sounds underneath), and nothing is
-trained against it. It shares CLAP's text side: a take is compared with what its prompt means.
+trained against it. It shares CLAP's text side, and the judge's kind of network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.bank import SoundBank
-from training.clap import CROPS, EMBEDDING
+from training.clap import CROPS, EMBEDDING, caption_recall
 from training.loop import Stage, autocast, optimize
 
 __all__ = ["Listener", "ListenerStage"]
@@ -138,7 +138,7 @@ class ListenerStage(Stage):
         frames = CROPS[draw] if draw < len(CROPS) else CROPS[1]
         rows = self.bank.draw(self.batch, generator)
         mels = self.bank.crop_mels(rows, self.bank.draw_starts(rows, frames, generator), frames)
-        mels = varied(mels, generator)
+        mels = _varied(mels, generator)
         own = self.sentences[self.bank.draw_captions(rows, generator)]
         wanted = torch.softmax(own @ self.sentences.T / TARGET_TEMPERATURE, dim=-1)
         uniform = torch.rand(1 + self.batch, generator=generator, device=self.device)
@@ -152,21 +152,10 @@ class ListenerStage(Stage):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Recall of a held-out clip's own caption among one caption of each held-out clip."""
-        rows = self.bank.held_out
-        mels = self.bank.crop_mels(rows, torch.zeros_like(rows), 256)
-        heard = torch.cat([model(chunk) for chunk in mels.split(64)])
-        captions = self.bank.caption_table[rows, 0]
-        distinct = captions.unique()
-        scores = heard @ self.captions[distinct].T
-        own = scores.gather(1, torch.searchsorted(distinct, captions)[:, None])
-        rank = (scores > own).sum(1)
-        return {
-            "recall_at_1": (rank < 1).float().mean().item(),
-            "recall_at_10": (rank < 10).float().mean().item(),
-        }
+        return caption_recall(self.bank, model, self.captions)
 
 
-def varied(mels: Tensor, generator: torch.Generator) -> Tensor:
+def _varied(mels: Tensor, generator: torch.Generator) -> Tensor:
     """``mels`` [B, M, 64] from their loudest cell down, each in some way another recording.
 
     Equalised, and some of them dull, smeared, noisy, or over a floor of noise.
