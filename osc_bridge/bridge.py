@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import Final
 
 from osc_bridge.housekeeping import Housekeeping, transfer_handlers
 from osc_bridge.job_messages import JobMessages
@@ -16,8 +17,11 @@ from osc_bridge.transfers import Transfers
 from osc_bridge.udp import UdpServer
 from server.config import Config
 from server.engine import Engine
+from server.errors import DeviceError
 
 __all__ = ["OscBridge"]
+
+_TRIES: Final = 20
 
 
 class OscBridge:
@@ -52,9 +56,8 @@ class OscBridge:
             service.add(transfer_handlers(service, transfers))
             service.add(preset_handlers(service, self._config.state / "presets"))
             host, port = self._config.host, self._config.osc_port
-            self.udp = await UdpServer.open(service, host, port)
+            self.udp, self.tcp = await _listen(service, host, port)
             stack.push_async_callback(self.udp.close)
-            self.tcp = await TcpServer.open(service, host, self.udp.port)
             stack.push_async_callback(self.tcp.close)
             stack.callback(jobs.close)  # while the ports are still open
             self._stack = stack.pop_all()
@@ -72,3 +75,17 @@ class OscBridge:
     def port(self) -> int:
         """The OSC port, the same for UDP and TCP."""
         return self.udp.port
+
+
+async def _listen(service: Service, host: str, port: int) -> tuple[UdpServer, TcpServer]:
+    """UDP and TCP on one port. A free one (0) is free for UDP only: TCP may ask for another."""
+    tries = 1 if port else _TRIES
+    while True:
+        tries -= 1
+        udp = await UdpServer.open(service, host, port)
+        try:
+            return udp, await TcpServer.open(service, host, udp.port)
+        except DeviceError:
+            await udp.close()
+            if not tries:
+                raise

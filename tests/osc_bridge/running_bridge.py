@@ -52,6 +52,7 @@ class RunningBridge(Generic[E]):
         self._thread.start()
         assert self._ready.wait(60)
         if self._failure is not None:
+            self._thread.join(60)
             raise self._failure
 
     def stop(self) -> None:
@@ -73,19 +74,19 @@ class RunningBridge(Generic[E]):
                 app = self.oscquery.app()
                 self.http_port = await stack.enter_async_context(serving(app, "127.0.0.1", 0))
                 self.port = self.bridge.port
-            except BaseException as error:
-                self._failure = error
-                raise
+            except Exception as error:
+                self._failure = error  # raised where the test waits, not in this thread
+                return
             finally:
                 self._ready.set()
             await self._stop.wait()
 
 
 @contextmanager
-def running_bridge(engine: E, takes: Path) -> Iterator[RunningBridge[E]]:
+def running_bridge(engine: E, takes: Path, port: int = 0) -> Iterator[RunningBridge[E]]:
     """Up inside the context, all down after it."""
     state = str(takes.parent / "state")
-    config = Config(osc_port=0, http_port=0, takes_folder=str(takes), state_folder=state)
+    config = Config(osc_port=port, http_port=0, takes_folder=str(takes), state_folder=state)
     running = RunningBridge(engine, config)
     running.start()
     try:

@@ -6,15 +6,20 @@ import contextlib
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from memory_engine import MemoryEngine
 from pythonosc.tcp_client import SimpleTCPClient
-from running_bridge import RunningBridge
+from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.codec import OscMessage, decode, encode
 from osc_bridge.framing import MAX_FRAME, Framing, LengthFraming, SlipFraming
+from osc_bridge.service import Service
 from osc_bridge.tcp import MAX_CONNECTIONS
+from osc_bridge.udp import UdpServer
+from server.errors import DeviceError
+from server.manifest import Manifest
 
 Running = RunningBridge[MemoryEngine]
 PING = encode(OscMessage("/ldm/ping", (7,)))
@@ -116,3 +121,32 @@ def test_connections_are_counted(bridge: Running) -> None:
         assert ended(one_more)
         peers[-1].sendall(LengthFraming.frame(PING))
         assert answer(peers[-1], LengthFraming()).arguments == (7,)
+
+
+def test_a_free_port_is_free_for_udp_and_tcp(
+    tiny_folder: Path, takes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        ports = [busy.getsockname()[1]]
+        opened = UdpServer.open
+
+        async def open_one(service: Service, host: str, port: int) -> UdpServer:
+            return await opened(service, host, ports.pop() if ports else port)
+
+        monkeypatch.setattr(UdpServer, "open", open_one)
+        with running_bridge(MemoryEngine(Manifest.load(tiny_folder), takes), takes) as bridge:
+            assert bridge.port != busy.getsockname()[1]
+            for transport in ("udp", "tcp"):
+                with bridge.client(transport) as client:
+                    assert client.query("/ldm/ping", 1) == (1,)
+
+
+def test_a_port_that_is_taken_is_named(tiny_folder: Path, takes: Path) -> None:
+    engine = MemoryEngine(Manifest.load(tiny_folder), takes)
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        with (
+            pytest.raises(DeviceError, match=f"TCP 127.0.0.1:{port} cannot be opened"),
+            running_bridge(engine, takes, port),
+        ):
+            pass
