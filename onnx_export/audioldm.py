@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch.nn.functional import normalize
@@ -113,15 +114,45 @@ class VaeDecoder(torch.nn.Module):
 
 
 class Vocoder(torch.nn.Module):
-    """HiFi-GAN: log-mel -> waveform."""
+    """HiFi-GAN: log-mel -> waveform.
+
+    Its convolutions are told as ones of two dimensions, the first of them 1: ONNX Runtime has
+    blocked kernels for those on CPUs, a tenth quicker. What is between them goes by element.
+    """
 
     def __init__(self, hifigan: Any) -> None:
         super().__init__()
-        self.hifigan = hifigan
+        self.hifigan = copy.deepcopy(hifigan)
+        for name, module in hifigan.named_modules():
+            if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d):
+                self.hifigan.set_submodule(name, _in_two_dimensions(module))
+        inner = self.hifigan
+        inner.conv_pre = torch.nn.Sequential(torch.nn.Unflatten(2, (1, -1)), inner.conv_pre)
+        inner.conv_post = torch.nn.Sequential(inner.conv_post, torch.nn.Flatten(2))
 
     def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
         """[B, M, num_mels] -> [B, M * hop + 32]."""
         return self.hifigan(log_mel)
+
+
+def _in_two_dimensions(conv: torch.nn.Conv1d | torch.nn.ConvTranspose1d) -> torch.nn.Module:
+    """``conv`` [B, C, T] -> [B, D, S] as [B, C, 1, T] -> [B, D, 1, S]."""
+    sizes = (conv.in_channels, conv.out_channels, (1, *conv.kernel_size))
+    settings: dict[str, Any] = {
+        "stride": (1, *conv.stride),
+        "padding": (0, *cast("tuple[int, ...]", conv.padding)),
+        "dilation": (1, *conv.dilation),
+        "groups": conv.groups,
+    }
+    wide: torch.nn.Module
+    if isinstance(conv, torch.nn.ConvTranspose1d):
+        settings["output_padding"] = (0, *conv.output_padding)
+        wide = torch.nn.ConvTranspose2d(*sizes, **settings)
+    else:
+        wide = torch.nn.Conv2d(*sizes, **settings)
+    wide.weight = torch.nn.Parameter(conv.weight.detach().unsqueeze(2))
+    wide.bias = conv.bias
+    return wide
 
 
 def as_component(name: str, network: torch.nn.Module, manifest: Manifest) -> torch.nn.Module:

@@ -28,10 +28,10 @@ def model_markdown(report: dict[str, Any]) -> str:
         lines += _noise_lines(report["noises"])
     if "variety" in report:
         rows = [
-            (name, row["distance"], row["real"], row["ratio"])
+            (name, row["real"], row["seeds"], row["chosen"])
             for name, row in report["variety"]["prompts"].items()
         ]
-        header = ("eight seeds of", "distance", "among real", "ratio")
+        header = ("eight takes of", "distance among real", "seeds, relative", "chosen, relative")
         lines += ["", "## Variety", "", *_table(header, rows)]
     return "\n".join(lines) + "\n"
 
@@ -85,7 +85,10 @@ def _headline(report: dict[str, Any]) -> list[Row]:
     rows += _tone_rows(report) + _decoder_rows(report)
     if "variety" in report:
         part = report["variety"]
-        rows.append(("variety over 8 seeds, relative", part["mean_ratio"], 1.0, "0.7 to 1.3"))
+        rows += [
+            ("variety over 8 seeds, relative", part["seeds"], 1.0, "0.7 to 1.3"),
+            ("variety over 8 takes chosen from several", part["chosen"], 1.0, "0.7 to 1.3"),
+        ]
     if "copies" in report:
         part = report["copies"]
         rows.append(("distance to nearest training clip", part["median"], part["real_median"], ""))

@@ -116,31 +116,46 @@ class Studio:
         return self.pipeline.manifest
 
     def render(
-        self, prompt: str, *, seed: int = 0, steps: int | None = None, seconds: float | None = None
+        self,
+        prompt: str,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        seconds: float | None = None,
+        candidates: int | None = None,
     ) -> Samples:
-        """One take of ``prompt`` at 16 kHz."""
-        candidates = self.settings.num_candidates or self.manifest.defaults.num_candidates
+        """One take of ``prompt`` at 16 kHz, the best of ``candidates`` (None: the settings')."""
+        settings, defaults = self.settings, self.manifest.defaults
+        candidates = candidates or settings.num_candidates or defaults.num_candidates
         request = TextToAudio(
             prompt=prompt,
             num_candidates=candidates,
-            num_inference_steps=steps or self.settings.num_inference_steps,
-            guidance_scale=self.settings.guidance_scale,
-            sampler=self.settings.sampler,
-            audio_length_in_s=seconds or self.settings.audio_length_in_s,
+            num_inference_steps=steps or settings.num_inference_steps,
+            guidance_scale=settings.guidance_scale,
+            sampler=settings.sampler,
+            audio_length_in_s=seconds or settings.audio_length_in_s,
             # No render is a candidate twice.
-            seed=self.settings.seed + seed * candidates,
+            seed=settings.seed + seed * candidates,
             delivery=Delivery(sample_rate=SAMPLE_RATE),
         )
         samples = self.pipeline.render(request)[0].waveform.downmix()
         self._count += 1
         if self._count % 25 == 0:
             print(f"{self._count} takes", file=sys.stderr, flush=True)
-        self._keep(f"{prompt} {steps or ''} {seed}", samples)
+        self._keep(f"{prompt} {steps or ''} {seed} of {candidates}", samples)
         return samples
 
-    def take(self, label: str, prompt: str, *, seed: int = 0, steps: int | None = None) -> Take:
+    def take(
+        self,
+        label: str,
+        prompt: str,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        candidates: int | None = None,
+    ) -> Take:
         """One judged take of ``prompt``, which asks for class ``label``."""
-        samples = self.render(prompt, seed=seed, steps=steps)
+        samples = self.render(prompt, seed=seed, steps=steps, candidates=candidates)
         return Take(prompt, label, samples, self.judge.hear(samples))
 
     def decode(self, samples: Samples) -> tuple[Samples, npt.NDArray[np.float32]]:

@@ -40,6 +40,13 @@ def test_every_graph_is_what_torch_computes(
     assert max(row.relative_error for row in rows) <= TOLERANCE["fp32"]
 
 
+def test_the_vocoder_in_two_dimensions_is_the_same(narrow_source: RandomSource) -> None:
+    plain, wide = narrow_source.network("vocoder"), component(narrow_source, "vocoder")
+    log_mel = torch.randn((2, 20, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(wide(log_mel), plain(log_mel))
+
+
 def test_comparison_notices_other_weights(narrow_folder: Path, narrow_source: RandomSource) -> None:
     other = component(replace(narrow_source, seed=2), "vae_decoder")
     rows = compare_component(narrow_folder, narrow_source.manifest, "vae_decoder", other)
