@@ -142,7 +142,7 @@ class Studio:
         self._count += 1
         if self._count % 25 == 0:
             print(f"{self._count} takes", file=sys.stderr, flush=True)
-        self._keep(f"{prompt} {steps or ''} {seed} of {candidates}", samples)
+        self._keep(f"{prompt} {steps or ''} {seed} best of {candidates}", samples)
         return samples
 
     def take(

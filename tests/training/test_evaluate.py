@@ -76,7 +76,7 @@ def test_a_model_folder_is_judged(
     assert report["copies"]["minimum"] >= 0.0
     assert math.isfinite(report["distributions"]["fd"])
     assert set(report["steps"]["steps"]) == {"20", "8", "4"}
-    assert (out / "takes" / "low_low_1.wav").is_file()
+    assert (out / "takes" / "low_low_1_best_of_1.wav").is_file()
     markdown = (out / "report.md").read_text(encoding="utf-8")
     assert "| judged top-1 | 0.667 |" in markdown
     assert markdown.index("| high | 0.000") < markdown.index("| low | 1.000")
