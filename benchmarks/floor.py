@@ -25,6 +25,8 @@ from benchmarks.machine import describe_machine
 from onnx_export.architecture import VARIANTS, attention_heads, build_network
 
 FRAMES_A_SECOND: Final = 25
+SHORTENED: Final = 4
+"""By the VAE, both axes of the log-mel."""
 SIZE: Final = 2048
 
 
@@ -35,11 +37,11 @@ def gflop_by_stage(variant: str, seconds: float, steps: int) -> dict[str, float]
     with torch.device("meta"):
         unet = build_network("unet", sizes, attention_heads(sizes, "original"))
         vae, vocoder = (build_network(name, sizes, []) for name in ("vae", "vocoder"))
-        latent, mel = torch.empty(2, 8, frames, 16), torch.empty(1, 4 * frames, 64)
-        inputs = {"timestep": torch.empty(2), "encoder_hidden_states": None}
-        classes = torch.empty(2, sizes.embedding_dim)
+        latent = torch.empty(2, sizes.latent_channels, frames, sizes.num_mels // SHORTENED)
+        mel = torch.empty(1, SHORTENED * frames, sizes.num_mels)
+        times, classes = torch.empty(2), torch.empty(2, sizes.embedding_dim)
         return {
-            "unet": steps * _gflop(lambda: unet(latent, class_labels=classes, **inputs)),
+            "unet": steps * _gflop(lambda: unet(latent, times, None, class_labels=classes)),
             "vae_decoder": _gflop(lambda: vae.decode(latent[:1])),
             "vocoder": _gflop(lambda: vocoder(mel)),
         }
