@@ -5,7 +5,6 @@ regressed answers a noisy latent with the mean of all sounds it could be, which 
 Here its clean estimate is decoded and heard by a critic (:mod:`training.critic`), so it has to
 be a sound. The regression stays: in full where there is no condition, which guidance leads
 away from, and else the less the noisier the latent. Few steps and little guidance then suffice.
-Where there is a tutor (:mod:`training.tutor`) the sound has to be recognised as well.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from training.ldm import LdmStage
 from training.loop import autocast, optimize
 from training.metrics import frechet_distance
 from training.sampling import sample_flow, shifted
-from training.tutor import Tutor
 
 __all__ = ["GUIDANCE", "STEPS", "AdversarialStage"]
 
@@ -50,16 +48,14 @@ class AdversarialStage(LdmStage):
         learning_rate: float,
         critic_learning_rate: float,
         weight: float,
-        tutor: Tutor | None = None,
-        tutor_weight: float = 0.0,
         **regression: Any,
     ) -> None:
-        """``weight`` is that of the critic's verdicts beside the regression, as is the tutor's.
+        """``weight`` is that of the critic's verdicts beside the regression.
 
         ``regression``: the other arguments of :class:`training.ldm.LdmStage`.
         """
         super().__init__(bank, model, learning_rate=learning_rate, **regression)
-        self.weight, self.tutor, self.tutor_weight = weight, tutor, tutor_weight
+        self.weight = weight
         self.decoder = decoder.to(self.device).eval().requires_grad_(False)
         self.critic = Critic(self.audio_tower).to(self.device)
         self.networks["critic"] = self.critic
@@ -86,18 +82,16 @@ class AdversarialStage(LdmStage):
             error = (velocity - self.noising.target(latents, noise)).square().mean((1, 2, 3))
             regression = (torch.where(free, 1.0, 1.0 - times) * error).mean()
             clean = (noisy - times[:, None, None, None] * velocity)[bound]
-            mels = self.decoder(clean)
-            made = self.audio_tower.features(mels)
+            made = self._features(clean)
             self.critic.requires_grad_(False)
             verdicts = self.critic(made, embedding[bound])
             fooled = torch.stack([verdict.mean() for verdict in verdicts]).sum()
-            loss = regression - self.weight * fooled
-            losses = {"error": error.mean().item(), "fooled": fooled.item()}
-            if self.tutor is not None:
-                doubt = self.tutor.doubt(mels, text[bound], generator)
-                loss = loss + self.tutor_weight * doubt
-                losses["doubt"] = doubt.item()
-        optimize(self.optimizers["model"], loss, self.model.parameters())
+        optimize(
+            self.optimizers["model"],
+            regression - self.weight * fooled,
+            self.model.parameters(),
+        )
+        losses = {"error": error.mean().item(), "fooled": fooled.item()}
         made = [item.detach() for item in made[0]], made[1].detach()
         return losses | {"critic": self._criticise(latents[bound], made, embedding[bound])}
 
@@ -105,11 +99,14 @@ class AdversarialStage(LdmStage):
         uniform = torch.rand(2, count, generator=generator, device=self.device)
         return torch.where(uniform[1] < PURE_SHARE, 1.0, shifted(uniform[0]).clamp(min=MIN_TIME))
 
+    def _features(self, latents: Tensor) -> Features:
+        return self.audio_tower.features(self.decoder(latents))
+
     def _criticise(self, latents: Tensor, made: Features, embedding: Tensor) -> float:
         self.critic.requires_grad_(True)
         with autocast(self.device):
             with torch.no_grad():  # both sides are decoded: the critic shall not hear the decoder
-                real = self.audio_tower.features(self.decoder(latents))
+                real = self._features(latents)
             loss = hinge(self.critic(real, embedding), self.critic(made, embedding))
             other = self.critic.on_pooled(real, embedding.roll(1, 0))
             loss = loss + MISMATCHED * functional.relu(1.0 + other).mean()

@@ -164,7 +164,6 @@ def _stage(modules: Components, bank: SoundBank, section: Adversarial) -> Finetu
         critic_learning_rate=section.critic_learning_rate,
         weight=section.weight,
         text_share=section.text_share,
-        leaning_share=section.leaning_share,
         lengths=tuple(sorted({REPLAY_FRAMES, *section.lengths})),
     )
 

@@ -1,8 +1,7 @@
 """Stage ``ldm``: the denoiser on VAE latents, by rectified flow (arXiv:2209.03003) or DDPM.
 
 As in AudioLDM the condition is the CLAP embedding of the sound itself; in a share of the
-examples it is that of a caption, or leans from the caption to the sound as takes without a seed
-do, and in a tenth it is zeros, for classifier-free guidance.
+examples it is that of a caption, and in a tenth it is zeros, for classifier-free guidance.
 Where note or tempo of a sound are known they are told with it, mostly (:mod:`training.notation`).
 Latents and embeddings are made on the fly from fresh crops, each used for several noise draws.
 """
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from server.plan import LEANING
 from training.bank import SoundBank, augment_gain, mix
 from training.denoiser import TransformerDenoiser
 from training.loop import Stage, autocast, optimize
@@ -49,7 +47,6 @@ class LdmStage(Stage):
         learning_rate: float,
         lengths: tuple[int, ...] = LENGTHS,
         text_share: float = 0.45,
-        leaning_share: float = 0.0,
         null_share: float = 0.1,
         noising: Noising | None = None,
     ) -> None:
@@ -57,8 +54,7 @@ class LdmStage(Stage):
         self.noising = noising or Flow()
         self.device, self.bank = bank.device, bank
         self.batch, self.repeats, self.lengths = batch, repeats, lengths
-        self.text_share, self.leaning_share = text_share, leaning_share
-        self.null_share = null_share
+        self.text_share, self.null_share = text_share, null_share
         self.model = model.to(self.device)
         self.networks = nn.ModuleDict({"model": self.model})
         self.notated = isinstance(model, TransformerDenoiser)
@@ -117,9 +113,7 @@ class LdmStage(Stage):
         """Of each example its embedding, what the model is told, and whether that is nothing."""
         count = len(text)
         uniform = torch.rand(count, generator=generator, device=self.device)[:, None]
-        leaning = functional.normalize((1.0 - LEANING) * text + LEANING * audio, dim=-1)
-        sound = torch.where(uniform < self.text_share + self.leaning_share, leaning, audio)
-        embedding = torch.where(uniform < self.text_share, text, sound)
+        embedding = torch.where(uniform < self.text_share, text, audio)
         told = torch.rand(count, generator=generator, device=self.device)[:, None] < NOTATION_SHARE
         condition = self._told(embedding, torch.where(told, notations, 0.0))
         free = uniform > 1.0 - self.null_share

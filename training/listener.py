@@ -1,9 +1,9 @@
 """Stage ``listener``: an ear of its own that ranks takes.
 
-The denoiser learns against a critic on the CLAP tower's features, so that tower is the last to
-hear what is wrong with a take. The listener is smaller and learned from other variations of the
-sounds (equalisation, bandwidth, noise floor, gaps, other sounds underneath). It shares CLAP's text
-side, and the judge's kind of network. It also is what the tutor hears with (:mod:`training.tutor`).
+The denoiser learned against a critic on the CLAP tower's features, so that tower is the last to
+hear what is wrong with a take. The listener is smaller, learned from other variations of the
+sounds (equalisation, bandwidth, noise floor, gaps, other sounds underneath), and nothing is
+trained against it. It shares CLAP's text side, and the judge's kind of network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.bank import SoundBank
 from training.clap import CROPS, EMBEDDING, caption_recall
 from training.loop import Stage, autocast, optimize
 
-__all__ = ["Listener", "ListenerStage", "varied", "with_gaps"]
+__all__ = ["Listener", "ListenerStage"]
 
 WIDTHS: Final = (16, 40, 80, 128)
 BANDS: Final = 64 // 2 ** len(WIDTHS)
@@ -124,7 +124,7 @@ class ListenerStage(Stage):
         """One batch; half of the batches are two sounds at once, one under the other."""
         mels, wanted = self._batch(generator)
         with autocast(self.device):
-            pooled = self.model.pooled(with_gaps(mels, generator))
+            pooled = self.model.pooled(_with_gaps(mels, generator))
             kept = torch.rand(pooled.shape, generator=generator, device=self.device) > DROPOUT
             heard = self.model.embedding(pooled * kept / (1.0 - DROPOUT))
             loss = functional.cross_entropy(
@@ -138,7 +138,7 @@ class ListenerStage(Stage):
         frames = CROPS[draw] if draw < len(CROPS) else CROPS[1]
         rows = self.bank.draw(self.batch, generator)
         mels = self.bank.crop_mels(rows, self.bank.draw_starts(rows, frames, generator), frames)
-        mels = varied(mels, generator)
+        mels = _varied(mels, generator)
         own = self.sentences[self.bank.draw_captions(rows, generator)]
         wanted = torch.softmax(own @ self.sentences.T / TARGET_TEMPERATURE, dim=-1)
         uniform = torch.rand(1 + self.batch, generator=generator, device=self.device)
@@ -155,7 +155,7 @@ class ListenerStage(Stage):
         return caption_recall(self.bank, model, self.captions)
 
 
-def varied(mels: Tensor, generator: torch.Generator) -> Tensor:
+def _varied(mels: Tensor, generator: torch.Generator) -> Tensor:
     """``mels`` [B, M, 64] from their loudest cell down, each in some way another recording.
 
     Equalised, and some of them dull, smeared, noisy, or over a floor of noise.
@@ -185,7 +185,7 @@ def varied(mels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(some(0.5), torch.logaddexp(mels, floor), mels)
 
 
-def with_gaps(mels: Tensor, generator: torch.Generator) -> Tensor:
+def _with_gaps(mels: Tensor, generator: torch.Generator) -> Tensor:
     """SpecAugment (arXiv:1904.08779): a gap in time and one in frequency, each in half of them."""
     count, device = len(mels), mels.device
     silence = mels.amin((1, 2), keepdim=True)

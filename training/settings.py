@@ -107,14 +107,11 @@ class Adversarial(_Section, frozen=True, kw_only=True):
     weight: float
     lengths: tuple[int, ...]
     text_share: float
-    leaning_share: float = 0.0
-    tutor_weight: float = 0.0
-    """Of what the listener says; 0: it is not asked, and not needed."""
     schedule: Schedule
 
 
 class Listener(_Section, frozen=True, kw_only=True):
-    """The ear that teaches the denoiser and ranks takes."""
+    """The ear that ranks takes."""
 
     batch: int
     learning_rate: float

@@ -40,14 +40,13 @@ from training.loop import fit, load_ema
 from training.noising import NOISINGS
 from training.settings import Settings
 from training.text import SentenceEncoder, build_tokenizer, load_minilm
-from training.tutor import Tutor
 from training.vocoder import Vocoder, VocoderStage
 
 __all__ = ["STAGES", "Run"]
 
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
-STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "listener", "adversarial")
+STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial", "listener")
 
 
 @dataclass(frozen=True)
@@ -243,16 +242,14 @@ class Run:
                 "'adversarial' and a denoiser with prediction: flow"
             )
         denoiser = self._averaged(build_denoiser(self.settings), "ldm").requires_grad_(True)
-        autoencoder, captions = self.autoencoder(), self._captions()
+        autoencoder = self.autoencoder()
         return AdversarialStage(
             self.bank(),
             denoiser,
             encoder=autoencoder.encoder,
             decoder=autoencoder.decoder,
             audio_tower=self.clap().audio,
-            captions=captions,
-            tutor=self._tutor(captions) if section.tutor_weight else None,
-            tutor_weight=section.tutor_weight,
+            captions=self._captions(),
             batch=section.batch,
             repeats=1,
             learning_rate=section.learning_rate,
@@ -260,13 +257,8 @@ class Run:
             weight=section.weight,
             lengths=section.lengths,
             text_share=section.text_share,
-            leaning_share=section.leaning_share,
             null_share=self.settings.ldm.null_share,
         )
-
-    def _tutor(self, captions: Tensor) -> Tutor:
-        listener = self._averaged(Listener(), "listener").folded()
-        return Tutor(listener, captions.to(self.device))
 
     def _listener(self) -> ListenerStage:
         bank, section = self.bank(), self.settings.listener
