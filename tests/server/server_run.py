@@ -90,3 +90,11 @@ def wav(seconds: float = 0.5, sample_rate: int = 16000, seed: int = 0) -> bytes:
     noise = np.random.default_rng(seed).normal(0, 0.1, round(seconds * sample_rate))
     soundfile.write(buffer, noise, sample_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def error_of(response: httpx.Response, status: int) -> dict[str, str]:
+    """Code and message of an answer that has to be an error of ``status``."""
+    assert response.status_code == status, response.text
+    assert set(response.json()) == {"error"}
+    assert set(response.json()["error"]) == {"code", "message"}
+    return dict(response.json()["error"])
