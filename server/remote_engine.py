@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -22,14 +20,15 @@ import msgspec
 
 from server.engine import Engine, EngineStatus, Listener, Unlisten
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.http_views import JobView, ModelEvent, PreviewView, TakeView, file_fields
+from server.http_views import ModelEvent, file_fields
 from server.joblist import JobList
-from server.jobs import Job, JobState, Preview, TakeInfo, same_again, take_stem
+from server.jobs import Job, JobState, same_again
 from server.manifest import Manifest
 from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
+from server.remote_jobs import RemoteJobs
 from server.request import AnyRequest, parse_request, validate
-from server.storage import preview_path, remove_parts, remove_preview, write_whole
+from server.storage import remove_parts
 
 __all__ = ["RemoteEngine"]
 
@@ -64,11 +63,9 @@ class RemoteEngine:
         self._fallback_ids: set[str] = set()
         self._jobs = JobList()
         self._manifest: Manifest | None = None
-        self._views: OrderedDict[str, JobView] = OrderedDict()
-        self._fetching: dict[str, asyncio.Task[None]] = {}
-        self._hearing: dict[str, asyncio.Task[None]] = {}
         self._following: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
+        self._there = RemoteJobs(self._client, self._jobs, takes_folder, self._connected)
         self._lost_s = 0.0
         self._reconnects = 0
         self._models: dict[str, ModelInfo] = {}
@@ -118,15 +115,11 @@ class RemoteEngine:
 
     async def close(self) -> None:
         """Stop listening; what the server has accepted it goes on with."""
-        tasks = [*self._fetching.values(), *self._hearing.values()]
-        tasks += [self._following] if self._following else []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for job in self._jobs:
-            if job.preview is not None:
-                remove_preview(self._takes_folder, job.id)
-        self._following = None
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+            self._following = None
+        await self._there.close()
         self._connected.clear()
         await self._client.close()
         if self._fallback is not None:
@@ -165,7 +158,7 @@ class RemoteEngine:
             return job
         if job_id in self._fallback_ids and self._fallback is not None:
             return await self._fallback.cancel(job_id)
-        self._see(await self._client.cancel(job_id))
+        self._there.see(await self._client.cancel(job_id))
         return self._jobs[job_id]
 
     def job(self, job_id: str) -> Job:
@@ -254,8 +247,7 @@ class RemoteEngine:
             position=view.position,
             created_s=view.created_s,
         )
-        self._jobs.add(job)
-        self._see(self._views.pop(view.id, view))
+        self._there.add(job, view)
         return job
 
     async def _submit_here(
@@ -296,7 +288,7 @@ class RemoteEngine:
                     if isinstance(event, ModelEvent):
                         self._see_model(event.model)
                     elif event is not None:
-                        self._see(event.job)
+                        self._there.see(event.job)
                 raise EngineUnavailable(f"{self._client.url} closed the connection")
             except AudioLDMError as error:
                 if self._connected.is_set():
@@ -317,44 +309,9 @@ class RemoteEngine:
             if job.state.final or job.id in self._fallback_ids:
                 continue
             try:
-                self._see(await self._client.job(job.id))
+                self._there.see(await self._client.job(job.id))
             except NotFound as error:
-                code, sentence = error.code, f"the server has lost the job: {error}"
-                self._end(job.id, JobState.FAILED, error=sentence, error_code=code)
-
-    def _see(self, view: JobView) -> None:
-        """The server has a new snapshot."""
-        try:
-            job = self._jobs[view.id]
-        except NotFound:
-            # The answer to submit() may come after the first events.
-            self._views[view.id] = view
-            while len(self._views) > 100:
-                self._views.popitem(last=False)
-            return
-        state = JobState(view.state)
-        if job.state.final or view.id in self._fetching:
-            return
-        if state is JobState.DONE:
-            self._fetching[view.id] = asyncio.create_task(self._fetch(job, view))
-        elif state is JobState.FAILED and view.error is not None:
-            self._end(job.id, state, error=view.error.message, error_code=view.error.code)
-        elif state.final:
-            self._end(job.id, state)
-        else:
-            self._jobs.change(
-                job.id,
-                state=state,
-                position=view.position,
-                step=view.step,
-                num_steps=view.num_steps,
-                preview=job.preview if view.preview else None,
-                attempts=view.attempts,
-                started_s=view.started_s,
-            )
-            told = job.preview.step if job.preview else 0
-            if view.preview and view.preview.step != told and job.id not in self._hearing:
-                self._hearing[job.id] = asyncio.create_task(self._hear(job.id, view.preview))
+                self._there.fail(job.id, f"the server has lost the job: {error}", error.code)
 
     def _see_model(self, info: ModelInfo) -> None:
         """The server said how a model stands."""
@@ -363,58 +320,3 @@ class RemoteEngine:
         self._models[info.name] = info
         for listener in tuple(self._model_listeners):
             listener(info)
-
-    def _end(self, job_id: str, state: JobState, **changes: Any) -> None:
-        remove_preview(self._takes_folder, job_id)
-        changes |= {"position": 0, "preview": None, "finished_s": time.time()}
-        self._jobs.change(job_id, state=state, **changes)
-
-    async def _hear(self, job_id: str, there: PreviewView) -> None:
-        """Bring a preview here; one that comes meanwhile is left out."""
-        path = preview_path(self._takes_folder, job_id)
-        try:
-            sound = await self._client.preview(there.url)
-            await asyncio.to_thread(write_whole, path, sound)
-        except AudioLDMError as error:
-            log.info("no preview of job %s: %s", job_id, error)
-        else:
-            self._jobs.change(job_id, preview=Preview(there.step, path))
-        finally:
-            del self._hearing[job_id]
-            if self._jobs[job_id].state.final:
-                remove_preview(self._takes_folder, job_id)
-
-    async def _fetch(self, job: Job, view: JobView) -> None:
-        """Bring a finished job's takes here; only then it is done."""
-        try:
-            takes = [await self._fetch_take(job, take) for take in view.takes]
-        except AudioLDMError as error:
-            self._end(job.id, JobState.FAILED, error=str(error), error_code=error.code)
-        else:
-            steps = {"step": view.step, "num_steps": view.num_steps, "attempts": view.attempts}
-            self._end(job.id, JobState.DONE, takes=tuple(takes), **steps)
-        finally:
-            del self._fetching[job.id]
-
-    async def _fetch_take(self, job: Job, take: TakeView) -> TakeInfo:
-        name = f"{take_stem(job)}-{take.number}"
-        part = job.folder / f".{name}.{os.getpid()}.part"
-        while True:
-            try:
-                ending = await self._client.download(take, part)
-                break
-            except EngineUnavailable as error:
-                log.warning("take %s: %s; going on when the server is back", name, error)
-                await asyncio.sleep(_FIRST_PAUSE_S)
-                await self._connected.wait()
-        path = part.with_name(name + ending)
-        part.replace(path)
-        return TakeInfo(
-            path=path,
-            seed=take.seed,
-            sample_rate=take.sample_rate,
-            channels=take.channels,
-            frames=take.frames,
-            score=take.score,
-            measures=take.measures,
-        )
