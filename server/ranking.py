@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from server.plan import Plan
 from server.playing import faults
@@ -10,6 +11,9 @@ from server.schedule import Latents
 from server.take import Take
 
 __all__ = ["Render", "ranked", "worth_finishing"]
+
+SPARE_PLAYERS: Final = 3
+"""Renders finished beside the best where only the sound tells which of them play what was named."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,12 @@ class Render:
 
 
 def worth_finishing(renders: list[Render], planned: Plan, wanted: int) -> list[Render]:
-    """The ``wanted`` best of them; all where a note or tempo is still to be measured in takes."""
+    """The ``wanted`` best of them; more where a note or tempo is still to be measured in takes."""
     fits = [render.fit for render in renders if render.fit is not None]
-    if planned.notation or len(fits) < len(renders):
+    if len(fits) < len(renders):
         return renders
-    best = sorted(range(len(renders)), key=lambda k: -fits[k])[:wanted]
+    finished = wanted + SPARE_PLAYERS if planned.notation else wanted
+    best = sorted(range(len(renders)), key=lambda k: -fits[k])[:finished]
     return [renders[k] for k in sorted(best)]
 
 

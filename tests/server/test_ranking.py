@@ -50,9 +50,10 @@ def test_the_best_are_finished_and_the_others_are_not(pipeline: Pipeline) -> Non
     planned = plan(request, pipeline.studio({}))
     four = renders(0.1, 0.4, -0.2, 0.3)
     assert seeds(worth_finishing(four, planned, 2)) == [1, 3]
-    # A note is measured in the finished sound.
+    # A note is measured in the finished sound, so three more are finished.
     named = replace(planned, notation=Notation(note=60.0))
-    assert seeds(worth_finishing(four, named, 2)) == [0, 1, 2, 3]
+    six = renders(0.1, 0.4, -0.2, 0.3, -0.1, 0.2)
+    assert seeds(worth_finishing(six, named, 1)) == [0, 1, 3, 5]
     # So is everything where the model has no such ear.
     assert seeds(worth_finishing(renders(None, None), planned, 1)) == [0, 1]
 
