@@ -1,0 +1,34 @@
+"""A player on the in-memory output."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+
+from osc_bridge.arena import ArenaShape
+from osc_bridge.device import DeviceSettings
+from osc_bridge.offline import OfflineDevice
+from osc_bridge.player import Player
+from server.waveform import Waveform
+
+RATE = 48000
+SHAPE = ArenaShape(store_frames=RATE * 10, capture_frames=RATE * 4)
+
+
+def noise(frames: int, channels: int = 2, rate: int = RATE, seed: int = 0) -> Waveform:
+    samples = np.random.default_rng(seed).uniform(-0.3, 0.3, (frames, channels))
+    return Waveform(samples.astype(np.float32), rate)
+
+
+@asynccontextmanager
+async def playing(device: OfflineDevice | None = None) -> AsyncIterator[tuple[Player, Callable]]:
+    device = device or OfflineDevice(RATE)
+    player = Player(device, SHAPE)
+    await player.open(DeviceSettings())
+    try:
+        yield player, device.render
+    finally:
+        await player.close()
+        player.shut_down()
