@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,6 @@ __all__ = ["Finished", "Known", "Nuance", "Plan", "Studio", "plan"]
 
 Nuance = Callable[[int], Embedding]
 """From the seed of a take to the embedding [D] of one of the sounds that its words may mean."""
-LEANING: Final = 0.75
-"""How far a take leans to its nuance: seeds differ more, and are recognised as often."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,8 @@ class Plan:
     """What is to be played: told to a unet that takes notation, and takes are ranked by it."""
     nuance: Nuance | None = None
     """What a take leans to besides."""
+    leaning: float = 0.0
+    """How far it does, 0 to 1."""
     recipe: Request | None = None
     """What the recipe says instead of the request, where that would not suffice."""
 
@@ -105,8 +105,8 @@ class Plan:
         """What the take of ``seed`` is told, one embedding a window, [W, D]."""
         if self.nuance is None:
             return self.condition
-        leaning = (1.0 - LEANING) * self.condition + LEANING * self.nuance(seed)
-        return np.stack([unit(row) for row in leaning])
+        leant = (1.0 - self.leaning) * self.condition + self.leaning * self.nuance(seed)
+        return np.stack([unit(row) for row in leant])
 
 
 @singledispatch

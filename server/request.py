@@ -60,6 +60,16 @@ _DRAWN_SEED: Final = 2**31
 class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
     """Sound from words."""
 
+    variety: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="how far seeds of one prompt differ; less is nearer to the words (models "
+            "with a list of known sounds)",
+        ),
+    ] = 0.75
+
 
 class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
     """Sound that turns from one prompt into the next along its length."""

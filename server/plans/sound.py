@@ -35,7 +35,7 @@ def _(request: TextToAudio, studio: Studio) -> Plan:
     windows = _windows(request, studio.manifest)
     wanted = condition(request, studio)
     planned = _plan(request, studio, windows, np.repeat(wanted[None], len(windows), axis=0), wanted)
-    return replace(planned, nuance=nuance(request, studio))
+    return replace(planned, nuance=nuance(request, studio), leaning=request.variety)
 
 
 @plan.register

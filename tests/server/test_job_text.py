@@ -261,6 +261,10 @@ def test_each_seed_leans_to_a_sound_of_its_own(tiny_folder: Path, tmp_path: Path
     assert not np.allclose(told(request, 1), told(request, 2))
     np.testing.assert_array_equal(told(request, 1), told(request, 1))
     assert np.linalg.norm(told(request, 1)) == pytest.approx(1.0, abs=1e-5)
+    # Without variety all seeds are told the words alone.
+    plain = msgspec.structs.replace(request, variety=0.0)
+    np.testing.assert_array_equal(told(plain, 1), told(plain, 2))
+    np.testing.assert_allclose(told(plain, 1), condition(plain, pipeline.studio({})), atol=1e-6)
     # A variation that goes nowhere leans where its origin does, whatever its own seed.
     take = pipeline.render(msgspec.structs.replace(request, audio_length_in_s=0.5))[0]
     recipe = msgspec.to_builtins(take.recipe)
