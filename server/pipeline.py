@@ -34,7 +34,7 @@ from server.plans import plan
 from server.plans.sound import DEFAULT_RATE
 from server.playing import played
 from server.preview import OnPreview, previewing
-from server.ranking import Render, ranked, worth_finishing
+from server.ranking import Render, best_first, enough, ranked
 from server.recipe import Recipe
 from server.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, Hear, sample
@@ -128,7 +128,9 @@ class Pipeline:
         renders = yield from self._renders(planned, seeds, on_step, hear)
         wanted = request.num_waveforms_per_prompt
         takes: list[Take] = []
-        for render in worth_finishing(renders, planned, wanted):
+        for render in best_first(renders):
+            if enough(takes, renders, planned, wanted):
+                break
             if takes:
                 on_step(num_steps, num_steps)
             yield None

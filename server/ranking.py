@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from server.plan import Plan
 from server.playing import faults
 from server.schedule import Latents
 from server.take import Take
 
-__all__ = ["Render", "ranked", "worth_finishing"]
-
-SPARE_PLAYERS: Final = 3
-"""Renders finished beside the best where only the sound tells which of them play what was named."""
+__all__ = ["Render", "best_first", "enough", "ranked"]
 
 
 @dataclass(frozen=True)
@@ -26,17 +23,23 @@ class Render:
     """None where only the finished sound will tell."""
 
 
-def worth_finishing(renders: list[Render], planned: Plan, wanted: int) -> list[Render]:
-    """The ``wanted`` best of them; more where a note or tempo is still to be measured in takes."""
-    fits = [render.fit for render in renders if render.fit is not None]
-    if len(fits) < len(renders):
-        return renders
-    finished = wanted + SPARE_PLAYERS if planned.notation else wanted
-    best = sorted(range(len(renders)), key=lambda k: -fits[k])[:finished]
-    return [renders[k] for k in sorted(best)]
+def best_first(renders: Sequence[Render]) -> list[Render]:
+    """In which order to finish ``renders``: as they come where one of them is yet to be heard."""
+    if not _heard(renders):
+        return list(renders)
+    return sorted(renders, key=lambda render: -(render.fit or 0.0))
 
 
-def ranked(takes: list[Take], planned: Plan) -> list[Take]:
+def enough(takes: Sequence[Take], renders: Sequence[Render], planned: Plan, wanted: int) -> bool:
+    """Whether ``takes``, finished best first, have the ``wanted`` first of all ``renders``.
+
+    They have once so many play the note and tempo that were named: what is left fits less.
+    """
+    played = sum(faults(take.measures, planned.notation) == 0.0 for take in takes)
+    return played >= wanted and _heard(renders)
+
+
+def ranked(takes: Sequence[Take], planned: Plan) -> list[Take]:
     """Those first that play the note and tempo that were named; then those nearest to the words."""
     wrong = [faults(take.measures, planned.notation) for take in takes]
     order = sorted(range(len(takes)), key=lambda k: (wrong[k], -takes[k].fit))
@@ -44,3 +47,7 @@ def ranked(takes: list[Take], planned: Plan) -> list[Take]:
         replace(takes[k], measures={**takes[k].measures, "score": takes[k].fit, "rank": rank})
         for rank, k in enumerate(order, 1)
     ]
+
+
+def _heard(renders: Sequence[Render]) -> bool:
+    return all(render.fit is not None for render in renders)

@@ -15,7 +15,7 @@ from server.manifest import Manifest
 from server.notation import Notation
 from server.pipeline import Pipeline
 from server.plan import plan
-from server.ranking import Render, worth_finishing
+from server.ranking import Render, best_first, enough
 from server.request import TextToAudio, resolve
 
 
@@ -45,17 +45,26 @@ def seeds(found: list[Render]) -> list[int]:
     return [render.seed for render in found]
 
 
-def test_the_best_are_finished_and_the_others_are_not(pipeline: Pipeline) -> None:
-    request = resolve(TextToAudio(prompt="rain"), pipeline.manifest)
-    planned = plan(request, pipeline.studio({}))
+def test_the_best_are_finished_first() -> None:
+    assert seeds(best_first(renders(0.1, 0.4, -0.2, 0.3))) == [1, 3, 0, 2]
+    assert seeds(best_first(renders(0.1, None, 0.2))) == [0, 1, 2]
+
+
+def test_no_more_are_finished_than_it_takes(pipeline: Pipeline) -> None:
+    request = TextToAudio(prompt="rain", seed=1, audio_length_in_s=0.5)
+    take = pipeline.render(request)[0]
+    planned = plan(resolve(request, pipeline.manifest), pipeline.studio({}))
     four = renders(0.1, 0.4, -0.2, 0.3)
-    assert seeds(worth_finishing(four, planned, 2)) == [1, 3]
-    # A note is measured in the finished sound, so three more are finished.
+    assert not enough([take], four, planned, 2)
+    assert enough([take, take], four, planned, 2)
+    # A note is measured in the finished sound: only what plays it counts.
     named = replace(planned, notation=Notation(note=60.0))
-    six = renders(0.1, 0.4, -0.2, 0.3, -0.1, 0.2)
-    assert seeds(worth_finishing(six, named, 1)) == [0, 1, 3, 5]
-    # So is everything where the model has no such ear.
-    assert seeds(worth_finishing(renders(None, None), planned, 1)) == [0, 1]
+    sharp = replace(take, measures={"note_cents": 80.0})
+    right = replace(take, measures={"note_cents": 20.0})
+    assert not enough([sharp, sharp, sharp], four, named, 1)
+    assert enough([sharp, right], four, named, 1)
+    # What has no ear of its own is heard when it is finished: the last may be the best.
+    assert not enough([right], renders(None, None), named, 1)
 
 
 def test_only_what_is_wanted_is_vocoded(
