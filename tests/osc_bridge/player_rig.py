@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from osc_bridge.arena import ArenaShape
-from osc_bridge.device import DeviceSettings
+from osc_bridge.device import DeviceSettings, Opened
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.player import Player
+from server.errors import DeviceError
 from server.waveform import Waveform
 
 RATE = 48000
@@ -20,6 +21,22 @@ SHAPE = ArenaShape(store_frames=RATE * 10, capture_frames=RATE * 4)
 def noise(frames: int, channels: int = 2, rate: int = RATE, seed: int = 0) -> Waveform:
     samples = np.random.default_rng(seed).uniform(-0.3, 0.3, (frames, channels))
     return Waveform(samples.astype(np.float32), rate)
+
+
+class FlakyDevice(OfflineDevice):
+    """A memory output whose plug can be pulled."""
+
+    def __init__(self) -> None:
+        super().__init__(RATE)
+        self.pulled = ""
+
+    async def open(self, arena, settings, frame) -> Opened:
+        if self.pulled:
+            raise DeviceError(self.pulled)
+        return await super().open(arena, settings, frame)
+
+    def failure(self) -> str:
+        return self.pulled
 
 
 @asynccontextmanager

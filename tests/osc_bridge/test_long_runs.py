@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from player_rig import RATE, SHAPE, FlakyDevice, noise, playing
 from stage_rig import stage_rig
-from test_player import RATE, SHAPE, FlakyDevice, noise, playing
 
 from osc_bridge.arena import Arena, ArenaShape, Event, Op
 from osc_bridge.bundles import MAX_AHEAD_S, BundleScheduler

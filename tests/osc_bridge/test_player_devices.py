@@ -9,32 +9,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from player_rig import RATE, SHAPE, noise, playing
+from player_rig import RATE, SHAPE, FlakyDevice, noise, playing
 
 from osc_bridge.card import CardOutput
 from osc_bridge.clips import Loop
-from osc_bridge.device import DeviceInfo, DeviceSettings, Opened, find_device
+from osc_bridge.device import DeviceInfo, DeviceSettings, find_device
 from osc_bridge.gauges import DeviceReport
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.player import Player
 from server.errors import DeviceError
 from server.waveform import Waveform
-
-
-class FlakyDevice(OfflineDevice):
-    """A memory output whose plug can be pulled."""
-
-    def __init__(self) -> None:
-        super().__init__(RATE)
-        self.pulled = ""
-
-    async def open(self, arena, settings, frame) -> Opened:
-        if self.pulled:
-            raise DeviceError(self.pulled)
-        return await super().open(arena, settings, frame)
-
-    def failure(self) -> str:
-        return self.pulled
 
 
 async def until(condition: Callable[[], bool]) -> None:
