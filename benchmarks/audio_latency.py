@@ -43,7 +43,7 @@ from osc_bridge.stream_report import StreamReport
 from server.config import built_in_model
 from server.errors import AudioLDMError
 from server.local_engine import LocalEngine
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.waveform import Waveform
 
 PROMPTS = ("rain on leaves", "wind in the trees", "small bells", "distant thunder")

@@ -28,7 +28,7 @@ from benchmarks.machine import describe_machine
 from server.config import built_in_model
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 __all__ = ["main"]
 

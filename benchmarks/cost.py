@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from benchmarks.machine import describe_machine
 from server.pipeline import Pipeline
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.take import Take
 
 __all__ = ["guidance", "growth", "main"]

@@ -34,7 +34,7 @@ import soundfile
 from benchmarks.server_process import ServerProcess
 from server.manifest import Manifest
 from server.pipeline import Pipeline
-from server.request import parse_request
+from server.requests.request import parse_request
 
 __all__ = ["Storm", "main"]
 

@@ -21,7 +21,7 @@ from server.engine import Engine
 from server.journal import Journal
 from server.local_engine import LocalEngine
 from server.remote_engine import RemoteEngine
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 __all__ = ["main"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from job_studio import Studio
 
-from server.request import (
+from server.requests.request import (
     Continue,
     Delivery,
     Inpaint,

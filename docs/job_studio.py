@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server.pipeline import Pipeline
-from server.request import Request, TextToAudio
+from server.requests.request import Request, TextToAudio
 from server.take import Take
 from server.waveform import Waveform
 

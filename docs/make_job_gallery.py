@@ -21,9 +21,9 @@ from job_studio import Studio
 
 import models
 from osc_bridge.submissions import SUBMISSIONS
-from server.fields import Field, fields_of
 from server.pipeline import Pipeline
-from server.request import (
+from server.requests.fields import Field, fields_of
+from server.requests.request import (
     ClipRequest,
     Continue,
     Delivery,

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from server.manifest import Manifest
-from server.notation import Notation
+from server.requests.notation import Notation
 
 __all__ = ["Signature", "signatures"]
 

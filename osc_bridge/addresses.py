@@ -26,7 +26,7 @@ from osc_bridge import (
 from osc_bridge.messages import Command, Message, Reply
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
-from server.fields import Field
+from server.requests.fields import Field
 
 __all__ = ["PREFIX", "STAGE", "TABLE", "AddressTable", "declared", "render_markdown", "type_tag"]
 

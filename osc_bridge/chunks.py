@@ -20,7 +20,7 @@ from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull
 from server.jobs import Job
-from server.request import AnyRequest, Continue, Delivery, TextToAudio
+from server.requests.request import AnyRequest, Continue, Delivery, TextToAudio
 from server.waveform import Waveform
 
 __all__ = ["Chunk", "ChunkMaker", "Method", "Rung", "ladder"]

@@ -17,7 +17,7 @@ from osc_bridge.transfers import (
 )
 from server import __version__
 from server.engine import Engine
-from server.fields import Field
+from server.requests.fields import Field
 
 __all__ = ["Housekeeping", "transfer_handlers"]
 

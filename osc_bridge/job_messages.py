@@ -20,9 +20,9 @@ from osc_bridge.takes import AllowedFolders
 from server import errors
 from server.engine import Engine
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.fields import fields_of
 from server.jobs import Job, JobState
-from server.request import AnyRequest
+from server.requests.fields import fields_of
+from server.requests.request import AnyRequest
 
 __all__ = ["JobMessages"]
 

@@ -21,7 +21,7 @@ from msgspec import Meta
 from osc_bridge.choices import Quantise
 from osc_bridge.transport import MAX_BPM, MIN_BPM
 from server.errors import InvalidRequest, NotFound
-from server.request import MAX_TAKES, Delivery, TextToAudio, validate
+from server.requests.request import MAX_TAKES, Delivery, TextToAudio, validate
 
 __all__ = ["LiveSet", "MidiBinding", "Pad", "list_sets", "load_set"]
 

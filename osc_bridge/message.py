@@ -14,7 +14,7 @@ import msgspec
 
 from osc_bridge.codec import Argument, OscMessage
 from server.errors import InvalidRequest
-from server.fields import Field, fields_of
+from server.requests.fields import Field, fields_of
 
 __all__ = ["Command", "Message", "Reply"]
 

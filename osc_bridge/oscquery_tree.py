@@ -16,7 +16,7 @@ from osc_bridge.addresses import AddressTable, type_tag
 from osc_bridge.messages import Command, Message
 from osc_bridge.submissions import Set, Submission
 from server.errors import NotFound
-from server.fields import Field
+from server.requests.fields import Field
 
 __all__ = ["ATTRIBUTES", "Access", "Node", "node_at", "tree_of"]
 

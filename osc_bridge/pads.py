@@ -22,7 +22,7 @@ from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from osc_bridge.transport import TempoMap, Transport, quantum_of
 from server.errors import AudioLDMError, NotFound
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.waveform import Waveform
 
 __all__ = ["Pads"]

@@ -9,7 +9,7 @@ from osc_bridge.messages import Command
 from osc_bridge.preset_messages import PresetEntry, PresetList, PresetListed, PresetUse, PresetUsed
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.submissions import SETTINGS
-from server.presets import find_preset, list_presets
+from server.requests.presets import find_preset, list_presets
 
 __all__ = ["preset_handlers"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from server.errors import InvalidRequest
-from server.prompt import Part, parse_blend
+from server.requests.prompt import Part, parse_blend
 
 __all__ = ["PromptPath", "corner_weights", "distance"]
 

@@ -16,7 +16,7 @@ from server.config import Config
 from server.errors import InvalidRequest
 from server.formats import file_format_of, fitting
 from server.jobs import TakeInfo
-from server.presets import find_preset
+from server.requests.presets import find_preset
 
 if TYPE_CHECKING:
     from server.pipeline import Pipeline

@@ -13,7 +13,7 @@ import msgspec
 from server.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, RenderError
 from server.jobs import Job, JobState
-from server.request import AnyRequest, NewSound, resolve
+from server.requests.request import AnyRequest, NewSound, resolve
 
 __all__ = ["BarPlan", "RenderSpeed", "Renders"]
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from server.errors import InvalidRequest
-from server.fields import Field, fields_of, nested
-from server.presets import Preset
-from server.request import REQUESTS, AnyRequest, Request, parse_request
+from server.requests.fields import Field, fields_of, nested
+from server.requests.presets import Preset
+from server.requests.request import REQUESTS, AnyRequest, Request, parse_request
 
 __all__ = ["add_request_flags", "request_from", "with_preset"]
 

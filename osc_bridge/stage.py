@@ -37,7 +37,7 @@ from osc_bridge.stream_report import StreamReport
 from osc_bridge.transport import Transport, quantum_of
 from server.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.waveform import Waveform, file_format_of
 
 __all__ = ["BarReport", "Notice", "Stage", "VoiceReport"]

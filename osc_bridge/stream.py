@@ -23,7 +23,7 @@ from osc_bridge.prompt_path import PromptPath, corner_weights, distance
 from osc_bridge.renders import Renders
 from osc_bridge.stream_report import StreamReport, StreamSettings
 from server.errors import AudioLDMError, InvalidRequest
-from server.request import TextToAudio, validate
+from server.requests.request import TextToAudio, validate
 
 __all__ = ["Stream"]
 

@@ -36,8 +36,8 @@ from osc_bridge.messages import (
     Take,
 )
 from server.errors import InvalidRequest
-from server.fields import Field, field_named, fields_of, nested
-from server.request import REQUESTS, AnyRequest, Request, parse_request
+from server.requests.fields import Field, field_named, fields_of, nested
+from server.requests.request import REQUESTS, AnyRequest, Request, parse_request
 
 __all__ = ["PRESSES", "SETTINGS", "SUBMISSIONS", "Press", "Set", "Submission", "SubmissionOptions"]
 

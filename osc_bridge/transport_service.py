@@ -10,7 +10,7 @@ from osc_bridge.messages import Command, Message
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import BarReport, Stage
 from osc_bridge.transport import TempoMap
-from server.request import TextToAudio, validate
+from server.requests.request import TextToAudio, validate
 
 __all__ = ["TransportService"]
 

@@ -14,7 +14,7 @@ from server.config import Config
 from server.errors import EngineUnavailable, ModelError
 from server.journal import Journal
 from server.manifest import Manifest
-from server.request import AnyRequest
+from server.requests.request import AnyRequest
 
 __all__ = ["RayReplicas", "make_cluster_engine"]
 

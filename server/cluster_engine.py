@@ -40,7 +40,7 @@ from server.jobs import (
 )
 from server.journal import Journal
 from server.manifest import Manifest
-from server.request import AnyRequest
+from server.requests.request import AnyRequest
 from server.storage import preview_path, remove_parts, remove_preview, write_whole
 
 __all__ = ["ClusterEngine", "Replicas"]

@@ -19,7 +19,7 @@ from server.errors import AudioLDMError, EngineUnavailable, ModelError
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
 from server.manifest import Manifest
-from server.request import AnyRequest
+from server.requests.request import AnyRequest
 
 __all__ = ["Part", "PreviewPart", "Replica"]
 

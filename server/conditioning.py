@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from server.errors import InvalidRequest
-from server.notation import Notation, read_notation
 from server.plan import Nuance, Studio
-from server.prompt import parse_blend, parse_stages
-from server.request import Morph, NewSound, Request, TextToAudio
+from server.requests.notation import Notation, read_notation
+from server.requests.prompt import parse_blend, parse_stages
+from server.requests.request import Morph, NewSound, Request, TextToAudio
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import Waveform
 

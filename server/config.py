@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
-from server.fields import Field, fields_of
+from server.requests.fields import Field, fields_of
 
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
 

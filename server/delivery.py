@@ -9,7 +9,7 @@ import numpy as np
 
 from server.errors import RenderError
 from server.plan import Finished
-from server.request import Delivery
+from server.requests.request import Delivery
 from server.waveform import Waveform
 
 __all__ = ["CEILING_DBFS", "SILENCE_DB", "deliver"]

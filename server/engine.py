@@ -13,7 +13,7 @@ import msgspec
 
 from server.jobs import Job
 from server.manifest import Manifest
-from server.request import AnyRequest
+from server.requests.request import AnyRequest
 
 __all__ = ["Engine", "EngineStatus", "Listener", "Unlisten"]
 

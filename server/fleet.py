@@ -36,7 +36,7 @@ from server.local_engine import LocalEngine
 from server.manifest import Manifest
 from server.memory import default_budget
 from server.model_host import ModelInfo, ModelListener
-from server.request import AnyRequest, Vary
+from server.requests.request import AnyRequest, Vary
 from server.storage import remove_parts
 
 __all__ = ["Fleet"]

@@ -17,11 +17,11 @@ from typing import Any, Final
 import msgspec
 
 from server.errors import InvalidRequest
-from server.fields import Field, field_named, nested
 from server.jobs import Job
 from server.manifest import Manifest
-from server.region import parse_regions
-from server.request import (
+from server.requests.fields import Field, field_named, nested
+from server.requests.region import parse_regions
+from server.requests.request import (
     AnyRequest,
     Inpaint,
     Request,

@@ -21,7 +21,7 @@ from server.http_views import JobEvent, JobSearch, JobView, ModelEvent, Views
 from server.jobs import Job, JobState
 from server.model_host import ModelHost, ModelInfo
 from server.openapi import Operation
-from server.request import AnyRequest, parse_request
+from server.requests.request import AnyRequest, parse_request
 from server.uploads import Uploads
 
 __all__ = ["JobRoutes"]

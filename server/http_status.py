@@ -13,13 +13,13 @@ from starlette.responses import Response
 from server import __version__
 from server.engine import Engine, EngineStatus
 from server.errors import EngineUnavailable
-from server.fields import Field, fields_of
 from server.http_io import answer, client_of
 from server.http_metrics import Metrics
 from server.manifest import Manifest
 from server.openapi import Operation
-from server.presets import Preset, find_preset, list_presets
-from server.request import REQUESTS
+from server.requests.fields import Field, fields_of
+from server.requests.presets import Preset, find_preset, list_presets
+from server.requests.request import REQUESTS
 
 __all__ = ["StatusRoutes"]
 

@@ -12,11 +12,11 @@ from server.access import Client
 from server.engine import Engine
 from server.errors import Forbidden, NotFound
 from server.estimate import Estimator
-from server.fields import fields_of
 from server.jobs import Job, TakeInfo
 from server.library import StoredTake
 from server.model_host import ModelInfo
-from server.request import AnyRequest
+from server.requests.fields import fields_of
+from server.requests.request import AnyRequest
 from server.uploads import Uploads
 
 __all__ = [

@@ -13,7 +13,7 @@ import msgspec
 
 from server.errors import Conflict, QueueFull
 from server.manifest import Manifest
-from server.request import AnyRequest, resolve, validate
+from server.requests.request import AnyRequest, resolve, validate
 from server.storage import check_room
 
 __all__ = [

@@ -26,7 +26,7 @@ from server.joblist import JobList
 from server.jobs import Job, JobState, Preview, check_queue, new_job, same_again, take_stem
 from server.journal import Journal
 from server.manifest import Manifest
-from server.request import AnyRequest
+from server.requests.request import AnyRequest
 from server.rota import Rota
 from server.storage import preview_path, remove_preview
 from server.wire import Cancel, Done, Failed, FromWorker, Heard, Render, Step, Turn

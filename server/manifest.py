@@ -147,7 +147,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     num_mels: Count = 64
     embedding_dim: Count = 512
     notation: bool = False
-    """The unet takes note, tempo and beats (:mod:`server.notation`) behind the embedding."""
+    """The unet takes note, tempo and beats behind the embedding (see requests.notation)."""
     listener: bool = False
     """There is an ear of its own, by which takes are ranked (:mod:`server.listener`)."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"

@@ -28,7 +28,6 @@ from server.known_sounds import KnownSounds
 from server.listener import UNHEARD, Listener
 from server.manifest import LISTENER, Manifest
 from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
-from server.notation import Notation
 from server.plan import Plan, Studio
 from server.plans import plan
 from server.plans.sound import DEFAULT_RATE
@@ -36,7 +35,8 @@ from server.playing import played
 from server.preview import OnPreview, previewing
 from server.ranking import Render, best_first, enough, ranked
 from server.recipe import Recipe
-from server.request import Request, TextToAudio, resolve, settled, validate
+from server.requests.notation import Notation
+from server.requests.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.schedule import Latents, Steps, make_steps
 from server.session import Device, Graph, OutOfMemory, default_threads, providers_for

@@ -17,8 +17,8 @@ from server.fine import Fine
 from server.known_sounds import KnownSounds
 from server.manifest import Manifest
 from server.noise import LaneNoise
-from server.notation import Notation
-from server.request import Request
+from server.requests.notation import Notation
+from server.requests.request import Request
 from server.schedule import Latents
 from server.text import Embedding, TextEncoder, unit
 from server.waveform import FileFormat, Waveform

@@ -6,8 +6,8 @@ import math
 from typing import Any, Final
 
 from server.beat import related_tempo, tempo_bpm
-from server.notation import Notation
 from server.pitch import cents_from, note_pitch
+from server.requests.notation import Notation
 from server.waveform import Waveform
 
 __all__ = ["faults", "played"]

@@ -12,7 +12,7 @@ import server
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
 from server.manifest import Manifest
-from server.request import AnyRequest, Request
+from server.requests.request import AnyRequest, Request
 from server.waveform import read_comment
 
 __all__ = ["Recipe"]

@@ -27,7 +27,7 @@ from server.manifest import Manifest
 from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
 from server.remote_jobs import RemoteJobs
-from server.request import AnyRequest, parse_request, validate
+from server.requests.request import AnyRequest, parse_request, validate
 from server.storage import remove_parts
 
 __all__ = ["RemoteEngine"]

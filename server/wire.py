@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from server.jobs import TakeInfo
-from server.request import AnyRequest
+from server.requests.request import AnyRequest
 
 __all__ = [
     "Cancel",

@@ -12,7 +12,7 @@ import models
 from server.beat import grid_alignment, onset_times
 from server.pipeline import Pipeline
 from server.pitch import cents_from, note_pitch
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from tests.training.synthetic_sounds import tone
 from training.texture import ring_db
 

@@ -9,7 +9,7 @@ import pytest
 from tiny_model import make_tiny_folder
 
 from server.pipeline import Pipeline
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 
 def heard(pipeline: Pipeline, prompt: str) -> np.ndarray:

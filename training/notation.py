@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from server.notation import COLUMNS
+from server.requests.notation import COLUMNS
 from training.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
 
 __all__ = ["COLUMNS", "MAP_CHANNELS", "MEL_PER_LATENT", "NOTE_FEATURES", "NotationMap"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from server.manifest import Manifest
 from server.pipeline import Pipeline
-from server.request import Delivery, TextToAudio
+from server.requests.request import Delivery, TextToAudio
 from server.waveform import Waveform
 from training.judge import SAMPLE_RATE, Judge, Verdict
 from training.sound_classes import LabelledClip, Split

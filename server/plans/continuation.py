@@ -10,7 +10,7 @@ import numpy as np
 
 from server.plan import Plan, Studio, plan
 from server.plans.editing import Edit, edit_plan
-from server.request import Continue, settled
+from server.requests.request import Continue, settled
 from server.splice import Span
 from server.waveform import Waveform
 

@@ -23,8 +23,8 @@ from server.mel import latent_bin_edges_hz
 from server.noise import lanes_alike
 from server.plan import Finished, Known, Plan, Studio
 from server.plans.sound import longest_window
-from server.request import ClipRequest
-from server.request_fields import MAX_SECONDS
+from server.requests.request import ClipRequest
+from server.requests.request_fields import MAX_SECONDS
 from server.schedule import Latents
 from server.seam import seam_db
 from server.splice import Mask, Span, matched, replaced, turned_down

@@ -7,8 +7,8 @@ from dataclasses import replace
 from server.errors import InvalidRequest
 from server.plan import Plan, Studio, plan
 from server.plans.editing import Edit, edit_plan
-from server.region import MIN_BAND_HZ, Region, parse_regions
-from server.request import Inpaint
+from server.requests.region import MIN_BAND_HZ, Region, parse_regions
+from server.requests.request import Inpaint
 from server.splice import Span
 from server.waveform import Waveform
 

@@ -13,10 +13,10 @@ from server.conditioning import condition, notation_of, nuance, unconditional
 from server.lanes import stacked
 from server.manifest import Manifest
 from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
-from server.notation import Notation
 from server.plan import Finished, Plan, Studio, plan
-from server.prompt import Stage, parse_stages
-from server.request import Morph, NewSound, TextToAudio
+from server.requests.notation import Notation
+from server.requests.prompt import Stage, parse_stages
+from server.requests.request import Morph, NewSound, TextToAudio
 from server.schedule import Latents
 from server.seam import ring_seam_db
 from server.text import Embedding, unit

@@ -18,8 +18,8 @@ from server.lanes import Lanes
 from server.noise import lanes_alike
 from server.plan import Finished, Plan, Studio, plan
 from server.plans.sound import one_shot, ring_of, take_windows
-from server.request import Transfer
-from server.request_fields import MAX_SECONDS
+from server.requests.request import Transfer
+from server.requests.request_fields import MAX_SECONDS
 from server.schedule import Latents
 from server.seam import ring_seam_db
 from server.waveform import Waveform

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from server.errors import InvalidRequest
 from server.plan import Plan, Studio, plan
 from server.plans.editing import Edit, edit_plan
-from server.request import Upscale
+from server.requests.request import Upscale
 from server.splice import Span
 from server.waveform import Waveform
 

@@ -13,7 +13,7 @@ from server.errors import InvalidRequest
 from server.noise import slerp
 from server.plan import Nuance, Plan, Studio, plan
 from server.recipe import Recipe
-from server.request import Delivery, Request, Vary, resolve, settled
+from server.requests.request import Delivery, Request, Vary, resolve, settled
 from server.schedule import Latents
 from server.text import unit
 

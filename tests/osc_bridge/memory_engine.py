@@ -13,7 +13,7 @@ from server.errors import Conflict, QueueFull
 from server.joblist import JobList
 from server.jobs import Job, JobState, Preview, TakeInfo
 from server.manifest import Manifest
-from server.request import AnyRequest, resolve, validate
+from server.requests.request import AnyRequest, resolve, validate
 from server.waveform import Waveform
 
 SAMPLE_RATE = 48000

@@ -19,8 +19,8 @@ from server.errors import NotFound
 from server.joblist import JobList
 from server.jobs import Job, JobState, TakeInfo
 from server.manifest import Manifest
-from server.prompt import parse_blend
-from server.request import AnyRequest, Continue, NewSound, resolve, validate
+from server.requests.prompt import parse_blend
+from server.requests.request import AnyRequest, Continue, NewSound, resolve, validate
 from server.waveform import Waveform
 
 LEVEL = 0.3

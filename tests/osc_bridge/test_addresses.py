@@ -21,8 +21,8 @@ from osc_bridge.oscquery_tree import node_at
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.transfers import CHUNK_BYTES
 from server.errors import NotFound
-from server.fields import Field, fields_of
-from server.request import REQUESTS
+from server.requests.fields import Field, fields_of
+from server.requests.request import REQUESTS
 
 Running = RunningBridge[MemoryEngine]
 ROOT = Path(__file__).parents[2]

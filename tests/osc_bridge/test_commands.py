@@ -15,7 +15,7 @@ from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
 from server.recipe import Recipe
-from server.request import REQUESTS
+from server.requests.request import REQUESTS
 from server.waveform import Waveform
 
 QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")

@@ -15,7 +15,7 @@ from osc_bridge.client import Client
 from osc_bridge.codec import OscMessage, encode
 from server.errors import Conflict, Forbidden, NotFound, QueueFull
 from server.jobs import Job
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.waveform import Waveform
 
 Running = RunningBridge[MemoryEngine]

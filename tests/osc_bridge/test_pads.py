@@ -14,7 +14,7 @@ from stage_rig import RATE, stage_rig
 from osc_bridge.liveset import list_sets, load_set, parse_set
 from osc_bridge.pad_slot import PadReport
 from server.errors import InvalidRequest, NotFound
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 SET = b"""
 name: Test

@@ -17,7 +17,7 @@ from osc_bridge.device import DeviceSettings
 from osc_bridge.liveset import parse_set
 from osc_bridge.pad_slot import PadReport
 from osc_bridge.stage import BarReport
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 KICK, BED, OTHER, FREE = 1, 2, 3, 4
 

@@ -12,7 +12,7 @@ import torch
 
 from server.pipeline import Pipeline
 from server.plan import plan
-from server.request import Delivery, TextToAudio, resolve, validate
+from server.requests.request import Delivery, TextToAudio, resolve, validate
 
 __all__ = ["EndToEnd", "relative_error"]
 

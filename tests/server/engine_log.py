@@ -13,7 +13,7 @@ import msgspec
 from server.engine import Engine
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 SLOW = TextToAudio(
     prompt="low hum",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import soundfile
 
 from server.pipeline import Pipeline
-from server.request import Delivery, TextToAudio
+from server.requests.request import Delivery, TextToAudio
 from server.waveform import Waveform
 
 Array = npt.NDArray[np.float64]

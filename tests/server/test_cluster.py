@@ -22,7 +22,7 @@ from server.errors import ModelError, QueueFull
 from server.jobs import Job, JobState
 from server.journal import Journal
 from server.manifest import Manifest
-from server.request import AnyRequest, TextToAudio, Transfer
+from server.requests.request import AnyRequest, TextToAudio, Transfer
 
 BULK = msgspec.structs.replace(ENDLESS, priority="bulk")
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)

@@ -14,7 +14,7 @@ import pytest
 from engine_log import SLOW, EngineLog
 
 from server.jobs import JobState
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 ray = pytest.importorskip("ray", reason='needs pip install "audioldm-daw[cluster]"')
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 
 from server.config import Config, add_flags, built_in_model, load_config
 from server.errors import InvalidRequest
-from server.fields import fields_of
+from server.requests.fields import fields_of
 
 
 def parsed(*words: str) -> dict[str, object]:

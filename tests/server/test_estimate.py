@@ -12,7 +12,7 @@ import pytest
 
 from server.estimate import Estimator
 from server.jobs import Job, JobState
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 
 def test_the_second_job_takes_as_long_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

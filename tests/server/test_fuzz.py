@@ -25,7 +25,7 @@ from server.http import HttpApi
 from server.journal import Journal
 from server.local_engine import LocalEngine
 from server.probe import decode_clip
-from server.request import parse_request
+from server.requests.request import parse_request
 from server.uploads import Uploads
 
 CASES = int(os.environ.get("AUDIOLDM_FUZZ", "40"))

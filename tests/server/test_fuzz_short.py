@@ -15,10 +15,10 @@ import soundfile
 from benchmarks.fuzz import fuzz
 from benchmarks.fuzz_targets import TARGETS
 from server.errors import AudioLDMError, InvalidRequest, ModelError, UnreadableAudio
-from server.fields import fields_of
 from server.manifest import MANIFEST_FILE, Manifest
 from server.recipe import Recipe
-from server.request import Vary, parse_request
+from server.requests.fields import fields_of
+from server.requests.request import Vary, parse_request
 from server.waveform import MAX_SAMPLES, Waveform, check_bounds
 
 DEEP = b'{"kind":"vary","clip":"x","recipe":' + b'{"a":' * 1200

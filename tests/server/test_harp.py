@@ -21,7 +21,7 @@ from server.harp import CARDS, Card, controls, request_of
 from server.jobs import JobState
 from server.manifest import Manifest
 from server.remote_engine import RemoteEngine
-from server.request import Inpaint, TextToAudio
+from server.requests.request import Inpaint, TextToAudio
 
 pytest.importorskip("gradio", reason='needs pip install "audioldm-daw[harp]"')
 

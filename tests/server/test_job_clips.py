@@ -12,7 +12,7 @@ from sounds import noise, tones, write
 from server.clip import Clip
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline
-from server.request import (
+from server.requests.request import (
     REQUESTS,
     ClipRequest,
     Continue,

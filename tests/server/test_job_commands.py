@@ -15,7 +15,7 @@ from osc_bridge.cli import _parser, main
 from osc_bridge.request_flags import request_from
 from osc_bridge.submissions import SUBMISSIONS
 from server.errors import InvalidRequest
-from server.request import REQUESTS, TextToAudio, parse_request
+from server.requests.request import REQUESTS, TextToAudio, parse_request
 
 
 def made(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from server.delivery import deliver
 from server.errors import RenderError
 from server.pipeline import Pipeline
 from server.plan import Finished
-from server.request import Delivery, TextToAudio
+from server.requests.request import Delivery, TextToAudio
 from server.waveform import Waveform
 
 

@@ -13,7 +13,7 @@ from server.errors import InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline
 from server.plans.inpaint import merged
 from server.plans.upscale import cutoff_of
-from server.request import Continue, Delivery, Inpaint, Upscale
+from server.requests.request import Continue, Delivery, Inpaint, Upscale
 from server.splice import Span, band_of
 from server.take import Take
 from server.waveform import Waveform

@@ -14,7 +14,15 @@ from sounds import noise, write
 
 from server.errors import AudioLDMError
 from server.pipeline import Pipeline
-from server.request import Continue, Delivery, Inpaint, Morph, TextToAudio, Transfer, Upscale
+from server.requests.request import (
+    Continue,
+    Delivery,
+    Inpaint,
+    Morph,
+    TextToAudio,
+    Transfer,
+    Upscale,
+)
 
 few = settings(
     max_examples=30,

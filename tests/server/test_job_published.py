@@ -19,7 +19,7 @@ from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.pipeline import Pipeline
 from server.plan import Plan
 from server.plans import plan
-from server.request import Inpaint, Request, TextToAudio, Transfer, Upscale, resolve
+from server.requests.request import Inpaint, Request, TextToAudio, Transfer, Upscale, resolve
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")

@@ -13,7 +13,7 @@ from server.denoise import UnetCall, finished
 from server.pipeline import Pipeline
 from server.plans import plan
 from server.plans.sound import ring_of
-from server.request import Delivery, Morph, TextToAudio, resolve, validate
+from server.requests.request import Delivery, Morph, TextToAudio, resolve, validate
 from server.schedule import Latents
 from server.seam import jumps_db, ring_seam_db, seam_db
 from server.waveform import Waveform

@@ -19,7 +19,7 @@ from server.manifest import Manifest
 from server.pipeline import Pipeline
 from server.plans import plan
 from server.recipe import Recipe
-from server.request import Delivery, Morph, Request, TextToAudio, Vary, resolve, validate
+from server.requests.request import Delivery, Morph, Request, TextToAudio, Vary, resolve, validate
 from server.schedule import Latents
 from server.text import Embedding, unit
 from server.waveform import Samples

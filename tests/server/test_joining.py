@@ -17,7 +17,7 @@ from server.errors import TooLarge
 from server.jobs import TakeInfo
 from server.joining import Unet, joined, parted
 from server.pipeline import Pipeline
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.session import Graph, OutOfMemory
 from server.take import Take
 from server.turns import Running, next_turn

@@ -16,7 +16,7 @@ from server import storage
 from server.errors import Conflict, StorageFull
 from server.jobs import Job, JobState, TakeInfo
 from server.journal import Journal
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 REQUEST = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
 

@@ -14,7 +14,7 @@ from server.ears import Ears
 from server.http import HttpApi
 from server.http_server import serving
 from server.journal import Journal
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 from server.uploads import Uploads
 
 PROMPTS = ("heavy rain", "a deep kick drum")

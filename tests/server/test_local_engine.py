@@ -16,7 +16,7 @@ from server.errors import Conflict, EngineUnavailable, InvalidRequest, ModelErro
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
 from server.recipe import Recipe
-from server.request import TextToAudio
+from server.requests.request import TextToAudio
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
 

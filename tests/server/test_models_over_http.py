@@ -24,7 +24,7 @@ from server.http_server import serving
 from server.jobs import JobState
 from server.recipe import Recipe
 from server.remote_engine import RemoteEngine
-from server.request import parse_request
+from server.requests.request import parse_request
 from server.uploads import Uploads
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server.notation import Notation
 from server.pipeline import Pipeline
 from server.playing import faults, played
-from server.request import TextToAudio
+from server.requests.notation import Notation
+from server.requests.request import TextToAudio
 from server.waveform import Waveform
 
 A4 = Notation(note=69.0)

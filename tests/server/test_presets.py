@@ -11,8 +11,8 @@ import soundfile
 from server_run import running_server
 
 from osc_bridge.cli import main
-from server.presets import list_presets, parse_preset
-from server.request import parse_request
+from server.requests.presets import list_presets, parse_preset
+from server.requests.request import parse_request
 
 SHIPPED = sorted(Path(str(files("presets"))).glob("*.yaml"))
 

@@ -23,7 +23,7 @@ from server.jobs import Job, Preview
 from server.pipeline import Pipeline
 from server.recipe import Recipe
 from server.remote_engine import RemoteEngine
-from server.request import AnyRequest, Inpaint, TextToAudio, Transfer, Vary
+from server.requests.request import AnyRequest, Inpaint, TextToAudio, Transfer, Vary
 from server.storage import preview_path, remove_parts
 from server.take import Take
 from server.waveform import Waveform

@@ -12,11 +12,11 @@ import pytest
 from server.errors import RenderError
 from server.listener import UNHEARD, Listener
 from server.manifest import Manifest
-from server.notation import Notation
 from server.pipeline import Pipeline
 from server.plan import plan
 from server.ranking import Render, best_first, enough
-from server.request import TextToAudio, resolve
+from server.requests.notation import Notation
+from server.requests.request import TextToAudio, resolve
 
 
 @pytest.fixture(scope="module")

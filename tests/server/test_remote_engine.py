@@ -21,7 +21,7 @@ from server.jobs import JobState
 from server.local_engine import LocalEngine
 from server.remote_client import RemoteClient
 from server.remote_engine import RemoteEngine
-from server.request import Inpaint, TextToAudio, Transfer
+from server.requests.request import Inpaint, TextToAudio, Transfer
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from server.notation import Notation
+from server.requests.notation import Notation
 from tests.training.synthetic_sounds import tone
 from training.bank import _kinds
 from training.mel import LogMel

@@ -16,12 +16,12 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
-from server.fields import fields_of
 from server.json_errors import NOT_JSON
 from server.manifest import Manifest
-from server.prompt import parse_blend, parse_stages
-from server.region import parse_regions
-from server.request_fields import (
+from server.requests.fields import fields_of
+from server.requests.prompt import parse_blend, parse_stages
+from server.requests.region import parse_regions
+from server.requests.request_fields import (
     MAX_TAKES,
     Bpm,
     ClipRequest,

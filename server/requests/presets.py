@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from server.errors import InvalidRequest, NotFound
-from server.request import parse_request
+from server.requests.request import parse_request
 
 __all__ = ["Preset", "find_preset", "list_presets", "parse_preset"]
 

@@ -3,7 +3,7 @@
 Flags, OSC arguments and the OSCQuery tree are made from these, so that a field is
 described once, where it is declared. Nested structs are flattened with dotted names:
 
->>> from server.request import TextToAudio
+>>> from server.requests.request import TextToAudio
 >>> [field.name for field in fields_of(TextToAudio) if field.unit == "s"]
 ['delivery.fade_in_s', 'delivery.fade_out_s', 'audio_length_in_s']
 >>> field_named(TextToAudio, "delivery.sample_rate").range

@@ -1,7 +1,7 @@
 """The fields that several kinds of request share, with their ranges.
 
-A range stands here or in :mod:`server.request` and nowhere else: validation, ``--help``, the
-OSC table, the OSCQuery tree and the HTTP schema are read from these fields. Names are
+A range stands here or in :mod:`server.requests.request` and nowhere else: validation, ``--help``,
+the OSC table, the OSCQuery tree and the HTTP schema are read from these fields. Names are
 diffusers' own; ``extra={"flag": ...}`` is the short word for a command line, and
 ``extra={"file": True}`` says that the text names a file.
 """
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from server.formats import FileFormat
-from server.prompt import parse_blend
+from server.requests.prompt import parse_blend
 
 __all__ = ["MAX_SEED", "MAX_TAKES", "ClipRequest", "Delivery", "NewSound", "Request"]
 
