@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import against_diffusers, built_in
 from benchmarks.machine import describe_machine
-from server.session import has_cuda_driver
+from server.model.session import has_cuda_driver
 
 KEPT = Path(__file__).with_name("ratios.json")
 TOLERANCE = 1.25

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
-from server.session import has_cuda_driver
+from server.model.session import has_cuda_driver
 
 STAGES = ("text_encoder", "unet", "vae_decoder", "vocoder")
 

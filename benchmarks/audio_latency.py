@@ -40,11 +40,11 @@ from osc_bridge.clips import Loop
 from osc_bridge.device import NO_DEVICE, DeviceSettings, Opened, open_stream
 from osc_bridge.stage import Stage
 from osc_bridge.stream_report import StreamReport
+from server.audio.waveform import Waveform
 from server.config import built_in_model
 from server.errors import AudioLDMError
 from server.local_engine import LocalEngine
 from server.requests.request import TextToAudio
-from server.waveform import Waveform
 
 PROMPTS = ("rain on leaves", "wind in the trees", "small bells", "distant thunder")
 RATE = 48000

@@ -32,7 +32,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.server_process import ServerProcess
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.pipeline import Pipeline
 from server.requests.request import parse_request
 

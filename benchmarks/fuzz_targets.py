@@ -21,15 +21,15 @@ import soundfile
 from osc_bridge.codec import OscMessage, decode, encode, encode_bundle
 from osc_bridge.framing import LengthFraming, SlipFraming, framing_for
 from osc_bridge.liveset import parse_set
-from server.formats import FORMATS
-from server.manifest import MANIFEST_FILE, Manifest
-from server.probe import decode_clip
+from server.audio.formats import FORMATS
+from server.audio.probe import decode_clip
+from server.audio.waveform import Waveform
+from server.model.manifest import MANIFEST_FILE, Manifest
 from server.recipe import Recipe
 from server.requests.presets import parse_preset
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions
 from server.requests.request import TextToAudio, Vary, parse_request
-from server.waveform import Waveform
 
 __all__ = ["TARGETS", "Target"]
 

@@ -22,8 +22,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from osc_bridge.client import Client
+from server.audio.waveform import Waveform
 from server.delivery import SILENCE_DB
-from server.waveform import Waveform
 
 PROMPTS = (
     "a deep kick drum",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from job_studio import Studio
 
+from server.audio.waveform import Waveform
 from server.requests.request import (
     Continue,
     Delivery,
@@ -19,7 +20,6 @@ from server.requests.request import (
     Upscale,
     Vary,
 )
-from server.waveform import Waveform
 
 __all__ = ["Example", "examples"]
 

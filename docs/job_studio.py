@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from server.audio.waveform import Waveform
 from server.pipeline import Pipeline
 from server.requests.request import Request, TextToAudio
 from server.take import Take
-from server.waveform import Waveform
 
 __all__ = ["Studio"]
 

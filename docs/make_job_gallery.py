@@ -21,6 +21,7 @@ from job_studio import Studio
 
 import models
 from osc_bridge.submissions import SUBMISSIONS
+from server.audio.waveform import Waveform
 from server.pipeline import Pipeline
 from server.requests.fields import Field, fields_of
 from server.requests.request import (
@@ -34,7 +35,6 @@ from server.requests.request import (
     Vary,
 )
 from server.take import Take
-from server.waveform import Waveform
 
 HERE: Final = Path(__file__).parent
 PICTURES: Final = HERE / "jobs"
@@ -238,7 +238,7 @@ def seeds(studio: Studio) -> str:
         )
     return table(
         "Seams",
-        "The worst join less the usual jump of the sound itself, in dB as `server/seam.py` "
+        "The worst join less the usual jump of the sound itself, in dB as `server/audio/seam.py` "
         "defines it, over four seeds: mean (range), and the mean of a naive splice.",
         ["job", "seam, dB", "naive splice, dB"],
         rows,

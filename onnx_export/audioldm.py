@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from onnx_export.mel import LogMel
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["NETWORK_OF", "as_component"]
 

@@ -97,7 +97,7 @@ def _write(source: Source, options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from onnx_export.open_source import open_source
     from onnx_export.parity import HEADER, TOLERANCE, compare
-    from server.manifest import Manifest
+    from server.model.manifest import Manifest
 
     _quiet_libraries()
     manifest = Manifest.load(options.folder)

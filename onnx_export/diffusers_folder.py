@@ -19,7 +19,7 @@ from onnx_export.original_sizes import HEAD_CHANNELS
 from onnx_export.source import audioldm_manifest
 from onnx_export.tokenizer import load_tokenizer
 from server.errors import ModelError
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["DiffusersFolder", "clap_audio_model", "load_network"]
 

@@ -26,7 +26,7 @@ from onnx_export.model_folder import seal, staging_folder
 from onnx_export.precision import Precision, store_weights
 from onnx_export.signatures import signatures
 from onnx_export.source import Source, component
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = [
     "Flavour",

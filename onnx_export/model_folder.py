@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from server.errors import InvalidRequest
-from server.manifest import Manifest, describe_file
+from server.model.manifest import Manifest, describe_file
 
 __all__ = ["seal", "staging_folder"]
 

@@ -17,7 +17,7 @@ from onnx_export.source import audioldm_manifest
 from onnx_export.tokenizer import load_tokenizer
 from onnx_export.torch_file import TorchFile
 from server.errors import ModelError
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["OriginalCheckpoint", "clap_audio_encoder", "fill_network"]
 

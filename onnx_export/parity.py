@@ -12,8 +12,8 @@ import torch
 from onnx_export.signatures import Signature, signatures
 from onnx_export.source import Source, component
 from server.errors import InvalidRequest
-from server.manifest import Manifest
-from server.session import Graph, default_threads, providers_for
+from server.model.manifest import Manifest
+from server.model.session import Graph, default_threads, providers_for
 
 __all__ = ["HEADER", "TOLERANCE", "Comparison", "compare", "compare_component"]
 

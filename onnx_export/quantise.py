@@ -13,7 +13,7 @@ from onnx_export.graph_file import buffer_names, save_graph
 from onnx_export.model_folder import seal, staging_folder
 from onnx_export.precision import WeightStorage, store_weights
 from server.errors import InvalidRequest
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["quantise"]
 

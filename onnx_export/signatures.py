@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.notation import Notation
 
 __all__ = ["Signature", "signatures"]
@@ -17,7 +17,7 @@ BATCH = "batch"
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """What one graph takes and returns; see the table in :mod:`server.manifest`."""
+    """What one graph takes and returns; see the table in :mod:`server.model.manifest`."""
 
     inputs: dict[str, torch.Tensor]
     outputs: tuple[str, ...]

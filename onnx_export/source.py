@@ -9,7 +9,7 @@ import torch
 
 from onnx_export.architecture import Architecture
 from onnx_export.audioldm import NETWORK_OF, as_component
-from server.manifest import AudioEncoder, Defaults, Latent, Manifest, Tokenizer
+from server.model.manifest import AudioEncoder, Defaults, Latent, Manifest, Tokenizer
 
 __all__ = ["Source", "audioldm_manifest", "component"]
 

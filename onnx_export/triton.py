@@ -17,7 +17,7 @@ import onnx
 
 from onnx_export.model_folder import staging_folder
 from server.errors import ModelError
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["InstanceKind", "config_text", "write_repository"]
 

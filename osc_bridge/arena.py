@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osc_bridge.ring import INDEX_BYTES, Ring
-from server.waveform import Samples
+from server.audio.waveform import Samples
 
 __all__ = [
     "CHANNELS",

@@ -8,8 +8,8 @@ import numpy as np
 
 from osc_bridge.arena import Arena
 from osc_bridge.choices import Bus
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, NotFound
-from server.waveform import Waveform
 
 __all__ = ["capture"]
 

@@ -18,10 +18,10 @@ import numpy as np
 from osc_bridge.clips import Clip, Loop
 from osc_bridge.player import Player
 from osc_bridge.renders import Renders
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull
 from server.jobs import Job
 from server.requests.request import AnyRequest, Continue, Delivery, TextToAudio
-from server.waveform import Waveform
 
 __all__ = ["Chunk", "ChunkMaker", "Method", "Rung", "ladder"]
 

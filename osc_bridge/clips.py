@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from osc_bridge.arena import CHANNELS, Arena
+from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, TooLarge
-from server.waveform import Samples, Waveform
 
 __all__ = ["Clip", "ClipStore", "Loop", "prepare"]
 

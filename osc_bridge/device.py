@@ -12,8 +12,8 @@ import numpy as np
 from osc_bridge.arena import CHANNELS, MAX_BLOCK, Arena, Gauge
 from osc_bridge.clock_filter import DelayLockedLoop
 from osc_bridge.mixer import Mixer
+from server.audio.waveform import Samples
 from server.errors import DeviceError, InvalidRequest
-from server.waveform import Samples
 
 __all__ = [
     "NO_DEVICE",

@@ -69,7 +69,7 @@ def _program() -> Finding:
 
 
 def _model(config: Config) -> Finding:
-    from server.manifest import Manifest
+    from server.model.manifest import Manifest
 
     folder = config.model_folder
     try:
@@ -84,7 +84,7 @@ def _model(config: Config) -> Finding:
 
 def _providers(config: Config) -> Finding:
     try:
-        from server.session import providers_for
+        from server.model.session import providers_for
 
         providers = providers_for(config.devices[0])
     except ImportError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from osc_bridge.voice import shape
-from server.waveform import Samples
+from server.audio.waveform import Samples
 
 __all__ = ["Limiter"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from osc_bridge.arena import CHANNELS, MAX_BLOCK, Arena, Event, Gauge, Op
 from osc_bridge.limiter import Limiter
 from osc_bridge.voice import Ramp, Scratch, Voice, shape
-from server.waveform import Samples
+from server.audio.waveform import Samples
 
 __all__ = ["CHOKE_S", "MAX_VOICES", "Mixer"]
 

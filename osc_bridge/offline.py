@@ -9,8 +9,8 @@ import numpy as np
 from osc_bridge.arena import CHANNELS, Arena
 from osc_bridge.device import Callback, DeviceSettings, Opened
 from osc_bridge.mixer import Mixer
+from server.audio.waveform import Samples
 from server.errors import DeviceError
-from server.waveform import Samples
 
 __all__ = ["OfflineDevice"]
 

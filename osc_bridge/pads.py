@@ -21,9 +21,9 @@ from osc_bridge.pad_slot import PadReport, PadVoice, Slot
 from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from osc_bridge.transport import TempoMap, Transport, quantum_of
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, NotFound
 from server.requests.request import TextToAudio
-from server.waveform import Waveform
 
 __all__ = ["Pads"]
 

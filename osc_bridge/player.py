@@ -29,8 +29,8 @@ from osc_bridge.clips import Clip, ClipStore, Loop
 from osc_bridge.device import DeviceSettings, Opened
 from osc_bridge.gauges import DeviceReport, PlayerStatus, read_status
 from osc_bridge.sounding import MixerCommand, Sounding
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, DeviceError, QueueFull
-from server.waveform import Waveform
 
 __all__ = ["Player", "decibels"]
 

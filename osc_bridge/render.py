@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from osc_bridge.request_flags import request_from, with_preset
+from server.audio.formats import file_format_of, fitting
 from server.config import Config
 from server.errors import InvalidRequest
-from server.formats import file_format_of, fitting
 from server.jobs import TakeInfo
 from server.requests.presets import find_preset
 

@@ -35,10 +35,10 @@ from osc_bridge.renders import BarPlan, Renders
 from osc_bridge.stream import Stream
 from osc_bridge.stream_report import StreamReport
 from osc_bridge.transport import Transport, quantum_of
+from server.audio.waveform import Waveform, file_format_of
 from server.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest
 from server.requests.request import TextToAudio
-from server.waveform import Waveform, file_format_of
 
 __all__ = ["BarReport", "Notice", "Stage", "VoiceReport"]
 

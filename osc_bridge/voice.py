@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from osc_bridge.arena import CHANNELS
-from server.waveform import Samples
+from server.audio.waveform import Samples
 
 __all__ = ["Ramp", "Scratch", "Voice", "shape"]
 

@@ -13,7 +13,7 @@ from server.cluster_replica import Part, Replica
 from server.config import Config
 from server.errors import EngineUnavailable, ModelError
 from server.journal import Journal
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 
 __all__ = ["RayReplicas", "make_cluster_engine"]

@@ -39,7 +39,7 @@ from server.jobs import (
     take_stem,
 )
 from server.journal import Journal
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 from server.storage import preview_path, remove_parts, remove_preview, write_whole
 

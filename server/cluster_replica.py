@@ -18,7 +18,7 @@ import msgspec
 from server.errors import AudioLDMError, EngineUnavailable, ModelError
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 
 __all__ = ["Part", "PreviewPart", "Replica"]

@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
+from server.model.text import Embedding, TextEncoder, unit
 from server.plan import Nuance, Studio
 from server.requests.notation import Notation, read_notation
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.request import Morph, NewSound, Request, TextToAudio
-from server.text import Embedding, TextEncoder, unit
-from server.waveform import Waveform
 
 __all__ = [
     "condition",

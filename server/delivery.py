@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.plan import Finished
 from server.requests.request import Delivery
-from server.waveform import Waveform
 
 __all__ = ["CEILING_DBFS", "SILENCE_DB", "deliver"]
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from server.schedule import Latents, Steps
-from server.text import Embedding
+from server.model.schedule import Latents, Steps
+from server.model.text import Embedding
 from server.windows import Index, Windows
 
 __all__ = ["GuidedUnet", "UnetCall", "Unets", "Work", "finished"]

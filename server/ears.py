@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 if TYPE_CHECKING:
-    from server.text import Embedding
+    from server.model.text import Embedding
 
 __all__ = ["Ears"]
 
@@ -24,9 +24,9 @@ class Ears:
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        from server.clap_audio import ClapAudio
-        from server.session import Graph, providers_for
-        from server.text import TextEncoder
+        from server.model.clap_audio import ClapAudio
+        from server.model.session import Graph, providers_for
+        from server.model.text import TextEncoder
 
         manifest = Manifest.load(folder)
         self.tower = manifest.files["audio_encoder.onnx"].sha256
@@ -48,6 +48,6 @@ class Ears:
             UnreadableAudio: it is gone, or no audio.
             RenderError: the tower cannot hear it.
         """
-        from server.waveform import Waveform
+        from server.audio.waveform import Waveform
 
         return self._audio(Waveform.read(path))

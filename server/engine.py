@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from server.jobs import Job
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 
 __all__ = ["Engine", "EngineStatus", "Listener", "Unlisten"]

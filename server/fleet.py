@@ -33,8 +33,8 @@ from server.fleet_model import FleetModel
 from server.jobs import Job, JobState, check_queue, new_job, same_again
 from server.journal import Journal
 from server.local_engine import LocalEngine
-from server.manifest import Manifest
-from server.memory import default_budget
+from server.model.manifest import Manifest
+from server.model.memory import default_budget
 from server.model_host import ModelInfo, ModelListener
 from server.requests.request import AnyRequest, Vary
 from server.storage import remove_parts

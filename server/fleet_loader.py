@@ -20,7 +20,7 @@ from server.errors import AudioLDMError, ModelError, TooLarge
 from server.fleet_model import FleetModel
 from server.jobs import Job
 from server.journal import Journal
-from server.memory import shown
+from server.model.memory import shown
 from server.model_host import ModelInfo, ModelListener
 
 __all__ = ["Loader"]

@@ -13,8 +13,8 @@ from server.errors import NotFound
 from server.jobs import Job
 from server.journal import Journal
 from server.local_engine import LocalEngine
-from server.manifest import Manifest
-from server.memory import memory_needed
+from server.model.manifest import Manifest
+from server.model.memory import memory_needed
 from server.model_host import ModelInfo
 
 __all__ = ["FleetModel", "JournalShare"]

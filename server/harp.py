@@ -18,7 +18,7 @@ import msgspec
 
 from server.errors import InvalidRequest
 from server.jobs import Job
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.fields import Field, field_named, nested
 from server.requests.region import parse_regions
 from server.requests.request import (

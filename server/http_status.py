@@ -15,7 +15,7 @@ from server.engine import Engine, EngineStatus
 from server.errors import EngineUnavailable
 from server.http_io import answer, client_of
 from server.http_metrics import Metrics
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.openapi import Operation
 from server.requests.fields import Field, fields_of
 from server.requests.presets import Preset, find_preset, list_presets

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.access import Client
+from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
-from server.formats import FORMATS, FileFormat
 from server.http_files import sound_answer
 from server.http_io import answer, body, client_of, query
 from server.http_views import LibraryTake, Views
@@ -142,6 +142,6 @@ def _owner(client: Client) -> str | None:
 
 
 def _converted(path: Path, file_format: FileFormat) -> bytes:
-    from server.waveform import Waveform, read_comment
+    from server.audio.waveform import Waveform, read_comment
 
     return Waveform.read(path).encode(file_format, read_comment(path))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server.errors import Conflict, QueueFull
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, resolve, validate
 from server.storage import check_room
 

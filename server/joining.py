@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from server.denoise import UnetCall
-from server.schedule import Latents
-from server.session import Graph, OutOfMemory
+from server.model.schedule import Latents
+from server.model.session import Graph, OutOfMemory
 
 __all__ = ["Unet", "joined", "parted"]
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from server.autoencoder import Autoencoder
-from server.schedule import Latents
-from server.waveform import Samples, Waveform
+from server.audio.waveform import Samples, Waveform
+from server.model.autoencoder import Autoencoder
+from server.model.schedule import Latents
 
 __all__ = ["Lanes", "stacked"]
 

@@ -19,8 +19,8 @@ from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.fleet import Fleet
 from server.journal import Journal
 from server.library import Library
-from server.manifest import Manifest
-from server.memory import GIB
+from server.model.manifest import Manifest
+from server.model.memory import GIB
 from server.storage import remove_parts
 from server.uploads import Uploads
 

@@ -19,7 +19,7 @@ from server.errors import AudioLDMError
 from server.journal import Journal
 
 if TYPE_CHECKING:
-    from server.text import Embedding
+    from server.model.text import Embedding
 
 __all__ = ["SoundSearch"]
 

@@ -25,7 +25,7 @@ from server.errors import (
 from server.joblist import JobList
 from server.jobs import Job, JobState, Preview, check_queue, new_job, same_again, take_stem
 from server.journal import Journal
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 from server.rota import Rota
 from server.storage import preview_path, remove_preview

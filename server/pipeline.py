@@ -16,18 +16,22 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from server.autoencoder import Autoencoder
-from server.clap_audio import ClapAudio
-from server.clip import Clip, ClipLoader, load_clip
+from server.audio.clip import Clip, ClipLoader, load_clip
+from server.audio.waveform import Waveform
 from server.conditioning import meaning
 from server.delivery import deliver
 from server.denoise import GuidedUnet, UnetCall, Work, finished
 from server.errors import RenderError
 from server.joining import Unet
-from server.known_sounds import KnownSounds
-from server.listener import UNHEARD, Listener
-from server.manifest import LISTENER, Manifest
-from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.model.autoencoder import Autoencoder
+from server.model.clap_audio import ClapAudio
+from server.model.known_sounds import KnownSounds
+from server.model.listener import UNHEARD, Listener
+from server.model.manifest import LISTENER, Manifest
+from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.model.schedule import Latents, Steps, make_steps
+from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
+from server.model.text import Embedding, TextEncoder
 from server.plan import Plan, Studio
 from server.plans import plan
 from server.plans.sound import DEFAULT_RATE
@@ -38,11 +42,7 @@ from server.recipe import Recipe
 from server.requests.notation import Notation
 from server.requests.request import Request, TextToAudio, resolve, settled, validate
 from server.samplers import SAMPLERS, SPACINGS, Hear, sample
-from server.schedule import Latents, Steps, make_steps
-from server.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.take import Take
-from server.text import Embedding, TextEncoder
-from server.waveform import Waveform
 from server.working_memory import Free, Need, Room, free_memory
 
 __all__ = ["OnStep", "Pipeline"]

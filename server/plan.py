@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from server.autoencoder import Autoencoder
-from server.clap_audio import ClapAudio
-from server.clip import ClipLoader
-from server.fine import Fine
-from server.known_sounds import KnownSounds
-from server.manifest import Manifest
-from server.noise import LaneNoise
+from server.audio.clip import ClipLoader
+from server.audio.exact_samples import Fine
+from server.audio.waveform import FileFormat, Waveform
+from server.model.autoencoder import Autoencoder
+from server.model.clap_audio import ClapAudio
+from server.model.known_sounds import KnownSounds
+from server.model.manifest import Manifest
+from server.model.noise import LaneNoise
+from server.model.schedule import Latents
+from server.model.text import Embedding, TextEncoder, unit
 from server.requests.notation import Notation
 from server.requests.request import Request
-from server.schedule import Latents
-from server.text import Embedding, TextEncoder, unit
-from server.waveform import FileFormat, Waveform
 from server.windows import Windows
 
 __all__ = ["Finished", "Known", "Nuance", "Plan", "Studio", "plan"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from server.beat import related_tempo, tempo_bpm
-from server.pitch import cents_from, note_pitch
+from server.audio.beat import related_tempo, tempo_bpm
+from server.audio.pitch import cents_from, note_pitch
+from server.audio.waveform import Waveform
 from server.requests.notation import Notation
-from server.waveform import Waveform
 
 __all__ = ["faults", "played"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from server.audio.waveform import Waveform
 from server.delivery import deliver
 from server.denoise import UnetCall, Work
 from server.errors import AudioLDMError
+from server.model.schedule import Latents
 from server.plan import Plan
 from server.samplers import Hear
-from server.schedule import Latents
-from server.waveform import Waveform
 
 __all__ = ["OnPreview", "preview_steps", "previewing"]
 

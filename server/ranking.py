@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from server.model.schedule import Latents
 from server.plan import Plan
 from server.playing import faults
-from server.schedule import Latents
 from server.take import Take
 
 __all__ = ["Render", "best_first", "enough", "ranked"]

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 import server
+from server.audio.waveform import read_comment
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, Request
-from server.waveform import read_comment
 
 __all__ = ["Recipe"]
 

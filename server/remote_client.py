@@ -18,7 +18,7 @@ from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotF
 from server.http_models import Models
 from server.http_views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.model_host import ModelInfo
 
 __all__ = ["RemoteClient"]

@@ -23,7 +23,7 @@ from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.http_views import ModelEvent, file_fields
 from server.joblist import JobList
 from server.jobs import Job, JobState, same_again
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
 from server.remote_jobs import RemoteJobs

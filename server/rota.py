@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from server.jobqueue import JobQueue
 from server.jobs import Job
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import TextToAudio
 
 __all__ = ["Rota", "call_size"]

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Generator
 from typing import Any, Final, TypeVar
 
-from server.noise import NoiseSource
-from server.schedule import Latents, Spacing, Steps
+from server.model.noise import NoiseSource
+from server.model.schedule import Latents, Spacing, Steps
 
 __all__ = ["SAMPLERS", "SPACINGS", "ddim", "dpmpp_2m", "sample", "unipc"]
 

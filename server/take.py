@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from server.fine import Fine
-from server.listener import UNHEARD
+from server.audio.exact_samples import Fine
+from server.audio.waveform import FORMATS, FileFormat, Waveform
+from server.model.listener import UNHEARD
+from server.model.text import Embedding
 from server.recipe import Recipe
-from server.text import Embedding
-from server.waveform import FORMATS, FileFormat, Waveform
 
 __all__ = ["Take"]
 

@@ -21,9 +21,9 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from server.audio.probe import ClipInfo, probe
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
 from server.json_errors import NOT_JSON
-from server.probe import ClipInfo, probe
 from server.storage import check_room, write_whole
 
 __all__ = ["Upload", "Uploads"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import TooLarge
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["Free", "Need", "Room", "free_memory"]
 

@@ -1,6 +1,6 @@
 """A model folder of a few kilobytes that means something, made with ``onnx.helper``.
 
-The graphs obey the table in :mod:`server.manifest`, and their mathematics is real: an
+The graphs obey the table in :mod:`server.model.manifest`, and their mathematics is real: an
 embedding is a spectral profile, the unet is the exact denoiser of sounds spread around the
 prompt's profile, the VAE is a cosine transform of log-mel patches, and the vocoder rings one
 tone a mel band. "low hum" therefore sounds low, CLAP finds it lower than "high hiss", a take
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from server.manifest import (
+from server.model.manifest import (
     COMPONENTS,
     AudioEncoder,
     Defaults,
@@ -29,7 +29,7 @@ from server.manifest import (
     Tokenizer,
     describe_file,
 )
-from server.schedule import alphas_cumprod
+from server.model.schedule import alphas_cumprod
 
 __all__ = ["PROFILES", "make_tiny_folder"]
 

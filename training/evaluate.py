@@ -22,9 +22,9 @@ from typing import Any, Final
 
 import torch
 
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, InvalidRequest
 from server.pipeline import Pipeline
-from server.waveform import Waveform
 from training import evaluation_parts as parts
 from training import evaluation_sound as sound
 from training.evaluation_report import folders_markdown, model_markdown

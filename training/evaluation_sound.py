@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from server.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
-from server.pitch import note_pitch, octave_error
+from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
+from server.audio.pitch import note_pitch, octave_error
 from training.mel import HOP_LENGTH, NUM_MELS, LogMel
 from training.prompt_list import LoopPrompt, NotePrompt
 from training.sound_classes import LabelledClip

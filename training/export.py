@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
-from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
-from server.manifest import Tokenizer as TokenizerEntry
+from server.model.manifest import Defaults, Latent, Manifest, NoiseSchedule
+from server.model.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
 from training.autoencoder import WaveEncoder
 from training.clap import TextTower, WaveTower

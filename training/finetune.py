@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.errors import ModelError
-from server.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
-from server.manifest import Manifest
+from server.model.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
+from server.model.manifest import Manifest
 from training.adversarial import GUIDANCE, STEPS, AdversarialStage
 from training.bank import SoundBank
 from training.distillation import embed

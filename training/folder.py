@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onnx_export.components import Components
 from server.errors import ModelError
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from training.autoencoder import Autoencoder, WaveEncoder
 from training.clap import Clap, TextTower, WaveTower
 from training.listener import Listener

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, NotFound
-from server.waveform import Waveform
 from training.judge import Judge
 from training.metrics import frechet_distance, inception_score, kl_sigmoid, kl_softmax
 from training.panns import SAMPLE_RATE, load_cnn14

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.waveform import Waveform
 from training.judge import (
     FRAMES,
     NUM_MELS,

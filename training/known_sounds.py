@@ -1,4 +1,4 @@
-"""The list of known sounds in a model folder (:mod:`server.known_sounds`), written."""
+"""The list of known sounds in a model folder (:mod:`server.model.known_sounds`), written."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from server.known_sounds import KnownSounds
-from server.text import Embedding
+from server.model.known_sounds import KnownSounds
+from server.model.text import Embedding
 from training.bank import CROP_FRAMES, SoundBank
 from training.stages import Run
 
@@ -64,7 +64,7 @@ def heard_clips(bank: SoundBank, rows: list[int], tower: nn.Module) -> Embedding
 
 
 def _write(path: Path, known: KnownSounds) -> None:
-    """The file that :meth:`server.known_sounds.KnownSounds.load` reads."""
+    """The file that :meth:`server.model.known_sounds.KnownSounds.load` reads."""
     stored = _coordinates(known.embeddings, "", DIRECTIONS)
     if known.heard is not None:
         stored |= _coordinates(known.heard, "heard_", HEARD_DIRECTIONS)

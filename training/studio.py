@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from server.manifest import Manifest
+from server.audio.waveform import Waveform
+from server.model.manifest import Manifest
 from server.pipeline import Pipeline
 from server.requests.request import Delivery, TextToAudio
-from server.waveform import Waveform
 from training.judge import SAMPLE_RATE, Judge, Verdict
 from training.sound_classes import LabelledClip, Split
 

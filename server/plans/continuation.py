@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from server.audio.splice import Span
+from server.audio.waveform import Waveform
 from server.plan import Plan, Studio, plan
 from server.plans.editing import Edit, edit_plan
 from server.requests.request import Continue, settled
-from server.splice import Span
-from server.waveform import Waveform
 
 __all__: list[str] = []
 

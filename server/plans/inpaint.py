@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from server.audio.splice import Span
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.plan import Plan, Studio, plan
 from server.plans.editing import Edit, edit_plan
 from server.requests.region import MIN_BAND_HZ, Region, parse_regions
 from server.requests.request import Inpaint
-from server.splice import Span
-from server.waveform import Waveform
 
 __all__ = ["merged"]
 

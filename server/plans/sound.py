@@ -9,18 +9,18 @@ from typing import Final
 
 import numpy as np
 
+from server.audio.seam import ring_seam_db
+from server.audio.waveform import Waveform
 from server.conditioning import condition, notation_of, nuance, unconditional
 from server.lanes import stacked
-from server.manifest import Manifest
-from server.noise import LaneNoise, lanes_alike, lanes_apart, slerp
+from server.model.manifest import Manifest
+from server.model.noise import LaneNoise, lanes_alike, lanes_apart, slerp
+from server.model.schedule import Latents
+from server.model.text import Embedding, unit
 from server.plan import Finished, Plan, Studio, plan
 from server.requests.notation import Notation
 from server.requests.prompt import Stage, parse_stages
 from server.requests.request import Morph, NewSound, TextToAudio
-from server.schedule import Latents
-from server.seam import ring_seam_db
-from server.text import Embedding, unit
-from server.waveform import Waveform
 from server.windows import Windows
 
 __all__ = ["longest_window", "one_shot", "ring_of", "take_windows"]

@@ -11,18 +11,18 @@ from typing import Final
 
 import numpy as np
 
-from server.clip import Clip
+from server.audio.clip import Clip
+from server.audio.seam import ring_seam_db
+from server.audio.waveform import Waveform
 from server.conditioning import condition, notation_of, unconditional
 from server.errors import InvalidRequest
 from server.lanes import Lanes
-from server.noise import lanes_alike
+from server.model.noise import lanes_alike
+from server.model.schedule import Latents
 from server.plan import Finished, Plan, Studio, plan
 from server.plans.sound import one_shot, ring_of, take_windows
 from server.requests.request import Transfer
 from server.requests.request_fields import MAX_SECONDS
-from server.schedule import Latents
-from server.seam import ring_seam_db
-from server.waveform import Waveform
 from server.windows import Windows
 
 __all__: list[str] = []

@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.splice import Span
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.plan import Plan, Studio, plan
 from server.plans.editing import Edit, edit_plan
 from server.requests.request import Upscale
-from server.splice import Span
-from server.waveform import Waveform
 
 __all__ = ["cutoff_of"]
 

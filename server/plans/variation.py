@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from server.clip import Clip, ClipLoader
+from server.audio.clip import Clip, ClipLoader
 from server.errors import InvalidRequest
-from server.noise import slerp
+from server.model.noise import slerp
+from server.model.schedule import Latents
+from server.model.text import unit
 from server.plan import Nuance, Plan, Studio, plan
 from server.recipe import Recipe
 from server.requests.request import Delivery, Request, Vary, resolve, settled
-from server.schedule import Latents
-from server.text import unit
 
 __all__: list[str] = []
 

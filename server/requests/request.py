@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.fields import fields_of
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions

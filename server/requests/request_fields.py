@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from server.formats import FileFormat
+from server.audio.formats import FileFormat
 from server.requests.prompt import parse_blend
 
 __all__ = ["MAX_SEED", "MAX_TAKES", "ClipRequest", "Delivery", "NewSound", "Request"]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from osc_bridge.client import Client
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 __all__ = [
     "CLIENTS",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from running_programs import CLIENTS, Instrument, assert_only_changed_within, needs, run_program
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 SCRIPT = CLIENTS / "reaper" / "audioldm.lua"
 STUB = Path(__file__).with_name("reaper_stub.lua")

@@ -23,7 +23,7 @@ from onnx_export.signatures import signatures
 from onnx_export.source import component
 from onnx_export.weights import read_state_dict
 from server.errors import InvalidRequest, ModelError
-from server.manifest import COMPONENTS, Manifest
+from server.model.manifest import COMPONENTS, Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
 pytestmark = pytest.mark.timeout(900)

@@ -15,7 +15,7 @@ import torch
 from onnx_export.cli import main
 from onnx_export.open_source import SourceOptions, open_source
 from onnx_export.random_model import random_tokenizer
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
 pytestmark = pytest.mark.timeout(900)

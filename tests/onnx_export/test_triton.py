@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from onnx_export.cli import main
 from onnx_export.graph_file import save_graph
 from onnx_export.model_folder import seal
-from server.manifest import COMPONENTS, Manifest
+from server.model.manifest import COMPONENTS, Manifest
 
 NUMPY = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}
 SIZES = {"N": 16, "S": 16000, "T": 8, "M": 32}

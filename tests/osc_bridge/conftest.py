@@ -10,7 +10,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.client import Client
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 
 @pytest.fixture

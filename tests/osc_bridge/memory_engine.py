@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from server.audio.waveform import Waveform
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import Conflict, QueueFull
 from server.joblist import JobList
 from server.jobs import Job, JobState, Preview, TakeInfo
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, resolve, validate
-from server.waveform import Waveform
 
 SAMPLE_RATE = 48000
 

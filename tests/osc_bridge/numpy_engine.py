@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from server.audio.waveform import Waveform
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import NotFound
 from server.joblist import JobList
 from server.jobs import Job, JobState, TakeInfo
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.prompt import parse_blend
 from server.requests.request import AnyRequest, Continue, NewSound, resolve, validate
-from server.waveform import Waveform
 
 LEVEL = 0.3
 

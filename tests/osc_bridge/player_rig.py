@@ -11,8 +11,8 @@ from osc_bridge.arena import ArenaShape
 from osc_bridge.device import DeviceSettings, Opened
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.player import Player
+from server.audio.waveform import Waveform
 from server.errors import DeviceError
-from server.waveform import Waveform
 
 RATE = 48000
 SHAPE = ArenaShape(store_frames=RATE * 10, capture_frames=RATE * 4)

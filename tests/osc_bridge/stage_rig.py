@@ -14,7 +14,7 @@ from osc_bridge.arena import ArenaShape
 from osc_bridge.device import DeviceSettings
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.stage import Notice, Stage
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 RATE = 48000
 SHAPE = ArenaShape(store_frames=RATE * 120, capture_frames=RATE * 60)

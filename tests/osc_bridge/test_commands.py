@@ -14,9 +14,9 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
+from server.audio.waveform import Waveform
 from server.recipe import Recipe
 from server.requests.request import REQUESTS
-from server.waveform import Waveform
 
 QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")
 

@@ -17,7 +17,7 @@ from osc_bridge.clips import Loop
 from osc_bridge.device import DeviceSettings, list_devices
 from osc_bridge.gauges import DeviceReport
 from osc_bridge.player import Player
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 pytestmark = [
     pytest.mark.daw,

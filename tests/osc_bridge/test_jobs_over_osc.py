@@ -13,10 +13,10 @@ from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
 from osc_bridge.codec import OscMessage, encode
+from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, NotFound, QueueFull
 from server.jobs import Job
 from server.requests.request import TextToAudio
-from server.waveform import Waveform
 
 Running = RunningBridge[MemoryEngine]
 

@@ -21,8 +21,8 @@ from osc_bridge.mixer import Mixer
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.player import Player
 from osc_bridge.transport import Transport
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.waveform import Waveform
 
 
 async def until(true: Callable[[], bool]) -> None:

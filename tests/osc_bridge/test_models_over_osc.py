@@ -12,7 +12,7 @@ from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.client import Client
 from server.errors import InvalidRequest, NotFound, TooLarge
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.model_host import ModelHost, ModelInfo, ModelListener
 
 

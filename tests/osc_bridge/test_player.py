@@ -10,8 +10,8 @@ from player_rig import RATE, noise, playing
 
 from osc_bridge.clips import Loop
 from osc_bridge.player import decibels
+from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, NotFound, TooLarge
-from server.waveform import Samples, Waveform
 
 
 def test_a_take_bit_for_bit_on_its_frame() -> None:

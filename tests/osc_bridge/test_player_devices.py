@@ -17,8 +17,8 @@ from osc_bridge.device import DeviceInfo, DeviceSettings, find_device
 from osc_bridge.gauges import DeviceReport
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.player import Player
+from server.audio.waveform import Waveform
 from server.errors import DeviceError
-from server.waveform import Waveform
 
 
 async def until(condition: Callable[[], bool]) -> None:

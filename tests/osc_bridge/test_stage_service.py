@@ -27,9 +27,9 @@ from osc_bridge.messages import Command, Reply
 from osc_bridge.pad_messages import PadHit
 from osc_bridge.stage import Stage
 from osc_bridge.stage_service import stage_on
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, DeviceError, Forbidden, InvalidRequest, NotFound
-from server.manifest import Manifest
-from server.waveform import Waveform
+from server.model.manifest import Manifest
 
 RATE = 48000
 SHAPE = ArenaShape(store_frames=RATE * 120, capture_frames=RATE * 20)

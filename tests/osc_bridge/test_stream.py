@@ -16,9 +16,9 @@ from stage_rig import RATE, Rig, stage_rig
 from osc_bridge.chunks import ladder
 from osc_bridge.prompt_path import PromptPath, corner_weights
 from osc_bridge.stream_report import StreamReport, StreamSettings
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.jobs import Job
-from server.waveform import Waveform
 
 SETTINGS = StreamSettings(chunk_s=2.0, crossfade_s=0.2, morph_s=0.3, num_inference_steps=16)
 

@@ -19,7 +19,7 @@ from osc_bridge.service import Service
 from osc_bridge.tcp import MAX_CONNECTIONS
 from osc_bridge.udp import UdpServer
 from server.errors import DeviceError
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 Running = RunningBridge[MemoryEngine]
 PING = encode(OscMessage("/ldm/ping", (7,)))

@@ -13,8 +13,8 @@ from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
 from osc_bridge.transfers import CHUNK_BYTES, DownloadGet, UploadChunk, UploadStart
+from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from server.waveform import Waveform
 
 Running = RunningBridge[MemoryEngine]
 

@@ -28,7 +28,7 @@ from onnx_export.random_source import (
 )
 from onnx_export.signatures import signatures
 from onnx_export.source import component
-from server.manifest import COMPONENTS
+from server.model.manifest import COMPONENTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 END_TO_END = 1e-3

@@ -13,8 +13,8 @@ import msgspec
 from engine_log import EngineLog
 
 from server.fleet import Fleet
-from server.manifest import Manifest
-from server.memory import memory_needed
+from server.model.manifest import Manifest
+from server.model.memory import memory_needed
 from server.model_host import ModelHost, ModelInfo
 
 

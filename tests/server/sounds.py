@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from server.audio.waveform import Waveform
 from server.pipeline import Pipeline
 from server.requests.request import Delivery, TextToAudio
-from server.waveform import Waveform
 
 Array = npt.NDArray[np.float64]
 

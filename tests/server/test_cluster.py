@@ -21,7 +21,7 @@ from server.cluster_replica import Part, Replica
 from server.errors import ModelError, QueueFull
 from server.jobs import Job, JobState
 from server.journal import Journal
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, TextToAudio, Transfer
 
 BULK = msgspec.structs.replace(ENDLESS, priority="bulk")

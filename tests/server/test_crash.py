@@ -9,7 +9,7 @@ import pytest
 from tiny_model import make_tiny_folder
 
 from benchmarks.crash import Storm
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 
 @pytest.mark.slow

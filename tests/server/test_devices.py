@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server import session
 from server.errors import InvalidRequest
+from server.model import session
 
 
 def test_a_card_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from server import fleet_loader
 from server.errors import Conflict, EngineUnavailable, ModelError, NotFound, QueueFull, TooLarge
 from server.jobs import Job, JobState
 from server.journal import Journal
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.model_host import ModelHost
 from server.recipe import Recipe
 from server.requests.request import TextToAudio, Vary

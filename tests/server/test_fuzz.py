@@ -20,11 +20,11 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.audio.probe import decode_clip
 from server.errors import AudioLDMError, UnreadableAudio
 from server.http import HttpApi
 from server.journal import Journal
 from server.local_engine import LocalEngine
-from server.probe import decode_clip
 from server.requests.request import parse_request
 from server.uploads import Uploads
 

@@ -14,12 +14,12 @@ import soundfile
 
 from benchmarks.fuzz import fuzz
 from benchmarks.fuzz_targets import TARGETS
+from server.audio.waveform import MAX_SAMPLES, Waveform, check_bounds
 from server.errors import AudioLDMError, InvalidRequest, ModelError, UnreadableAudio
-from server.manifest import MANIFEST_FILE, Manifest
+from server.model.manifest import MANIFEST_FILE, Manifest
 from server.recipe import Recipe
 from server.requests.fields import fields_of
 from server.requests.request import Vary, parse_request
-from server.waveform import MAX_SAMPLES, Waveform, check_bounds
 
 DEEP = b'{"kind":"vary","clip":"x","recipe":' + b'{"a":' * 1200
 
@@ -91,7 +91,7 @@ def test_small_files_that_would_fill_the_memory(tmp_path: Path) -> None:
     soundfile.write(slow, np.zeros((28000, 64)), 8, format="WAV")
     (tmp_path / "slow.wav").write_bytes(slow.getvalue())
     told = subprocess.run(
-        [sys.executable, "-m", "server.probe", str(tmp_path / "slow.wav")],
+        [sys.executable, "-m", "server.audio.probe", str(tmp_path / "slow.wav")],
         capture_output=True,
         check=True,
         timeout=60,
@@ -106,7 +106,7 @@ def test_what_a_decoder_prints_is_not_taken_for_the_answer(tmp_path: Path) -> No
     path = tmp_path / "clip"
     path.write_bytes(sound.getvalue())
     told = subprocess.run(
-        [sys.executable, "-m", "server.probe", str(path)],
+        [sys.executable, "-m", "server.audio.probe", str(path)],
         capture_output=True,
         check=True,
         timeout=60,

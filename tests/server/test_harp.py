@@ -19,7 +19,7 @@ from server.engine import Engine
 from server.errors import InvalidRequest
 from server.harp import CARDS, Card, controls, request_of
 from server.jobs import JobState
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.remote_engine import RemoteEngine
 from server.requests.request import Inpaint, TextToAudio
 

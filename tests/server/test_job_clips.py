@@ -9,7 +9,8 @@ import pytest
 import soundfile
 from sounds import noise, tones, write
 
-from server.clip import Clip
+from server.audio.clip import Clip
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline
 from server.requests.request import (
@@ -24,7 +25,6 @@ from server.requests.request import (
     Vary,
     parse_request,
 )
-from server.waveform import Waveform
 
 
 def jobs(clip: str) -> list[ClipRequest]:

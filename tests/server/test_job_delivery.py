@@ -7,12 +7,12 @@ import pyloudnorm
 import pytest
 from sounds import noise, tones
 
+from server.audio.waveform import Waveform
 from server.delivery import deliver
 from server.errors import RenderError
 from server.pipeline import Pipeline
 from server.plan import Finished
 from server.requests.request import Delivery, TextToAudio
-from server.waveform import Waveform
 
 
 def made(samples: np.ndarray, rate: int = 48000, **flags: bool) -> Finished:

@@ -9,14 +9,14 @@ import pytest
 import soundfile
 from sounds import band_db, familiar, likeness, noise, stored, tones, write
 
+from server.audio.splice import Span, band_of
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, UnreadableAudio
 from server.pipeline import Pipeline
 from server.plans.inpaint import merged
 from server.plans.upscale import cutoff_of
 from server.requests.request import Continue, Delivery, Inpaint, Upscale
-from server.splice import Span, band_of
 from server.take import Take
-from server.waveform import Waveform
 
 READ_AS = {
     "PCM_U8": "int16",

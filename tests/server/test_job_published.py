@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sounds import stored, tones, write
 
-from server.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.pipeline import Pipeline
 from server.plan import Plan
 from server.plans import plan

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from sounds import likeness
 
+from server.audio.seam import jumps_db, ring_seam_db, seam_db
+from server.audio.waveform import Waveform
 from server.denoise import UnetCall, finished
+from server.model.schedule import Latents
 from server.pipeline import Pipeline
 from server.plans import plan
 from server.plans.sound import ring_of
 from server.requests.request import Delivery, Morph, TextToAudio, resolve, validate
-from server.schedule import Latents
-from server.seam import jumps_db, ring_seam_db, seam_db
-from server.waveform import Waveform
 from server.windows import Windows
 
 
@@ -176,8 +176,8 @@ def test_width_sets_the_correlation_and_sums_to_mono(tiny_pipeline: Pipeline) ->
 
 
 def test_the_sides_noise_is_as_correlated_as_the_width_says() -> None:
-    from server.manifest import Latent
-    from server.noise import lanes_apart
+    from server.model.manifest import Latent
+    from server.model.noise import lanes_apart
 
     for width in (0.0, 0.3, 0.7, 1.0):
         left, right = lanes_apart(Latent(), 512, width)(3, 0)

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from sounds import likeness, noise, write
 
+from server.audio.waveform import Samples
 from server.conditioning import condition, embed_prompt, musical_words, unconditional
 from server.denoise import UnetCall, finished
 from server.errors import Cancelled, InvalidRequest, UnreadableAudio
-from server.known_sounds import KnownSounds, Lens
-from server.manifest import Manifest
+from server.model.known_sounds import KnownSounds, Lens
+from server.model.manifest import Manifest
+from server.model.schedule import Latents
+from server.model.text import Embedding, unit
 from server.pipeline import Pipeline
 from server.plans import plan
 from server.recipe import Recipe
 from server.requests.request import Delivery, Morph, Request, TextToAudio, Vary, resolve, validate
-from server.schedule import Latents
-from server.text import Embedding, unit
-from server.waveform import Samples
 
 
 def test_a_blend_lies_between_its_parts_as_its_weights_say(tiny_pipeline: Pipeline) -> None:

@@ -16,9 +16,9 @@ from server.denoise import UnetCall, Work
 from server.errors import TooLarge
 from server.jobs import TakeInfo
 from server.joining import Unet, joined, parted
+from server.model.session import Graph, OutOfMemory
 from server.pipeline import Pipeline
 from server.requests.request import TextToAudio
-from server.session import Graph, OutOfMemory
 from server.take import Take
 from server.turns import Running, next_turn
 from server.wire import Render

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from server.denoise import UnetCall
+from server.model.schedule import Latents
 from server.pipeline import Pipeline
 from server.requests.notation import Notation, read_notation
 from server.requests.request import TextToAudio
-from server.schedule import Latents
 
 A4 = 69.0
 

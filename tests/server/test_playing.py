@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from server.audio.waveform import Waveform
 from server.pipeline import Pipeline
 from server.playing import faults, played
 from server.requests.notation import Notation
 from server.requests.request import TextToAudio
-from server.waveform import Waveform
 
 A4 = Notation(note=69.0)
 RATE = 48000

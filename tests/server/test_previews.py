@@ -18,6 +18,7 @@ from server_run import running_server
 from sounds import familiar, write
 from websockets.asyncio.client import connect
 
+from server.audio.waveform import Waveform
 from server.denoise import finished
 from server.jobs import Job, Preview
 from server.pipeline import Pipeline
@@ -26,7 +27,6 @@ from server.remote_engine import RemoteEngine
 from server.requests.request import AnyRequest, Inpaint, TextToAudio, Transfer, Vary
 from server.storage import preview_path, remove_parts
 from server.take import Take
-from server.waveform import Waveform
 
 HUM = TextToAudio(prompt="low hum", seed=7, num_inference_steps=12, audio_length_in_s=1.0)
 HEARD = msgspec.structs.replace(HUM, previews=3)

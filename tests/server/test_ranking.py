@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from server.errors import RenderError
-from server.listener import UNHEARD, Listener
-from server.manifest import Manifest
+from server.model.listener import UNHEARD, Listener
+from server.model.manifest import Manifest
 from server.pipeline import Pipeline
 from server.plan import plan
 from server.ranking import Render, best_first, enough

@@ -15,7 +15,7 @@ from engine_log import EngineLog
 import server.local_engine
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 from server.requests.request import TextToAudio, Transfer
 from server.rota import Rota
 from server.wire import Cancel, Done, Failed, FromWorker, Ready, Render, ToWorker, Turn

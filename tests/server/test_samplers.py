@@ -7,9 +7,9 @@ from collections.abc import Generator
 import numpy as np
 import pytest
 
-from server.manifest import NoiseSchedule
+from server.model.manifest import NoiseSchedule
+from server.model.schedule import Latents, alphas_cumprod, make_steps, steps_run
 from server.samplers import SAMPLERS, SPACINGS, sample
-from server.schedule import Latents, alphas_cumprod, make_steps, steps_run
 
 torch = pytest.importorskip("torch")
 

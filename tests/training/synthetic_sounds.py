@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 __all__ = ["CLASSES", "RULES", "band_noise", "click_loop", "make_sounds", "tone"]
 

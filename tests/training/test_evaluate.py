@@ -10,9 +10,9 @@ import pytest
 import yaml
 from synthetic_sounds import CLASSES, band_noise
 
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.pipeline import Pipeline
-from server.waveform import Waveform
 from training import sound_classes
 from training.evaluate import PARTS, main
 from training.evaluation_parts import judge_noises

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from synthetic_sounds import band_noise, click_loop, tone
 
-from server.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
-from server.pitch import cents_from, note_pitch, octave_error
+from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
+from server.audio.pitch import cents_from, note_pitch, octave_error
 from training.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
 
 

@@ -13,8 +13,8 @@ import soundfile
 import torch
 
 from onnx_export.architecture import VARIANTS, Architecture
-from server.known_sounds import KnownSounds
-from server.manifest import Manifest
+from server.model.known_sounds import KnownSounds
+from server.model.manifest import Manifest
 from training import loop
 from training.export import export_run
 from training.finetune import finetune

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.chunks import Frames, in_chunks
-from server.manifest import Manifest
-from server.schedule import Latents
-from server.session import Graph
-from server.waveform import Samples
+from server.audio.waveform import Samples
+from server.model.chunks import Frames, in_chunks
+from server.model.manifest import Manifest
+from server.model.schedule import Latents
+from server.model.session import Graph
 
 __all__ = ["Autoencoder"]
 

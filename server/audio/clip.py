@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from server.audio.exact_samples import FINE, Fine
+from server.audio.waveform import FileFormat, Waveform
 from server.errors import InvalidRequest, UnreadableAudio
-from server.fine import FINE, Fine
-from server.waveform import FileFormat, Waveform
 
 __all__ = ["Clip", "ClipLoader", "load_clip"]
 

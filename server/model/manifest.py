@@ -149,7 +149,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notation: bool = False
     """The unet takes note, tempo and beats behind the embedding (see requests.notation)."""
     listener: bool = False
-    """There is an ear of its own, by which takes are ranked (:mod:`server.listener`)."""
+    """There is an ear of its own, by which takes are ranked (:mod:`server.model.listener`)."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
     """What guidance leads away from where no negative prompt is given."""
     latent: Latent = Latent()

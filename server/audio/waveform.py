@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.exact_samples import Fine, as_written
+from server.audio.formats import FORMATS, FileFormat, file_format_of
 from server.errors import UnreadableAudio
-from server.fine import Fine, as_written
-from server.formats import FORMATS, FileFormat, file_format_of
 
 __all__ = [
     "FORMATS",

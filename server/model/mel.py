@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["latent_bin_edges_hz"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
-from server.manifest import Manifest
-from server.session import Graph
+from server.model.manifest import Manifest
+from server.model.session import Graph
 
 __all__ = ["Embedding", "TextEncoder", "unit"]
 

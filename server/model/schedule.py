@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from server.manifest import NoiseSchedule, Prediction
+from server.model.manifest import NoiseSchedule, Prediction
 
 __all__ = ["Latents", "Spacing", "Steps", "alphas_cumprod", "make_steps", "steps_run"]
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 __all__ = ["jumps_db", "ring_seam_db", "seam_db"]
 

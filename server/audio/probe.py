@@ -1,6 +1,6 @@
 """Decodes an uploaded clip in a process of its own, where a bomb or a crash hurts nobody.
 
-``python -m server.probe FILE`` prints what the clip is, as JSON, or why it is none.
+``python -m server.audio.probe FILE`` prints what the clip is, as JSON, or why it is none.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def probe(path: Path) -> ClipInfo:
     import asyncio
 
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server.probe", str(path)),
+        *(sys.executable, "-m", "server.audio.probe", str(path)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -78,7 +78,7 @@ def decode_clip(path: Path) -> ClipInfo:
     import numpy as np
     import soundfile
 
-    from server.waveform import check_bounds
+    from server.audio.waveform import check_bounds
 
     frames = 0
     try:
@@ -108,7 +108,7 @@ def _set_bounds() -> None:
 
 
 def main() -> None:
-    """Entry point of ``python -m server.probe``."""
+    """Entry point of ``python -m server.audio.probe``."""
     _set_bounds()
     # What a library prints must not end up in the answer.
     told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from server.splice import Span, filtered
-from server.waveform import Samples, Waveform
+from server.audio.splice import Span, filtered
+from server.audio.waveform import Samples, Waveform
 
 __all__ = ["akin", "eased"]
 

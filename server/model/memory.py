@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["GIB", "default_budget", "machine_memory", "memory_needed", "shown"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from server.waveform import Samples, Waveform
+from server.audio.waveform import Samples, Waveform
 
 __all__ = ["Span", "band_of", "filtered", "matched", "replaced", "turned_down"]
 

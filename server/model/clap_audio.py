@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from server.audio.waveform import Samples, Waveform
 from server.errors import RenderError
-from server.manifest import Manifest
-from server.session import Graph
-from server.text import Embedding, unit
-from server.waveform import Samples, Waveform
+from server.model.manifest import Manifest
+from server.model.session import Graph
+from server.model.text import Embedding, unit
 
 __all__ = ["ClapAudio"]
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
-from server.noise import NUANCE_STREAM, generator
-from server.text import Embedding, unit
+from server.model.noise import NUANCE_STREAM, generator
+from server.model.text import Embedding, unit
 
 __all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds", "Lens"]
 

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from server.autoencoder import Autoencoder
-from server.chunks import Frames
-from server.schedule import Latents
-from server.session import Graph
-from server.text import Embedding, unit
+from server.model.autoencoder import Autoencoder
+from server.model.chunks import Frames
+from server.model.schedule import Latents
+from server.model.session import Graph
+from server.model.text import Embedding, unit
 
 __all__ = ["UNHEARD", "Listener"]
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from server.manifest import Latent
-from server.schedule import Latents
+from server.model.manifest import Latent
+from server.model.schedule import Latents
 
 __all__ = [
     "FIRST_STEP_STREAM",
