@@ -21,7 +21,7 @@ PROMPT = "a dog barks twice in a stone courtyard while rain falls"
 
 def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
     """This project's pipeline on a model folder."""
-    from server.pipeline import Pipeline
+    from server.render.pipeline import Pipeline
     from server.requests.request import Delivery, TextToAudio
 
     pipeline = Pipeline(folder, settings.device, settings.threads)

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import describe_machine
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
+from server.render.take import Take
 from server.requests.request import TextToAudio
-from server.take import Take
 
 __all__ = ["guidance", "growth", "main"]
 

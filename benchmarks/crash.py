@@ -33,7 +33,7 @@ import soundfile
 
 from benchmarks.server_process import ServerProcess
 from server.model.manifest import Manifest
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import parse_request
 
 __all__ = ["Storm", "main"]

@@ -25,7 +25,7 @@ from server.audio.formats import FORMATS
 from server.audio.probe import decode_clip
 from server.audio.waveform import Waveform
 from server.model.manifest import MANIFEST_FILE, Manifest
-from server.recipe import Recipe
+from server.render.recipe import Recipe
 from server.requests.presets import parse_preset
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions

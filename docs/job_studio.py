@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server.audio.waveform import Waveform
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
+from server.render.take import Take
 from server.requests.request import Request, TextToAudio
-from server.take import Take
 
 __all__ = ["Studio"]
 

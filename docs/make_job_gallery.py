@@ -22,7 +22,8 @@ from job_studio import Studio
 import models
 from osc_bridge.submissions import SUBMISSIONS
 from server.audio.waveform import Waveform
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
+from server.render.take import Take
 from server.requests.fields import Field, fields_of
 from server.requests.request import (
     ClipRequest,
@@ -34,7 +35,6 @@ from server.requests.request import (
     Transfer,
     Vary,
 )
-from server.take import Take
 
 HERE: Final = Path(__file__).parent
 PICTURES: Final = HERE / "jobs"

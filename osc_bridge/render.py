@@ -19,8 +19,8 @@ from server.jobs import TakeInfo
 from server.requests.presets import find_preset
 
 if TYPE_CHECKING:
-    from server.pipeline import Pipeline
-    from server.take import Take
+    from server.render.pipeline import Pipeline
+    from server.render.take import Take
 
 __all__ = ["render"]
 
@@ -42,7 +42,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
     elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
         raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
     request = request_from(flags, flags["prompt"])
-    from server.pipeline import Pipeline
+    from server.render.pipeline import Pipeline
 
     started_s = time.perf_counter()
     pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)

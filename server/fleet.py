@@ -375,7 +375,7 @@ def _digest_of(request: Vary) -> str:
     """The model that made the take to be varied; empty where that cannot be read."""
     if request.recipe is not None:
         return str(request.recipe.get("model_digest", ""))
-    from server.recipe import Recipe  # brings numpy, which the server else does without
+    from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
     try:
         return Recipe.read(Path(request.clip)).model_digest

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.denoise import UnetCall, Work
 from server.jobs import TakeInfo
+from server.render.denoise import UnetCall, Work
 from server.wire import Render
 
 __all__ = ["Running", "next_turn"]

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from server.audio.waveform import Waveform
-from server.denoise import Work
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
 from server.jobs import TakeInfo
-from server.joining import joined, parted
 from server.model.schedule import Latents
-from server.pipeline import Pipeline
+from server.render.denoise import Work
+from server.render.joining import joined, parted
+from server.render.pipeline import Pipeline
+from server.render.take import Take
 from server.storage import write_whole
-from server.take import Take
 from server.turns import Running, next_turn
 from server.wire import (
     Cancel,

@@ -11,7 +11,7 @@ import pytest
 import models
 from server.audio.beat import grid_alignment, onset_times
 from server.audio.pitch import cents_from, note_pitch
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import TextToAudio
 from tests.training.synthetic_sounds import tone
 from training.texture import ring_db

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_model import make_tiny_folder
 
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import TextToAudio
 
 

@@ -24,7 +24,7 @@ import torch
 
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, InvalidRequest
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from training import evaluation_parts as parts
 from training import evaluation_sound as sound
 from training.evaluation_report import folders_markdown, model_markdown

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import Delivery, TextToAudio
 from training.judge import SAMPLE_RATE, Judge, Verdict
 from training.sound_classes import LabelledClip, Split

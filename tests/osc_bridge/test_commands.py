@@ -15,7 +15,7 @@ from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
 from server.audio.waveform import Waveform
-from server.recipe import Recipe
+from server.render.recipe import Recipe
 from server.requests.request import REQUESTS
 
 QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")

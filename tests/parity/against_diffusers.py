@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from server.pipeline import Pipeline
-from server.plan import plan
+from server.render.pipeline import Pipeline
+from server.render.plan import plan
 from server.requests.request import Delivery, TextToAudio, resolve, validate
 
 __all__ = ["EndToEnd", "relative_error"]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import soundfile
 
 from server.audio.waveform import Waveform
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import Delivery, TextToAudio
 
 Array = npt.NDArray[np.float64]

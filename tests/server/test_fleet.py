@@ -17,7 +17,7 @@ from server.jobs import Job, JobState
 from server.journal import Journal
 from server.model.manifest import Manifest
 from server.model_host import ModelHost
-from server.recipe import Recipe
+from server.render.recipe import Recipe
 from server.requests.request import TextToAudio, Vary
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)

@@ -17,7 +17,7 @@ from benchmarks.fuzz_targets import TARGETS
 from server.audio.waveform import MAX_SAMPLES, Waveform, check_bounds
 from server.errors import AudioLDMError, InvalidRequest, ModelError, UnreadableAudio
 from server.model.manifest import MANIFEST_FILE, Manifest
-from server.recipe import Recipe
+from server.render.recipe import Recipe
 from server.requests.fields import fields_of
 from server.requests.request import Vary, parse_request
 

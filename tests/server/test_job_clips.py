@@ -12,7 +12,7 @@ from sounds import noise, tones, write
 from server.audio.clip import Clip
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, UnreadableAudio
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import (
     REQUESTS,
     ClipRequest,

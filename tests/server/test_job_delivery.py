@@ -8,10 +8,10 @@ import pytest
 from sounds import noise, tones
 
 from server.audio.waveform import Waveform
-from server.delivery import deliver
 from server.errors import RenderError
-from server.pipeline import Pipeline
-from server.plan import Finished
+from server.render.delivery import deliver
+from server.render.pipeline import Pipeline
+from server.render.plan import Finished
 from server.requests.request import Delivery, TextToAudio
 
 

@@ -12,11 +12,11 @@ from sounds import band_db, familiar, likeness, noise, stored, tones, write
 from server.audio.splice import Span, band_of
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, UnreadableAudio
-from server.pipeline import Pipeline
-from server.plans.inpaint import merged
-from server.plans.upscale import cutoff_of
+from server.render.pipeline import Pipeline
+from server.render.plans.inpaint import merged
+from server.render.plans.upscale import cutoff_of
+from server.render.take import Take
 from server.requests.request import Continue, Delivery, Inpaint, Upscale
-from server.take import Take
 
 READ_AS = {
     "PCM_U8": "int16",

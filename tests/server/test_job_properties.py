@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sounds import noise, write
 
 from server.errors import AudioLDMError
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from server.requests.request import (
     Continue,
     Delivery,

@@ -16,9 +16,9 @@ import pytest
 from sounds import stored, tones, write
 
 from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
-from server.pipeline import Pipeline
-from server.plan import Plan
-from server.plans import plan
+from server.render.pipeline import Pipeline
+from server.render.plan import Plan
+from server.render.plans import plan
 from server.requests.request import Inpaint, Request, TextToAudio, Transfer, Upscale, resolve
 
 torch = pytest.importorskip("torch")

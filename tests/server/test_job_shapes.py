@@ -11,13 +11,13 @@ from sounds import likeness
 
 from server.audio.seam import jumps_db, ring_seam_db, seam_db
 from server.audio.waveform import Waveform
-from server.denoise import UnetCall, finished
 from server.model.schedule import Latents
-from server.pipeline import Pipeline
-from server.plans import plan
-from server.plans.sound import ring_of
+from server.render.denoise import UnetCall, finished
+from server.render.pipeline import Pipeline
+from server.render.plans import plan
+from server.render.plans.sound import ring_of
+from server.render.windows import Windows
 from server.requests.request import Delivery, Morph, TextToAudio, resolve, validate
-from server.windows import Windows
 
 
 def test_windows_cover_everything_and_overlap_by_half() -> None:

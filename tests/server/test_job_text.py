@@ -12,16 +12,16 @@ import pytest
 from sounds import likeness, noise, write
 
 from server.audio.waveform import Samples
-from server.conditioning import condition, embed_prompt, musical_words, unconditional
-from server.denoise import UnetCall, finished
 from server.errors import Cancelled, InvalidRequest, UnreadableAudio
 from server.model.known_sounds import KnownSounds, Lens
 from server.model.manifest import Manifest
 from server.model.schedule import Latents
 from server.model.text import Embedding, unit
-from server.pipeline import Pipeline
-from server.plans import plan
-from server.recipe import Recipe
+from server.render.conditioning import condition, embed_prompt, musical_words, unconditional
+from server.render.denoise import UnetCall, finished
+from server.render.pipeline import Pipeline
+from server.render.plans import plan
+from server.render.recipe import Recipe
 from server.requests.request import Delivery, Morph, Request, TextToAudio, Vary, resolve, validate
 
 

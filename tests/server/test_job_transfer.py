@@ -11,8 +11,8 @@ from sounds import likeness, log_spectra, stored, tones, write
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.pipeline import Pipeline
-from server.recipe import Recipe
+from server.render.pipeline import Pipeline
+from server.render.recipe import Recipe
 from server.requests.request import Delivery, Inpaint, TextToAudio, Transfer, Vary
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

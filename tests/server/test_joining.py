@@ -12,17 +12,17 @@ import pytest
 from onnx import TensorProto, helper
 
 from server.config import built_in_model
-from server.denoise import UnetCall, Work
 from server.errors import TooLarge
 from server.jobs import TakeInfo
-from server.joining import Unet, joined, parted
 from server.model.session import Graph, OutOfMemory
-from server.pipeline import Pipeline
+from server.render.denoise import UnetCall, Work
+from server.render.joining import Unet, joined, parted
+from server.render.pipeline import Pipeline
+from server.render.take import Take
+from server.render.working_memory import Free
 from server.requests.request import TextToAudio
-from server.take import Take
 from server.turns import Running, next_turn
 from server.wire import Render
-from server.working_memory import Free
 
 SHORT = TextToAudio(prompt="low", seed=1, num_inference_steps=4, audio_length_in_s=0.5)
 

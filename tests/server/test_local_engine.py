@@ -15,7 +15,7 @@ from engine_log import ENDLESS, SLOW, EngineLog, running_engine
 from server.errors import Conflict, EngineUnavailable, InvalidRequest, ModelError, QueueFull
 from server.jobs import Job, JobState
 from server.local_engine import LocalEngine
-from server.recipe import Recipe
+from server.render.recipe import Recipe
 from server.requests.request import TextToAudio
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)

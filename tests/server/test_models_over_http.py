@@ -22,8 +22,8 @@ from server.errors import NotFound
 from server.http import HttpApi
 from server.http_server import serving
 from server.jobs import JobState
-from server.recipe import Recipe
 from server.remote_engine import RemoteEngine
+from server.render.recipe import Recipe
 from server.requests.request import parse_request
 from server.uploads import Uploads
 

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from server.denoise import UnetCall
 from server.model.schedule import Latents
-from server.pipeline import Pipeline
+from server.render.denoise import UnetCall
+from server.render.pipeline import Pipeline
 from server.requests.notation import Notation, read_notation
 from server.requests.request import TextToAudio
 

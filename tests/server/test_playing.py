@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from server.audio.waveform import Waveform
-from server.pipeline import Pipeline
-from server.playing import faults, played
+from server.render.note_tempo_check import faults, played
+from server.render.pipeline import Pipeline
 from server.requests.notation import Notation
 from server.requests.request import TextToAudio
 
@@ -69,7 +69,7 @@ def test_the_take_in_tune_is_the_one_that_is_kept(
         heard.append(sound.samples.tobytes())
         return {"note_cents": 0.0 if len(heard) == 3 else 300.0}
 
-    monkeypatch.setattr("server.pipeline.played", third_is_in_tune)
+    monkeypatch.setattr("server.render.pipeline.played", third_is_in_tune)
     request = TextToAudio(prompt="hum A4", num_candidates=4, num_inference_steps=2, seed=1)
     (take,) = tiny_pipeline.render(request)
     assert take.waveform.samples.tobytes() == heard[2]

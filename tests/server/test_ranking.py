@@ -12,9 +12,9 @@ import pytest
 from server.errors import RenderError
 from server.model.listener import UNHEARD, Listener
 from server.model.manifest import Manifest
-from server.pipeline import Pipeline
-from server.plan import plan
-from server.ranking import Render, best_first, enough
+from server.render.pipeline import Pipeline
+from server.render.plan import plan
+from server.render.ranking import Render, best_first, enough
 from server.requests.notation import Notation
 from server.requests.request import TextToAudio, resolve
 

@@ -9,7 +9,7 @@ import pytest
 
 from server.model.manifest import NoiseSchedule
 from server.model.schedule import Latents, alphas_cumprod, make_steps, steps_run
-from server.samplers import SAMPLERS, SPACINGS, sample
+from server.render.samplers import SAMPLERS, SPACINGS, sample
 
 torch = pytest.importorskip("torch")
 

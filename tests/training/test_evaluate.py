@@ -12,7 +12,7 @@ from synthetic_sounds import CLASSES, band_noise
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 from training import sound_classes
 from training.evaluate import PARTS, main
 from training.evaluation_parts import judge_noises

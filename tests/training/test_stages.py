@@ -255,7 +255,7 @@ def test_weights_come_back_from_the_folder(run: Run, model_folder: Path) -> None
 
 
 def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
-    from server.pipeline import Pipeline
+    from server.render.pipeline import Pipeline
     from server.requests.request import TextToAudio
 
     pipeline = Pipeline(model_folder, device="cpu", threads=1)

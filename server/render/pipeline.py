@@ -2,7 +2,7 @@
 
 prompt -> text_encoder -> unet (num_inference_steps times) -> vae_decoder -> vocoder -> take
 
-Nothing here waits for the device: a render yields its unet calls (:mod:`server.denoise`), and
+Nothing here waits for the device: a render yields its unet calls (:mod:`server.render.denoise`), and
 whoever holds it says when it goes on.
 """
 
@@ -18,11 +18,7 @@ import numpy as np
 
 from server.audio.clip import Clip, ClipLoader, load_clip
 from server.audio.waveform import Waveform
-from server.conditioning import meaning
-from server.delivery import deliver
-from server.denoise import GuidedUnet, UnetCall, Work, finished
 from server.errors import RenderError
-from server.joining import Unet
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
@@ -32,18 +28,22 @@ from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.model.schedule import Latents, Steps, make_steps
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
-from server.plan import Plan, Studio
-from server.plans import plan
-from server.plans.sound import DEFAULT_RATE
-from server.playing import played
-from server.preview import OnPreview, previewing
-from server.ranking import Render, best_first, enough, ranked
-from server.recipe import Recipe
+from server.render.conditioning import meaning
+from server.render.delivery import deliver
+from server.render.denoise import GuidedUnet, UnetCall, Work, finished
+from server.render.joining import Unet
+from server.render.note_tempo_check import played
+from server.render.plan import Plan, Studio
+from server.render.plans import plan
+from server.render.plans.sound import DEFAULT_RATE
+from server.render.preview import OnPreview, previewing
+from server.render.ranking import Render, best_first, enough, ranked
+from server.render.recipe import Recipe
+from server.render.samplers import SAMPLERS, SPACINGS, Hear, sample
+from server.render.take import Take
+from server.render.working_memory import Free, Need, Room, free_memory
 from server.requests.notation import Notation
 from server.requests.request import Request, TextToAudio, resolve, settled, validate
-from server.samplers import SAMPLERS, SPACINGS, Hear, sample
-from server.take import Take
-from server.working_memory import Free, Need, Room, free_memory
 
 __all__ = ["OnStep", "Pipeline"]
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from server.denoise import UnetCall
 from server.model.schedule import Latents
 from server.model.session import Graph, OutOfMemory
+from server.render.denoise import UnetCall
 
 __all__ = ["Unet", "joined", "parted"]
 

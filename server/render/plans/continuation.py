@@ -10,8 +10,8 @@ import numpy as np
 
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
-from server.plan import Plan, Studio, plan
-from server.plans.editing import Edit, edit_plan
+from server.render.plan import Plan, Studio, plan
+from server.render.plans.editing import Edit, edit_plan
 from server.requests.request import Continue, settled
 
 __all__: list[str] = []

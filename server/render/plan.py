@@ -20,9 +20,9 @@ from server.model.manifest import Manifest
 from server.model.noise import LaneNoise
 from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
+from server.render.windows import Windows
 from server.requests.notation import Notation
 from server.requests.request import Request
-from server.windows import Windows
 
 __all__ = ["Finished", "Known", "Nuance", "Plan", "Studio", "plan"]
 

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 
 from server.audio.waveform import Waveform
-from server.delivery import deliver
-from server.denoise import UnetCall, Work
 from server.errors import AudioLDMError
 from server.model.schedule import Latents
-from server.plan import Plan
-from server.samplers import Hear
+from server.render.delivery import deliver
+from server.render.denoise import UnetCall, Work
+from server.render.plan import Plan
+from server.render.samplers import Hear
 
 __all__ = ["OnPreview", "preview_steps", "previewing"]
 

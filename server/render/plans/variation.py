@@ -13,8 +13,8 @@ from server.errors import InvalidRequest
 from server.model.noise import slerp
 from server.model.schedule import Latents
 from server.model.text import unit
-from server.plan import Nuance, Plan, Studio, plan
-from server.recipe import Recipe
+from server.render.plan import Nuance, Plan, Studio, plan
+from server.render.recipe import Recipe
 from server.requests.request import Delivery, Request, Vary, resolve, settled
 
 __all__: list[str] = []

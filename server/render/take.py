@@ -9,7 +9,7 @@ from server.audio.exact_samples import Fine
 from server.audio.waveform import FORMATS, FileFormat, Waveform
 from server.model.listener import UNHEARD
 from server.model.text import Embedding
-from server.recipe import Recipe
+from server.render.recipe import Recipe
 
 __all__ = ["Take"]
 

@@ -14,16 +14,16 @@ import numpy as np
 from server.audio.clip import Clip
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
-from server.conditioning import condition, notation_of, unconditional
 from server.errors import InvalidRequest
-from server.lanes import Lanes
 from server.model.noise import lanes_alike
 from server.model.schedule import Latents
-from server.plan import Finished, Plan, Studio, plan
-from server.plans.sound import one_shot, ring_of, take_windows
+from server.render.channels import Lanes
+from server.render.conditioning import condition, notation_of, unconditional
+from server.render.plan import Finished, Plan, Studio, plan
+from server.render.plans.sound import one_shot, ring_of, take_windows
+from server.render.windows import Windows
 from server.requests.request import Transfer
 from server.requests.request_fields import MAX_SECONDS
-from server.windows import Windows
 
 __all__: list[str] = []
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.plan import Plan, Studio, plan
-from server.plans.editing import Edit, edit_plan
+from server.render.plan import Plan, Studio, plan
+from server.render.plans.editing import Edit, edit_plan
 from server.requests.request import Upscale
 
 __all__ = ["cutoff_of"]

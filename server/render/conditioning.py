@@ -10,7 +10,7 @@ import numpy as np
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.model.text import Embedding, TextEncoder, unit
-from server.plan import Nuance, Studio
+from server.render.plan import Nuance, Studio
 from server.requests.notation import Notation, read_notation
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.request import Morph, NewSound, Request, TextToAudio

@@ -9,7 +9,7 @@ import numpy as np
 
 from server.audio.waveform import Waveform
 from server.errors import RenderError
-from server.plan import Finished
+from server.render.plan import Finished
 from server.requests.request import Delivery
 
 __all__ = ["CEILING_DBFS", "SILENCE_DB", "deliver"]

@@ -11,17 +11,17 @@ import numpy as np
 
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
-from server.conditioning import condition, notation_of, nuance, unconditional
-from server.lanes import stacked
 from server.model.manifest import Manifest
 from server.model.noise import LaneNoise, lanes_alike, lanes_apart, slerp
 from server.model.schedule import Latents
 from server.model.text import Embedding, unit
-from server.plan import Finished, Plan, Studio, plan
+from server.render.channels import stacked
+from server.render.conditioning import condition, notation_of, nuance, unconditional
+from server.render.plan import Finished, Plan, Studio, plan
+from server.render.windows import Windows
 from server.requests.notation import Notation
 from server.requests.prompt import Stage, parse_stages
 from server.requests.request import Morph, NewSound, TextToAudio
-from server.windows import Windows
 
 __all__ = ["longest_window", "one_shot", "ring_of", "take_windows"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.plan import Plan, Studio, plan
-from server.plans.editing import Edit, edit_plan
+from server.render.plan import Plan, Studio, plan
+from server.render.plans.editing import Edit, edit_plan
 from server.requests.region import MIN_BAND_HZ, Region, parse_regions
 from server.requests.request import Inpaint
 

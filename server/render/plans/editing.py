@@ -19,17 +19,17 @@ from server.audio.level_match import akin, eased
 from server.audio.seam import seam_db
 from server.audio.splice import Mask, Span, matched, replaced, turned_down
 from server.audio.waveform import Waveform
-from server.conditioning import condition, notation_of, unconditional
 from server.errors import InvalidRequest
-from server.lanes import Lanes
 from server.model.mel import latent_bin_edges_hz
 from server.model.noise import lanes_alike
 from server.model.schedule import Latents
-from server.plan import Finished, Known, Plan, Studio
-from server.plans.sound import longest_window
+from server.render.channels import Lanes
+from server.render.conditioning import condition, notation_of, unconditional
+from server.render.plan import Finished, Known, Plan, Studio
+from server.render.plans.sound import longest_window
+from server.render.windows import Windows
 from server.requests.request import ClipRequest
 from server.requests.request_fields import MAX_SECONDS
-from server.windows import Windows
 
 __all__ = ["Edit", "edit_plan"]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from server.model.schedule import Latents, Steps
 from server.model.text import Embedding
-from server.windows import Index, Windows
+from server.render.windows import Index, Windows
 
 __all__ = ["GuidedUnet", "UnetCall", "Unets", "Work", "finished"]
 

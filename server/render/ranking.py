@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from server.model.schedule import Latents
-from server.plan import Plan
-from server.playing import faults
-from server.take import Take
+from server.render.note_tempo_check import faults
+from server.render.plan import Plan
+from server.render.take import Take
 
 __all__ = ["Render", "best_first", "enough", "ranked"]
 
