@@ -26,7 +26,7 @@ import psutil
 
 from benchmarks.machine import describe_machine
 from server.config import built_in_model
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.local_engine import LocalEngine
 from server.requests.request import TextToAudio
 

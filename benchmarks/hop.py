@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.server_process import ServerProcess
 from server.engine import Engine
-from server.journal import Journal
+from server.jobs.journal import Journal
 from server.local_engine import LocalEngine
 from server.remote_engine import RemoteEngine
 from server.requests.request import TextToAudio

@@ -20,7 +20,7 @@ from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull
-from server.jobs import Job
+from server.jobs.job import Job
 from server.requests.request import AnyRequest, Continue, Delivery, TextToAudio
 
 __all__ = ["Chunk", "ChunkMaker", "Method", "Rung", "ladder"]

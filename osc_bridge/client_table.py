@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from osc_bridge.messages import Synced
 from server.errors import QueueFull
-from server.jobs import Preview
+from server.jobs.job import Preview
 
 __all__ = ["Client", "ClientTable", "Reported", "Sender", "is_loopback"]
 

@@ -20,7 +20,7 @@ from osc_bridge.takes import AllowedFolders
 from server import errors
 from server.engine import Engine
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
 

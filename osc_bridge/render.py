@@ -15,7 +15,7 @@ from osc_bridge.request_flags import request_from, with_preset
 from server.audio.formats import file_format_of, fitting
 from server.config import Config
 from server.errors import InvalidRequest
-from server.jobs import TakeInfo
+from server.jobs.job import TakeInfo
 from server.requests.presets import find_preset
 
 if TYPE_CHECKING:

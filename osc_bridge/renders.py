@@ -12,7 +12,7 @@ import msgspec
 
 from server.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, RenderError
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.requests.request import AnyRequest, NewSound, resolve
 
 __all__ = ["BarPlan", "RenderSpeed", "Renders"]

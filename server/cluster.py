@@ -12,7 +12,7 @@ from server.cluster_engine import ClusterEngine
 from server.cluster_replica import Part, Replica
 from server.config import Config
 from server.errors import EngineUnavailable, ModelError
-from server.journal import Journal
+from server.jobs.journal import Journal
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 

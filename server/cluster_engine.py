@@ -26,9 +26,8 @@ from server.errors import (
     StorageFull,
 )
 from server.http_views import file_fields
-from server.joblist import JobList
-from server.jobqueue import JobQueue
-from server.jobs import (
+from server.jobs.book import JobList
+from server.jobs.job import (
     Job,
     JobState,
     Preview,
@@ -38,10 +37,11 @@ from server.jobs import (
     same_again,
     take_stem,
 )
-from server.journal import Journal
+from server.jobs.journal import Journal
+from server.jobs.queue import JobQueue
+from server.jobs.storage import preview_path, remove_parts, remove_preview, write_whole
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
-from server.storage import preview_path, remove_parts, remove_preview, write_whole
 
 __all__ = ["ClusterEngine", "Replicas"]
 

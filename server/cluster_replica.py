@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from server.errors import AudioLDMError, EngineUnavailable, ModelError
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest

@@ -15,7 +15,7 @@ from server.config import Config
 from server.engine import Engine
 from server.fleet import Fleet
 from server.http_server import serving
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine, settle
 from server.logs import set_up_logs
 from server.model_host import models_of

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from server.jobs import Job
+from server.jobs.job import Job
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 

@@ -30,14 +30,14 @@ from server.errors import (
 from server.fleet_jobs import FleetJobs
 from server.fleet_loader import Loader
 from server.fleet_model import FleetModel
-from server.jobs import Job, JobState, check_queue, new_job, same_again
-from server.journal import Journal
+from server.jobs.job import Job, JobState, check_queue, new_job, same_again
+from server.jobs.journal import Journal
+from server.jobs.storage import remove_parts
 from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.model.memory import default_budget
 from server.model_host import ModelInfo, ModelListener
 from server.requests.request import AnyRequest, Vary
-from server.storage import remove_parts
 
 __all__ = ["Fleet"]
 

@@ -10,9 +10,9 @@ import msgspec
 
 from server.engine import Listener, Unlisten
 from server.errors import AudioLDMError, NotFound, StorageFull
-from server.joblist import JobList
-from server.jobs import Job, JobState
-from server.journal import Journal
+from server.jobs.book import JobList
+from server.jobs.job import Job, JobState
+from server.jobs.journal import Journal
 
 __all__ = ["FleetJobs"]
 

@@ -18,8 +18,8 @@ from typing import Final
 from server.engine import Unlisten
 from server.errors import AudioLDMError, ModelError, TooLarge
 from server.fleet_model import FleetModel
-from server.jobs import Job
-from server.journal import Journal
+from server.jobs.job import Job
+from server.jobs.journal import Journal
 from server.model.memory import shown
 from server.model_host import ModelInfo, ModelListener
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from server.errors import NotFound
-from server.jobs import Job
-from server.journal import Journal
+from server.jobs.job import Job
+from server.jobs.journal import Journal
 from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from server.errors import InvalidRequest
-from server.jobs import Job
+from server.jobs.job import Job
 from server.model.manifest import Manifest
 from server.requests.fields import Field, field_named, nested
 from server.requests.region import parse_regions

@@ -25,7 +25,7 @@ from server.errors import AudioLDMError, Cancelled, EngineUnavailable
 from server.harp import CARDS, OUTPUTS, Card, controls, labels, request_of
 from server.http_io import error_answer
 from server.http_server import serving
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 
 __all__ = ["HarpCard", "serving_harp"]
 

@@ -21,7 +21,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.access import COOKIE, Gate
-from server.ears import Ears
 from server.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound, Unauthorized
 from server.http_clips import ClipRoutes
@@ -32,11 +31,12 @@ from server.http_models import ModelRoutes
 from server.http_status import StatusRoutes
 from server.http_takes import TakeRoutes
 from server.http_views import ErrorBody, ErrorView, Views
-from server.journal import Journal
-from server.library import Library
-from server.library_sound import SoundSearch
+from server.jobs.clap_search import Ears
+from server.jobs.journal import Journal
+from server.jobs.library import Library
+from server.jobs.library_sound import SoundSearch
+from server.jobs.uploads import Uploads
 from server.openapi import Operation, document
-from server.uploads import Uploads
 
 __all__ = ["HttpApi"]
 

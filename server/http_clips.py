@@ -10,8 +10,8 @@ from starlette.responses import Response
 from server.errors import InvalidRequest
 from server.http_files import sound_answer
 from server.http_io import answer, body_chunks, client_of
+from server.jobs.uploads import Upload, Uploads
 from server.openapi import Operation
-from server.uploads import Upload, Uploads
 
 __all__ = ["ClipRoutes"]
 

@@ -18,11 +18,11 @@ from server.errors import InvalidRequest, NotFound, QueueFull
 from server.http_io import answer, body, body_chunks, client_of, query
 from server.http_multipart import receive_form
 from server.http_views import JobEvent, JobSearch, JobView, ModelEvent, Views
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
+from server.jobs.uploads import Uploads
 from server.model_host import ModelHost, ModelInfo
 from server.openapi import Operation
 from server.requests.request import AnyRequest, parse_request
-from server.uploads import Uploads
 
 __all__ = ["JobRoutes"]
 

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from server.engine import Engine
-from server.jobs import Job
+from server.jobs.job import Job
 
 __all__ = ["Metrics"]
 

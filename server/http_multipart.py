@@ -15,8 +15,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from server.errors import InvalidRequest
+from server.jobs.uploads import Uploads
 from server.json_errors import NOT_JSON
-from server.uploads import Uploads
 
 __all__ = ["receive_form"]
 

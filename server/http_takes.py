@@ -17,7 +17,7 @@ from server.errors import NotFound
 from server.http_files import sound_answer
 from server.http_io import answer, body, client_of, query
 from server.http_views import LibraryTake, Views
-from server.library import Library, TakeMarks, TakeSearch
+from server.jobs.library import Library, TakeMarks, TakeSearch
 from server.openapi import Operation
 
 __all__ = ["TakeRoutes"]

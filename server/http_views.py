@@ -11,13 +11,13 @@ from msgspec import Meta
 from server.access import Client
 from server.engine import Engine
 from server.errors import Forbidden, NotFound
-from server.estimate import Estimator
-from server.jobs import Job, TakeInfo
-from server.library import StoredTake
+from server.jobs.estimate import Estimator
+from server.jobs.job import Job, TakeInfo
+from server.jobs.library import StoredTake
+from server.jobs.uploads import Uploads
 from server.model_host import ModelInfo
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
-from server.uploads import Uploads
 
 __all__ = [
     "ErrorBody",

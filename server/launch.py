@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Final
 from server.access import Gate, TokenFile
 from server.cluster_engine import ClusterEngine
 from server.config import Config
-from server.ears import Ears
 from server.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.fleet import Fleet
-from server.journal import Journal
-from server.library import Library
+from server.jobs.clap_search import Ears
+from server.jobs.journal import Journal
+from server.jobs.library import Library
+from server.jobs.storage import remove_parts
+from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
-from server.storage import remove_parts
-from server.uploads import Uploads
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute

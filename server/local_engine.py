@@ -22,13 +22,13 @@ from server.errors import (
     RenderError,
     StorageFull,
 )
-from server.joblist import JobList
-from server.jobs import Job, JobState, Preview, check_queue, new_job, same_again, take_stem
-from server.journal import Journal
+from server.jobs.book import JobList
+from server.jobs.job import Job, JobState, Preview, check_queue, new_job, same_again, take_stem
+from server.jobs.journal import Journal
+from server.jobs.storage import preview_path, remove_preview
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 from server.rota import Rota
-from server.storage import preview_path, remove_preview
 from server.wire import Cancel, Done, Failed, FromWorker, Heard, Render, Step, Turn
 from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
 

@@ -21,14 +21,14 @@ import msgspec
 from server.engine import Engine, EngineStatus, Listener, Unlisten
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.http_views import ModelEvent, file_fields
-from server.joblist import JobList
-from server.jobs import Job, JobState, same_again
+from server.jobs.book import JobList
+from server.jobs.job import Job, JobState, same_again
+from server.jobs.storage import remove_parts
 from server.model.manifest import Manifest
 from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
 from server.remote_jobs import RemoteJobs
 from server.requests.request import AnyRequest, parse_request, validate
-from server.storage import remove_parts
 
 __all__ = ["RemoteEngine"]
 

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.http_views import JobView, PreviewView, TakeView
-from server.joblist import JobList
-from server.jobs import Job, JobState, Preview, TakeInfo, take_stem
+from server.jobs.book import JobList
+from server.jobs.job import Job, JobState, Preview, TakeInfo, take_stem
+from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.remote_client import RemoteClient
-from server.storage import preview_path, remove_preview, write_whole
 
 __all__ = ["RemoteJobs"]
 

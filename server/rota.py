@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.jobqueue import JobQueue
-from server.jobs import Job
+from server.jobs.job import Job
+from server.jobs.queue import JobQueue
 from server.model.manifest import Manifest
 from server.requests.request import TextToAudio
 

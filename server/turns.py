@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.jobs import TakeInfo
+from server.jobs.job import TakeInfo
 from server.render.denoise import UnetCall, Work
 from server.wire import Render
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from server.jobs import TakeInfo
+from server.jobs.job import TakeInfo
 from server.requests.request import AnyRequest
 
 __all__ = [

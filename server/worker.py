@@ -17,13 +17,13 @@ from typing import BinaryIO
 
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
-from server.jobs import TakeInfo
+from server.jobs.job import TakeInfo
+from server.jobs.storage import write_whole
 from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
 from server.render.pipeline import Pipeline
 from server.render.take import Take
-from server.storage import write_whole
 from server.turns import Running, next_turn
 from server.wire import (
     Cancel,

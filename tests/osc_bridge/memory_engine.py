@@ -11,8 +11,8 @@ import numpy as np
 from server.audio.waveform import Waveform
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import Conflict, QueueFull
-from server.joblist import JobList
-from server.jobs import Job, JobState, Preview, TakeInfo
+from server.jobs.book import JobList
+from server.jobs.job import Job, JobState, Preview, TakeInfo
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, resolve, validate
 

@@ -17,8 +17,8 @@ import numpy as np
 from server.audio.waveform import Waveform
 from server.engine import EngineStatus, Listener, Unlisten
 from server.errors import NotFound
-from server.joblist import JobList
-from server.jobs import Job, JobState, TakeInfo
+from server.jobs.book import JobList
+from server.jobs.job import Job, JobState, TakeInfo
 from server.model.manifest import Manifest
 from server.requests.prompt import parse_blend
 from server.requests.request import AnyRequest, Continue, NewSound, resolve, validate

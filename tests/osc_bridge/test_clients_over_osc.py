@@ -16,7 +16,7 @@ from osc_bridge.client import Client
 from osc_bridge.client_table import MAX_CLIENTS, MAX_NOTIFIED, Sender
 from osc_bridge.codec import OscMessage, decode, encode
 from server.errors import Cancelled, InvalidRequest
-from server.jobs import JobState
+from server.jobs.job import JobState
 
 Running = RunningBridge[MemoryEngine]
 

@@ -15,7 +15,7 @@ from osc_bridge.client import Client
 from osc_bridge.codec import OscMessage, encode
 from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, NotFound, QueueFull
-from server.jobs import Job
+from server.jobs.job import Job
 from server.requests.request import TextToAudio
 
 Running = RunningBridge[MemoryEngine]

@@ -18,7 +18,7 @@ from osc_bridge.prompt_path import PromptPath, corner_weights
 from osc_bridge.stream_report import StreamReport, StreamSettings
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.jobs import Job
+from server.jobs.job import Job
 
 SETTINGS = StreamSettings(chunk_s=2.0, crossfade_s=0.2, morph_s=0.3, num_inference_steps=16)
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from server.engine import Engine
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.local_engine import LocalEngine
 from server.requests.request import TextToAudio
 

@@ -16,9 +16,9 @@ from engine_log import EngineLog, running_engine
 from server.access import Gate
 from server.http import HttpApi
 from server.http_server import serving
-from server.journal import Journal
+from server.jobs.journal import Journal
+from server.jobs.uploads import Uploads
 from server.local_engine import LocalEngine
-from server.uploads import Uploads
 
 QUICK = {
     "kind": "text",

@@ -19,8 +19,8 @@ from server_run import wav
 from server.cluster_engine import MAX_ATTEMPTS, ClusterEngine
 from server.cluster_replica import Part, Replica
 from server.errors import ModelError, QueueFull
-from server.jobs import Job, JobState
-from server.journal import Journal
+from server.jobs.job import Job, JobState
+from server.jobs.journal import Journal
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, TextToAudio, Transfer
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from engine_log import SLOW, EngineLog
 
-from server.jobs import JobState
+from server.jobs.job import JobState
 from server.requests.request import TextToAudio
 
 ray = pytest.importorskip("ray", reason='needs pip install "audioldm-daw[cluster]"')

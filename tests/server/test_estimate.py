@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.estimate import Estimator
-from server.jobs import Job, JobState
+from server.jobs.estimate import Estimator
+from server.jobs.job import Job, JobState
 from server.requests.request import TextToAudio
 
 
 def test_the_second_job_takes_as_long_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("server.estimate.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("server.jobs.estimate.time.monotonic", lambda: clock.now)
     listeners: list[Callable[[Job], None]] = []
     engine: Any = SimpleNamespace(listen=listeners.append, jobs=lambda: known)
     estimator = Estimator(engine)

@@ -13,8 +13,8 @@ from fleet_run import make_models, room_for, running_fleet
 
 from server import fleet_loader
 from server.errors import Conflict, EngineUnavailable, ModelError, NotFound, QueueFull, TooLarge
-from server.jobs import Job, JobState
-from server.journal import Journal
+from server.jobs.job import Job, JobState
+from server.jobs.journal import Journal
 from server.model.manifest import Manifest
 from server.model_host import ModelHost
 from server.render.recipe import Recipe

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from server.audio.probe import decode_clip
 from server.errors import AudioLDMError, UnreadableAudio
 from server.http import HttpApi
-from server.journal import Journal
+from server.jobs.journal import Journal
+from server.jobs.uploads import Uploads
 from server.local_engine import LocalEngine
 from server.requests.request import parse_request
-from server.uploads import Uploads
 
 CASES = int(os.environ.get("AUDIOLDM_FUZZ", "40"))
 many = settings(

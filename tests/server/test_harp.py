@@ -18,7 +18,7 @@ from server_run import running_server, wav
 from server.engine import Engine
 from server.errors import InvalidRequest
 from server.harp import CARDS, Card, controls, request_of
-from server.jobs import JobState
+from server.jobs.job import JobState
 from server.model.manifest import Manifest
 from server.remote_engine import RemoteEngine
 from server.requests.request import Inpaint, TextToAudio

@@ -14,7 +14,7 @@ from server_run import ENDLESS, QUICK, Running, error_of, running_server
 from websockets.asyncio.client import connect
 
 from server.http_server import listen
-from server.jobs import JobState
+from server.jobs.job import JobState
 
 
 def test_a_prompt_becomes_a_take(tiny_folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from server_run import error_of, running_server, wav
 
-from server.jobs import JobState
+from server.jobs.job import JobState
 
 
 def test_a_clip_is_sent_and_used(tiny_folder: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from server.config import built_in_model
 from server.errors import TooLarge
-from server.jobs import TakeInfo
+from server.jobs.job import TakeInfo
 from server.model.session import Graph, OutOfMemory
 from server.render.denoise import UnetCall, Work
 from server.render.joining import Unet, joined, parted

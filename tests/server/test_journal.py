@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from engine_log import SLOW, running_engine
 
-from server import storage
 from server.errors import Conflict, StorageFull
-from server.jobs import Job, JobState, TakeInfo
-from server.journal import Journal
+from server.jobs import storage
+from server.jobs.job import Job, JobState, TakeInfo
+from server.jobs.journal import Journal
 from server.requests.request import TextToAudio
 
 REQUEST = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
@@ -92,7 +92,7 @@ def test_only_the_newest_finished_jobs_are_remembered(tmp_path: Path) -> None:
 
 
 def test_a_journal_has_one_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.journal.LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("server.jobs.journal.LOCK_TIMEOUT_S", 0.05)
     first, second = Journal(tmp_path / "j"), Journal(tmp_path / "j")
     first.load()
     with pytest.raises(Conflict, match="another audioldm process"):

@@ -10,12 +10,12 @@ import httpx
 from fleet_run import running_fleet
 
 from server.config import built_in_model
-from server.ears import Ears
 from server.http import HttpApi
 from server.http_server import serving
-from server.journal import Journal
+from server.jobs.clap_search import Ears
+from server.jobs.journal import Journal
+from server.jobs.uploads import Uploads
 from server.requests.request import TextToAudio
-from server.uploads import Uploads
 
 PROMPTS = ("heavy rain", "a deep kick drum")
 

@@ -21,11 +21,11 @@ from server.access import Client, Gate, TokenFile
 from server.errors import NotFound
 from server.http import HttpApi
 from server.http_server import serving
-from server.jobs import JobState
+from server.jobs.job import JobState
+from server.jobs.uploads import Uploads
 from server.remote_engine import RemoteEngine
 from server.render.recipe import Recipe
 from server.requests.request import parse_request
-from server.uploads import Uploads
 
 
 @pytest.fixture

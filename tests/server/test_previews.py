@@ -19,14 +19,14 @@ from sounds import familiar, write
 from websockets.asyncio.client import connect
 
 from server.audio.waveform import Waveform
-from server.jobs import Job, Preview
+from server.jobs.job import Job, Preview
+from server.jobs.storage import preview_path, remove_parts
 from server.remote_engine import RemoteEngine
 from server.render.denoise import finished
 from server.render.pipeline import Pipeline
 from server.render.recipe import Recipe
 from server.render.take import Take
 from server.requests.request import AnyRequest, Inpaint, TextToAudio, Transfer, Vary
-from server.storage import preview_path, remove_parts
 
 HUM = TextToAudio(prompt="low hum", seed=7, num_inference_steps=12, audio_length_in_s=1.0)
 HEARD = msgspec.structs.replace(HUM, previews=3)

@@ -13,7 +13,7 @@ import pytest
 from engine_log import EngineLog
 
 import server.local_engine
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.requests.request import TextToAudio, Transfer

@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from server.errors import Conflict, RenderError, StorageFull
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 
 __all__ = ["Journal"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from server.errors import Conflict, QueueFull
+from server.jobs.storage import check_room
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, resolve, validate
-from server.storage import check_room
 
 __all__ = [
     "Job",

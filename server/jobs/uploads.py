@@ -23,8 +23,8 @@ from msgspec import Meta
 
 from server.audio.probe import ClipInfo, probe
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
+from server.jobs.storage import check_room, write_whole
 from server.json_errors import NOT_JSON
-from server.storage import check_room, write_whole
 
 __all__ = ["Upload", "Uploads"]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from server.engine import Engine
-from server.jobs import Job, JobState
+from server.jobs.job import Job, JobState
 
 __all__ = ["Estimator"]
 

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest, NotFound
-from server.jobs import TakeInfo
-from server.journal import Journal
-from server.library_sound import SoundSearch
+from server.jobs.job import TakeInfo
+from server.jobs.journal import Journal
+from server.jobs.library_sound import SoundSearch
 
 __all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
 

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from server.ears import Ears
 from server.errors import AudioLDMError
-from server.journal import Journal
+from server.jobs.clap_search import Ears
+from server.jobs.journal import Journal
 
 if TYPE_CHECKING:
     from server.model.text import Embedding

@@ -10,7 +10,7 @@ import msgspec
 
 from server.engine import Listener, Unlisten
 from server.errors import Conflict, NotFound
-from server.jobs import Job
+from server.jobs.job import Job
 
 __all__ = ["JobList"]
 
