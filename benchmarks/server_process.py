@@ -97,5 +97,5 @@ class ServerProcess:
 
 def _is_worker(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-        return any("server.worker" in argument for argument in process.cmdline())
+        return any("server.worker.main" in argument for argument in process.cmdline())
     return False

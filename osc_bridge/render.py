@@ -64,7 +64,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
 
 def _store_all(takes: list[Take], output: Path) -> list[TakeInfo]:
     """One take under the name itself, several with their numbers before the ending."""
-    from server.worker import store
+    from server.worker.main import store
 
     if len(takes) == 1:
         return [store(takes[0], output)]

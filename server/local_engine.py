@@ -29,8 +29,8 @@ from server.jobs.storage import preview_path, remove_preview
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 from server.rota import Rota
-from server.wire import Cancel, Done, Failed, FromWorker, Heard, Render, Step, Turn
-from server.worker_process import WORKER_GONE, WorkerProcess, worker_process
+from server.worker.process import WORKER_GONE, WorkerProcess, worker_process
+from server.worker.protocol import Cancel, Done, Failed, FromWorker, Heard, Render, Step, Turn
 
 __all__ = ["LocalEngine"]
 

@@ -21,8 +21,8 @@ from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.render.working_memory import Free
 from server.requests.request import TextToAudio
-from server.turns import Running, next_turn
-from server.wire import Render
+from server.worker.device_schedule import Running, next_turn
+from server.worker.protocol import Render
 
 SHORT = TextToAudio(prompt="low", seed=1, num_inference_steps=4, audio_length_in_s=0.5)
 

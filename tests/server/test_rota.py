@@ -18,7 +18,7 @@ from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.requests.request import TextToAudio, Transfer
 from server.rota import Rota
-from server.wire import Cancel, Done, Failed, FromWorker, Ready, Render, ToWorker, Turn
+from server.worker.protocol import Cancel, Done, Failed, FromWorker, Ready, Render, ToWorker, Turn
 
 HALF = TextToAudio(prompt="low", seed=1, audio_length_in_s=0.5, guidance_scale=2.0)
 LONGER = msgspec.structs.replace(HALF, audio_length_in_s=2.0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from server.jobs.job import TakeInfo
 from server.render.denoise import UnetCall, Work
-from server.wire import Render
+from server.worker.protocol import Render
 
 __all__ = ["Running", "next_turn"]
 

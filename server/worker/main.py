@@ -1,6 +1,6 @@
 """The process that renders: one a device, so that a crash, a hang or a full memory stays in it.
 
-Commands come on standard input and events leave on standard output (:mod:`server.wire`). When
+Commands come on standard input and events leave on standard output (:mod:`server.worker.protocol`). When
 the input closes, the engine is gone and so is this process.
 """
 
@@ -24,8 +24,8 @@ from server.render.denoise import Work
 from server.render.joining import joined, parted
 from server.render.pipeline import Pipeline
 from server.render.take import Take
-from server.turns import Running, next_turn
-from server.wire import (
+from server.worker.device_schedule import Running, next_turn
+from server.worker.protocol import (
     Cancel,
     Done,
     Failed,
@@ -171,7 +171,7 @@ def store(take: Take, path: Path) -> TakeInfo:
 
 
 def main() -> None:
-    """Entry point of ``python -m server.worker``."""
+    """Entry point of ``python -m server.worker.main``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--device", default="auto")

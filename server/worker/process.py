@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from server.errors import ModelError
-from server.wire import Failed, FromWorker, Ready, ToWorker, pack, receive
+from server.worker.protocol import Failed, FromWorker, Ready, ToWorker, pack, receive
 
 __all__ = ["WORKER_GONE", "WorkerProcess", "worker_process"]
 
@@ -62,7 +62,7 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "server.worker", "--model", str(model)),
+        *("-m", "server.worker.main", "--model", str(model)),
         *("--device", device, "--threads", str(threads)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
