@@ -42,8 +42,8 @@ from osc_bridge.stage import Stage
 from osc_bridge.stream_report import StreamReport
 from server.audio.waveform import Waveform
 from server.config import built_in_model
+from server.engine.local import LocalEngine
 from server.errors import AudioLDMError
-from server.local_engine import LocalEngine
 from server.requests.request import TextToAudio
 
 PROMPTS = ("rain on leaves", "wind in the trees", "small bells", "distant thunder")

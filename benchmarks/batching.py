@@ -26,8 +26,8 @@ import psutil
 
 from benchmarks.machine import describe_machine
 from server.config import built_in_model
+from server.engine.local import LocalEngine
 from server.jobs.job import Job, JobState
-from server.local_engine import LocalEngine
 from server.requests.request import TextToAudio
 
 __all__ = ["main"]

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 from benchmarks.server_process import ServerProcess
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.local import LocalEngine
 from server.jobs.journal import Journal
-from server.local_engine import LocalEngine
 from server.remote_engine import RemoteEngine
 from server.requests.request import TextToAudio
 

@@ -16,7 +16,7 @@ from osc_bridge.tcp import TcpServer
 from osc_bridge.transfers import Transfers
 from osc_bridge.udp import UdpServer
 from server.config import Config
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import DeviceError
 
 __all__ = ["OscBridge"]

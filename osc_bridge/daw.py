@@ -19,7 +19,7 @@ from osc_bridge.stage import Stage
 from osc_bridge.stage_service import stage_on
 from server import __version__
 from server.config import Config
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import DeviceError
 from server.http_server import serving
 from server.launch import keep_house, make_engine, make_http, settle

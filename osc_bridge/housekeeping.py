@@ -16,7 +16,7 @@ from osc_bridge.transfers import (
     UploadStart,
 )
 from server import __version__
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.requests.fields import Field
 
 __all__ = ["Housekeeping", "transfer_handlers"]

@@ -18,7 +18,7 @@ from osc_bridge.service import Context, Handler, Service
 from osc_bridge.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.takes import AllowedFolders
 from server import errors
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.jobs.job import Job, JobState
 from server.requests.fields import fields_of

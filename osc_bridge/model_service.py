@@ -15,8 +15,8 @@ from osc_bridge.model_messages import (
     ModelUnload,
 )
 from osc_bridge.service import Context, Handler, Service
-from server.engine import Engine, Unlisten
-from server.model_host import ModelHost, ModelInfo, host_of, models_of
+from server.engine.engine import Engine, Unlisten
+from server.engine.model_host import ModelHost, ModelInfo, host_of, models_of
 
 __all__ = ["ModelMessages"]
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, RenderError
 from server.jobs.job import Job, JobState
 from server.requests.request import AnyRequest, NewSound, resolve

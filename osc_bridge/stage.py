@@ -36,7 +36,7 @@ from osc_bridge.stream import Stream
 from osc_bridge.stream_report import StreamReport
 from osc_bridge.transport import Transport, quantum_of
 from server.audio.waveform import Waveform, file_format_of
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest
 from server.requests.request import TextToAudio
 

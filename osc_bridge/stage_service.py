@@ -25,7 +25,7 @@ from osc_bridge.stream_report import StreamReport
 from osc_bridge.stream_service import StreamService
 from osc_bridge.takes import AllowedFolders
 from osc_bridge.transport_service import TransportService
-from server.engine import Engine
+from server.engine.engine import Engine
 
 __all__ = ["serve_stage", "stage_on"]
 

@@ -14,7 +14,7 @@ from server.errors import AudioLDMError
 
 if TYPE_CHECKING:
     from server.cluster_engine import ClusterEngine
-    from server.fleet import Fleet
+    from server.engine.fleet import Fleet
 
 __all__ = ["main"]
 

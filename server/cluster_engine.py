@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from server.cluster_replica import Part, PreviewPart
-from server.engine import EngineStatus, Listener, Unlisten
+from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import (
     AudioLDMError,
     EngineUnavailable,
@@ -76,7 +76,7 @@ class Replicas(Protocol):
 
 
 class ClusterEngine:
-    """Implements :class:`server.engine.Engine` with ``replicas`` of the model ``folder``.
+    """Implements :class:`server.engine.engine.Engine` with ``replicas`` of the model ``folder``.
 
     With a ``journal``, jobs outlive this process; the engine closes it.
     """
@@ -166,7 +166,7 @@ class ClusterEngine:
         request_id: str = "",
         folder: Path | None = None,
     ) -> Job:
-        """Queue ``request``; see :meth:`server.engine.Engine.submit`."""
+        """Queue ``request``; see :meth:`server.engine.engine.Engine.submit`."""
         for arrival in tuple(self._arriving.values()) if request_id else ():
             await asyncio.gather(asyncio.shield(arrival), return_exceptions=True)
         known = self._jobs.of_request(owner, request_id)
@@ -182,7 +182,7 @@ class ClusterEngine:
         return await asyncio.shield(self._arriving[job.id])
 
     async def cancel(self, job_id: str) -> Job:
-        """Stop a job; see :meth:`server.engine.Engine.cancel`."""
+        """Stop a job; see :meth:`server.engine.engine.Engine.cancel`."""
         job = self._jobs[job_id]
         if job_id in self._running:
             task = self._running[job_id]

@@ -1,6 +1,6 @@
 """One replica of a cluster: an engine of its own, fed over the network.
 
-It is a :class:`server.local_engine.LocalEngine` without a journal, so that joined unet calls, the
+It is a :class:`server.engine.local.LocalEngine` without a journal, so that joined unet calls, the
 live lane, the watchdog and the second try after a crash are on each node what they are on a single
 machine. Clips come as bytes and takes leave as bytes: nodes share no disk.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
+from server.engine.local import LocalEngine
 from server.errors import AudioLDMError, EngineUnavailable, ModelError
 from server.jobs.job import Job, JobState
-from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
 

@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack
 from server import __version__
 from server.cluster_engine import ClusterEngine
 from server.config import Config
-from server.engine import Engine
-from server.fleet import Fleet
+from server.engine.engine import Engine
+from server.engine.fleet import Fleet
+from server.engine.model_host import models_of
 from server.http_server import serving
 from server.jobs.job import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine, settle
 from server.logs import set_up_logs
-from server.model_host import models_of
 
 __all__ = ["run", "serve"]
 

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.access import Gate
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable
 from server.harp import CARDS, OUTPUTS, Card, controls, labels, request_of
 from server.http_io import error_answer

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.access import COOKIE, Gate
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound, Unauthorized
 from server.http_clips import ClipRoutes
 from server.http_io import answer, body, error_answer

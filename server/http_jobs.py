@@ -13,14 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.access import Client
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.model_host import ModelHost, ModelInfo
 from server.errors import InvalidRequest, NotFound, QueueFull
 from server.http_io import answer, body, body_chunks, client_of, query
 from server.http_multipart import receive_form
 from server.http_views import JobEvent, JobSearch, JobView, ModelEvent, Views
 from server.jobs.job import Job, JobState
 from server.jobs.uploads import Uploads
-from server.model_host import ModelHost, ModelInfo
 from server.openapi import Operation
 from server.requests.request import AnyRequest, parse_request
 

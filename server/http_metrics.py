@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.jobs.job import Job
 
 __all__ = ["Metrics"]

@@ -6,10 +6,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.model_host import ModelInfo, host_of, memory_of, models_of
 from server.errors import Forbidden
 from server.http_io import answer, client_of
-from server.model_host import ModelInfo, host_of, memory_of, models_of
 from server.openapi import Operation
 
 __all__ = ["ModelRoutes", "Models"]

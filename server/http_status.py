@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server import __version__
-from server.engine import Engine, EngineStatus
+from server.engine.engine import Engine, EngineStatus
 from server.errors import EngineUnavailable
 from server.http_io import answer, client_of
 from server.http_metrics import Metrics

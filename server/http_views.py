@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from server.access import Client
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.model_host import ModelInfo
 from server.errors import Forbidden, NotFound
 from server.jobs.estimate import Estimator
 from server.jobs.job import Job, TakeInfo
 from server.jobs.library import StoredTake
 from server.jobs.uploads import Uploads
-from server.model_host import ModelInfo
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
 

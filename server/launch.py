@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from server.access import Gate, TokenFile
 from server.cluster_engine import ClusterEngine
 from server.config import Config
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
-from server.fleet import Fleet
 from server.jobs.clap_search import Ears
 from server.jobs.journal import Journal
 from server.jobs.library import Library

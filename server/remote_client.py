@@ -14,12 +14,12 @@ import httpx
 import msgspec
 
 from server import errors
+from server.engine.model_host import ModelInfo
 from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
 from server.http_models import Models
 from server.http_views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
-from server.model_host import ModelInfo
 
 __all__ = ["RemoteClient"]
 

@@ -18,14 +18,14 @@ from typing import Any, Final
 
 import msgspec
 
-from server.engine import Engine, EngineStatus, Listener, Unlisten
+from server.engine.engine import Engine, EngineStatus, Listener, Unlisten
+from server.engine.model_host import ModelInfo, ModelListener, models_of
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.http_views import ModelEvent, file_fields
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, same_again
 from server.jobs.storage import remove_parts
 from server.model.manifest import Manifest
-from server.model_host import ModelInfo, ModelListener, models_of
 from server.remote_client import RemoteClient
 from server.remote_jobs import RemoteJobs
 from server.requests.request import AnyRequest, parse_request, validate
@@ -40,7 +40,7 @@ _TRIES: Final = 4
 
 
 class RemoteEngine:
-    """Implements :class:`server.engine.Engine` by an audioldm-server at ``url``.
+    """Implements :class:`server.engine.engine.Engine` by an audioldm-server at ``url``.
 
     ``make_fallback`` makes the engine that renders while the server is gone; ``down_after_s`` is
     how long the server may be unreachable before it counts as down and not as reconnecting.
@@ -133,7 +133,7 @@ class RemoteEngine:
         request_id: str = "",
         folder: Path | None = None,
     ) -> Job:
-        """Send clips and request; see :meth:`server.engine.Engine.submit`."""
+        """Send clips and request; see :meth:`server.engine.engine.Engine.submit`."""
         known = self._jobs.of_request(owner, request_id)
         if known is not None:
             return same_again(known, request, self.manifest)
@@ -152,7 +152,7 @@ class RemoteEngine:
             return await self._submit_here(request, owner, request_id, folder)
 
     async def cancel(self, job_id: str) -> Job:
-        """Stop a job; see :meth:`server.engine.Engine.cancel`."""
+        """Stop a job; see :meth:`server.engine.engine.Engine.cancel`."""
         job = self._jobs[job_id]
         if job.state.final:
             return job
@@ -188,11 +188,11 @@ class RemoteEngine:
         return list(self._models.values())
 
     async def load_model(self, name: str) -> ModelInfo:
-        """Begin to load a model there; see :meth:`server.model_host.ModelHost.load_model`."""
+        """Begin to load a model there; see :meth:`server.engine.model_host.ModelHost.load_model`."""
         return await self._client.change_model(name, "load")
 
     async def unload_model(self, name: str) -> ModelInfo:
-        """Free a model's memory there; see :meth:`server.model_host.ModelHost.unload_model`."""
+        """Free a model's memory there; see :meth:`server.engine.model_host.ModelHost.unload_model`."""
         return await self._client.change_model(name, "unload")
 
     def listen_models(self, listener: ModelListener) -> Unlisten:

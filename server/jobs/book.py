@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from server.engine import Listener, Unlisten
+from server.engine.engine import Listener, Unlisten
 from server.errors import Conflict, NotFound
 from server.jobs.job import Job
 

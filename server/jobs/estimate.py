@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.jobs.job import Job, JobState
 
 __all__ = ["Estimator"]

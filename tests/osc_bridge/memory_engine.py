@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from server.audio.waveform import Waveform
-from server.engine import EngineStatus, Listener, Unlisten
+from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import Conflict, QueueFull
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, Preview, TakeInfo
@@ -20,7 +20,7 @@ SAMPLE_RATE = 48000
 
 
 class MemoryEngine:
-    """Implements :class:`server.engine.Engine`; ``automatic`` finishes each job as it comes."""
+    """Implements :class:`server.engine.engine.Engine`; ``automatic`` finishes each job as it comes."""
 
     def __init__(self, manifest: Manifest, folder: Path, *, automatic: bool = True) -> None:
         self._manifest = manifest

@@ -1,6 +1,6 @@
 """An engine that renders for real, in numpy: each prompt has a pitch, each seed a phase.
 
-Implements :class:`server.engine.Engine` on the loop; a step takes as long as the test says.
+Implements :class:`server.engine.engine.Engine` on the loop; a step takes as long as the test says.
 Continuations go on with the phase of the clip, so that a seam would be heard.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from server.audio.waveform import Waveform
-from server.engine import EngineStatus, Listener, Unlisten
+from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import NotFound
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, TakeInfo

@@ -13,7 +13,7 @@ from osc_bridge.bridge import OscBridge
 from osc_bridge.client import Client
 from osc_bridge.oscquery import OscQuery
 from server.config import Config
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.http_server import serving
 
 E = TypeVar("E", bound=Engine)

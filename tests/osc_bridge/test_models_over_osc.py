@@ -11,9 +11,9 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.client import Client
+from server.engine.model_host import ModelHost, ModelInfo, ModelListener
 from server.errors import InvalidRequest, NotFound, TooLarge
 from server.model.manifest import Manifest
-from server.model_host import ModelHost, ModelInfo, ModelListener
 
 
 class ModelsEngine(MemoryEngine):

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.local import LocalEngine
 from server.jobs.job import Job, JobState
-from server.local_engine import LocalEngine
 from server.requests.request import TextToAudio
 
 SLOW = TextToAudio(

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from engine_log import EngineLog
 
-from server.fleet import Fleet
+from server.engine.fleet import Fleet
+from server.engine.model_host import ModelHost, ModelInfo
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed
-from server.model_host import ModelHost, ModelInfo
 
 
 def make_models(tiny_folder: Path, parent: Path) -> list[Path]:

@@ -14,11 +14,11 @@ import soundfile
 from engine_log import EngineLog, running_engine
 
 from server.access import Gate
+from server.engine.local import LocalEngine
 from server.http import HttpApi
 from server.http_server import serving
 from server.jobs.journal import Journal
 from server.jobs.uploads import Uploads
-from server.local_engine import LocalEngine
 
 QUICK = {
     "kind": "text",

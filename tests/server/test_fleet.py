@@ -11,12 +11,12 @@ import pytest
 from engine_log import ENDLESS
 from fleet_run import make_models, room_for, running_fleet
 
-from server import fleet_loader
+from server.engine import loader as fleet_loader
+from server.engine.model_host import ModelHost
 from server.errors import Conflict, EngineUnavailable, ModelError, NotFound, QueueFull, TooLarge
 from server.jobs.job import Job, JobState
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
-from server.model_host import ModelHost
 from server.render.recipe import Recipe
 from server.requests.request import TextToAudio, Vary
 

@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.audio.probe import decode_clip
+from server.engine.local import LocalEngine
 from server.errors import AudioLDMError, UnreadableAudio
 from server.http import HttpApi
 from server.jobs.journal import Journal
 from server.jobs.uploads import Uploads
-from server.local_engine import LocalEngine
 from server.requests.request import parse_request
 
 CASES = int(os.environ.get("AUDIOLDM_FUZZ", "40"))

@@ -15,7 +15,7 @@ import pytest
 from engine_log import ENDLESS, running_engine
 from server_run import running_server, wav
 
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import InvalidRequest
 from server.harp import CARDS, Card, controls, request_of
 from server.jobs.job import JobState

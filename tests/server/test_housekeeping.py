@@ -9,9 +9,9 @@ from pathlib import Path
 from fleet_run import ModelLog, make_models
 
 from server.config import Config
-from server.fleet import Fleet
+from server.engine.fleet import Fleet
+from server.engine.local import LocalEngine
 from server.launch import keep_house
-from server.local_engine import LocalEngine
 
 
 def left_over(path: Path) -> Path:

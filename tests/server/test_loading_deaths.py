@@ -9,8 +9,8 @@ import psutil
 import pytest
 from engine_log import EngineLog, running_engine
 
+from server.engine.local import MAX_LOADS, LocalEngine
 from server.errors import ModelError
-from server.local_engine import MAX_LOADS, LocalEngine
 from server.requests.request import TextToAudio
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)

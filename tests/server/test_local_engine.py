@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from engine_log import ENDLESS, SLOW, EngineLog, running_engine
 
+from server.engine.local import LocalEngine
 from server.errors import Conflict, EngineUnavailable, InvalidRequest, ModelError, QueueFull
 from server.jobs.job import Job, JobState
-from server.local_engine import LocalEngine
 from server.render.recipe import Recipe
 from server.requests.request import TextToAudio
 

@@ -16,9 +16,9 @@ from server_run import running_server, wav
 
 from benchmarks.server_process import ServerProcess
 from server.access import Client, Gate, TokenFile
+from server.engine.local import LocalEngine
 from server.errors import EngineUnavailable, InvalidRequest, QueueFull, Unauthorized
 from server.jobs.job import JobState
-from server.local_engine import LocalEngine
 from server.remote_client import RemoteClient
 from server.remote_engine import RemoteEngine
 from server.requests.request import Inpaint, TextToAudio, Transfer

@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from engine_log import EngineLog
 
-import server.local_engine
+import server.engine.local
+from server.engine.admission import Rota
+from server.engine.local import LocalEngine
 from server.jobs.job import Job, JobState
-from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.requests.request import TextToAudio, Transfer
-from server.rota import Rota
 from server.worker.protocol import Cancel, Done, Failed, FromWorker, Ready, Render, ToWorker, Turn
 
 HALF = TextToAudio(prompt="low", seed=1, audio_length_in_s=0.5, guidance_scale=2.0)

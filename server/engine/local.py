@@ -1,6 +1,6 @@
 """The engine on this machine: lines of jobs in front of one worker process.
 
-The worker may hold several jobs (:mod:`server.rota` says which) and says whose turn it is on the
+The worker may hold several jobs (:mod:`server.engine.admission` says which) and says whose turn it is on the
 device. If it dies, those are tried once more, each alone; the others go on as if nothing was.
 """
 
@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from server.engine import EngineStatus, Listener, Unlisten
+from server.engine.admission import Rota
+from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import (
     EngineUnavailable,
     ModelError,
@@ -28,7 +29,6 @@ from server.jobs.journal import Journal
 from server.jobs.storage import preview_path, remove_preview
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
-from server.rota import Rota
 from server.worker.process import WORKER_GONE, WorkerProcess, worker_process
 from server.worker.protocol import Cancel, Done, Failed, FromWorker, Heard, Render, Step, Turn
 
@@ -45,7 +45,7 @@ _RESTART_PAUSE_S: Final = 0.5
 
 
 class LocalEngine:
-    """Implements :class:`server.engine.Engine` with an isolated worker process.
+    """Implements :class:`server.engine.engine.Engine` with an isolated worker process.
 
     ``step_timeout_s`` is the longest a worker may be silent while it renders; then it counts as
     hung and is started again. Without ``joining`` jobs never share a unet call. With a
@@ -155,7 +155,7 @@ class LocalEngine:
         request_id: str = "",
         folder: Path | None = None,
     ) -> Job:
-        """Queue ``request``; see :meth:`server.engine.Engine.submit`."""
+        """Queue ``request``; see :meth:`server.engine.engine.Engine.submit`."""
         known = await self._known(owner, request_id)
         if known is not None:
             return same_again(known, request, self._manifest)
@@ -166,7 +166,7 @@ class LocalEngine:
         return await asyncio.shield(arrival)
 
     async def cancel(self, job_id: str) -> Job:
-        """Stop a job; see :meth:`server.engine.Engine.cancel`."""
+        """Stop a job; see :meth:`server.engine.engine.Engine.cancel`."""
         job = self._jobs[job_id]
         if job_id in self._rota.inside:
             self._cancelling.add(job_id)

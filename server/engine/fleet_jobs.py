@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from server.engine import Listener, Unlisten
+from server.engine.engine import Listener, Unlisten
 from server.errors import AudioLDMError, NotFound, StorageFull
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from server.engine.local import LocalEngine
+from server.engine.model_host import ModelInfo
 from server.errors import NotFound
 from server.jobs.job import Job
 from server.jobs.journal import Journal
-from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed
-from server.model_host import ModelInfo
 
 __all__ = ["FleetModel", "JournalShare"]
 

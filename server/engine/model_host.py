@@ -1,6 +1,6 @@
 """Which models an engine has, and what one can do about them.
 
-An engine that holds several (:class:`server.fleet.Fleet`, or a remote one) is a
+An engine that holds several (:class:`server.engine.fleet.Fleet`, or a remote one) is a
 :class:`ModelHost`; any other is asked through :func:`models_of` all the same.
 """
 
@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from server.engine import Engine, Unlisten
+from server.engine.engine import Engine, Unlisten
 from server.errors import InvalidRequest
 
 __all__ = ["ModelHost", "ModelInfo", "ModelListener", "host_of", "memory_of", "models_of"]

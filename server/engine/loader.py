@@ -15,13 +15,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
-from server.engine import Unlisten
+from server.engine.engine import Unlisten
+from server.engine.fleet_model import FleetModel
+from server.engine.model_host import ModelInfo, ModelListener
 from server.errors import AudioLDMError, ModelError, TooLarge
-from server.fleet_model import FleetModel
 from server.jobs.job import Job
 from server.jobs.journal import Journal
 from server.model.memory import shown
-from server.model_host import ModelInfo, ModelListener
 
 __all__ = ["Loader"]
 

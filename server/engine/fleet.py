@@ -19,7 +19,12 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from server.engine import EngineStatus, Listener, Unlisten
+from server.engine.engine import EngineStatus, Listener, Unlisten
+from server.engine.fleet_jobs import FleetJobs
+from server.engine.fleet_model import FleetModel
+from server.engine.loader import Loader
+from server.engine.local import LocalEngine
+from server.engine.model_host import ModelInfo, ModelListener
 from server.errors import (
     AudioLDMError,
     Conflict,
@@ -27,16 +32,11 @@ from server.errors import (
     NotFound,
     StorageFull,
 )
-from server.fleet_jobs import FleetJobs
-from server.fleet_loader import Loader
-from server.fleet_model import FleetModel
 from server.jobs.job import Job, JobState, check_queue, new_job, same_again
 from server.jobs.journal import Journal
 from server.jobs.storage import remove_parts
-from server.local_engine import LocalEngine
 from server.model.manifest import Manifest
 from server.model.memory import default_budget
-from server.model_host import ModelInfo, ModelListener
 from server.requests.request import AnyRequest, Vary
 
 __all__ = ["Fleet"]
@@ -47,7 +47,7 @@ _STATES: Final = ("ready", "restarting", "starting")
 
 
 class Fleet:
-    """Implements :class:`server.engine.Engine` and :class:`server.model_host.ModelHost`.
+    """Implements :class:`server.engine.engine.Engine` and :class:`server.engine.model_host.ModelHost`.
 
     The first of ``folders`` is the default: it renders what names no model, and is loaded by
     :meth:`start`. ``budget_bytes`` is what models may take of each device's memory together
@@ -164,7 +164,7 @@ class Fleet:
         request_id: str = "",
         folder: Path | None = None,
     ) -> Job:
-        """Queue ``request``; see :meth:`server.engine.Engine.submit`.
+        """Queue ``request``; see :meth:`server.engine.engine.Engine.submit`.
 
         Raises:
             NotFound: it names a model that is not here.
@@ -178,7 +178,7 @@ class Fleet:
         return await asyncio.shield(arrival)
 
     async def cancel(self, job_id: str) -> Job:
-        """Stop a job; see :meth:`server.engine.Engine.cancel`."""
+        """Stop a job; see :meth:`server.engine.engine.Engine.cancel`."""
         job = self._jobs[job_id]
         if not job.state.final:
             self._jobs.will_be_cancelled(job_id)
@@ -225,7 +225,7 @@ class Fleet:
         return [self._loader.info(model) for model in self._models.values()]
 
     async def load_model(self, name: str) -> ModelInfo:
-        """Begin to load a model; see :meth:`server.model_host.ModelHost.load_model`."""
+        """Begin to load a model; see :meth:`server.engine.model_host.ModelHost.load_model`."""
         model = self._model_named(name)
         self._check_up()
         self._loader.check(model)
@@ -233,7 +233,7 @@ class Fleet:
         return self._loader.info(model)
 
     async def unload_model(self, name: str) -> ModelInfo:
-        """Free a model's memory; see :meth:`server.model_host.ModelHost.unload_model`."""
+        """Free a model's memory; see :meth:`server.engine.model_host.ModelHost.unload_model`."""
         model = self._model_named(name)
         if jobs := len(self._jobs.unfinished(model.name)):
             raise Conflict(f"model {model.name!r} has {jobs} unfinished jobs; cancel them or wait")

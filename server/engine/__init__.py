@@ -1,0 +1,1 @@
+"""Placement: which worker gets a job, and which models are loaded."""
