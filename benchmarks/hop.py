@@ -20,7 +20,7 @@ from benchmarks.server_process import ServerProcess
 from server.engine.engine import Engine
 from server.engine.local import LocalEngine
 from server.jobs.journal import Journal
-from server.remote_engine import RemoteEngine
+from server.remote.remote_engine import RemoteEngine
 from server.requests.request import TextToAudio
 
 __all__ = ["main"]

@@ -13,8 +13,8 @@ from server.config import Config, add_flags, load_config
 from server.errors import AudioLDMError
 
 if TYPE_CHECKING:
-    from server.cluster_engine import ClusterEngine
     from server.engine.fleet import Fleet
+    from server.remote.cluster_engine import ClusterEngine
 
 __all__ = ["main"]
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         make_engine: Callable[[Config], Fleet | ClusterEngine] = make_local_engine
         if options.cluster:
-            from server.cluster import make_cluster_engine
+            from server.remote.cluster import make_cluster_engine
 
             make_engine = partial(
                 make_cluster_engine, address=options.cluster, num_replicas=options.replicas

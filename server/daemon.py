@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from server import __version__
-from server.cluster_engine import ClusterEngine
 from server.config import Config
 from server.engine.engine import Engine
 from server.engine.fleet import Fleet
@@ -19,6 +18,7 @@ from server.http_server import serving
 from server.jobs.job import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine, settle
 from server.logs import set_up_logs
+from server.remote.cluster_engine import ClusterEngine
 
 __all__ = ["run", "serve"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from server.access import Gate, TokenFile
-from server.cluster_engine import ClusterEngine
 from server.config import Config
 from server.engine.engine import Engine
 from server.engine.fleet import Fleet
@@ -23,6 +22,7 @@ from server.jobs.storage import remove_parts
 from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
+from server.remote.cluster_engine import ClusterEngine
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -46,7 +46,7 @@ def make_engine(config: Config) -> Engine:
     """
     if not config.engine:
         return make_local_engine(config)
-    from server.remote_engine import RemoteEngine
+    from server.remote.remote_engine import RemoteEngine
 
     return RemoteEngine(
         config.engine,

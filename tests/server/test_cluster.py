@@ -16,12 +16,12 @@ import soundfile
 from engine_log import ENDLESS, EngineLog, running_engine
 from server_run import wav
 
-from server.cluster_engine import MAX_ATTEMPTS, ClusterEngine
-from server.cluster_replica import Part, Replica
 from server.errors import ModelError, QueueFull
 from server.jobs.job import Job, JobState
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
+from server.remote.cluster_engine import MAX_ATTEMPTS, ClusterEngine
+from server.remote.cluster_replica import Part, Replica
 from server.requests.request import AnyRequest, TextToAudio, Transfer
 
 BULK = msgspec.structs.replace(ENDLESS, priority="bulk")

@@ -65,8 +65,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_node_dies_under_load_and_no_job_is_lost(
     cluster: Any, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    from server.cluster import RayReplicas
-    from server.cluster_engine import ClusterEngine
+    from server.remote.cluster import RayReplicas
+    from server.remote.cluster_engine import ClusterEngine
 
     nodes = [cluster.add_node(**node(num_cpus=1)) for _ in range(2)]
 

@@ -20,7 +20,7 @@ from server.errors import InvalidRequest
 from server.harp import CARDS, Card, controls, request_of
 from server.jobs.job import JobState
 from server.model.manifest import Manifest
-from server.remote_engine import RemoteEngine
+from server.remote.remote_engine import RemoteEngine
 from server.requests.request import Inpaint, TextToAudio
 
 pytest.importorskip("gradio", reason='needs pip install "audioldm-daw[harp]"')

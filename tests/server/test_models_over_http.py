@@ -23,7 +23,7 @@ from server.http import HttpApi
 from server.http_server import serving
 from server.jobs.job import JobState
 from server.jobs.uploads import Uploads
-from server.remote_engine import RemoteEngine
+from server.remote.remote_engine import RemoteEngine
 from server.render.recipe import Recipe
 from server.requests.request import parse_request
 

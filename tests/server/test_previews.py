@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from server.audio.waveform import Waveform
 from server.jobs.job import Job, Preview
 from server.jobs.storage import preview_path, remove_parts
-from server.remote_engine import RemoteEngine
+from server.remote.remote_engine import RemoteEngine
 from server.render.denoise import finished
 from server.render.pipeline import Pipeline
 from server.render.recipe import Recipe

@@ -19,8 +19,8 @@ from server.access import Client, Gate, TokenFile
 from server.engine.local import LocalEngine
 from server.errors import EngineUnavailable, InvalidRequest, QueueFull, Unauthorized
 from server.jobs.job import JobState
-from server.remote_client import RemoteClient
-from server.remote_engine import RemoteEngine
+from server.remote.client import RemoteClient
+from server.remote.remote_engine import RemoteEngine
 from server.requests.request import Inpaint, TextToAudio, Transfer
 
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)

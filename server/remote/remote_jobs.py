@@ -18,7 +18,7 @@ from server.http_views import JobView, PreviewView, TakeView
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, Preview, TakeInfo, take_stem
 from server.jobs.storage import preview_path, remove_preview, write_whole
-from server.remote_client import RemoteClient
+from server.remote.client import RemoteClient
 
 __all__ = ["RemoteJobs"]
 

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from server.cluster_engine import ClusterEngine
-from server.cluster_replica import Part, Replica
 from server.config import Config
 from server.errors import EngineUnavailable, ModelError
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
+from server.remote.cluster_engine import ClusterEngine
+from server.remote.cluster_replica import Part, Replica
 from server.requests.request import AnyRequest
 
 __all__ = ["RayReplicas", "make_cluster_engine"]
@@ -47,7 +47,7 @@ def make_cluster_engine(config: Config, address: str, num_replicas: int) -> Clus
 
 
 class RayReplicas:
-    """Implements :class:`server.cluster_engine.Replicas`.
+    """Implements :class:`server.remote.cluster_engine.Replicas`.
 
     ``address`` is what ``ray.init`` takes: ``auto`` finds the cluster of this machine, ``local``
     starts one. ``num_replicas`` 0 means one a GPU, or one a node where there is no GPU; every
@@ -81,7 +81,7 @@ class RayReplicas:
         return await asyncio.to_thread(self._deploy)
 
     async def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
-        """See :meth:`server.cluster_replica.Replica.render`.
+        """See :meth:`server.remote.cluster_replica.Replica.render`.
 
         Raises:
             ConnectionError: the replica is gone.

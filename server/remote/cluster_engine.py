@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from server.cluster_replica import Part, PreviewPart
 from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import (
     AudioLDMError,
@@ -41,6 +40,7 @@ from server.jobs.journal import Journal
 from server.jobs.queue import JobQueue
 from server.jobs.storage import preview_path, remove_parts, remove_preview, write_whole
 from server.model.manifest import Manifest
+from server.remote.cluster_replica import Part, PreviewPart
 from server.requests.request import AnyRequest
 
 __all__ = ["ClusterEngine", "Replicas"]
@@ -65,7 +65,7 @@ class Replicas(Protocol):
         """
 
     def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
-        """Render on one of them; see :meth:`server.cluster_replica.Replica.render`.
+        """Render on one of them; see :meth:`server.remote.cluster_replica.Replica.render`.
 
         Raises:
             ConnectionError: the replica is gone.

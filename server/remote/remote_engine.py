@@ -26,8 +26,8 @@ from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, same_again
 from server.jobs.storage import remove_parts
 from server.model.manifest import Manifest
-from server.remote_client import RemoteClient
-from server.remote_jobs import RemoteJobs
+from server.remote.client import RemoteClient
+from server.remote.remote_jobs import RemoteJobs
 from server.requests.request import AnyRequest, parse_request, validate
 
 __all__ = ["RemoteEngine"]
