@@ -27,7 +27,7 @@ import httpx
 
 from benchmarks.calls import cpu_s
 from benchmarks.server_process import ServerProcess
-from server.access import Client, TokenFile
+from server.http.access import Client, TokenFile
 
 __all__ = ["Load", "main"]
 

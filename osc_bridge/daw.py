@@ -21,7 +21,7 @@ from server import __version__
 from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError
-from server.http_server import serving
+from server.http.server import serving
 from server.launch import keep_house, make_engine, make_http, settle
 from server.logs import set_up_logs
 

@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _token(options: argparse.Namespace, config: Config) -> int:
-    from server.access import Client, TokenFile
+    from server.http.access import Client, TokenFile
 
     tokens = TokenFile(config.state / "tokens.json")
     if options.action == "list":

@@ -14,7 +14,7 @@ from server.config import Config
 from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.engine.model_host import models_of
-from server.http_server import serving
+from server.http.server import serving
 from server.jobs.job import Job, JobState
 from server.launch import keep_house, make_http, make_local_engine, settle
 from server.logs import set_up_logs

@@ -19,12 +19,12 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.access import Gate
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable
 from server.harp import CARDS, OUTPUTS, Card, controls, labels, request_of
-from server.http_io import error_answer
-from server.http_server import serving
+from server.http.access import Gate
+from server.http.io import error_answer
+from server.http.server import serving
 from server.jobs.job import Job, JobState
 
 __all__ = ["HarpCard", "serving_harp"]

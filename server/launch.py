@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from server.access import Gate, TokenFile
 from server.config import Config
 from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
+from server.http.access import Gate, TokenFile
 from server.jobs.clap_search import Ears
 from server.jobs.journal import Journal
 from server.jobs.library import Library
@@ -27,7 +27,7 @@ from server.remote.cluster_engine import ClusterEngine
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from server.http import HttpApi
+    from server.http.app import HttpApi
 
 __all__ = ["keep_house", "make_engine", "make_http", "make_local_engine", "settle"]
 
@@ -89,7 +89,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
     Raises:
         InvalidRequest: open to the network, and nobody has a token.
     """
-    from server.http import HttpApi
+    from server.http.app import HttpApi
 
     return HttpApi(
         engine,
@@ -123,7 +123,7 @@ async def keep_house(engine: Engine, config: Config) -> None:
 
 def _files_in_use(engine: Engine) -> frozenset[str]:
     """Stems of the files that unfinished jobs read."""
-    from server.http_views import file_fields
+    from server.http.views import file_fields
 
     return frozenset(
         Path(getattr(job.request, name)).stem

@@ -16,8 +16,8 @@ import msgspec
 from server import errors
 from server.engine.model_host import ModelInfo
 from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
-from server.http_models import Models
-from server.http_views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
+from server.http.routes.models import Models
+from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
 

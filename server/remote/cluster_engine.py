@@ -24,7 +24,7 @@ from server.errors import (
     RenderError,
     StorageFull,
 )
-from server.http_views import file_fields
+from server.http.views import file_fields
 from server.jobs.book import JobList
 from server.jobs.job import (
     Job,

@@ -21,7 +21,7 @@ import msgspec
 from server.engine.engine import Engine, EngineStatus, Listener, Unlisten
 from server.engine.model_host import ModelInfo, ModelListener, models_of
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.http_views import ModelEvent, file_fields
+from server.http.views import ModelEvent, file_fields
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, same_again
 from server.jobs.storage import remove_parts

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.http_views import JobView, PreviewView, TakeView
+from server.http.views import JobView, PreviewView, TakeView
 from server.jobs.book import JobList
 from server.jobs.job import Job, JobState, Preview, TakeInfo, take_stem
 from server.jobs.storage import preview_path, remove_preview, write_whole

@@ -14,7 +14,7 @@ from osc_bridge.client import Client
 from osc_bridge.oscquery import OscQuery
 from server.config import Config
 from server.engine.engine import Engine
-from server.http_server import serving
+from server.http.server import serving
 
 E = TypeVar("E", bound=Engine)
 R = TypeVar("R")

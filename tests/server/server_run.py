@@ -13,10 +13,10 @@ import numpy as np
 import soundfile
 from engine_log import EngineLog, running_engine
 
-from server.access import Gate
 from server.engine.local import LocalEngine
-from server.http import HttpApi
-from server.http_server import serving
+from server.http.access import Gate
+from server.http.app import HttpApi
+from server.http.server import serving
 from server.jobs.journal import Journal
 from server.jobs.uploads import Uploads
 

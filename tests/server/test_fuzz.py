@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from server.audio.probe import decode_clip
 from server.engine.local import LocalEngine
 from server.errors import AudioLDMError, UnreadableAudio
-from server.http import HttpApi
+from server.http.app import HttpApi
 from server.jobs.journal import Journal
 from server.jobs.uploads import Uploads
 from server.requests.request import parse_request

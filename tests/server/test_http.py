@@ -13,7 +13,7 @@ import soundfile
 from server_run import ENDLESS, QUICK, Running, error_of, running_server
 from websockets.asyncio.client import connect
 
-from server.http_server import listen
+from server.http.server import listen
 from server.jobs.job import JobState
 
 

@@ -10,7 +10,7 @@ import pytest
 from server_run import ENDLESS, QUICK, error_of, running_server
 from websockets.asyncio.client import connect
 
-from server.access import Client, Gate, TokenFile
+from server.http.access import Client, Gate, TokenFile
 
 
 def test_no_page_of_another_site_comes_in(tiny_folder: Path, tmp_path: Path) -> None:

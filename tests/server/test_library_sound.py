@@ -10,8 +10,8 @@ import httpx
 from fleet_run import running_fleet
 
 from server.config import built_in_model
-from server.http import HttpApi
-from server.http_server import serving
+from server.http.app import HttpApi
+from server.http.server import serving
 from server.jobs.clap_search import Ears
 from server.jobs.journal import Journal
 from server.jobs.uploads import Uploads

@@ -17,10 +17,10 @@ from fleet_run import ModelLog, make_models, room_for, running_fleet
 from server_run import QUICK, running_server
 from websockets.asyncio.client import connect
 
-from server.access import Client, Gate, TokenFile
 from server.errors import NotFound
-from server.http import HttpApi
-from server.http_server import serving
+from server.http.access import Client, Gate, TokenFile
+from server.http.app import HttpApi
+from server.http.server import serving
 from server.jobs.job import JobState
 from server.jobs.uploads import Uploads
 from server.remote.remote_engine import RemoteEngine

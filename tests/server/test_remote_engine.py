@@ -15,9 +15,9 @@ from engine_log import ENDLESS, SLOW, EngineLog, running_engine
 from server_run import running_server, wav
 
 from benchmarks.server_process import ServerProcess
-from server.access import Client, Gate, TokenFile
 from server.engine.local import LocalEngine
 from server.errors import EngineUnavailable, InvalidRequest, QueueFull, Unauthorized
+from server.http.access import Client, Gate, TokenFile
 from server.jobs.job import JobState
 from server.remote.client import RemoteClient
 from server.remote.remote_engine import RemoteEngine

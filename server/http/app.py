@@ -20,23 +20,23 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.access import COOKIE, Gate
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound, Unauthorized
-from server.http_clips import ClipRoutes
-from server.http_io import answer, body, error_answer
-from server.http_jobs import JobRoutes
-from server.http_metrics import Metrics
-from server.http_models import ModelRoutes
-from server.http_status import StatusRoutes
-from server.http_takes import TakeRoutes
-from server.http_views import ErrorBody, ErrorView, Views
+from server.http.access import COOKIE, Gate
+from server.http.io import answer, body, error_answer
+from server.http.openapi import Operation, document
+from server.http.routes.clips import ClipRoutes
+from server.http.routes.jobs import JobRoutes
+from server.http.routes.metrics import Metrics
+from server.http.routes.models import ModelRoutes
+from server.http.routes.status import StatusRoutes
+from server.http.routes.takes import TakeRoutes
+from server.http.views import ErrorBody, ErrorView, Views
 from server.jobs.clap_search import Ears
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.library_sound import SoundSearch
 from server.jobs.uploads import Uploads
-from server.openapi import Operation, document
 
 __all__ = ["HttpApi"]
 

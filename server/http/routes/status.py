@@ -13,10 +13,10 @@ from starlette.responses import Response
 from server import __version__
 from server.engine.engine import Engine, EngineStatus
 from server.errors import EngineUnavailable
-from server.http_io import answer, client_of
-from server.http_metrics import Metrics
+from server.http.io import answer, client_of
+from server.http.openapi import Operation
+from server.http.routes.metrics import Metrics
 from server.model.manifest import Manifest
-from server.openapi import Operation
 from server.requests.fields import Field, fields_of
 from server.requests.presets import Preset, find_preset, list_presets
 from server.requests.request import REQUESTS

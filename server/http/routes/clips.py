@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.errors import InvalidRequest
-from server.http_files import sound_answer
-from server.http_io import answer, body_chunks, client_of
+from server.http.files import sound_answer
+from server.http.io import answer, body_chunks, client_of
+from server.http.openapi import Operation
 from server.jobs.uploads import Upload, Uploads
-from server.openapi import Operation
 
 __all__ = ["ClipRoutes"]
 

@@ -9,9 +9,9 @@ import msgspec
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from server.access import Client
 from server.errors import AudioLDMError, InvalidRequest, TooLarge
-from server.http_views import ErrorBody, ErrorView
+from server.http.access import Client
+from server.http.views import ErrorBody, ErrorView
 from server.json_errors import NOT_JSON
 
 __all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]

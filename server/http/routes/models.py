@@ -9,8 +9,8 @@ from starlette.responses import Response
 from server.engine.engine import Engine
 from server.engine.model_host import ModelInfo, host_of, memory_of, models_of
 from server.errors import Forbidden
-from server.http_io import answer, client_of
-from server.openapi import Operation
+from server.http.io import answer, client_of
+from server.http.openapi import Operation
 
 __all__ = ["ModelRoutes", "Models"]
 

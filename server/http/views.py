@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.access import Client
 from server.engine.engine import Engine
 from server.engine.model_host import ModelInfo
 from server.errors import Forbidden, NotFound
+from server.http.access import Client
 from server.jobs.estimate import Estimator
 from server.jobs.job import Job, TakeInfo
 from server.jobs.library import StoredTake

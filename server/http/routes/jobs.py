@@ -12,16 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from server.access import Client
 from server.engine.engine import Engine
 from server.engine.model_host import ModelHost, ModelInfo
 from server.errors import InvalidRequest, NotFound, QueueFull
-from server.http_io import answer, body, body_chunks, client_of, query
-from server.http_multipart import receive_form
-from server.http_views import JobEvent, JobSearch, JobView, ModelEvent, Views
+from server.http.access import Client
+from server.http.io import answer, body, body_chunks, client_of, query
+from server.http.multipart import receive_form
+from server.http.openapi import Operation
+from server.http.views import JobEvent, JobSearch, JobView, ModelEvent, Views
 from server.jobs.job import Job, JobState
 from server.jobs.uploads import Uploads
-from server.openapi import Operation
 from server.requests.request import AnyRequest, parse_request
 
 __all__ = ["JobRoutes"]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server import __version__
-from server.http_views import ErrorBody
+from server.http.views import ErrorBody
 
 __all__ = ["Operation", "document"]
 

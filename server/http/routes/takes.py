@@ -11,14 +11,14 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.access import Client
 from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
-from server.http_files import sound_answer
-from server.http_io import answer, body, client_of, query
-from server.http_views import LibraryTake, Views
+from server.http.access import Client
+from server.http.files import sound_answer
+from server.http.io import answer, body, client_of, query
+from server.http.openapi import Operation
+from server.http.views import LibraryTake, Views
 from server.jobs.library import Library, TakeMarks, TakeSearch
-from server.openapi import Operation
 
 __all__ = ["TakeRoutes"]
 
