@@ -17,7 +17,7 @@ from server_run import running_server, wav
 
 from server.engine.engine import Engine
 from server.errors import InvalidRequest
-from server.harp import CARDS, Card, controls, request_of
+from server.harp.cards import CARDS, Card, controls, request_of
 from server.jobs.job import JobState
 from server.model.manifest import Manifest
 from server.remote.remote_engine import RemoteEngine
@@ -86,7 +86,7 @@ class Harp:
 
 @asynccontextmanager
 async def harp_at(engine: Engine, takes: Path, kind: str) -> AsyncIterator[Harp]:
-    from server.harp_app import serving_harp
+    from server.harp.app import serving_harp
 
     async with serving_harp(engine, takes, 0, [KINDS[kind]]) as port:
         harp = Harp(f"http://127.0.0.1:{port}/{kind}")

@@ -2,7 +2,7 @@
 
 HARP (https://github.com/TEAMuP-dev/HARP) is a sample editor that a DAW opens on a clip. It asks a
 Gradio app for its ``controls``, shows them, and sends their values back in the same order. Here
-are the controls and the way from values to a request; :mod:`server.harp_app` is the Gradio app.
+are the controls and the way from values to a request; :mod:`server.harp.app` is the Gradio app.
 
 HARP 3 shows no ``number_box`` and knows no empty slider, so that a number which may be left open
 is a ``text_box``: empty means the model's own choice.

@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(config: Config, port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
-    from server.harp import CARDS
-    from server.harp_app import serving_harp
+    from server.harp.app import serving_harp
+    from server.harp.cards import CARDS
     from server.launch import make_engine
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()

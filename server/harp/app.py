@@ -1,6 +1,6 @@
 """The Gradio app that HARP adds by URL: a thin client of an engine.
 
-Each card of :mod:`server.harp` lies at a path of its own with the three API names that HARP
+Each card of :mod:`server.harp.cards` lies at a path of its own with the three API names that HARP
 knows: ``controls``, ``process``, ``cancel``. HARP sends no session with them, so that ``cancel``
 stops every job of its card; the app is for the one person at this machine, and listens on
 loopback only.
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable
-from server.harp import CARDS, OUTPUTS, Card, controls, labels, request_of
+from server.harp.cards import CARDS, OUTPUTS, Card, controls, labels, request_of
 from server.http.access import Gate
 from server.http.io import error_answer
 from server.http.server import serving
