@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 import soundfile
 
-from osc_bridge.codec import OscMessage, decode, encode, encode_bundle
-from osc_bridge.framing import LengthFraming, SlipFraming, framing_for
 from osc_bridge.liveset import parse_set
+from osc_bridge.wire.codec import OscMessage, decode, encode, encode_bundle
+from osc_bridge.wire.framing import LengthFraming, SlipFraming, framing_for
 from server.audio.formats import FORMATS
 from server.audio.probe import decode_clip
 from server.audio.waveform import Waveform

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage
+from osc_bridge.wire.codec import OscMessage
 
 CHANGES_PER_S = 1000
 AHEAD_S = 0.05

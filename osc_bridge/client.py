@@ -21,8 +21,6 @@ from typing import Final, Literal, Self, TypeVar
 
 import msgspec
 
-from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
-from osc_bridge.framing import MAX_FRAME
 from osc_bridge.messages import (
     ErrorReply,
     JobAccepted,
@@ -46,6 +44,8 @@ from osc_bridge.transfers import (
     UploadReady,
     UploadStart,
 )
+from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
+from osc_bridge.wire.framing import MAX_FRAME
 from osc_bridge.wires import TcpWire, UdpWire, Wire
 from server import errors
 from server.errors import AudioLDMError, EngineUnavailable, UnreadableAudio

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from osc_bridge.client_table import Sender
-from osc_bridge.codec import Packet
+from osc_bridge.wire.codec import Packet
 from server.errors import QueueFull
 
 __all__ = ["MAX_WAITING", "SLICE", "Inbox"]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
-from osc_bridge.codec import Argument, OscMessage
+from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import InvalidRequest
 from server.requests.fields import Field, fields_of
 

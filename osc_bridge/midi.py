@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from osc_bridge.choices import MidiApi
-from osc_bridge.codec import Argument
 from osc_bridge.liveset import MidiBinding
+from osc_bridge.wire.codec import Argument
 from server.errors import DeviceError
 
 __all__ = ["MidiIn", "MidiRouter", "list_midi_inputs"]

@@ -8,12 +8,12 @@ import shlex
 
 from osc_bridge import midi_messages as m
 from osc_bridge.client_table import Sender
-from osc_bridge.codec import Argument, OscMessage, encode
 from osc_bridge.liveset import MidiBinding
 from osc_bridge.messages import Command
 from osc_bridge.midi import list_midi_inputs
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
+from osc_bridge.wire.codec import Argument, OscMessage, encode
 from server.errors import InvalidRequest
 
 __all__ = ["MidiService"]

@@ -20,9 +20,9 @@ from typing import Final, Literal
 
 from osc_bridge.addresses import TABLE
 from osc_bridge.client import DEFAULT_PORT, Client
-from osc_bridge.codec import Argument, OscMessage
 from osc_bridge.messages import JobFail, Take
 from osc_bridge.submissions import Submission
+from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import AudioLDMError, EngineUnavailable
 
 __all__ = ["main"]

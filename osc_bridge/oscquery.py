@@ -22,11 +22,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from osc_bridge.bridge import OscBridge
 from osc_bridge.client_table import Sender, is_loopback
-from osc_bridge.codec import OscMessage, encode
-from osc_bridge.framing import MAX_FRAME
 from osc_bridge.messages import Message
 from osc_bridge.oscquery_tree import ATTRIBUTES, Node, node_at, tree_of
 from osc_bridge.submissions import Set
+from osc_bridge.wire.codec import OscMessage, encode
+from osc_bridge.wire.framing import MAX_FRAME
 from server.errors import AudioLDMError
 from server.json_errors import NOT_JSON
 

@@ -18,10 +18,10 @@ from typing import Any, Final
 from osc_bridge.addresses import TABLE, AddressTable
 from osc_bridge.bundles import BundleScheduler
 from osc_bridge.client_table import Client, ClientTable, Sender
-from osc_bridge.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
 from osc_bridge.inbox import Inbox
 from osc_bridge.messages import Command, ErrorReply, JobFail, JobReceived, Message, Reply
 from osc_bridge.submissions import Submission
+from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
 from server.errors import AudioLDMError, InvalidRequest
 
 __all__ = ["Context", "Handler", "Service"]

@@ -21,7 +21,6 @@ from typing import Annotated, Any, ClassVar, Final, Self, cast
 import msgspec
 from msgspec import Meta
 
-from osc_bridge.codec import Argument, OscMessage
 from osc_bridge.messages import (
     Command,
     JobAccepted,
@@ -35,6 +34,7 @@ from osc_bridge.messages import (
     Setting,
     Take,
 )
+from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import InvalidRequest
 from server.requests.fields import Field, field_named, fields_of, nested
 from server.requests.request import REQUESTS, AnyRequest, Request, parse_request

@@ -7,8 +7,8 @@ import time
 from collections import deque
 from typing import Protocol
 
-from osc_bridge.codec import MAX_DATAGRAM
-from osc_bridge.framing import LengthFraming
+from osc_bridge.wire.codec import MAX_DATAGRAM
+from osc_bridge.wire.framing import LengthFraming
 from server.errors import EngineUnavailable
 
 __all__ = ["TcpWire", "UdpWire", "Wire"]

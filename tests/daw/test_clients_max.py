@@ -12,7 +12,7 @@ import pytest
 from running_programs import CLIENTS, Instrument
 
 from osc_bridge.addresses import TABLE
-from osc_bridge.codec import OscMessage, decode, encode
+from osc_bridge.wire.codec import OscMessage, decode, encode
 
 FOLDER = CLIENTS / "max"
 

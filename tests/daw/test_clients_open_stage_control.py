@@ -10,7 +10,7 @@ from running_programs import CLIENTS, Instrument
 
 from osc_bridge.addresses import TABLE
 from osc_bridge.client import Client
-from osc_bridge.codec import Argument
+from osc_bridge.wire.codec import Argument
 
 FOLDER = CLIENTS / "open-stage-control"
 LAYOUT = json.loads((FOLDER / "audioldm.json").read_text())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage
+from osc_bridge.wire.codec import OscMessage
 
 
 def heard(client: Client, until: str, timeout_s: float = 10.0) -> list[OscMessage]:

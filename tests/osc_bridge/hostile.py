@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from osc_bridge.addresses import TABLE
-from osc_bridge.codec import OscMessage, encode, encode_bundle
+from osc_bridge.wire.codec import OscMessage, encode, encode_bundle
 
 MAX_BYTES = 60_000
 PATHS = (

@@ -14,12 +14,12 @@ from running_bridge import RunningBridge
 from osc_bridge import model_messages
 from osc_bridge.addresses import STAGE, TABLE, AddressTable, declared
 from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage
 from osc_bridge.messages import Command, Message, Ping, Reply
 from osc_bridge.osc_document import render_document
 from osc_bridge.oscquery_tree import node_at
 from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.transfers import CHUNK_BYTES
+from osc_bridge.wire.codec import OscMessage
 from server.errors import NotFound
 from server.requests.fields import Field, fields_of
 from server.requests.request import REQUESTS

@@ -13,7 +13,7 @@ from pythonosc.osc_message import OscMessage as PythonOscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
-from osc_bridge.codec import (
+from osc_bridge.wire.codec import (
     MAX_ARGUMENTS,
     MAX_DEPTH,
     MAX_MESSAGES,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pythonosc import slip
 
-from osc_bridge.framing import MAX_FRAME, Framing, LengthFraming, SlipFraming, framing_for
+from osc_bridge.wire.framing import MAX_FRAME, Framing, LengthFraming, SlipFraming, framing_for
 from server.errors import InvalidRequest, TooLarge
 
 PACKETS = st.lists(st.binary(min_size=1, max_size=50), max_size=8)

@@ -12,7 +12,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage, encode
+from osc_bridge.wire.codec import OscMessage, encode
 from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, NotFound, QueueFull
 from server.jobs.job import Job

@@ -16,8 +16,8 @@ from daw_process import quiet_settings, running_daw
 from hostile import Hostile
 
 from osc_bridge.client import Client, FinishedTake
-from osc_bridge.codec import OscMessage, decode, encode
 from osc_bridge.messages import StatusReply
+from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.errors import EngineUnavailable
 
 BURST = 50

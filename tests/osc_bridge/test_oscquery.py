@@ -14,8 +14,8 @@ from running_bridge import RunningBridge
 from websockets.sync.client import ClientConnection, connect
 
 from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage, decode, encode
 from osc_bridge.messages import Reply
+from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.errors import InvalidRequest
 
 Running = RunningBridge[MemoryEngine]

@@ -21,12 +21,12 @@ from websockets.sync.client import connect
 from osc_bridge.addresses import STAGE
 from osc_bridge.arena import ArenaShape
 from osc_bridge.client import Client
-from osc_bridge.codec import Argument, OscMessage, decode, encode
 from osc_bridge.device import DeviceInfo
 from osc_bridge.messages import Command, Reply
 from osc_bridge.pad_messages import PadHit
 from osc_bridge.stage import Stage
 from osc_bridge.stage_service import stage_on
+from osc_bridge.wire.codec import Argument, OscMessage, decode, encode
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, DeviceError, Forbidden, InvalidRequest, NotFound
 from server.model.manifest import Manifest

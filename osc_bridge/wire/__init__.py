@@ -1,0 +1,1 @@
+"""OSC bytes: packets and how they are framed on a stream."""
