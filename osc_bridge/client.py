@@ -21,7 +21,7 @@ from typing import Final, Literal, Self, TypeVar
 
 import msgspec
 
-from osc_bridge.messages import (
+from osc_bridge.messages.jobs_and_server import (
     ErrorReply,
     JobAccepted,
     JobDone,
@@ -148,7 +148,7 @@ class Client:
             AudioLDMError: the one that the server answers with.
             EngineUnavailable: no answer in time.
         """
-        from osc_bridge.addresses import TABLE
+        from osc_bridge.messages.addresses import TABLE
 
         self._forget_errors_about(address)
         self.send(address, *arguments)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from osc_bridge import messages as m
+from osc_bridge.messages import jobs_and_server as m
+from osc_bridge.messages.submissions import SETTINGS, Set
 from osc_bridge.service import Context, Handler, Service
-from osc_bridge.submissions import SETTINGS, Set
 from osc_bridge.transfers import (
     DownloadGet,
     DownloadStart,

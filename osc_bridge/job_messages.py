@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge import messages as m
 from osc_bridge.client_table import Client, Reported
+from osc_bridge.messages import jobs_and_server as m
+from osc_bridge.messages.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.service import Context, Handler, Service
-from osc_bridge.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.takes import AllowedFolders
 from server import errors
 from server.engine.engine import Engine

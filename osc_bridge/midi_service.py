@@ -6,10 +6,10 @@ import asyncio
 import logging
 import shlex
 
-from osc_bridge import midi_messages as m
 from osc_bridge.client_table import Sender
 from osc_bridge.liveset import MidiBinding
-from osc_bridge.messages import Command
+from osc_bridge.messages import midi as m
+from osc_bridge.messages.jobs_and_server import Command
 from osc_bridge.midi import list_midi_inputs
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage

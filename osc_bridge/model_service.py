@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from osc_bridge.messages import Command
-from osc_bridge.model_messages import (
+from osc_bridge.messages.jobs_and_server import Command
+from osc_bridge.messages.models import (
     ModelEntry,
     ModelList,
     ModelListed,

@@ -18,10 +18,10 @@ import sys
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from osc_bridge.addresses import TABLE
 from osc_bridge.client import DEFAULT_PORT, Client
-from osc_bridge.messages import JobFail, Take
-from osc_bridge.submissions import Submission
+from osc_bridge.messages.addresses import TABLE
+from osc_bridge.messages.jobs_and_server import JobFail, Take
+from osc_bridge.messages.submissions import Submission
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import AudioLDMError, EngineUnavailable
 

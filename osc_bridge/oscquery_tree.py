@@ -1,6 +1,6 @@
 """The address table as an OSCQuery tree (OSCQuery proposal, version 1.0).
 
->>> from osc_bridge.addresses import TABLE
+>>> from osc_bridge.messages.addresses import TABLE
 >>> node = node_at(tree_of(TABLE, lambda command: None), "/ldm/set/guidance_scale")
 >>> node["TYPE"], node["RANGE"]
 ('f', [{'MIN': 0.0, 'MAX': 50.0}])
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final
 
-from osc_bridge.addresses import AddressTable, type_tag
-from osc_bridge.messages import Command, Message
-from osc_bridge.submissions import Set, Submission
+from osc_bridge.messages.addresses import AddressTable, type_tag
+from osc_bridge.messages.jobs_and_server import Command, Message
+from osc_bridge.messages.submissions import Set, Submission
 from server.errors import NotFound
 from server.requests.fields import Field
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from osc_bridge import pad_messages as m
 from osc_bridge.liveset import list_sets
-from osc_bridge.messages import Command
+from osc_bridge.messages import pads as m
+from osc_bridge.messages.jobs_and_server import Command
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
 from osc_bridge.takes import AllowedFolders

@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.messages.jobs_and_server import Command, Message, Reply
 from osc_bridge.takes import AllowedFolders
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from osc_bridge import transport_messages as m
-from osc_bridge.messages import Command, Message
+from osc_bridge.messages import transport as m
+from osc_bridge.messages.jobs_and_server import Command, Message
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import BarReport, Stage
 from osc_bridge.transport import TempoMap

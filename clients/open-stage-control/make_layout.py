@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from osc_bridge.addresses import TABLE
+from osc_bridge.messages.addresses import TABLE
 from server.requests.fields import Field
 
 COLUMNS, WIDTH, HEIGHT, LABEL, GAP = 4, 300, 50, 24, 10

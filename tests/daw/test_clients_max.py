@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from running_programs import CLIENTS, Instrument
 
-from osc_bridge.addresses import TABLE
+from osc_bridge.messages.addresses import TABLE
 from osc_bridge.wire.codec import OscMessage, decode, encode
 
 FOLDER = CLIENTS / "max"

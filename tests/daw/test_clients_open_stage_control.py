@@ -8,8 +8,8 @@ from typing import Any
 
 from running_programs import CLIENTS, Instrument
 
-from osc_bridge.addresses import TABLE
 from osc_bridge.client import Client
+from osc_bridge.messages.addresses import TABLE
 from osc_bridge.wire.codec import Argument
 
 FOLDER = CLIENTS / "open-stage-control"

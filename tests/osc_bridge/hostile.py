@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from osc_bridge.addresses import TABLE
+from osc_bridge.messages.addresses import TABLE
 from osc_bridge.wire.codec import OscMessage, encode, encode_bundle
 
 MAX_BYTES = 60_000

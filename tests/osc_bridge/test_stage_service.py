@@ -18,12 +18,12 @@ from numpy_engine import NumpyEngine
 from running_bridge import RunningBridge, running_bridge
 from websockets.sync.client import connect
 
-from osc_bridge.addresses import STAGE
 from osc_bridge.arena import ArenaShape
 from osc_bridge.client import Client
 from osc_bridge.device import DeviceInfo
-from osc_bridge.messages import Command, Reply
-from osc_bridge.pad_messages import PadHit
+from osc_bridge.messages.addresses import STAGE
+from osc_bridge.messages.jobs_and_server import Command, Reply
+from osc_bridge.messages.pads import PadHit
 from osc_bridge.stage import Stage
 from osc_bridge.stage_service import stage_on
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode

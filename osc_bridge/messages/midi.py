@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from osc_bridge.arguments import Words
 from osc_bridge.choices import MidiApi
-from osc_bridge.messages import Command, Message, Reply
+from osc_bridge.messages.arguments import Words
+from osc_bridge.messages.jobs_and_server import Command, Message, Reply
 
 
 class MidiListed(Reply, frozen=True):

@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, cast
 import msgspec
 from msgspec import Meta
 
-from osc_bridge.messages import (
+from osc_bridge.messages.jobs_and_server import (
     Command,
     JobAccepted,
     JobDone,

@@ -23,8 +23,8 @@ from osc_bridge import (
     transfers,
     transport_messages,
 )
-from osc_bridge.messages import Command, Message, Reply
-from osc_bridge.submissions import PRESSES, SETTINGS, SUBMISSIONS
+from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.requests.fields import Field
 

@@ -1,6 +1,6 @@
 """One class an OSC address: what may be said to us, and what we say.
 
-Messages that start jobs are made from the request classes in :mod:`osc_bridge.submissions`.
+Messages that start jobs are made from the request classes in :mod:`osc_bridge.messages.submissions`.
 
 >>> Ping.from_osc([7.0])
 Ping(token=7)
@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from osc_bridge.message import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 __all__ = [
     "UNSCORED",
