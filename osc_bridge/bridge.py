@@ -6,14 +6,14 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final
 
-from osc_bridge.housekeeping import Housekeeping, transfer_handlers
-from osc_bridge.job_messages import JobMessages
-from osc_bridge.model_service import ModelMessages
-from osc_bridge.preset_service import preset_handlers
+from osc_bridge.handlers.housekeeping import Housekeeping, transfer_handlers
+from osc_bridge.handlers.jobs import JobMessages
+from osc_bridge.handlers.models import ModelMessages
+from osc_bridge.handlers.presets import preset_handlers
+from osc_bridge.handlers.transfers import Transfers
 from osc_bridge.service import Service
 from osc_bridge.takes import AllowedFolders
 from osc_bridge.tcp import TcpServer
-from osc_bridge.transfers import Transfers
 from osc_bridge.udp import UdpServer
 from server.config import Config
 from server.engine.engine import Engine

@@ -21,18 +21,7 @@ from typing import Final, Literal, Self, TypeVar
 
 import msgspec
 
-from osc_bridge.messages.jobs_and_server import (
-    ErrorReply,
-    JobAccepted,
-    JobDone,
-    JobFail,
-    JobProgress,
-    JobReceived,
-    Message,
-    Reply,
-    Take,
-)
-from osc_bridge.transfers import (
+from osc_bridge.handlers.transfers import (
     CHUNK_BYTES,
     DownloadChunk,
     DownloadGet,
@@ -43,6 +32,17 @@ from osc_bridge.transfers import (
     UploadGot,
     UploadReady,
     UploadStart,
+)
+from osc_bridge.messages.jobs_and_server import (
+    ErrorReply,
+    JobAccepted,
+    JobDone,
+    JobFail,
+    JobProgress,
+    JobReceived,
+    Message,
+    Reply,
+    Take,
 )
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME

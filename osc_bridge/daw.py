@@ -14,9 +14,9 @@ import msgspec
 from osc_bridge.announcement import announced
 from osc_bridge.bridge import OscBridge
 from osc_bridge.device import NO_DEVICE, DeviceSettings
+from osc_bridge.handlers.stage import stage_on
 from osc_bridge.oscquery import OscQuery
 from osc_bridge.stage import Stage
-from osc_bridge.stage_service import stage_on
 from server import __version__
 from server.config import Config
 from server.engine.engine import Engine

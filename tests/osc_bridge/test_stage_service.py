@@ -21,11 +21,11 @@ from websockets.sync.client import connect
 from osc_bridge.arena import ArenaShape
 from osc_bridge.client import Client
 from osc_bridge.device import DeviceInfo
+from osc_bridge.handlers.stage import stage_on
 from osc_bridge.messages.addresses import STAGE
 from osc_bridge.messages.jobs_and_server import Command, Reply
 from osc_bridge.messages.pads import PadHit
 from osc_bridge.stage import Stage
-from osc_bridge.stage_service import stage_on
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, DeviceError, Forbidden, InvalidRequest, NotFound
@@ -175,7 +175,7 @@ def test_every_address_of_the_stage_is_answered(
     client: Client, takes: Path, tmp_path: Path, midi: Keyboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = DeviceInfo(id=0, name="a card", host_api="ALSA", inputs=2, outputs=2, sample_rate=RATE)
-    monkeypatch.setattr("osc_bridge.sound_service.list_devices", lambda: (card,))
+    monkeypatch.setattr("osc_bridge.handlers.sound.list_devices", lambda: (card,))
     (tmp_path / "test.yaml").write_text(SET)
     messages = spoken(str(tone(takes / "tone.wav")), str(tmp_path / "test.yaml"))
     assert {c.address for c in STAGE if issubclass(c, Command)} == set(messages)
@@ -321,7 +321,7 @@ def test_panic_waits_for_nobody(
 ) -> None:
     """Neither for what the same client asked for before, nor does any of that begin after it."""
     path, held = tone(takes / "tone.wav"), threading.Event()
-    monkeypatch.setattr("osc_bridge.sound_service.list_devices", lambda: held.wait(60) and ())
+    monkeypatch.setattr("osc_bridge.handlers.sound.list_devices", lambda: held.wait(60) and ())
     voice = sounding.query("/ldm/take/play", str(path), 0.0, 1)[0]
     sounding.send("/ldm/device/list")
     sounding.send("/ldm/take/play", str(path), 0.0, 1)

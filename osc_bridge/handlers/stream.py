@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from msgspec.structs import astuple
 
+from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import stream as m
 from osc_bridge.messages.jobs_and_server import Command, Message
 from osc_bridge.service import Context, Handler, Service
 from osc_bridge.stage import Stage
-from osc_bridge.stops import Stops
 
 __all__ = ["StreamService"]
 

@@ -10,21 +10,21 @@ from msgspec.structs import astuple
 from osc_bridge.arena import ArenaShape
 from osc_bridge.card import Output
 from osc_bridge.gauges import DeviceReport
+from osc_bridge.handlers.midi import MidiService
+from osc_bridge.handlers.pads import PadService
+from osc_bridge.handlers.panic import Stops
+from osc_bridge.handlers.sound import SoundService
+from osc_bridge.handlers.stream import StreamService
+from osc_bridge.handlers.transport import TransportService
 from osc_bridge.messages.jobs_and_server import Reply
 from osc_bridge.messages.pads import PadNotice
 from osc_bridge.messages.sound import DeviceNotice, VoiceNotice
 from osc_bridge.messages.stream import StreamNotice
-from osc_bridge.midi_service import MidiService
-from osc_bridge.pad_service import PadService
 from osc_bridge.pad_slot import PadReport
 from osc_bridge.service import Service
-from osc_bridge.sound_service import SoundService
 from osc_bridge.stage import Stage, VoiceReport
-from osc_bridge.stops import Stops
 from osc_bridge.stream_report import StreamReport
-from osc_bridge.stream_service import StreamService
 from osc_bridge.takes import AllowedFolders
-from osc_bridge.transport_service import TransportService
 from server.engine.engine import Engine
 
 __all__ = ["serve_stage", "stage_on"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from osc_bridge.messages import jobs_and_server as m
-from osc_bridge.messages.submissions import SETTINGS, Set
-from osc_bridge.service import Context, Handler, Service
-from osc_bridge.transfers import (
+from osc_bridge.handlers.transfers import (
     DownloadGet,
     DownloadStart,
     Transfers,
     UploadChunk,
     UploadStart,
 )
+from osc_bridge.messages import jobs_and_server as m
+from osc_bridge.messages.submissions import SETTINGS, Set
+from osc_bridge.service import Context, Handler, Service
 from server import __version__
 from server.engine.engine import Engine
 from server.requests.fields import Field
