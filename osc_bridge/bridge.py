@@ -11,10 +11,10 @@ from osc_bridge.handlers.jobs import JobMessages
 from osc_bridge.handlers.models import ModelMessages
 from osc_bridge.handlers.presets import preset_handlers
 from osc_bridge.handlers.transfers import Transfers
-from osc_bridge.service import Service
-from osc_bridge.takes import AllowedFolders
-from osc_bridge.tcp import TcpServer
-from osc_bridge.udp import UdpServer
+from osc_bridge.service.allowed_folders import AllowedFolders
+from osc_bridge.service.service import Service
+from osc_bridge.service.tcp import TcpServer
+from osc_bridge.service.udp import UdpServer
 from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError

@@ -14,7 +14,7 @@ from osc_bridge.handlers.transfers import (
 )
 from osc_bridge.messages import jobs_and_server as m
 from osc_bridge.messages.submissions import SETTINGS, Set
-from osc_bridge.service import Context, Handler, Service
+from osc_bridge.service.service import Context, Handler, Service
 from server import __version__
 from server.engine.engine import Engine
 from server.requests.fields import Field

@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge.client_table import Client, Reported
 from osc_bridge.messages import jobs_and_server as m
 from osc_bridge.messages.submissions import PRESSES, SUBMISSIONS, Press, Submission
-from osc_bridge.service import Context, Handler, Service
-from osc_bridge.takes import AllowedFolders
+from osc_bridge.service.allowed_folders import AllowedFolders
+from osc_bridge.service.client_table import Client, Reported
+from osc_bridge.service.service import Context, Handler, Service
 from server import errors
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, EngineUnavailable, NotFound

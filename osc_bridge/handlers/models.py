@@ -14,7 +14,7 @@ from osc_bridge.messages.models import (
     ModelState,
     ModelUnload,
 )
-from osc_bridge.service import Context, Handler, Service
+from osc_bridge.service.service import Context, Handler, Service
 from server.engine.engine import Engine, Unlisten
 from server.engine.model_host import ModelHost, ModelInfo, host_of, models_of
 

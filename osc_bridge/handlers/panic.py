@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from osc_bridge.service import Context
+from osc_bridge.service.service import Context
 from server.errors import Cancelled
 
 __all__ = ["Stops"]

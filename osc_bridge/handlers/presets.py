@@ -8,7 +8,7 @@ from pathlib import Path
 from osc_bridge.messages.jobs_and_server import Command
 from osc_bridge.messages.presets import PresetEntry, PresetList, PresetListed, PresetUse, PresetUsed
 from osc_bridge.messages.submissions import SETTINGS
-from osc_bridge.service import Context, Handler, Service
+from osc_bridge.service.service import Context, Handler, Service
 from server.requests.presets import find_preset, list_presets
 
 __all__ = ["preset_handlers"]

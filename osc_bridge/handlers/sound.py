@@ -13,9 +13,9 @@ from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import sound as m
 from osc_bridge.messages.arguments import SOFTEST_DB
 from osc_bridge.messages.jobs_and_server import Command, Message
-from osc_bridge.service import Context, Handler, Service
+from osc_bridge.service.allowed_folders import AllowedFolders
+from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage import Stage
-from osc_bridge.takes import AllowedFolders
 
 __all__ = ["SoundService"]
 

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from osc_bridge.messages.jobs_and_server import Command, Message, Reply
-from osc_bridge.takes import AllowedFolders
+from osc_bridge.service.allowed_folders import AllowedFolders
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
 
 __all__ = [

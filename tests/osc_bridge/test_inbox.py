@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from osc_bridge.client_table import Sender
-from osc_bridge.inbox import MAX_WAITING, SLICE, Inbox
+from osc_bridge.service.client_table import Sender
+from osc_bridge.service.inbox import MAX_WAITING, SLICE, Inbox
 from osc_bridge.wire.codec import OscMessage, Packet
 from server.errors import QueueFull
 

@@ -13,13 +13,13 @@ from player_rig import RATE, SHAPE, FlakyDevice, noise, playing
 from stage_rig import stage_rig
 
 from osc_bridge.arena import Arena, ArenaShape, Event, Op
-from osc_bridge.bundles import MAX_AHEAD_S, BundleScheduler
 from osc_bridge.clips import Loop, prepare
 from osc_bridge.clock import Follower, MidiClock
 from osc_bridge.device import DeviceSettings
 from osc_bridge.mixer import Mixer
 from osc_bridge.offline import OfflineDevice
 from osc_bridge.player import Player
+from osc_bridge.service.bundles import MAX_AHEAD_S, BundleScheduler
 from osc_bridge.transport import Transport
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest

@@ -301,7 +301,7 @@ def test_what_is_refused(client: Client, takes: Path) -> None:
 def test_a_bundle_in_the_future_hits_in_the_future(
     sounding: Client, stage: Stage, running: Running, tmp_path: Path
 ) -> None:
-    from osc_bridge.service import Context
+    from osc_bridge.service.service import Context
 
     loaded(sounding, tmp_path)
     service = running.bridge.service

@@ -13,9 +13,9 @@ from memory_engine import MemoryEngine
 from pythonosc.tcp_client import SimpleTCPClient
 from running_bridge import RunningBridge, running_bridge
 
-from osc_bridge.service import Service
-from osc_bridge.tcp import MAX_CONNECTIONS
-from osc_bridge.udp import UdpServer
+from osc_bridge.service.service import Service
+from osc_bridge.service.tcp import MAX_CONNECTIONS
+from osc_bridge.service.udp import UdpServer
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from osc_bridge.wire.framing import MAX_FRAME, Framing, LengthFraming, SlipFraming
 from server.errors import DeviceError

@@ -7,8 +7,8 @@ import logging
 import socket
 from typing import Any, Final, cast
 
-from osc_bridge.client_table import Sender, is_loopback
-from osc_bridge.service import Service
+from osc_bridge.service.client_table import Sender, is_loopback
+from osc_bridge.service.service import Service
 from server.errors import AudioLDMError, DeviceError
 
 __all__ = ["UdpServer"]

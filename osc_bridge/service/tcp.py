@@ -8,9 +8,9 @@ import time
 from collections import deque
 from typing import Final
 
-from osc_bridge.client_table import Sender, is_loopback
-from osc_bridge.service import Service
-from osc_bridge.udp import port_refused
+from osc_bridge.service.client_table import Sender, is_loopback
+from osc_bridge.service.service import Service
+from osc_bridge.service.udp import port_refused
 from osc_bridge.wire.framing import MAX_FRAME, Framing, SlipFraming, framing_for
 from server.errors import AudioLDMError
 

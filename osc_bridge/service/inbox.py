@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from osc_bridge.client_table import Sender
+from osc_bridge.service.client_table import Sender
 from osc_bridge.wire.codec import Packet
 from server.errors import QueueFull
 

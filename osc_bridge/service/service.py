@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from osc_bridge.bundles import BundleScheduler
-from osc_bridge.client_table import Client, ClientTable, Sender
-from osc_bridge.inbox import Inbox
 from osc_bridge.messages.addresses import TABLE, AddressTable
 from osc_bridge.messages.jobs_and_server import (
     Command,
@@ -28,6 +25,9 @@ from osc_bridge.messages.jobs_and_server import (
     Reply,
 )
 from osc_bridge.messages.submissions import Submission
+from osc_bridge.service.bundles import BundleScheduler
+from osc_bridge.service.client_table import Client, ClientTable, Sender
+from osc_bridge.service.inbox import Inbox
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
 from server.errors import AudioLDMError, InvalidRequest
 
