@@ -32,11 +32,11 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.verdicts import Verdict, show
-from osc_bridge.card import CardOutput
+from osc_bridge.audio.card import CardOutput
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
+from osc_bridge.audio.gauges import DeviceReport
 from osc_bridge.client import Client
 from osc_bridge.daw import Instance, instance
-from osc_bridge.device import NO_DEVICE, DeviceSettings
-from osc_bridge.gauges import DeviceReport
 from osc_bridge.stage import Notice
 from server.config import Config
 

@@ -15,8 +15,8 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from osc_bridge.clips import Clip, Loop
-from osc_bridge.player import Player
+from osc_bridge.audio.clips import Clip, Loop
+from osc_bridge.audio.player import Player
 from osc_bridge.renders import Renders
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull

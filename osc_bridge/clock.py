@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from osc_bridge.clock_filter import DelayLockedLoop
+from osc_bridge.audio.clock_filter import DelayLockedLoop
 from osc_bridge.transport import MAX_BPM, MIN_BPM, Transport
 from server.errors import AudioLDMError, InvalidRequest
 

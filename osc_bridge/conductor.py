@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from osc_bridge.audio.player import Player
 from osc_bridge.chunks import Chunk
-from osc_bridge.player import Player
 from osc_bridge.stream_report import StreamSettings
 
 __all__ = ["LEAD_S", "Conductor"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from osc_bridge.arena import Op
-from osc_bridge.clips import Clip
-from osc_bridge.player import Player
+from osc_bridge.audio.arena import Op
+from osc_bridge.audio.clips import Clip
+from osc_bridge.audio.player import Player
 from osc_bridge.transport import TempoMap, Transport
 
 __all__ = ["Launcher"]

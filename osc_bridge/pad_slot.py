@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from osc_bridge.clips import Clip
+from osc_bridge.audio.clips import Clip
 from osc_bridge.liveset import Pad
 
 __all__ = ["PadReport", "PadState", "PadVoice", "Slot"]

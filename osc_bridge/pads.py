@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge.clips import Clip, Loop
+from osc_bridge.audio.clips import Clip, Loop
+from osc_bridge.audio.player import Player
 from osc_bridge.launcher import Launcher
 from osc_bridge.liveset import LiveSet
 from osc_bridge.pad_slot import PadReport, PadVoice, Slot
-from osc_bridge.player import Player
 from osc_bridge.renders import Renders
 from osc_bridge.transport import TempoMap, Transport, quantum_of
 from server.audio.waveform import Waveform

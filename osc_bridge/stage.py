@@ -18,19 +18,19 @@ from pathlib import Path
 
 import msgspec
 
-from osc_bridge.arena import ArenaShape
-from osc_bridge.card import CardOutput, Output
+from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.card import CardOutput, Output
+from osc_bridge.audio.clips import Loop
+from osc_bridge.audio.device import DeviceSettings, Opened
+from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.player import Player
 from osc_bridge.choices import Bus, ClockName, MidiApi
-from osc_bridge.clips import Loop
 from osc_bridge.clock import Follower, LinkClock, MidiClock
-from osc_bridge.device import DeviceSettings, Opened
-from osc_bridge.gauges import DeviceReport
 from osc_bridge.launcher import Launcher
 from osc_bridge.liveset import LiveSet, load_set
 from osc_bridge.midi import MidiIn, MidiRouter
 from osc_bridge.pad_slot import PadReport
 from osc_bridge.pads import Pads
-from osc_bridge.player import Player
 from osc_bridge.renders import BarPlan, Renders
 from osc_bridge.stream import Stream
 from osc_bridge.stream_report import StreamReport

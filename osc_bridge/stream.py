@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
+from osc_bridge.audio.player import Player
 from osc_bridge.chunks import Chunk, ChunkMaker, Rung, ladder
 from osc_bridge.conductor import LEAD_S, Conductor
-from osc_bridge.player import Player
 from osc_bridge.prompt_path import PromptPath, corner_weights, distance
 from osc_bridge.renders import Renders
 from osc_bridge.stream_report import StreamReport, StreamSettings

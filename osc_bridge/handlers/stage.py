@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import astuple
 
-from osc_bridge.arena import ArenaShape
-from osc_bridge.card import Output
-from osc_bridge.gauges import DeviceReport
+from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.card import Output
+from osc_bridge.audio.gauges import DeviceReport
 from osc_bridge.handlers.midi import MidiService
 from osc_bridge.handlers.pads import PadService
 from osc_bridge.handlers.panic import Stops

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 
-from osc_bridge.arena import ArenaShape
-from osc_bridge.device import DeviceSettings, Opened
-from osc_bridge.offline import OfflineDevice
-from osc_bridge.player import Player
+from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.device import DeviceSettings, Opened
+from osc_bridge.audio.offline import OfflineDevice
+from osc_bridge.audio.player import Player
 from server.audio.waveform import Waveform
 from server.errors import DeviceError
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy_engine import NumpyEngine
 
-from osc_bridge.arena import ArenaShape
-from osc_bridge.device import DeviceSettings
-from osc_bridge.offline import OfflineDevice
+from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.device import DeviceSettings
+from osc_bridge.audio.offline import OfflineDevice
 from osc_bridge.stage import Notice, Stage
 from server.model.manifest import Manifest
 

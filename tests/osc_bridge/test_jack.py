@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from jack_server import HAVE_JACK, Recorder, find_in, jack_server
 
-from osc_bridge.arena import ArenaShape
-from osc_bridge.card import CardOutput
-from osc_bridge.clips import Loop
-from osc_bridge.device import DeviceSettings, list_devices
-from osc_bridge.gauges import DeviceReport
-from osc_bridge.player import Player
+from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.card import CardOutput
+from osc_bridge.audio.clips import Loop
+from osc_bridge.audio.device import DeviceSettings, list_devices
+from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.player import Player
 from server.audio.waveform import Waveform
 
 pytestmark = [

@@ -12,13 +12,13 @@ import pytest
 from player_rig import RATE, SHAPE, FlakyDevice, noise, playing
 from stage_rig import stage_rig
 
-from osc_bridge.arena import Arena, ArenaShape, Event, Op
-from osc_bridge.clips import Loop, prepare
+from osc_bridge.audio.arena import Arena, ArenaShape, Event, Op
+from osc_bridge.audio.clips import Loop, prepare
+from osc_bridge.audio.device import DeviceSettings
+from osc_bridge.audio.mixer import Mixer
+from osc_bridge.audio.offline import OfflineDevice
+from osc_bridge.audio.player import Player
 from osc_bridge.clock import Follower, MidiClock
-from osc_bridge.device import DeviceSettings
-from osc_bridge.mixer import Mixer
-from osc_bridge.offline import OfflineDevice
-from osc_bridge.player import Player
 from osc_bridge.service.bundles import MAX_AHEAD_S, BundleScheduler
 from osc_bridge.transport import Transport
 from server.audio.waveform import Waveform
@@ -33,7 +33,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def test_a_rate_at_which_not_everything_fits_is_played_all_the_same(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.01)
+    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.01)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -74,7 +74,7 @@ def test_a_listener_that_fails_does_not_end_the_watch() -> None:
 
 
 def test_a_stream_without_a_device_keeps_no_more_voices_than_sound(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.01)
+    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.01)
 
     async def run() -> None:
         device = FlakyDevice()

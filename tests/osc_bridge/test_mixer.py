@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osc_bridge.arena import Arena, ArenaShape, Event, Gauge, Op
-from osc_bridge.limiter import Limiter
-from osc_bridge.mixer import CHOKE_S, MAX_VOICES, Mixer
+from osc_bridge.audio.arena import Arena, ArenaShape, Event, Gauge, Op
+from osc_bridge.audio.limiter import Limiter
+from osc_bridge.audio.mixer import CHOKE_S, MAX_VOICES, Mixer
 
 RATE = 48000
 FIRST = 1000

@@ -13,7 +13,7 @@ import pytest
 from stage_rig import RATE, SHAPE, Rig, stage_rig
 from test_pads import first_sound, loaded
 
-from osc_bridge.device import DeviceSettings
+from osc_bridge.audio.device import DeviceSettings
 from osc_bridge.liveset import parse_set
 from osc_bridge.pad_slot import PadReport
 from osc_bridge.stage import BarReport

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from player_rig import RATE, noise, playing
 
-from osc_bridge.clips import Loop
-from osc_bridge.player import decibels
+from osc_bridge.audio.clips import Loop
+from osc_bridge.audio.player import decibels
 from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, NotFound, TooLarge
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from player_rig import RATE, SHAPE, FlakyDevice, noise, playing
 
-from osc_bridge.card import CardOutput
-from osc_bridge.clips import Loop
-from osc_bridge.device import DeviceInfo, DeviceSettings, find_device
-from osc_bridge.gauges import DeviceReport
-from osc_bridge.offline import OfflineDevice
-from osc_bridge.player import Player
+from osc_bridge.audio.card import CardOutput
+from osc_bridge.audio.clips import Loop
+from osc_bridge.audio.device import DeviceInfo, DeviceSettings, find_device
+from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.offline import OfflineDevice
+from osc_bridge.audio.player import Player
 from server.audio.waveform import Waveform
 from server.errors import DeviceError
 
@@ -28,7 +28,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -69,7 +69,7 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
 def test_a_loop_that_was_joined_late_keeps_its_place_however_often_the_device_goes(
     monkeypatch,
 ) -> None:
-    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -120,7 +120,7 @@ def test_another_device_takes_over_what_plays() -> None:
 
 
 def test_another_rate_converts_everything(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -140,7 +140,7 @@ def test_another_rate_converts_everything(monkeypatch) -> None:
 
 
 def test_a_loop_that_began_long_ago_keeps_its_place_at_a_higher_rate(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osc_bridge.arena import Arena, ArenaShape
-from osc_bridge.ring import Ring
+from osc_bridge.audio.arena import Arena, ArenaShape
+from osc_bridge.audio.ring import Ring
 
 RECORD = np.dtype([("sequence", np.int64), ("value", np.int64)])
 

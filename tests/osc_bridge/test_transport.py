@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osc_bridge.audio.clock_filter import DelayLockedLoop
 from osc_bridge.clock import Follower, MidiClock
-from osc_bridge.clock_filter import DelayLockedLoop
 from osc_bridge.transport import QUANTISE, TempoMap, Transport, quantum_of
 from server.errors import InvalidRequest
 

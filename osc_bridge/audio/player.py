@@ -21,14 +21,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from osc_bridge.arena import Arena, ArenaShape, Event, Gauge, Op
-from osc_bridge.capture import capture
-from osc_bridge.card import Output
+from osc_bridge.audio.arena import Arena, ArenaShape, Event, Gauge, Op
+from osc_bridge.audio.capture import capture
+from osc_bridge.audio.card import Output
+from osc_bridge.audio.clips import Clip, ClipStore, Loop
+from osc_bridge.audio.device import DeviceSettings, Opened
+from osc_bridge.audio.gauges import DeviceReport, PlayerStatus, read_status
+from osc_bridge.audio.voice_state import MixerCommand, Sounding
 from osc_bridge.choices import Bus
-from osc_bridge.clips import Clip, ClipStore, Loop
-from osc_bridge.device import DeviceSettings, Opened
-from osc_bridge.gauges import DeviceReport, PlayerStatus, read_status
-from osc_bridge.sounding import MixerCommand, Sounding
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, DeviceError, QueueFull
 
@@ -50,8 +50,8 @@ class Player:
     """Plays clips on an output.
 
     Args:
-        output: a sound card (:class:`osc_bridge.card.CardOutput`) or memory
-            (:class:`osc_bridge.offline.OfflineDevice`).
+        output: a sound card (:class:`osc_bridge.audio.card.CardOutput`) or memory
+            (:class:`osc_bridge.audio.offline.OfflineDevice`).
         shape: how much memory for sounds and for the capture ring.
         sample_rate: counted with until a device says otherwise, Hz.
     """
@@ -270,7 +270,7 @@ class Player:
         return voice in self._voices
 
     def capture(self, seconds: float, bus: Bus = "played", end_frame: int = 0) -> Waveform:
-        """What was just played or recorded; see :func:`osc_bridge.capture.capture`.
+        """What was just played or recorded; see :func:`osc_bridge.audio.capture.capture`.
 
         Raises:
             InvalidRequest, NotFound: not that much, not that long ago.

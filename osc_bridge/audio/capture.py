@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 import numpy as np
 
-from osc_bridge.arena import Arena
+from osc_bridge.audio.arena import Arena
 from osc_bridge.choices import Bus
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, NotFound

@@ -17,9 +17,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from osc_bridge.arena import Arena, Gauge
-from osc_bridge.audio_process import Orders, Report
-from osc_bridge.device import DeviceSettings, Opened
+from osc_bridge.audio.arena import Arena, Gauge
+from osc_bridge.audio.device import DeviceSettings, Opened
+from osc_bridge.audio.process import Orders, Report
 from server.errors import DeviceError
 
 __all__ = ["CardOutput", "Output"]
@@ -77,7 +77,7 @@ class CardOutput:
             time_ns=time.monotonic_ns(),
         )  # fmt: skip
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "osc_bridge.audio_process", msgspec.json.encode(orders).decode(),
+            sys.executable, "-m", "osc_bridge.audio.process", msgspec.json.encode(orders).decode(),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE, env=_one_thread(),
         )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from osc_bridge.arena import Arena, Gauge
-from osc_bridge.device import Opened
+from osc_bridge.audio.arena import Arena, Gauge
+from osc_bridge.audio.device import Opened
 
 __all__ = ["DeviceReport", "PlayerStatus", "read_status"]
 

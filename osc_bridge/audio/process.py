@@ -1,6 +1,6 @@
 """The audio process: a mixer on a sound card, and nothing else that could hold the GIL.
 
-Started by :class:`osc_bridge.card.CardOutput` as ``python -m osc_bridge.audio_process``. It
+Started by :class:`osc_bridge.audio.card.CardOutput` as ``python -m osc_bridge.audio.process``. It
 says one line of JSON on standard output when the device is open (or why it is not) and ends when
 standard input closes, so it never outlives its owner.
 """
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from osc_bridge.arena import Arena, ArenaShape, Gauge
-from osc_bridge.device import NO_DEVICE, Callback, DeviceSettings, Opened, open_stream
-from osc_bridge.mixer import Mixer
+from osc_bridge.audio.arena import Arena, ArenaShape, Gauge
+from osc_bridge.audio.device import NO_DEVICE, Callback, DeviceSettings, Opened, open_stream
+from osc_bridge.audio.mixer import Mixer
 from server.errors import AudioLDMError
 
 __all__ = ["Orders", "Report", "main"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from osc_bridge.arena import Op
-from osc_bridge.clips import Clip
+from osc_bridge.audio.arena import Op
+from osc_bridge.audio.clips import Clip
 
 __all__ = ["MixerCommand", "Sounding"]
 
 
 class MixerCommand(NamedTuple):
-    """A record of :data:`osc_bridge.arena.COMMAND`, its fields in that order."""
+    """A record of :data:`osc_bridge.audio.arena.COMMAND`, its fields in that order."""
 
     op: Op
     voice: int = 0

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from osc_bridge.ring import INDEX_BYTES, Ring
+from osc_bridge.audio.ring import INDEX_BYTES, Ring
 from server.audio.waveform import Samples
 
 __all__ = [

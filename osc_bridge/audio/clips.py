@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from osc_bridge.arena import CHANNELS, Arena
+from osc_bridge.audio.arena import CHANNELS, Arena
 from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, TooLarge
 

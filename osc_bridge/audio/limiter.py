@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from osc_bridge.voice import shape
+from osc_bridge.audio.voice import shape
 from server.audio.waveform import Samples
 
 __all__ = ["Limiter"]

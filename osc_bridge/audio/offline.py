@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
-from osc_bridge.arena import CHANNELS, Arena
-from osc_bridge.device import Callback, DeviceSettings, Opened
-from osc_bridge.mixer import Mixer
+from osc_bridge.audio.arena import CHANNELS, Arena
+from osc_bridge.audio.device import Callback, DeviceSettings, Opened
+from osc_bridge.audio.mixer import Mixer
 from server.audio.waveform import Samples
 from server.errors import DeviceError
 

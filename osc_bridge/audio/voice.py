@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from osc_bridge.arena import CHANNELS
+from osc_bridge.audio.arena import CHANNELS
 from server.audio.waveform import Samples
 
 __all__ = ["Ramp", "Scratch", "Voice", "shape"]

@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from osc_bridge.arena import CHANNELS, MAX_BLOCK, Arena, Gauge
-from osc_bridge.clock_filter import DelayLockedLoop
-from osc_bridge.mixer import Mixer
+from osc_bridge.audio.arena import CHANNELS, MAX_BLOCK, Arena, Gauge
+from osc_bridge.audio.clock_filter import DelayLockedLoop
+from osc_bridge.audio.mixer import Mixer
 from server.audio.waveform import Samples
 from server.errors import DeviceError, InvalidRequest
 

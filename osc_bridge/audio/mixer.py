@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from osc_bridge.arena import CHANNELS, MAX_BLOCK, Arena, Event, Gauge, Op
-from osc_bridge.limiter import Limiter
-from osc_bridge.voice import Ramp, Scratch, Voice, shape
+from osc_bridge.audio.arena import CHANNELS, MAX_BLOCK, Arena, Event, Gauge, Op
+from osc_bridge.audio.limiter import Limiter
+from osc_bridge.audio.voice import Ramp, Scratch, Voice, shape
 from server.audio.waveform import Samples
 
 __all__ = ["CHOKE_S", "MAX_VOICES", "Mixer"]
