@@ -38,8 +38,8 @@ from osc_bridge.audio.arena import Arena
 from osc_bridge.audio.card import CardOutput, Output
 from osc_bridge.audio.clips import Loop
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened, open_stream
-from osc_bridge.stage import Stage
-from osc_bridge.stream_report import StreamReport
+from osc_bridge.stage.stage import Stage
+from osc_bridge.stage.stream_report import StreamReport
 from server.audio.waveform import Waveform
 from server.config import built_in_model
 from server.engine.local import LocalEngine

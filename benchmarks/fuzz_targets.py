@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import soundfile
 
-from osc_bridge.liveset import parse_set
+from osc_bridge.stage.liveset import parse_set
 from osc_bridge.wire.codec import OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import LengthFraming, SlipFraming, framing_for
 from server.audio.formats import FORMATS

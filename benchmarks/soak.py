@@ -37,7 +37,7 @@ from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.audio.gauges import DeviceReport
 from osc_bridge.client import Client
 from osc_bridge.daw import Instance, instance
-from osc_bridge.stage import Notice
+from osc_bridge.stage.stage import Notice
 from server.config import Config
 
 SET: Final = """

@@ -16,7 +16,7 @@ from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
 from osc_bridge.handlers.stage import stage_on
 from osc_bridge.oscquery import OscQuery
-from osc_bridge.stage import Stage
+from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.config import Config
 from server.engine.engine import Engine

@@ -6,13 +6,13 @@ import asyncio
 import logging
 import shlex
 
-from osc_bridge.liveset import MidiBinding
 from osc_bridge.messages import midi as m
 from osc_bridge.messages.jobs_and_server import Command
-from osc_bridge.midi import list_midi_inputs
 from osc_bridge.service.client_table import Sender
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage import Stage
+from osc_bridge.stage.liveset import MidiBinding
+from osc_bridge.stage.midi import list_midi_inputs
+from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import Argument, OscMessage, encode
 from server.errors import InvalidRequest
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from osc_bridge.liveset import list_sets
 from osc_bridge.messages import pads as m
 from osc_bridge.messages.jobs_and_server import Command
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage import Stage
+from osc_bridge.stage.liveset import list_sets
+from osc_bridge.stage.stage import Stage
 
 __all__ = ["PadService"]
 

@@ -15,7 +15,7 @@ from osc_bridge.messages.arguments import SOFTEST_DB
 from osc_bridge.messages.jobs_and_server import Command, Message
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage import Stage
+from osc_bridge.stage.stage import Stage
 
 __all__ = ["SoundService"]
 

@@ -20,11 +20,11 @@ from osc_bridge.messages.jobs_and_server import Reply
 from osc_bridge.messages.pads import PadNotice
 from osc_bridge.messages.sound import DeviceNotice, VoiceNotice
 from osc_bridge.messages.stream import StreamNotice
-from osc_bridge.pad_slot import PadReport
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Service
-from osc_bridge.stage import Stage, VoiceReport
-from osc_bridge.stream_report import StreamReport
+from osc_bridge.stage.pad_slot import PadReport
+from osc_bridge.stage.stage import Stage, VoiceReport
+from osc_bridge.stage.stream_report import StreamReport
 from server.engine.engine import Engine
 
 __all__ = ["serve_stage", "stage_on"]

@@ -10,7 +10,7 @@ from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import stream as m
 from osc_bridge.messages.jobs_and_server import Command, Message
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage import Stage
+from osc_bridge.stage.stage import Stage
 
 __all__ = ["StreamService"]
 

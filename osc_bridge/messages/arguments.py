@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from osc_bridge.transport import MAX_BPM, MIN_BPM
+from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
 
 SOFTEST_DB: Final = -80.0
 Level = Annotated[float, Meta(ge=SOFTEST_DB, le=24.0, description="level", extra={"unit": "dB"})]

@@ -13,7 +13,7 @@ from numpy_engine import NumpyEngine
 from osc_bridge.audio.arena import ArenaShape
 from osc_bridge.audio.device import DeviceSettings
 from osc_bridge.audio.offline import OfflineDevice
-from osc_bridge.stage import Notice, Stage
+from osc_bridge.stage.stage import Notice, Stage
 from server.model.manifest import Manifest
 
 RATE = 48000

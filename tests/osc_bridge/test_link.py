@@ -25,8 +25,8 @@ asyncio.run(main())
 """
 US = """
 import asyncio, subprocess, sys, time
-from osc_bridge.clock import Follower, LinkClock
-from osc_bridge.transport import Transport
+from osc_bridge.stage.clock import Follower, LinkClock
+from osc_bridge.stage.transport import Transport
 
 def frame_at(time_ns):
     return round(time_ns * 48000 / 1e9)

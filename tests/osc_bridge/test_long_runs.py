@@ -18,9 +18,9 @@ from osc_bridge.audio.device import DeviceSettings
 from osc_bridge.audio.mixer import Mixer
 from osc_bridge.audio.offline import OfflineDevice
 from osc_bridge.audio.player import Player
-from osc_bridge.clock import Follower, MidiClock
 from osc_bridge.service.bundles import MAX_AHEAD_S, BundleScheduler
-from osc_bridge.transport import Transport
+from osc_bridge.stage.clock import Follower, MidiClock
+from osc_bridge.stage.transport import Transport
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 
@@ -201,7 +201,7 @@ def test_midi_ticks_while_stopped_do_not_move_the_song() -> None:
 def test_a_stream_that_is_started_while_another_ends_goes_on(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("osc_bridge.conductor.POLL_S", 0.0)
+    monkeypatch.setattr("osc_bridge.stage.conductor.POLL_S", 0.0)
 
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:

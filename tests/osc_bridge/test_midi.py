@@ -12,8 +12,8 @@ import pytest
 from jack_server import HAVE_JACK, jack_server
 from stage_rig import stage_rig
 
-from osc_bridge.liveset import MidiBinding, parse_set
-from osc_bridge.midi import MidiIn, MidiRouter, list_midi_inputs
+from osc_bridge.stage.liveset import MidiBinding, parse_set
+from osc_bridge.stage.midi import MidiIn, MidiRouter, list_midi_inputs
 from server.errors import DeviceError
 
 mido = pytest.importorskip("mido")

@@ -11,8 +11,8 @@ import pytest
 from numpy_engine import LEVEL, pitch
 from stage_rig import RATE, stage_rig
 
-from osc_bridge.liveset import list_sets, load_set, parse_set
-from osc_bridge.pad_slot import PadReport
+from osc_bridge.stage.liveset import list_sets, load_set, parse_set
+from osc_bridge.stage.pad_slot import PadReport
 from server.errors import InvalidRequest, NotFound
 from server.requests.request import TextToAudio
 

@@ -14,9 +14,9 @@ from stage_rig import RATE, SHAPE, Rig, stage_rig
 from test_pads import first_sound, loaded
 
 from osc_bridge.audio.device import DeviceSettings
-from osc_bridge.liveset import parse_set
-from osc_bridge.pad_slot import PadReport
-from osc_bridge.stage import BarReport
+from osc_bridge.stage.liveset import parse_set
+from osc_bridge.stage.pad_slot import PadReport
+from osc_bridge.stage.stage import BarReport
 from server.requests.request import TextToAudio
 
 KICK, BED, OTHER, FREE = 1, 2, 3, 4

@@ -25,7 +25,7 @@ from osc_bridge.handlers.stage import stage_on
 from osc_bridge.messages.addresses import STAGE
 from osc_bridge.messages.jobs_and_server import Command, Reply
 from osc_bridge.messages.pads import PadHit
-from osc_bridge.stage import Stage
+from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, DeviceError, Forbidden, InvalidRequest, NotFound
@@ -94,7 +94,7 @@ class Keyboard:
 @pytest.fixture
 def midi(monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     keyboard = Keyboard()
-    monkeypatch.setattr("osc_bridge.midi._backend", lambda api: keyboard)
+    monkeypatch.setattr("osc_bridge.stage.midi._backend", lambda api: keyboard)
     return keyboard
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osc_bridge.audio.clock_filter import DelayLockedLoop
-from osc_bridge.clock import Follower, MidiClock
-from osc_bridge.transport import QUANTISE, TempoMap, Transport, quantum_of
+from osc_bridge.stage.clock import Follower, MidiClock
+from osc_bridge.stage.transport import QUANTISE, TempoMap, Transport, quantum_of
 from server.errors import InvalidRequest
 
 RATE = 48000

@@ -17,7 +17,7 @@ import numpy as np
 
 from osc_bridge.audio.clips import Clip, Loop
 from osc_bridge.audio.player import Player
-from osc_bridge.renders import Renders
+from osc_bridge.stage.renders import Renders
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull
 from server.jobs.job import Job

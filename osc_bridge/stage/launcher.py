@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from osc_bridge.audio.arena import Op
 from osc_bridge.audio.clips import Clip
 from osc_bridge.audio.player import Player
-from osc_bridge.transport import TempoMap, Transport
+from osc_bridge.stage.transport import TempoMap, Transport
 
 __all__ = ["Launcher"]
 

@@ -25,16 +25,16 @@ from osc_bridge.audio.device import DeviceSettings, Opened
 from osc_bridge.audio.gauges import DeviceReport
 from osc_bridge.audio.player import Player
 from osc_bridge.choices import Bus, ClockName, MidiApi
-from osc_bridge.clock import Follower, LinkClock, MidiClock
-from osc_bridge.launcher import Launcher
-from osc_bridge.liveset import LiveSet, load_set
-from osc_bridge.midi import MidiIn, MidiRouter
-from osc_bridge.pad_slot import PadReport
-from osc_bridge.pads import Pads
-from osc_bridge.renders import BarPlan, Renders
-from osc_bridge.stream import Stream
-from osc_bridge.stream_report import StreamReport
-from osc_bridge.transport import Transport, quantum_of
+from osc_bridge.stage.clock import Follower, LinkClock, MidiClock
+from osc_bridge.stage.launcher import Launcher
+from osc_bridge.stage.liveset import LiveSet, load_set
+from osc_bridge.stage.midi import MidiIn, MidiRouter
+from osc_bridge.stage.pad_slot import PadReport
+from osc_bridge.stage.pads import Pads
+from osc_bridge.stage.renders import BarPlan, Renders
+from osc_bridge.stage.stream import Stream
+from osc_bridge.stage.stream_report import StreamReport
+from osc_bridge.stage.transport import Transport, quantum_of
 from server.audio.waveform import Waveform, file_format_of
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest

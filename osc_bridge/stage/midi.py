@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from osc_bridge.choices import MidiApi
-from osc_bridge.liveset import MidiBinding
+from osc_bridge.stage.liveset import MidiBinding
 from osc_bridge.wire.codec import Argument
 from server.errors import DeviceError
 

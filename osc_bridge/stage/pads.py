@@ -16,11 +16,11 @@ import msgspec
 
 from osc_bridge.audio.clips import Clip, Loop
 from osc_bridge.audio.player import Player
-from osc_bridge.launcher import Launcher
-from osc_bridge.liveset import LiveSet
-from osc_bridge.pad_slot import PadReport, PadVoice, Slot
-from osc_bridge.renders import Renders
-from osc_bridge.transport import TempoMap, Transport, quantum_of
+from osc_bridge.stage.launcher import Launcher
+from osc_bridge.stage.liveset import LiveSet
+from osc_bridge.stage.pad_slot import PadReport, PadVoice, Slot
+from osc_bridge.stage.renders import Renders
+from osc_bridge.stage.transport import TempoMap, Transport, quantum_of
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, NotFound
 from server.requests.request import TextToAudio

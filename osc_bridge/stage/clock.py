@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from osc_bridge.audio.clock_filter import DelayLockedLoop
-from osc_bridge.transport import MAX_BPM, MIN_BPM, Transport
+from osc_bridge.stage.transport import MAX_BPM, MIN_BPM, Transport
 from server.errors import AudioLDMError, InvalidRequest
 
 __all__ = ["Follower", "LinkClock", "MidiClock"]

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from osc_bridge.audio.clips import Clip
-from osc_bridge.liveset import Pad
+from osc_bridge.stage.liveset import Pad
 
 __all__ = ["PadReport", "PadState", "PadVoice", "Slot"]
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from osc_bridge.choices import Quantise
-from osc_bridge.transport import MAX_BPM, MIN_BPM
+from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
 from server.errors import InvalidRequest, NotFound
 from server.requests.request import MAX_TAKES, Delivery, TextToAudio, validate
 
