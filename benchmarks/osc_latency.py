@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.wire.codec import OscMessage
 
 CHANGES_PER_S = 1000

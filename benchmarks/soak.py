@@ -35,7 +35,7 @@ from benchmarks.verdicts import Verdict, show
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.audio.gauges import DeviceReport
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.daw import Instance, instance
 from osc_bridge.stage.stage import Notice
 from server.config import Config

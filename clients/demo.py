@@ -21,7 +21,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from server.audio.waveform import Waveform
 from server.render.delivery import SILENCE_DB
 

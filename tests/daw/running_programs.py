@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from server.audio.waveform import Waveform
 
 __all__ = [

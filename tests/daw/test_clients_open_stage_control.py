@@ -8,7 +8,7 @@ from typing import Any
 
 from running_programs import CLIENTS, Instrument
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.messages.addresses import TABLE
 from osc_bridge.wire.codec import Argument
 

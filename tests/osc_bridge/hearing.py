@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.wire.codec import OscMessage
 
 

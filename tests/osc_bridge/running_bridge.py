@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from osc_bridge.bridge import OscBridge
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.oscquery import OscQuery
 from server.config import Config
 from server.engine.engine import Engine

@@ -11,7 +11,7 @@ import pytest
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.handlers.transfers import CHUNK_BYTES
 from osc_bridge.messages import models as model_messages
 from osc_bridge.messages.addresses import STAGE, TABLE, AddressTable, declared

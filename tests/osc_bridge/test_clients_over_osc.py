@@ -12,7 +12,7 @@ from hearing import addresses, heard
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.service.client_table import MAX_CLIENTS, MAX_NOTIFIED, Sender
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.errors import Cancelled, InvalidRequest

@@ -13,7 +13,7 @@ from daw_process import running_daw
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from server.audio.waveform import Waveform
 from server.render.recipe import Recipe
 from server.requests.request import REQUESTS
@@ -162,7 +162,7 @@ def test_two_instances_cannot_share_a_port(
 
 
 def osc(bridge: RunningBridge[MemoryEngine], *words: str) -> tuple[int, str, str]:
-    return run("osc_bridge.osc_command", "--port", str(bridge.port), *words)
+    return run("osc_bridge.client.command", "--port", str(bridge.port), *words)
 
 
 def test_audioldm_osc_sends_waits_and_prints(bridge: RunningBridge[MemoryEngine]) -> None:
@@ -185,5 +185,5 @@ def test_audioldm_osc_exit_codes(bridge: RunningBridge[MemoryEngine]) -> None:
     assert osc(bridge, "/ldm/job/status", "never")[0] == 1
     assert osc(bridge, "/ldm/nonsense")[0] == 1
     assert osc(bridge)[0] == 2
-    code, _, errors = run("osc_bridge.osc_command", "--port", "1", "/ldm/ping")
+    code, _, errors = run("osc_bridge.client.command", "--port", "1", "/ldm/ping")
     assert (code, "nobody answers" in errors) == (3, True)

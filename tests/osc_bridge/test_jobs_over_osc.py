@@ -11,7 +11,7 @@ from hearing import addresses, heard
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.wire.codec import OscMessage, encode
 from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, NotFound, QueueFull

@@ -10,7 +10,7 @@ import pytest
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge, running_bridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from server.engine.model_host import ModelHost, ModelInfo, ModelListener
 from server.errors import InvalidRequest, NotFound, TooLarge
 from server.model.manifest import Manifest

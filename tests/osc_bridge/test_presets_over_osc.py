@@ -8,7 +8,7 @@ import pytest
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from server.errors import NotFound
 
 PRESET = """

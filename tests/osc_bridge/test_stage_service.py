@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 from osc_bridge.audio.arena import ArenaShape
 from osc_bridge.audio.device import DeviceInfo
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.handlers.stage import stage_on
 from osc_bridge.messages.addresses import STAGE
 from osc_bridge.messages.jobs_and_server import Command, Reply

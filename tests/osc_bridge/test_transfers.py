@@ -11,7 +11,7 @@ import pytest
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
-from osc_bridge.client import Client
+from osc_bridge.client.client import Client
 from osc_bridge.handlers.transfers import CHUNK_BYTES, DownloadGet, UploadChunk, UploadStart
 from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, InvalidRequest, NotFound

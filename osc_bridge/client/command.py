@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from osc_bridge.client import DEFAULT_PORT, Client
+from osc_bridge.client.client import DEFAULT_PORT, Client
 from osc_bridge.messages.addresses import TABLE
 from osc_bridge.messages.jobs_and_server import JobFail, Take
 from osc_bridge.messages.submissions import Submission

@@ -21,6 +21,7 @@ from typing import Final, Literal, Self, TypeVar
 
 import msgspec
 
+from osc_bridge.client.client_transport import TcpWire, UdpWire, Wire
 from osc_bridge.handlers.transfers import (
     CHUNK_BYTES,
     DownloadChunk,
@@ -46,7 +47,6 @@ from osc_bridge.messages.jobs_and_server import (
 )
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME
-from osc_bridge.wires import TcpWire, UdpWire, Wire
 from server import errors
 from server.errors import AudioLDMError, EngineUnavailable, UnreadableAudio
 
