@@ -22,8 +22,8 @@ from server.errors import AudioLDMError, InvalidRequest
 
 if TYPE_CHECKING:
     from onnx_export.export import Flavour, Precision
-    from onnx_export.open_source import SourceOptions
-    from onnx_export.source import Source
+    from onnx_export.sources.open_source import SourceOptions
+    from onnx_export.sources.source import Source
 
 __all__ = ["main"]
 
@@ -58,7 +58,7 @@ def _refuse(sentence: str) -> int:
 
 
 def _source_options(options: argparse.Namespace) -> SourceOptions:
-    from onnx_export.open_source import AUDIOLDM_LICENCE, SourceOptions
+    from onnx_export.sources.open_source import AUDIOLDM_LICENCE, SourceOptions
 
     return SourceOptions(
         clap=options.clap,
@@ -71,7 +71,7 @@ def _source_options(options: argparse.Namespace) -> SourceOptions:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from onnx_export.open_source import open_source
+    from onnx_export.sources.open_source import open_source
 
     _quiet_libraries()
     source = open_source(options.source, _source_options(options))
@@ -95,8 +95,8 @@ def _write(source: Source, options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from onnx_export.open_source import open_source
     from onnx_export.parity import HEADER, TOLERANCE, compare
+    from onnx_export.sources.open_source import open_source
     from server.model.manifest import Manifest
 
     _quiet_libraries()
@@ -137,7 +137,7 @@ def _triton(options: argparse.Namespace) -> int:
 
 def _random(options: argparse.Namespace) -> int:
     from onnx_export.architecture import VARIANTS
-    from onnx_export.random_source import (
+    from onnx_export.sources.random_source import (
         RandomSource,
         write_diffusers_folder,
         write_original_checkpoint,

@@ -25,7 +25,7 @@ from onnx_export.graph_file import buffer_names, save_graph
 from onnx_export.model_folder import seal, staging_folder
 from onnx_export.precision import Precision, store_weights
 from onnx_export.signatures import signatures
-from onnx_export.source import Source, component
+from onnx_export.sources.source import Source, component
 from server.model.manifest import Manifest
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Final
 import torch
 
 from onnx_export.signatures import Signature, signatures
-from onnx_export.source import Source, component
+from onnx_export.sources.source import Source, component
 from server.errors import InvalidRequest
 from server.model.manifest import Manifest
 from server.model.session import Graph, default_threads, providers_for

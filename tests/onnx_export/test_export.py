@@ -18,9 +18,9 @@ from onnx_export.graph_file import buffer_names, save_graph
 from onnx_export.parity import TOLERANCE, compare, compare_component
 from onnx_export.precision import WeightStorage
 from onnx_export.quantise import quantise
-from onnx_export.random_source import RandomSource
 from onnx_export.signatures import signatures
-from onnx_export.source import component
+from onnx_export.sources.random_source import RandomSource
+from onnx_export.sources.source import component
 from onnx_export.weights import read_state_dict
 from server.errors import InvalidRequest, ModelError
 from server.model.manifest import COMPONENTS, Manifest

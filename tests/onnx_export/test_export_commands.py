@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from onnx_export.cli import main
-from onnx_export.open_source import SourceOptions, open_source
-from onnx_export.random_model import random_tokenizer
+from onnx_export.sources.open_source import SourceOptions, open_source
+from onnx_export.sources.random_model import random_tokenizer
 from server.model.manifest import Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.

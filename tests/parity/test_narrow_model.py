@@ -10,7 +10,7 @@ from against_diffusers import EndToEnd, relative_error
 
 from onnx_export.architecture import Architecture
 from onnx_export.export import export_source
-from onnx_export.random_source import RandomSource, diffusers_pipeline
+from onnx_export.sources.random_source import RandomSource, diffusers_pipeline
 
 pytestmark = pytest.mark.timeout(900)
 NARROW = Architecture(

@@ -33,8 +33,8 @@ class Model:
 
     def __init__(self, folder: Path, sizes: Any) -> None:
         from onnx_export.export import export_source
-        from onnx_export.random_source import RandomSource
-        from onnx_export.source import component
+        from onnx_export.sources.random_source import RandomSource
+        from onnx_export.sources.source import component
 
         source = RandomSource(sizes, "random", seed=3)
         export_source(folder, source)

@@ -11,11 +11,11 @@ import tokenizers
 import torch
 
 from onnx_export.architecture import Architecture, Heads, attention_heads, build_network
-from onnx_export.original_names import PREFIXES, ema_name, is_constant, original_names
-from onnx_export.original_sizes import audio_sizes, read_architecture
-from onnx_export.source import audioldm_manifest
-from onnx_export.tokenizer import load_tokenizer
-from onnx_export.torch_file import TorchFile
+from onnx_export.sources.original_names import PREFIXES, ema_name, is_constant, original_names
+from onnx_export.sources.original_sizes import audio_sizes, read_architecture
+from onnx_export.sources.source import audioldm_manifest
+from onnx_export.sources.tokenizer import load_tokenizer
+from onnx_export.sources.torch_file import TorchFile
 from server.errors import ModelError
 from server.model.manifest import Manifest
 

@@ -8,7 +8,7 @@ import tokenizers
 import torch
 
 from onnx_export.architecture import Architecture
-from onnx_export.audioldm import NETWORK_OF, as_component
+from onnx_export.sources.audioldm import NETWORK_OF, as_component
 from server.model.manifest import AudioEncoder, Defaults, Latent, Manifest, Tokenizer
 
 __all__ = ["Source", "audioldm_manifest", "component"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from onnx_export.architecture import Architecture
-from onnx_export.original_names import PREFIXES
-from onnx_export.torch_file import TorchFile
+from onnx_export.sources.original_names import PREFIXES
+from onnx_export.sources.torch_file import TorchFile
 from server.errors import ModelError
 
 __all__ = ["audio_sizes", "read_architecture"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from onnx_export.architecture import Heads
-from onnx_export.diffusers_folder import DiffusersFolder, clap_audio_model
-from onnx_export.original_checkpoint import OriginalCheckpoint, clap_audio_encoder
-from onnx_export.source import Source
-from onnx_export.tokenizer import ROBERTA
+from onnx_export.sources.diffusers_folder import DiffusersFolder, clap_audio_model
+from onnx_export.sources.original_checkpoint import OriginalCheckpoint, clap_audio_encoder
+from onnx_export.sources.source import Source
+from onnx_export.sources.tokenizer import ROBERTA
 from server.errors import ModelError, NotFound
 
 __all__ = ["SourceOptions", "open_source"]

@@ -17,9 +17,15 @@ import tokenizers
 import torch
 
 from onnx_export.architecture import Architecture, Heads, attention_heads
-from onnx_export.original_names import EMA_PREFIX, PREFIXES, ema_name, is_constant, original_names
-from onnx_export.random_model import NETWORKS, random_network, random_tokenizer
-from onnx_export.source import Source, audioldm_manifest
+from onnx_export.sources.original_names import (
+    EMA_PREFIX,
+    PREFIXES,
+    ema_name,
+    is_constant,
+    original_names,
+)
+from onnx_export.sources.random_model import NETWORKS, random_network, random_tokenizer
+from onnx_export.sources.source import Source, audioldm_manifest
 from server.model.manifest import Manifest
 
 __all__ = [

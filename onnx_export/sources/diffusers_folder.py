@@ -14,10 +14,10 @@ import tokenizers
 import torch
 
 from onnx_export.architecture import Architecture, Heads, attention_heads
-from onnx_export.original_names import is_constant
-from onnx_export.original_sizes import HEAD_CHANNELS
-from onnx_export.source import audioldm_manifest
-from onnx_export.tokenizer import load_tokenizer
+from onnx_export.sources.original_names import is_constant
+from onnx_export.sources.original_sizes import HEAD_CHANNELS
+from onnx_export.sources.source import audioldm_manifest
+from onnx_export.sources.tokenizer import load_tokenizer
 from server.errors import ModelError
 from server.model.manifest import Manifest
 

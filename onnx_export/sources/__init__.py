@@ -1,0 +1,1 @@
+"""Where networks come from: published checkpoints, folders, drawn weights."""
