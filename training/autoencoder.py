@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from training.bank import SoundBank, augment_gain, mix
 from training.loop import Stage, autocast, optimize
-from training.mel import LogMel
+from training.networks.mel import LogMel
 
 __all__ = ["Autoencoder", "Decoder", "Encoder", "VaeStage", "WaveEncoder"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS, SAMPLE_RATE
+from training.networks.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS, SAMPLE_RATE
 from training.sounds import Clip, load_clips
 
 __all__ = ["SoundBank", "augment_gain", "mix"]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.loop import Stage, autocast, optimize
+from training.networks.text import SPECIAL, SentenceEncoder, build_tokenizer, load_minilm, tokenize
 from training.phrases import make_phrases
 from training.sounds import NOTE_NAME, NOTES, Clip, held_out
-from training.text import SPECIAL, SentenceEncoder, build_tokenizer, load_minilm, tokenize
 
 __all__ = ["Distillation", "embed", "prune_vocabulary", "teacher_embeddings"]
 

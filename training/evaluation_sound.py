@@ -14,7 +14,7 @@ import torch
 
 from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
 from server.audio.pitch import note_pitch, octave_error
-from training.mel import HOP_LENGTH, NUM_MELS, LogMel
+from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
 from training.prompt_list import LoopPrompt, NotePrompt
 from training.sound_classes import LabelledClip
 from training.studio import Samples, Studio, mean, read_samples

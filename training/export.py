@@ -15,10 +15,10 @@ from training.autoencoder import WaveEncoder
 from training.clap import TextTower, WaveTower
 from training.credits import credits_text
 from training.known_sounds import known_sounds
-from training.sampling import SHIFT
+from training.networks.sampling import SHIFT
+from training.networks.text import MAX_TOKENS
 from training.sounds import read_manifest
 from training.stages import Run
-from training.text import MAX_TOKENS
 
 __all__ = ["components", "export_run", "keep_tables"]
 

@@ -31,8 +31,8 @@ from training.export import keep_tables
 from training.folder import load_folder
 from training.known_sounds import heard_clips, with_sounds
 from training.loop import Fit, fit, load_ema
-from training.notation import COLUMNS
-from training.sampling import sample_flow
+from training.networks.notation import COLUMNS
+from training.networks.sampling import sample_flow
 from training.settings import Adversarial
 from training.sounds import prepare
 

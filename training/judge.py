@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from server.errors import ModelError
-from training.mel import mel_filterbank
+from training.networks.mel import mel_filterbank
 
 __all__ = ["FRAMES", "SAMPLE_RATE", "Judge", "JudgeNet", "Verdict", "spectrogram"]
 

@@ -2,7 +2,7 @@
 
 As in AudioLDM the condition is the CLAP embedding of the sound itself; in a share of the
 examples it is that of a caption, and in a tenth it is zeros, for classifier-free guidance.
-Where note or tempo of a sound are known they are told with it, mostly (:mod:`training.notation`).
+Where note or tempo of a sound are known they are told with it, mostly (:mod:`training.networks.notation`).
 Latents and embeddings are made on the fly from fresh crops, each used for several noise draws.
 """
 
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.bank import SoundBank, augment_gain, mix
-from training.denoiser import TransformerDenoiser
 from training.loop import Stage, autocast, optimize
-from training.noising import Flow, Noising
-from training.notation import MEL_PER_LATENT
+from training.networks.denoiser import TransformerDenoiser
+from training.networks.noising import Flow, Noising
+from training.networks.notation import MEL_PER_LATENT
 
 __all__ = ["LdmStage"]
 

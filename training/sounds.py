@@ -25,7 +25,7 @@ import soxr
 import torch
 
 from server.errors import NotFound, UnreadableAudio
-from training.mel import HOP_LENGTH, SAMPLE_RATE, LogMel
+from training.networks.mel import HOP_LENGTH, SAMPLE_RATE, LogMel
 
 __all__ = ["Clip", "held_out", "load_clips", "prepare", "read_manifest"]
 

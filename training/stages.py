@@ -25,7 +25,6 @@ from training.adversarial import AdversarialStage
 from training.autoencoder import Autoencoder, VaeStage
 from training.bank import SoundBank
 from training.clap import Clap, ClapStage
-from training.denoiser import TransformerDenoiser
 from training.distillation import (
     STUDENT_LAYERS,
     Distillation,
@@ -37,9 +36,10 @@ from training.distillation import (
 from training.ldm import LdmStage
 from training.listener import Listener, ListenerStage
 from training.loop import fit, load_ema
-from training.noising import NOISINGS
+from training.networks.denoiser import TransformerDenoiser
+from training.networks.noising import NOISINGS
+from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.settings import Settings
-from training.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.vocoder import Vocoder, VocoderStage
 
 __all__ = ["STAGES", "Run"]

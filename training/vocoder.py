@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.bank import SoundBank
-from training.discriminators import Discriminators, critic_loss, generator_losses
 from training.loop import Stage, autocast, optimize
-from training.mel import HOP_LENGTH, NUM_MELS, LogMel
-from training.projection import MelProjection
+from training.networks.discriminators import Discriminators, critic_loss, generator_losses
+from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
+from training.networks.projection import MelProjection
 
 __all__ = ["Vocoder", "VocoderStage"]
 

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from training.clap import AudioTower
-from training.critic import Critic, hinge
-from training.sampling import sample_flow, shifted
+from training.networks.critic import Critic, hinge
+from training.networks.sampling import sample_flow, shifted
 
 
 def test_features_lead_to_the_embedding() -> None:

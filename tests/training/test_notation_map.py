@@ -8,8 +8,8 @@ import torch
 from server.requests.notation import Notation
 from tests.training.synthetic_sounds import tone
 from training.bank import _kinds
-from training.mel import LogMel
-from training.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
+from training.networks.mel import LogMel
+from training.networks.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
 from training.sounds import Clip
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from server.requests.notation import COLUMNS
-from training.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
+from training.networks.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
 
 __all__ = ["COLUMNS", "MAP_CHANNELS", "MEL_PER_LATENT", "NOTE_FEATURES", "NotationMap"]
 

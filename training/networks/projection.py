@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.mel import HOP_LENGTH, N_FFT, LogMel
+from training.networks.mel import HOP_LENGTH, N_FFT, LogMel
 
 __all__ = ["MelProjection"]
 

@@ -10,7 +10,7 @@ flow x_t = (1 - t) x_0 + t noise: with s^2 = (1 - t)^2 + t^2 and data of unit va
 
 so that F is the clean latent at t = 1 and minus the noise at t = 0, and the loss on the velocity
 weighs all times alike. The unit-norm CLAP embedding is scaled by sqrt(512) inside; behind it
-come the three numbers of the notation (:mod:`training.notation`).
+come the three numbers of the notation (:mod:`training.networks.notation`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.notation import COLUMNS, MAP_CHANNELS, NOTE_FEATURES, NotationMap
+from training.networks.notation import COLUMNS, MAP_CHANNELS, NOTE_FEATURES, NotationMap
 
 __all__ = ["TransformerDenoiser"]
 

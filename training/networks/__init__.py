@@ -1,0 +1,1 @@
+"""The networks that the stages train, and what they are trained with."""
