@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.bank import SoundBank, augment_gain, mix
 from training.loop import Stage, autocast, optimize
 from training.networks.mel import LogMel
+from training.sounds.bank import SoundBank, augment_gain, mix
 
 __all__ = [
     "AudioTower",

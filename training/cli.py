@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
 
     from training.curves import draw_curves
     from training.settings import load_settings
-    from training.sounds import prepare
+    from training.sounds.folder import prepare
     from training.stages import Run
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from training.loop import Stage, autocast, optimize
 from training.networks.text import SPECIAL, SentenceEncoder, build_tokenizer, load_minilm, tokenize
-from training.phrases import make_phrases
-from training.sounds import NOTE_NAME, NOTES, Clip, held_out
+from training.sounds.folder import NOTE_NAME, NOTES, Clip, held_out
+from training.sounds.phrases import make_phrases
 
 __all__ = ["Distillation", "embed", "prune_vocabulary", "teacher_embeddings"]
 

@@ -32,7 +32,7 @@ from training.folder_evaluation import compare_folders
 from training.judge import SAMPLE_RATE, Judge
 from training.prompt_list import HELD_BACK, PromptList
 from training.sound_classes import LabelledClip, label_clips
-from training.sounds import held_out, read_manifest
+from training.sounds.folder import held_out, read_manifest
 from training.studio import RealClips, Samples, Settings, Studio
 
 __all__ = ["evaluate_model", "main"]

@@ -18,7 +18,7 @@ from server.audio.waveform import Waveform
 from server.render.pipeline import Pipeline
 from server.requests.request import TextToAudio
 from training.networks.mel import HOP_LENGTH, LOG_FLOOR, SAMPLE_RATE, LogMel
-from training.sounds import held_out, read_manifest
+from training.sounds.folder import held_out, read_manifest
 
 __all__ = ["draw_gallery", "main"]
 

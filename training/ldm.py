@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.bank import SoundBank, augment_gain, mix
 from training.loop import Stage, autocast, optimize
 from training.networks.denoiser import TransformerDenoiser
 from training.networks.noising import Flow, Noising
 from training.networks.notation import MEL_PER_LATENT
+from training.sounds.bank import SoundBank, augment_gain, mix
 
 __all__ = ["LdmStage"]
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.bank import SoundBank
 from training.clap import CROPS, EMBEDDING, caption_recall
 from training.loop import Stage, autocast, optimize
+from training.sounds.bank import SoundBank
 
 __all__ = ["Listener", "ListenerStage"]
 

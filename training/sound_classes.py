@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from server.errors import InvalidRequest
-from training.sounds import held_out, read_manifest
+from training.sounds.folder import held_out, read_manifest
 
 __all__ = ["SPLITS", "LabelledClip", "Rule", "Split", "label_clips", "load_rules"]
 

@@ -23,7 +23,6 @@ from server.errors import InvalidRequest, NotFound
 from training import settings as sections
 from training.adversarial import AdversarialStage
 from training.autoencoder import Autoencoder, VaeStage
-from training.bank import SoundBank
 from training.clap import Clap, ClapStage
 from training.distillation import (
     STUDENT_LAYERS,
@@ -40,6 +39,7 @@ from training.networks.denoiser import TransformerDenoiser
 from training.networks.noising import NOISINGS
 from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.settings import Settings
+from training.sounds.bank import SoundBank
 from training.vocoder import Vocoder, VocoderStage
 
 __all__ = ["STAGES", "Run"]

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.bank import SoundBank
 from training.loop import Stage, autocast, optimize
 from training.networks.discriminators import Discriminators, critic_loss, generator_losses
 from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
 from training.networks.projection import MelProjection
+from training.sounds.bank import SoundBank
 
 __all__ = ["Vocoder", "VocoderStage"]
 

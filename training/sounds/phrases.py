@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from training.sounds import NOTES
+from training.sounds.folder import NOTES
 
 __all__ = ["INSTRUMENTS", "make_phrases"]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from server.model.known_sounds import KnownSounds
 from server.model.text import Embedding
-from training.bank import CROP_FRAMES, SoundBank
+from training.sounds.bank import CROP_FRAMES, SoundBank
 from training.stages import Run
 
 __all__ = ["heard_clips", "known_sounds", "with_sounds"]

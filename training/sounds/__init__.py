@@ -1,0 +1,1 @@
+"""The sounds that are learned from: files, captions, crops, credits."""
