@@ -14,7 +14,7 @@ from server.audio.pitch import cents_from, note_pitch
 from server.render.pipeline import Pipeline
 from server.requests.request import TextToAudio
 from tests.training.synthetic_sounds import tone
-from training.texture import ring_db
+from training.evaluation.texture import ring_db
 
 Samples = npt.NDArray[np.float32]
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.evaluation.metrics import frechet_distance
 from training.ldm import LdmStage
 from training.loop import autocast, optimize
-from training.metrics import frechet_distance
 from training.networks.critic import Critic, Features, hinge
 from training.networks.sampling import sample_flow, shifted
 from training.sounds.bank import SoundBank

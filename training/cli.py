@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["evaluate"]:
-        from training.evaluate import main as evaluate
+        from training.evaluation.evaluate import main as evaluate
 
         return evaluate(arguments[1:])
     options = _parser().parse_args(arguments)

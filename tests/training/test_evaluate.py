@@ -13,13 +13,13 @@ from synthetic_sounds import CLASSES, band_noise
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.render.pipeline import Pipeline
-from training import sound_classes
-from training.evaluate import PARTS, main
-from training.evaluation_parts import judge_noises
-from training.evaluation_report import model_markdown
-from training.judge import Judge
-from training.prompt_list import PromptList, note_name
-from training.studio import RealClips, Settings, Studio
+from training.evaluation import sound_classes
+from training.evaluation.evaluate import PARTS, main
+from training.evaluation.judge import Judge
+from training.evaluation.parts import judge_noises
+from training.evaluation.prompt_list import PromptList, note_name
+from training.evaluation.report import model_markdown
+from training.evaluation.studio import RealClips, Settings, Studio
 
 HERE = str(Path(__file__).parent)
 PROMPTS = {

@@ -10,10 +10,10 @@ import torch
 from synthetic_sounds import CLASSES, band_noise
 
 from server.errors import InvalidRequest, ModelError
-from training.judge import FRAMES, Judge, JudgeNet, loud_windows, normalise, spectrogram
-from training.judge_training import load_examples, train_judge
-from training.prompt_list import HELD_BACK, PromptList
-from training.sound_classes import label_clips, load_rules
+from training.evaluation.judge import FRAMES, Judge, JudgeNet, loud_windows, normalise, spectrogram
+from training.evaluation.judge_training import load_examples, train_judge
+from training.evaluation.prompt_list import HELD_BACK, PromptList
+from training.evaluation.sound_classes import label_clips, load_rules
 from training.sounds.folder import held_out
 
 

@@ -10,7 +10,7 @@ from synthetic_sounds import band_noise, click_loop, tone
 
 from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
 from server.audio.pitch import cents_from, note_pitch, octave_error
-from training.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
+from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
 
 
 @pytest.mark.parametrize("midi", [33, 40, 48, 60, 69, 76, 88, 96])

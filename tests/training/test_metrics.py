@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.errors import InvalidRequest
-from training.metrics import (
+from training.evaluation.metrics import (
     clap_score,
     frechet_distance,
     frechet_distance_of_gaussians,

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from server.errors import ModelError
-from training.panns import Cnn14, load_cnn14
-from training.vggish import VGGish, load_vggish, vggish_examples
+from training.evaluation.panns import Cnn14, load_cnn14
+from training.evaluation.vggish import VGGish, load_vggish, vggish_examples
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, NotFound
-from training.judge import Judge
-from training.metrics import frechet_distance, inception_score, kl_sigmoid, kl_softmax
-from training.panns import SAMPLE_RATE, load_cnn14
-from training.vggish import load_vggish
+from training.evaluation.judge import Judge
+from training.evaluation.metrics import frechet_distance, inception_score, kl_sigmoid, kl_softmax
+from training.evaluation.panns import SAMPLE_RATE, load_cnn14
+from training.evaluation.vggish import load_vggish
 
 __all__ = ["compare_folders", "sound_files"]
 

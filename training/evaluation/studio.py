@@ -17,8 +17,8 @@ from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
 from server.render.pipeline import Pipeline
 from server.requests.request import Delivery, TextToAudio
-from training.judge import SAMPLE_RATE, Judge, Verdict
-from training.sound_classes import LabelledClip, Split
+from training.evaluation.judge import SAMPLE_RATE, Judge, Verdict
+from training.evaluation.sound_classes import LabelledClip, Split
 
 __all__ = ["RealClips", "Settings", "Studio", "Take", "mean", "read_samples"]
 

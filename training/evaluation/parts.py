@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from training.judge import Verdict
-from training.metrics import (
+from training.evaluation.judge import Verdict
+from training.evaluation.metrics import (
     clap_score,
     frechet_distance,
     inception_score,
@@ -22,7 +22,7 @@ from training.metrics import (
     mean_pairwise_distance,
     nearest_distances,
 )
-from training.studio import Studio, Take, mean
+from training.evaluation.studio import Studio, Take, mean
 
 __all__ = [
     "NOISES",

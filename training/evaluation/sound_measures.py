@@ -14,11 +14,11 @@ import torch
 
 from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
 from server.audio.pitch import note_pitch, octave_error
+from training.evaluation.prompt_list import LoopPrompt, NotePrompt
+from training.evaluation.sound_classes import LabelledClip
+from training.evaluation.studio import Samples, Studio, mean, read_samples
+from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
 from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
-from training.prompt_list import LoopPrompt, NotePrompt
-from training.sound_classes import LabelledClip
-from training.studio import Samples, Studio, mean, read_samples
-from training.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
 
 __all__ = ["RealSound", "judge_decoder", "judge_loops", "judge_notes"]
 

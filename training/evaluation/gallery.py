@@ -1,6 +1,6 @@
 """Log-mel pictures of takes beside real held-out clips of the same kind.
 
-python -m training.gallery models/tiny --sounds FOLDER -o docs/gallery.png
+python -m training.evaluation.gallery models/tiny --sounds FOLDER -o docs/gallery.png
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SECONDS: Final = 2.56
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the gallery of one model folder."""
-    parser = argparse.ArgumentParser(prog="python -m training.gallery")
+    parser = argparse.ArgumentParser(prog="python -m training.evaluation.gallery")
     parser.add_argument("model", type=Path)
     parser.add_argument("--sounds", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)

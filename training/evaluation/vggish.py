@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from server.errors import ModelError
-from training.panns import read_checkpoint
+from training.evaluation.panns import read_checkpoint
 
 __all__ = ["EMBEDDING", "SAMPLE_RATE", "VGGish", "load_vggish", "vggish_examples"]
 

@@ -2,7 +2,7 @@
 
 FD and FAD are the Fréchet distance between Gaussians fitted to embeddings (PANNs Cnn14-16k
 for FD, VGGish for FAD); IS and KL read class logits (PANNs' 527 AudioSet classes). The
-embeddings come from :mod:`training.panns`, :mod:`training.vggish` or :mod:`training.judge`;
+embeddings come from :mod:`training.evaluation.panns`, :mod:`training.evaluation.vggish` or :mod:`training.evaluation.judge`;
 numbers made with different embeddings must not be compared.
 """
 

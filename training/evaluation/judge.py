@@ -1,10 +1,10 @@
 """The judge: a small sound classifier of our own that never saw the generator.
 
-It learns from real clips alone (:mod:`training.judge_training`), knows neither the CLAP nor
+It learns from real clips alone (:mod:`training.evaluation.judge_training`), knows neither the CLAP nor
 the latents of the model that it judges, and has its own spectrogram. It names the class of
 a clip, and its embedding serves the Fréchet distance and the variety measure.
 
-    python -m training.judge_training --sounds FOLDER --out judge.safetensors
+    python -m training.evaluation.judge_training --sounds FOLDER --out judge.safetensors
     audioldm-train evaluate models/tiny --sounds FOLDER --quick
 
     judge = Judge.load()                      # the judge that ships with the project
@@ -148,7 +148,7 @@ class Judge:
         except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
             raise ModelError(
                 f"{source} is no judge: {error}. Train one with: "
-                "python -m training.judge_training --sounds FOLDER --out FILE"
+                "python -m training.evaluation.judge_training --sounds FOLDER --out FILE"
             ) from error
         return cls(net, classes)
 

@@ -1,6 +1,6 @@
 """Trains the judge on labelled real clips.
 
-    python -m training.judge_training --sounds FOLDER --out judge.safetensors --minutes 10
+    python -m training.evaluation.judge_training --sounds FOLDER --out judge.safetensors --minutes 10
 
 Everything that must not decide a verdict is varied: place in the window, tempo, pitch,
 equalisation, bandwidth, noise floor, the smear of a codec or vocoder, gaps (SpecAugment,
@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from training.judge import (
+from training.evaluation.judge import (
     FRAMES,
     NUM_MELS,
     RANGE,
@@ -38,7 +38,7 @@ from training.judge import (
     pad_frames,
     spectrogram,
 )
-from training.sound_classes import SPLITS, LabelledClip, Split, label_clips
+from training.evaluation.sound_classes import SPLITS, LabelledClip, Split, label_clips
 
 __all__ = ["Examples", "accuracy", "load_examples", "main", "train_judge"]
 
@@ -232,7 +232,9 @@ def accuracy(judge: Judge, examples: Examples, split: Split) -> tuple[float, np.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.judge_training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluation.judge_training", description=__doc__
+    )
     parser.add_argument("--sounds", type=Path, required=True, help="folder with manifest.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     parser.add_argument("--minutes", type=float, default=10.0, help="of processor time")

@@ -25,15 +25,15 @@ import torch
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, InvalidRequest
 from server.render.pipeline import Pipeline
-from training import evaluation_parts as parts
-from training import evaluation_sound as sound
-from training.evaluation_report import folders_markdown, model_markdown
-from training.folder_evaluation import compare_folders
-from training.judge import SAMPLE_RATE, Judge
-from training.prompt_list import HELD_BACK, PromptList
-from training.sound_classes import LabelledClip, label_clips
+from training.evaluation import parts as parts
+from training.evaluation import sound_measures as sound
+from training.evaluation.folders import compare_folders
+from training.evaluation.judge import SAMPLE_RATE, Judge
+from training.evaluation.prompt_list import HELD_BACK, PromptList
+from training.evaluation.report import folders_markdown, model_markdown
+from training.evaluation.sound_classes import LabelledClip, label_clips
+from training.evaluation.studio import RealClips, Samples, Settings, Studio
 from training.sounds.folder import held_out, read_manifest
-from training.studio import RealClips, Samples, Settings, Studio
 
 __all__ = ["evaluate_model", "main"]
 

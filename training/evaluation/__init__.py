@@ -1,0 +1,1 @@
+"""How good a model sounds, by measures it was not trained on."""
