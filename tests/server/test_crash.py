@@ -1,4 +1,4 @@
-"""The short form of ``python -m benchmarks.crash``."""
+"""The short form of ``python -m benchmarks.endurance.crash``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tiny_model import make_tiny_folder
 
-from benchmarks.crash import Storm
+from benchmarks.endurance.crash import Storm
 from server.model.manifest import Manifest
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from server_run import QUICK, wav
 
+from benchmarks.endurance.small_disk import SmallDisk, small_disk
 from benchmarks.server_process import ServerProcess
-from benchmarks.small_disk import SmallDisk, small_disk
 
 RESERVED_MIB = 32
 REQUEST = {**QUICK, "num_waveforms_per_prompt": 2}

@@ -1,4 +1,4 @@
-"""The short forms of ``python -m benchmarks.fuzz``, and what its long form has found."""
+"""The short forms of ``python -m benchmarks.endurance.fuzz``, and what its long form has found."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.fuzz import fuzz
-from benchmarks.fuzz_targets import TARGETS
+from benchmarks.endurance.fuzz import fuzz
+from benchmarks.endurance.fuzz_targets import TARGETS
 from server.audio.waveform import MAX_SAMPLES, Waveform, check_bounds
 from server.errors import AudioLDMError, InvalidRequest, ModelError, UnreadableAudio
 from server.model.manifest import MANIFEST_FILE, Manifest

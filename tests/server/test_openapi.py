@@ -1,10 +1,10 @@
-"""The short form of ``python -m benchmarks.fuzz api``."""
+"""The short form of ``python -m benchmarks.endurance.fuzz api``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.fuzz_api import fuzz_api
+from benchmarks.endurance.fuzz_api import fuzz_api
 
 
 def test_answers_are_what_the_openapi_document_says(tiny_folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Pulls plugs: kills worker, server or both at random instants while clients work.
 
-    python -m benchmarks.crash --model FOLDER [--model FOLDER] [--kills 200] [--seed 0]
+    python -m benchmarks.endurance.crash --model FOLDER [--model FOLDER] [--kills 200] [--seed 0]
 
 Several models are loaded together, each with a worker of its own. Clients submit jobs (some
 with a clip that they upload first), each under an idempotency key, and repeat what was not

@@ -1,6 +1,6 @@
 """The whole instrument under rough handling for a long time.
 
-    python -m benchmarks.soak --minutes 60
+    python -m benchmarks.endurance.soak --minutes 60
 
 A stream plays, pads are hit, prompts and tempo change, jobs are submitted and cancelled, clients
 come and go, the audio process and the engine's worker are killed, all over OSC and at random.

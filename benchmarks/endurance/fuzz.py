@@ -1,9 +1,9 @@
 """Damaged input in, sentences out: decoders, parsers and the HTTP interface, for a long time.
 
-    python -m benchmarks.fuzz [TARGET ...] [--cases 100000] [--start 0] [--json FILE]
+    python -m benchmarks.endurance.fuzz [TARGET ...] [--cases 100000] [--start 0] [--json FILE]
 
 A target is ``api`` (schemathesis against a running server; needs the extra ``dev``) or one of
-:mod:`benchmarks.fuzz_targets`; default: all. Every case must be taken or refused with an error
+:mod:`benchmarks.endurance.fuzz_targets`; default: all. Every case must be taken or refused with an error
 of :mod:`server.errors`, within 5 s of CPU time and 3 GiB, and touch nothing outside its folder.
 A case is made from its number alone, so that ``--start N --cases 1`` shows it again.
 """
@@ -70,7 +70,7 @@ def fuzz(name: str, cases: int, start: int = 0) -> dict[str, Any]:
 
 def _try_all(name: str, counts: MutableSequence[int], end: int, folder: str) -> None:
     """What the other process does: ``counts`` are the case's number, the taken, the refused."""
-    from benchmarks.fuzz_targets import TARGETS
+    from benchmarks.endurance.fuzz_targets import TARGETS
 
     # Decoders print what they think of damaged files.
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -188,7 +188,7 @@ _DAMAGES: Final = (_overwrite, _number, _cut, _repeat, _splice)
 
 
 def _api(cases: int, start: int) -> dict[str, Any]:
-    from benchmarks.fuzz_api import fuzz_api
+    from benchmarks.endurance.fuzz_api import fuzz_api
 
     with tempfile.TemporaryDirectory() as folder:
         return {
@@ -200,7 +200,7 @@ def _api(cases: int, start: int) -> dict[str, Any]:
 
 def main() -> int:
     """Entry point; 1 where there were faults."""
-    from benchmarks.fuzz_targets import TARGETS
+    from benchmarks.endurance.fuzz_targets import TARGETS
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, "api"], default=[*TARGETS, "api"])

@@ -1,0 +1,1 @@
+"""Rough handling for a long time: killed, flooded and fed with damage."""
