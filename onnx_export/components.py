@@ -1,8 +1,8 @@
 """The torch modules behind a model folder, with the signatures of the manifest's table.
 
 ``forward`` of each module takes and returns exactly what :mod:`server.model.manifest` lists, in
-that order. In particular ``audio_encoder`` and ``vae_encoder`` take *waveforms* (the mel front end is
-part of the graph), ``vae_encoder`` returns ``(mean, logvar)`` before the scale factor, and
+that order. In particular ``audio_encoder`` and ``vae_encoder`` take *waveforms* (the mel front end
+is part of the graph), ``vae_encoder`` returns ``(mean, logvar)`` before the scale factor, and
 ``unet`` takes its timestep as float32 [B].
 """
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from osc_bridge.handlers.transfers import CHUNK_BYTES
 from osc_bridge.messages.addresses import TABLE, render_markdown
+from osc_bridge.messages.files import CHUNK_BYTES
 from osc_bridge.service.bundles import MAX_AHEAD_S, MAX_WAITING
 from osc_bridge.wire.codec import MAX_ARGUMENTS, MAX_DATAGRAM, MAX_DEPTH, MAX_MESSAGES
 from osc_bridge.wire.framing import MAX_FRAME

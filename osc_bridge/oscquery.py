@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from osc_bridge.bridge import OscBridge
-from osc_bridge.messages.jobs_and_server import Message
+from osc_bridge.messages.message import Message
 from osc_bridge.messages.submissions import Set
 from osc_bridge.oscquery_tree import ATTRIBUTES, Node, node_at, tree_of
 from osc_bridge.service.client_table import Sender, is_loopback

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from osc_bridge.messages.addresses import AddressTable, type_tag
-from osc_bridge.messages.jobs_and_server import Command, Message
+from osc_bridge.messages.message import Command, Message
 from osc_bridge.messages.submissions import Set, Submission
 from server.errors import NotFound
 from server.requests.fields import Field

@@ -2,8 +2,8 @@
 
 Adversarial diffusion distillation (arXiv:2311.17042) without a teacher. A denoiser that is only
 regressed answers a noisy latent with the mean of all sounds it could be, which is none of them.
-Here its clean estimate is decoded and heard by a critic (:mod:`training.networks.critic`), so it has to
-be a sound. The regression stays: in full where there is no condition, which guidance leads
+Here its clean estimate is decoded and heard by a critic (:mod:`training.networks.critic`), so it
+has to be a sound. The regression stays: in full where there is no condition, which guidance leads
 away from, and else the less the noisier the latent. Few steps and little guidance then suffice.
 """
 

@@ -2,8 +2,9 @@
 
 As in AudioLDM the condition is the CLAP embedding of the sound itself; in a share of the
 examples it is that of a caption, and in a tenth it is zeros, for classifier-free guidance.
-Where note or tempo of a sound are known they are told with it, mostly (:mod:`training.networks.notation`).
-Latents and embeddings are made on the fly from fresh crops, each used for several noise draws.
+Where note or tempo of a sound are known they are told with it, mostly
+(:mod:`training.networks.notation`). Latents and embeddings are made on the fly from fresh crops,
+each used for several noise draws.
 """
 
 from __future__ import annotations

@@ -305,6 +305,6 @@ def build_denoiser(settings: Settings) -> nn.Module:
 
 
 def _published() -> ModuleType:
-    from training import published  # imports diffusers and transformers
+    from training.networks import published  # imports diffusers and transformers
 
     return published

@@ -3,9 +3,9 @@
     python -m benchmarks.endurance.fuzz [TARGET ...] [--cases 100000] [--start 0] [--json FILE]
 
 A target is ``api`` (schemathesis against a running server; needs the extra ``dev``) or one of
-:mod:`benchmarks.endurance.fuzz_targets`; default: all. Every case must be taken or refused with an error
-of :mod:`server.errors`, within 5 s of CPU time and 3 GiB, and touch nothing outside its folder.
-A case is made from its number alone, so that ``--start N --cases 1`` shows it again.
+:mod:`benchmarks.endurance.fuzz_targets`; default: all. Every case must be taken or refused with an
+error of :mod:`server.errors`, within 5 s of CPU time and 3 GiB, and touch nothing outside its
+folder. A case is made from its number alone, so that ``--start N --cases 1`` shows it again.
 """
 
 from __future__ import annotations

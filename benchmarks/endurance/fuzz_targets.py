@@ -1,7 +1,7 @@
 """What is fuzzed: the decoders and parsers that read what others wrote.
 
-A target has good inputs, which :mod:`benchmarks.endurance.fuzz` damages, and a way to try one. It may
-refuse with an :class:`~server.errors.AudioLDMError`; anything else that it raises is a fault.
+A target has good inputs, which :mod:`benchmarks.endurance.fuzz` damages, and a way to try one. It
+may refuse with an :class:`~server.errors.AudioLDMError`; anything else that it raises is a fault.
 """
 
 from __future__ import annotations

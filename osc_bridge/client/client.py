@@ -22,7 +22,7 @@ from typing import Final, Literal, Self, TypeVar
 import msgspec
 
 from osc_bridge.client.client_transport import TcpWire, UdpWire, Wire
-from osc_bridge.handlers.transfers import (
+from osc_bridge.messages.files import (
     CHUNK_BYTES,
     DownloadChunk,
     DownloadGet,
@@ -34,17 +34,9 @@ from osc_bridge.handlers.transfers import (
     UploadReady,
     UploadStart,
 )
-from osc_bridge.messages.jobs_and_server import (
-    ErrorReply,
-    JobAccepted,
-    JobDone,
-    JobFail,
-    JobProgress,
-    JobReceived,
-    Message,
-    Reply,
-    Take,
-)
+from osc_bridge.messages.jobs import JobAccepted, JobDone, JobFail, JobProgress, JobReceived, Take
+from osc_bridge.messages.message import Message, Reply
+from osc_bridge.messages.server import ErrorReply
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME
 from server import errors

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from osc_bridge.handlers.transfers import (
-    DownloadGet,
-    DownloadStart,
-    Transfers,
-    UploadChunk,
-    UploadStart,
+from osc_bridge.handlers.transfers import Transfers
+from osc_bridge.messages.files import DownloadGet, DownloadStart, UploadChunk, UploadStart
+from osc_bridge.messages.message import Command
+from osc_bridge.messages.notices import EngineNotice, Notified, Notify
+from osc_bridge.messages.server import (
+    Help,
+    HelpReply,
+    ModelInfo,
+    ModelReply,
+    Ping,
+    Pong,
+    Status,
+    StatusReply,
+    Version,
+    VersionReply,
 )
-from osc_bridge.messages import jobs_and_server as m
+from osc_bridge.messages.settings import SetClear, Setting
 from osc_bridge.messages.submissions import SETTINGS, Set
 from osc_bridge.service.service import Context, Handler, Service
 from server import __version__
@@ -33,24 +42,22 @@ class Housekeeping:
         self._engine = engine
         self._watch = asyncio.get_running_loop().create_task(self._watch_engine())
         self._listing: set[str] = set()
-        service.values |= {m.StatusReply: self.status, m.ModelReply: self.model}
+        service.values |= {StatusReply: self.status, ModelReply: self.model}
         self.last_set: dict[str, Any] = {}
         """The value that anybody set last, by field name: what OSCQuery shows."""
 
     @property
-    def handlers(self) -> dict[type[m.Command], Handler]:
+    def handlers(self) -> dict[type[Command], Handler]:
         """Command class to handler."""
         return {
             **dict.fromkeys(SETTINGS, self._set),
-            m.Ping: lambda ping, c: self._service.reply(c.client, m.Pong(ping.token)),
-            m.Version: lambda _, c: self._service.reply(
-                c.client, m.VersionReply(PROGRAM, __version__)
-            ),
-            m.Status: lambda _, c: self._service.reply(c.client, self.status()),
-            m.ModelInfo: lambda _, c: self._service.reply(c.client, self.model()),
-            m.Help: self._help,
-            m.Notify: self._notify,
-            m.SetClear: lambda _, c: c.client.settings.clear(),
+            Ping: lambda ping, c: self._service.reply(c.client, Pong(ping.token)),
+            Version: lambda _, c: self._service.reply(c.client, VersionReply(PROGRAM, __version__)),
+            Status: lambda _, c: self._service.reply(c.client, self.status()),
+            ModelInfo: lambda _, c: self._service.reply(c.client, self.model()),
+            Help: self._help,
+            Notify: self._notify,
+            SetClear: lambda _, c: c.client.settings.clear(),
         }
 
     async def close(self) -> None:
@@ -58,10 +65,10 @@ class Housekeeping:
         self._watch.cancel()
         await asyncio.gather(self._watch, return_exceptions=True)
 
-    def status(self) -> m.StatusReply:
+    def status(self) -> StatusReply:
         """How the server is."""
         engine, service = self._engine.status(), self._service
-        return m.StatusReply(
+        return StatusReply(
             engine.state,
             engine.model,
             ",".join(engine.providers),
@@ -74,10 +81,10 @@ class Housekeeping:
             service.scheduler.late,
         )
 
-    def model(self) -> m.ModelReply:
+    def model(self) -> ModelReply:
         """The model in use."""
         manifest = self._engine.manifest
-        return m.ModelReply(
+        return ModelReply(
             manifest.name,
             manifest.sample_rate,
             float(manifest.defaults.audio_length_in_s),
@@ -95,7 +102,7 @@ class Housekeeping:
             return field.default
         return getattr(self._engine.manifest.defaults, field.name, None)
 
-    async def _help(self, question: m.Help, context: Context) -> None:
+    async def _help(self, question: Help, context: Context) -> None:
         table, client = self._service.table, context.client
         if client.key in self._listing:
             return  # a bundle of a hundred questions is answered once
@@ -103,17 +110,17 @@ class Housekeeping:
         self._listing.add(client.key)
         try:
             for command in about:
-                answer = m.HelpReply(command.address, command.usage(), command.description())
+                answer = HelpReply(command.address, command.usage(), command.description())
                 self._service.reply(client, answer)
                 await asyncio.sleep(0)  # others have their turn between the lines
         finally:
             self._listing.discard(client.key)
 
-    def _notify(self, notify: m.Notify, context: Context) -> None:
+    def _notify(self, notify: Notify, context: Context) -> None:
         context.client.notify = notify.on
-        self._service.reply(context.client, m.Notified(notify.on))
+        self._service.reply(context.client, Notified(notify.on))
         for client in self._service.clients.end_oldest_notices():
-            self._service.reply(client, m.Notified(False))
+            self._service.reply(client, Notified(False))
 
     def _set(self, setting: Set, context: Context) -> None:
         name = setting.field.name
@@ -124,7 +131,7 @@ class Housekeeping:
             return
         value = context.client.settings.get(name)
         shown = self.value_of(setting.field) if value is None else value
-        self._service.reply(context.client, m.Setting(name, "" if shown is None else shown))
+        self._service.reply(context.client, Setting(name, "" if shown is None else shown))
 
     async def _watch_engine(self) -> None:
         """Tell those with notices on when the engine's state changes."""
@@ -133,11 +140,11 @@ class Housekeeping:
             await asyncio.sleep(_WATCH_S)
             now = self._engine.status()
             if (now.state, now.restarts) != (before.state, before.restarts):
-                self._service.broadcast(m.EngineNotice(now.state, now.restarts))
+                self._service.broadcast(EngineNotice(now.state, now.restarts))
             before = now
 
 
-def transfer_handlers(service: Service, transfers: Transfers) -> dict[type[m.Command], Handler]:
+def transfer_handlers(service: Service, transfers: Transfers) -> dict[type[Command], Handler]:
     """Handlers of uploads and downloads."""
     service.on_forget.append(transfers.forget)
 

@@ -12,7 +12,23 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge.messages import jobs_and_server as m
+from osc_bridge.messages.jobs import (
+    UNSCORED,
+    JobAccepted,
+    JobCancel,
+    JobDone,
+    JobFail,
+    JobList,
+    JobListed,
+    JobPreview,
+    JobProgress,
+    JobState,
+    JobStatus,
+    Take,
+)
+from osc_bridge.messages.message import Command
+from osc_bridge.messages.notices import JobNotice, TakeNotice
+from osc_bridge.messages.server import Sync, Synced
 from osc_bridge.messages.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.client_table import Client, Reported
@@ -45,15 +61,15 @@ class JobMessages:
         self._stop_listening = engine.listen(self._changed)
 
     @property
-    def handlers(self) -> dict[type[m.Command], Handler]:
+    def handlers(self) -> dict[type[Command], Handler]:
         """Command class to handler."""
         return {
             **dict.fromkeys(SUBMISSIONS, self._submit),
             **dict.fromkeys(PRESSES, self._press),
-            m.JobStatus: self._status,
-            m.JobCancel: self._cancel,
-            m.JobList: self._list,
-            m.Sync: self._sync,
+            JobStatus: self._status,
+            JobCancel: self._cancel,
+            JobList: self._list,
+            Sync: self._sync,
         }
 
     def close(self) -> None:
@@ -62,7 +78,7 @@ class JobMessages:
         gone = EngineUnavailable("audioldm-daw is shut down; send the request again later")
         for client in self._service.clients:
             for job_id, told in client.open_jobs.items():
-                fail = m.JobFail(told.request_id, job_id, gone.code, str(gone))
+                fail = JobFail(told.request_id, job_id, gone.code, str(gone))
                 self._service.reply(client, fail)
             client.open_jobs.clear()
 
@@ -81,7 +97,7 @@ class JobMessages:
         told = client.open_jobs.get(job.id)
         completion = b"" if job.state.final else options.completion
         client.open_jobs[job.id] = Reported(request_id, told.completion if told else completion)
-        self._service.reply(client, m.JobAccepted(request_id, job.id, job.position))
+        self._service.reply(client, JobAccepted(request_id, job.id, job.position))
         self._tell(client, self._engine.job(job.id))
 
     async def _press(self, press: Press, context: Context) -> None:
@@ -96,25 +112,25 @@ class JobMessages:
                 resolved[field.name] = str(self._folders.file(name, anywhere=local))
         return msgspec.structs.replace(request, **resolved)
 
-    async def _cancel(self, cancel: m.JobCancel, context: Context) -> None:
+    async def _cancel(self, cancel: JobCancel, context: Context) -> None:
         await self._engine.cancel(self._find(cancel.id, context.client).id)
 
-    async def _status(self, status: m.JobStatus, context: Context) -> None:
+    async def _status(self, status: JobStatus, context: Context) -> None:
         self._service.reply(context.client, _state(self._find(status.id, context.client)))
 
-    async def _list(self, _: m.JobList, context: Context) -> None:
+    async def _list(self, _: JobList, context: Context) -> None:
         own = [job for job in self._engine.jobs() if job.owner == context.client.key]
         for job in own[-MAX_LISTED:]:
             await asyncio.sleep(0)  # others have their turn
             self._service.reply(context.client, _state(job))
-        self._service.reply(context.client, m.JobListed(len(own[-MAX_LISTED:])))
+        self._service.reply(context.client, JobListed(len(own[-MAX_LISTED:])))
 
-    async def _sync(self, sync: m.Sync, context: Context) -> None:
+    async def _sync(self, sync: Sync, context: Context) -> None:
         waiting = set(context.client.open_jobs)
         if waiting:
-            context.client.syncs.append((m.Synced(sync.token), waiting))
+            context.client.syncs.append((Synced(sync.token), waiting))
         else:
-            self._service.reply(context.client, m.Synced(sync.token))
+            self._service.reply(context.client, Synced(sync.token))
 
     def _find(self, either_id: str, client: Client) -> Job:
         """A job by the client's own request id, else by job id.
@@ -139,9 +155,9 @@ class JobMessages:
         told, reply = client.open_jobs[job.id], self._service.reply
         if job.step > told.step or (job.step and job.step < told.step):
             told.step = job.step
-            reply(client, m.JobProgress(told.request_id, job.id, job.step, job.num_steps))
+            reply(client, JobProgress(told.request_id, job.id, job.step, job.num_steps))
         if job.preview is not None and job.preview != told.preview:
-            preview = m.JobPreview(told.request_id, job.id, job.preview.step, str(job.preview.path))
+            preview = JobPreview(told.request_id, job.id, job.preview.step, str(job.preview.path))
             reply(client, preview)
         told.preview = job.preview
         for index in range(told.num_takes, len(job.takes)):
@@ -155,13 +171,13 @@ class JobMessages:
     def _tell_end(self, client: Client, job: Job, told: Reported) -> None:
         reply, request_id = self._service.reply, told.request_id
         if job.state is JobState.DONE:
-            reply(client, m.JobDone(request_id, job.id, len(job.takes)))
+            reply(client, JobDone(request_id, job.id, len(job.takes)))
             if told.completion:
                 self._service.receive(told.completion, client.sender)
         elif job.state is JobState.CANCELLED:
-            reply(client, m.JobFail(request_id, job.id, "cancelled", "the job was cancelled"))
+            reply(client, JobFail(request_id, job.id, "cancelled", "the job was cancelled"))
         else:
-            reply(client, m.JobFail(request_id, job.id, job.error_code, job.error))
+            reply(client, JobFail(request_id, job.id, job.error_code, job.error))
             error = _ERRORS.get(job.error_code, AudioLDMError)(job.error)
             self._service.report(client, error, f"job {job.id}")
 
@@ -174,14 +190,14 @@ class JobMessages:
 
     def _announce(self, job: Job) -> None:
         """Tell everybody with notices on."""
-        notice = m.JobNotice(
+        notice = JobNotice(
             job.owner, job.request_id, job.id, job.state.value, job.step, job.num_steps
         )
         self._service.broadcast(notice)
         for index in range(self._announced.get(job.id, 0), len(job.takes)):
             take = job.takes[index]
             self._service.broadcast(
-                m.TakeNotice(
+                TakeNotice(
                     job.owner,
                     job.id,
                     index,
@@ -200,8 +216,8 @@ MAX_LISTED: Final = 100
 """States sent for one /ldm/job/list, the newest jobs."""
 
 
-def _state(job: Job) -> m.JobState:
-    return m.JobState(
+def _state(job: Job) -> JobState:
+    return JobState(
         job.request_id,
         job.id,
         job.state.value,
@@ -212,9 +228,9 @@ def _state(job: Job) -> m.JobState:
     )
 
 
-def _take(request_id: str, job: Job, index: int) -> m.Take:
+def _take(request_id: str, job: Job, index: int) -> Take:
     take = job.takes[index]
-    return m.Take(
+    return Take(
         request_id,
         job.id,
         index,
@@ -223,6 +239,6 @@ def _take(request_id: str, job: Job, index: int) -> m.Take:
         take.sample_rate,
         take.channels,
         take.seed,
-        m.UNSCORED if take.score is None else take.score,
+        UNSCORED if take.score is None else take.score,
         bool(take.measures.get("silent")),
     )

@@ -7,7 +7,7 @@ import logging
 import shlex
 
 from osc_bridge.messages import midi as m
-from osc_bridge.messages.jobs_and_server import Command
+from osc_bridge.messages.message import Command
 from osc_bridge.service.client_table import Sender
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.liveset import MidiBinding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from osc_bridge.messages.jobs_and_server import Command
+from osc_bridge.messages.message import Command
 from osc_bridge.messages.models import (
     ModelEntry,
     ModelList,

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from osc_bridge.messages import pads as m
-from osc_bridge.messages.jobs_and_server import Command
+from osc_bridge.messages.message import Command
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.liveset import list_sets

@@ -12,7 +12,7 @@ from osc_bridge.audio.device import DeviceSettings, list_devices
 from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import sound as m
 from osc_bridge.messages.arguments import SOFTEST_DB
-from osc_bridge.messages.jobs_and_server import Command, Message
+from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import Stage

@@ -16,7 +16,7 @@ from osc_bridge.handlers.panic import Stops
 from osc_bridge.handlers.sound import SoundService
 from osc_bridge.handlers.stream import StreamService
 from osc_bridge.handlers.transport import TransportService
-from osc_bridge.messages.jobs_and_server import Reply
+from osc_bridge.messages.message import Reply
 from osc_bridge.messages.pads import PadNotice
 from osc_bridge.messages.sound import DeviceNotice, VoiceNotice
 from osc_bridge.messages.stream import StreamNotice

@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 
 from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import stream as m
-from osc_bridge.messages.jobs_and_server import Command, Message
+from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import Stage
 

@@ -3,9 +3,6 @@
 Files travel in numbered chunks, each acknowledged, the whole with its SHA-256. The client
 sets the pace: it sends the next chunk, or asks for the next one, when the last has arrived.
 Meant for TCP; over UDP it works with chunks small enough for a datagram.
-
->>> UploadStart("u1", "loop.wav", 3, "ab" * 32).to_osc().arguments[:3]
-('u1', 'loop.wav', 3)
 """
 
 from __future__ import annotations
@@ -15,131 +12,34 @@ import hashlib
 import re
 import time
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.files import (
+    CHUNK_BYTES,
+    MAX_UPLOAD_BYTES,
+    DownloadChunk,
+    DownloadGet,
+    DownloadReady,
+    DownloadStart,
+    UploadChunk,
+    UploadDone,
+    UploadGot,
+    UploadReady,
+    UploadStart,
+)
 from osc_bridge.service.allowed_folders import AllowedFolders
 from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
 
-__all__ = [
-    "CHUNK_BYTES",
-    "DownloadChunk",
-    "DownloadGet",
-    "DownloadReady",
-    "DownloadStart",
-    "Transfers",
-    "UploadChunk",
-    "UploadDone",
-    "UploadGot",
-    "UploadReady",
-    "UploadStart",
-]
+__all__ = ["Transfers"]
 
-CHUNK_BYTES: Final = 32 * 1024
-"""Fits a datagram, and a TCP frame with room to spare."""
-MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
 _MAX_OPEN: Final = 16
 """Transfers a client may have open; the oldest is dropped."""
 _IDLE_S: Final = 600.0
 
 _Key = tuple[str, str]
 """Client and the id that it chose."""
-
-TransferId = Annotated[
-    str, Meta(min_length=1, max_length=100, description="an id that the client chose")
-]
-Digest = Annotated[
-    str, Meta(min_length=64, max_length=64, description="SHA-256 of the file, hexadecimal")
-]
-ChunkIndex = Annotated[int, Meta(ge=0, description="which chunk, from 0")]
-Bytes = Annotated[int, Meta(ge=1, le=MAX_UPLOAD_BYTES, description="size of the file")]
-
-
-class UploadReady(Reply, frozen=True):
-    """Send the chunks now, one after the other."""
-
-    address: ClassVar[str] = "/ldm/upload/ready"
-    upload_id: TransferId
-    chunk_bytes: Annotated[int, Meta(description="size of each chunk but the last")]
-    num_chunks: int
-
-
-class UploadGot(Reply, frozen=True):
-    """A chunk has arrived."""
-
-    address: ClassVar[str] = "/ldm/upload/got"
-    upload_id: TransferId
-    index: ChunkIndex
-
-
-class UploadDone(Reply, frozen=True):
-    """The file is complete and its checksum right; ``path`` can be used in requests."""
-
-    address: ClassVar[str] = "/ldm/upload/done"
-    upload_id: TransferId
-    path: str
-
-
-class UploadStart(Command, frozen=True):
-    """Begin to send a sound file to the server."""
-
-    address: ClassVar[str] = "/ldm/upload/start"
-    replies: ClassVar[tuple[type[Message], ...]] = (UploadReady,)
-    upload_id: TransferId
-    file_name: Annotated[str, Meta(max_length=200, description="its ending says what it is")]
-    num_bytes: Bytes
-    sha256: Digest
-
-
-class UploadChunk(Command, frozen=True):
-    """The next chunk of a file; a repeated one does no harm."""
-
-    address: ClassVar[str] = "/ldm/upload/chunk"
-    replies: ClassVar[tuple[type[Message], ...]] = (UploadGot, UploadDone)
-    upload_id: TransferId
-    index: ChunkIndex
-    data: bytes
-
-
-class DownloadReady(Reply, frozen=True):
-    """Ask for the chunks now, one after the other."""
-
-    address: ClassVar[str] = "/ldm/download/ready"
-    download_id: TransferId
-    file_name: str
-    num_bytes: int
-    num_chunks: int
-    sha256: Digest
-
-
-class DownloadChunk(Reply, frozen=True):
-    """A piece of the file."""
-
-    address: ClassVar[str] = "/ldm/download/chunk"
-    download_id: TransferId
-    index: ChunkIndex
-    data: bytes
-
-
-class DownloadStart(Command, frozen=True):
-    """Begin to fetch a file from an allowed folder, such as a take."""
-
-    address: ClassVar[str] = "/ldm/download/start"
-    replies: ClassVar[tuple[type[Message], ...]] = (DownloadReady,)
-    download_id: TransferId
-    path: Annotated[str, Meta(max_length=4000, description="as given by /ldm/take")]
-
-
-class DownloadGet(Command, frozen=True):
-    """Ask for one chunk; asking again does no harm."""
-
-    address: ClassVar[str] = "/ldm/download/get"
-    replies: ClassVar[tuple[type[Message], ...]] = (DownloadChunk,)
-    download_id: TransferId
-    index: ChunkIndex
 
 
 class _Upload(msgspec.Struct):

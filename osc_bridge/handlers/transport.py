@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from osc_bridge.messages import transport as m
-from osc_bridge.messages.jobs_and_server import Command, Message
+from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import BarReport, Stage
 from osc_bridge.stage.transport import TempoMap

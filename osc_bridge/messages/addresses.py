@@ -12,18 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from osc_bridge import (
-    messages,
-    midi_messages,
-    model_messages,
-    pad_messages,
-    preset_messages,
-    sound_messages,
-    stream_messages,
-    transfers,
-    transport_messages,
+from osc_bridge.messages import (
+    files,
+    jobs,
+    midi,
+    models,
+    notices,
+    pads,
+    presets,
+    server,
+    settings,
+    sound,
+    stream,
+    transport,
 )
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.requests.fields import Field
@@ -96,28 +99,20 @@ def declared(module: object) -> list[type[Message]]:
 
 
 STAGE: Final = tuple(
-    cls
-    for module in (
-        sound_messages,
-        transport_messages,
-        pad_messages,
-        stream_messages,
-        midi_messages,
-    )
-    for cls in declared(module)
+    cls for module in (sound, transport, pads, stream, midi) for cls in declared(module)
 )
 """What is said about sound."""
 
 TABLE: Final = AddressTable(
     (
         *SUBMISSIONS,
-        *declared(messages),
+        *(cls for module in (server, notices, jobs, settings) for cls in declared(module)),
         *PRESSES,
         *SETTINGS,
-        *declared(preset_messages),
-        *declared(model_messages),
+        *declared(presets),
+        *declared(models),
         *STAGE,
-        *declared(transfers),
+        *declared(files),
     )
 )
 

@@ -1,4 +1,4 @@
-"""What the arguments of the stage's messages may be."""
+"""What the arguments of the messages may be: types with ranges, units and descriptions."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ Seconds = Annotated[float, Meta(extra={"unit": "s"})]
 Frame = Annotated[int, Meta(ge=0, description="frame at which it begins, modulo 2^31; 0: at once")]
 Count = Annotated[int, Meta(ge=0)]
 Axis = Annotated[float, Meta(ge=0.0, le=1.0)]
+RequestId = Annotated[str, Meta(max_length=200, description="the id that the client chose")]
+JobId = Annotated[str, Meta(max_length=200, description="the server's id of the job")]
+EitherId = Annotated[str, Meta(max_length=200, description="request id or job id")]
+Token = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1, description="sent back as it is")]
+ErrorCode = Annotated[str, Meta(description="error code, the same as over HTTP")]
+Sentence = Annotated[str, Meta(description="what went wrong and what to do")]
+TakeIndex = Annotated[int, Meta(ge=0, description="which take, from 0")]
+TakePath = Annotated[str, Meta(description="the finished file")]
+Length = Annotated[float, Meta(ge=0, description="length", extra={"unit": "s"})]

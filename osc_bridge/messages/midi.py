@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from osc_bridge.choices import MidiApi
 from osc_bridge.messages.arguments import Words
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 
 class MidiListed(Reply, frozen=True):

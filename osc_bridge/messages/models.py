@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 __all__ = [
     "ModelEntry",

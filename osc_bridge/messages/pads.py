@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from osc_bridge.messages.arguments import Count, Level, PadName, Words
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 
 class PadState(Reply, frozen=True):

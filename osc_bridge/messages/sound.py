@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from osc_bridge.choices import Bus, Quantise
 from osc_bridge.messages.arguments import Count, Fade, Frame, Level, Path, Seconds, Voice, Words
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 
 class DeviceListed(Reply, frozen=True):

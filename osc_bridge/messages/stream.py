@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from osc_bridge.messages.arguments import Axis, Count, Fade, Level, Over, Prompt, Words
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 
 class StreamState(Reply, frozen=True):

@@ -21,19 +21,18 @@ from typing import Annotated, Any, ClassVar, Final, Self, cast
 import msgspec
 from msgspec import Meta
 
-from osc_bridge.messages.jobs_and_server import (
-    Command,
+from osc_bridge.messages.arguments import RequestId
+from osc_bridge.messages.jobs import (
     JobAccepted,
     JobDone,
     JobFail,
     JobPreview,
     JobProgress,
     JobReceived,
-    Message,
-    RequestId,
-    Setting,
     Take,
 )
+from osc_bridge.messages.message import Command, Message
+from osc_bridge.messages.settings import Setting
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import InvalidRequest
 from server.requests.fields import Field, field_named, fields_of, nested

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from osc_bridge.choices import ClockName
 from osc_bridge.messages.arguments import Bpm, Count, Path, Prompt, Seconds, Words
-from osc_bridge.messages.jobs_and_server import Command, Message, Reply
+from osc_bridge.messages.message import Command, Message, Reply
 
 
 class TransportPosition(Reply, frozen=True):

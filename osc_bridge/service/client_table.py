@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from osc_bridge.messages.jobs_and_server import Synced
+from osc_bridge.messages.server import Synced
 from server.errors import QueueFull
 from server.jobs.job import Preview
 

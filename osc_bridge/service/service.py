@@ -16,14 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from osc_bridge.messages.addresses import TABLE, AddressTable
-from osc_bridge.messages.jobs_and_server import (
-    Command,
-    ErrorReply,
-    JobFail,
-    JobReceived,
-    Message,
-    Reply,
-)
+from osc_bridge.messages.jobs import JobFail, JobReceived
+from osc_bridge.messages.message import Command, Message, Reply
+from osc_bridge.messages.server import ErrorReply
 from osc_bridge.messages.submissions import Submission
 from osc_bridge.service.bundles import BundleScheduler
 from osc_bridge.service.client_table import Client, ClientTable, Sender

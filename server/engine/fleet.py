@@ -47,7 +47,7 @@ _STATES: Final = ("ready", "restarting", "starting")
 
 
 class Fleet:
-    """Implements :class:`server.engine.engine.Engine` and :class:`server.engine.model_host.ModelHost`.
+    """Implements :class:`~server.engine.engine.Engine` and `ModelHost`.
 
     The first of ``folders`` is the default: it renders what names no model, and is loaded by
     :meth:`start`. ``budget_bytes`` is what models may take of each device's memory together

@@ -1,7 +1,8 @@
 """The engine on this machine: lines of jobs in front of one worker process.
 
-The worker may hold several jobs (:mod:`server.engine.admission` says which) and says whose turn it is on the
-device. If it dies, those are tried once more, each alone; the others go on as if nothing was.
+The worker may hold several jobs (:mod:`server.engine.admission` says which) and says whose turn it
+is on the device. If it dies, those are tried once more, each alone; the others go on as if nothing
+was.
 """
 
 from __future__ import annotations

@@ -188,11 +188,11 @@ class RemoteEngine:
         return list(self._models.values())
 
     async def load_model(self, name: str) -> ModelInfo:
-        """Begin to load a model there; see :meth:`server.engine.model_host.ModelHost.load_model`."""
+        """Begin to load a model there; see `ModelHost.load_model`."""
         return await self._client.change_model(name, "load")
 
     async def unload_model(self, name: str) -> ModelInfo:
-        """Free a model's memory there; see :meth:`server.engine.model_host.ModelHost.unload_model`."""
+        """Free a model's memory there; see `ModelHost.unload_model`."""
         return await self._client.change_model(name, "unload")
 
     def listen_models(self, listener: ModelListener) -> Unlisten:

@@ -2,8 +2,8 @@
 
 prompt -> text_encoder -> unet (num_inference_steps times) -> vae_decoder -> vocoder -> take
 
-Nothing here waits for the device: a render yields its unet calls (:mod:`server.render.denoise`), and
-whoever holds it says when it goes on.
+Nothing here waits for the device: a render yields its unet calls (:mod:`server.render.denoise`),
+and whoever holds it says when it goes on.
 """
 
 from __future__ import annotations

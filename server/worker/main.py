@@ -1,7 +1,7 @@
 """The process that renders: one a device, so that a crash, a hang or a full memory stays in it.
 
-Commands come on standard input and events leave on standard output (:mod:`server.worker.protocol`). When
-the input closes, the engine is gone and so is this process.
+Commands come on standard input and events leave on standard output (:mod:`server.worker.protocol`).
+When the input closes, the engine is gone and so is this process.
 """
 
 from __future__ import annotations

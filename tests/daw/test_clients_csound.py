@@ -15,7 +15,7 @@ from running_programs import (
 )
 
 from osc_bridge.messages.addresses import TABLE, type_tag
-from osc_bridge.messages.jobs_and_server import Reply
+from osc_bridge.messages.message import Reply
 
 ORCHESTRA = CLIENTS / "csound" / "audioldm.csd"
 

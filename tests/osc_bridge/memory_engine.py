@@ -20,7 +20,7 @@ SAMPLE_RATE = 48000
 
 
 class MemoryEngine:
-    """Implements :class:`server.engine.engine.Engine`; ``automatic`` finishes each job as it comes."""
+    """Implements `Engine`; ``automatic`` finishes each job as it comes."""
 
     def __init__(self, manifest: Manifest, folder: Path, *, automatic: bool = True) -> None:
         self._manifest = manifest

@@ -16,7 +16,7 @@ from daw_process import quiet_settings, running_daw
 from hostile import Hostile
 
 from osc_bridge.client.client import Client, FinishedTake
-from osc_bridge.messages.jobs_and_server import StatusReply
+from osc_bridge.messages.server import StatusReply
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.errors import EngineUnavailable
 

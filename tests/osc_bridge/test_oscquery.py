@@ -14,7 +14,7 @@ from running_bridge import RunningBridge
 from websockets.sync.client import ClientConnection, connect
 
 from osc_bridge.client.client import Client
-from osc_bridge.messages.jobs_and_server import Reply
+from osc_bridge.messages.message import Reply
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.errors import InvalidRequest
 

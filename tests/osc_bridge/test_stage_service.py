@@ -23,7 +23,7 @@ from osc_bridge.audio.device import DeviceInfo
 from osc_bridge.client.client import Client
 from osc_bridge.handlers.stage import stage_on
 from osc_bridge.messages.addresses import STAGE
-from osc_bridge.messages.jobs_and_server import Command, Reply
+from osc_bridge.messages.message import Command, Reply
 from osc_bridge.messages.pads import PadHit
 from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode

@@ -12,7 +12,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client.client import Client
-from osc_bridge.handlers.transfers import CHUNK_BYTES, DownloadGet, UploadChunk, UploadStart
+from osc_bridge.messages.files import CHUNK_BYTES, DownloadGet, UploadChunk, UploadStart
 from server.audio.waveform import Waveform
 from server.errors import Conflict, Forbidden, InvalidRequest, NotFound
 

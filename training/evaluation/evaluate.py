@@ -25,7 +25,7 @@ import torch
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, InvalidRequest
 from server.render.pipeline import Pipeline
-from training.evaluation import parts as parts
+from training.evaluation import parts
 from training.evaluation import sound_measures as sound
 from training.evaluation.folders import compare_folders
 from training.evaluation.judge import SAMPLE_RATE, Judge

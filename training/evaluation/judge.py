@@ -1,8 +1,8 @@
 """The judge: a small sound classifier of our own that never saw the generator.
 
-It learns from real clips alone (:mod:`training.evaluation.judge_training`), knows neither the CLAP nor
-the latents of the model that it judges, and has its own spectrogram. It names the class of
-a clip, and its embedding serves the Fréchet distance and the variety measure.
+It learns from real clips alone (:mod:`training.evaluation.judge_training`), knows neither the CLAP
+nor the latents of the model that it judges, and has its own spectrogram. It names the class of a
+clip, and its embedding serves the Fréchet distance and the variety measure.
 
     python -m training.evaluation.judge_training --sounds FOLDER --out judge.safetensors
     audioldm-train evaluate models/tiny --sounds FOLDER --quick
@@ -136,7 +136,7 @@ class Judge:
         """
         from safetensors import SafetensorError, safe_open
 
-        source = path or Path(str(files("training") / "judge.safetensors"))
+        source = path or Path(str(files("training.evaluation") / "judge.safetensors"))
         try:
             with safe_open(source, framework="pt") as stream:
                 classes = json.loads(stream.metadata()["classes"])

@@ -1,6 +1,6 @@
 """Trains the judge on labelled real clips.
 
-    python -m training.evaluation.judge_training --sounds FOLDER --out judge.safetensors --minutes 10
+    python -m training.evaluation.judge_training --sounds FOLDER --out FILE --minutes 10
 
 Everything that must not decide a verdict is varied: place in the window, tempo, pitch,
 equalisation, bandwidth, noise floor, the smear of a codec or vocoder, gaps (SpecAugment,
