@@ -34,7 +34,14 @@ from osc_bridge.messages.files import (
     UploadReady,
     UploadStart,
 )
-from osc_bridge.messages.jobs import JobAccepted, JobDone, JobFail, JobProgress, JobReceived, Take
+from osc_bridge.messages.jobs import (
+    JobAccepted,
+    JobDone,
+    JobFail,
+    JobProgress,
+    JobReceived,
+    TakeReply,
+)
 from osc_bridge.messages.message import Message, Reply
 from osc_bridge.messages.server import ErrorReply
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
@@ -177,8 +184,8 @@ class Client:
         for about in self.follow(message, timeout_s=timeout_s):
             if about.address == JobProgress.address and on_progress is not None:
                 on_progress(about.arguments[2], about.arguments[3])
-            elif about.address == Take.address:
-                takes.append(_finished(Take.from_osc(about.arguments)))
+            elif about.address == TakeReply.address:
+                takes.append(_finished(TakeReply.from_osc(about.arguments)))
             elif about.address == JobFail.address:
                 raise _raised(about)
         return takes
@@ -318,7 +325,7 @@ class Client:
 
 
 _JOB_REPLIES: Final = frozenset(
-    cls.address for cls in (JobReceived, JobAccepted, JobProgress, Take, JobDone, JobFail)
+    cls.address for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
 )
 _ERRORS: Final[dict[str, type[AudioLDMError]]] = {
     cls.code: cls
@@ -344,7 +351,7 @@ def _raised(message: OscMessage) -> AudioLDMError:
     return _ERRORS.get(code, AudioLDMError)(sentence)
 
 
-def _finished(take: Take) -> FinishedTake:
+def _finished(take: TakeReply) -> FinishedTake:
     return FinishedTake(
         Path(take.path),
         take.seconds,

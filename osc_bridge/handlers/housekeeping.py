@@ -12,8 +12,8 @@ from osc_bridge.messages.notices import EngineNotice, Notified, Notify
 from osc_bridge.messages.server import (
     Help,
     HelpReply,
-    ModelInfo,
     ModelReply,
+    ModelStatus,
     Ping,
     Pong,
     Status,
@@ -54,7 +54,7 @@ class Housekeeping:
             Ping: lambda ping, c: self._service.reply(c.client, Pong(ping.token)),
             Version: lambda _, c: self._service.reply(c.client, VersionReply(PROGRAM, __version__)),
             Status: lambda _, c: self._service.reply(c.client, self.status()),
-            ModelInfo: lambda _, c: self._service.reply(c.client, self.model()),
+            ModelStatus: lambda _, c: self._service.reply(c.client, self.model()),
             Help: self._help,
             Notify: self._notify,
             SetClear: lambda _, c: c.client.settings.clear(),

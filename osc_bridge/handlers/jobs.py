@@ -22,9 +22,9 @@ from osc_bridge.messages.jobs import (
     JobListed,
     JobPreview,
     JobProgress,
-    JobState,
+    JobStateReply,
     JobStatus,
-    Take,
+    TakeReply,
 )
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.notices import JobNotice, TakeNotice
@@ -216,8 +216,8 @@ MAX_LISTED: Final = 100
 """States sent for one /ldm/job/list, the newest jobs."""
 
 
-def _state(job: Job) -> JobState:
-    return JobState(
+def _state(job: Job) -> JobStateReply:
+    return JobStateReply(
         job.request_id,
         job.id,
         job.state.value,
@@ -228,9 +228,9 @@ def _state(job: Job) -> JobState:
     )
 
 
-def _take(request_id: str, job: Job, index: int) -> Take:
+def _take(request_id: str, job: Job, index: int) -> TakeReply:
     take = job.takes[index]
-    return Take(
+    return TakeReply(
         request_id,
         job.id,
         index,

@@ -29,9 +29,9 @@ __all__ = [
     "JobPreview",
     "JobProgress",
     "JobReceived",
-    "JobState",
+    "JobStateReply",
     "JobStatus",
-    "Take",
+    "TakeReply",
     "UNSCORED",
 ]
 
@@ -77,7 +77,7 @@ class JobPreview(Reply, frozen=True):
     ]
 
 
-class Take(Reply, frozen=True):
+class TakeReply(Reply, frozen=True):
     """A take is finished and its file complete."""
 
     address: ClassVar[str] = "/ldm/take"
@@ -114,7 +114,7 @@ class JobFail(Reply, frozen=True):
     sentence: Sentence
 
 
-class JobState(Reply, frozen=True):
+class JobStateReply(Reply, frozen=True):
     """Where a job stands."""
 
     address: ClassVar[str] = "/ldm/job/state"
@@ -131,7 +131,7 @@ class JobStatus(Command, frozen=True):
     """Ask where a job stands; an unknown id is answered by /ldm/job/fail with not_found."""
 
     address: ClassVar[str] = "/ldm/job/status"
-    replies: ClassVar[tuple[type[Message], ...]] = (JobState, JobFail)
+    replies: ClassVar[tuple[type[Message], ...]] = (JobStateReply, JobFail)
     id: EitherId
 
 
@@ -154,4 +154,4 @@ class JobList(Command, frozen=True):
     """Ask for the state of all own jobs that have not been forgotten."""
 
     address: ClassVar[str] = "/ldm/job/list"
-    replies: ClassVar[tuple[type[Message], ...]] = (JobState, JobListed)
+    replies: ClassVar[tuple[type[Message], ...]] = (JobStateReply, JobListed)

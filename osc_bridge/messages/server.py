@@ -19,7 +19,7 @@ __all__ = [
     "ErrorReply",
     "Help",
     "HelpReply",
-    "ModelInfo",
+    "ModelStatus",
     "ModelReply",
     "Ping",
     "Pong",
@@ -99,7 +99,7 @@ class ModelReply(Reply, frozen=True):
     licence: str
 
 
-class ModelInfo(Command, frozen=True):
+class ModelStatus(Command, frozen=True):
     """Ask for the model in use and its defaults."""
 
     address: ClassVar[str] = "/ldm/model"

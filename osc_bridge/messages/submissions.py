@@ -29,7 +29,7 @@ from osc_bridge.messages.jobs import (
     JobPreview,
     JobProgress,
     JobReceived,
-    Take,
+    TakeReply,
 )
 from osc_bridge.messages.message import Command, Message
 from osc_bridge.messages.settings import Setting
@@ -61,7 +61,7 @@ class Submission(Command, frozen=True):
         JobAccepted,
         JobProgress,
         JobPreview,
-        Take,
+        TakeReply,
         JobDone,
         JobFail,
     )
