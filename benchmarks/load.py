@@ -27,7 +27,7 @@ import httpx
 
 from benchmarks.calls import cpu_s
 from benchmarks.server_process import ServerProcess
-from server.http.access import Client, TokenFile
+from server.http.access import Caller, TokenFile
 
 __all__ = ["Load", "main"]
 
@@ -47,7 +47,7 @@ class Load:
     def __init__(self, model: Path, folder: Path, num_clients: int, seconds: float) -> None:
         tokens = TokenFile(folder / "state" / "tokens.json")
         self._tokens = [
-            tokens.add(Client(name=f"client{k}", max_queued=4, per_minute=6000))
+            tokens.add(Caller(name=f"client{k}", max_queued=4, per_minute=6000))
             for k in range(num_clients)
         ]
         # Open to the network, so that tokens count; reached by loopback all the same.

@@ -11,10 +11,10 @@ import math
 import torch
 from transformers.audio_utils import mel_filter_bank
 
-__all__ = ["LogMel"]
+__all__ = ["CentredLogMel"]
 
 
-class LogMel(torch.nn.Module):
+class CentredLogMel(torch.nn.Module):
     """waveform [B, S] -> mel energies on a logarithmic scale [B, 1 + S // hop_length, num_mels].
 
     Slaney's mel scale with area normalisation, periodic Hann window of ``n_fft`` samples, frames

@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _token(options: argparse.Namespace, config: Config) -> int:
-    from server.http.access import Client, TokenFile
+    from server.http.access import Caller, TokenFile
 
     tokens = TokenFile(config.state / "tokens.json")
     if options.action == "list":
@@ -116,7 +116,7 @@ def _token(options: argparse.Namespace, config: Config) -> int:
         removed = tokens.remove(options.name)
         print("removed" if removed else f"{options.name!r} has no token", file=sys.stderr)
         return 0 if removed else 1
-    client = Client(
+    client = Caller(
         name=options.name,
         sees_all=options.all,
         max_queued=options.queue,

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from server.model.manifest import (
     COMPONENTS,
-    AudioEncoder,
+    AudioEncoderInfo,
     Defaults,
     Latent,
     Manifest,
@@ -85,7 +85,7 @@ def make_tiny_folder(folder: Path, prediction: Prediction = "flow") -> Path:
         ),
         schedule=NoiseSchedule(prediction=prediction),
         tokenizer=Tokenizer(max_length=64, pad_id=0, pad_multiple=8, vocab_size=len(words)),
-        audio_encoder=AudioEncoder(sample_rate=SAMPLE_RATE),
+        audio_encoder=AudioEncoderInfo(sample_rate=SAMPLE_RATE),
         defaults=Defaults(
             sampler="ddim",
             num_inference_steps=4,

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.loop import Stage, autocast, optimize
+from training.loop import TrainingStage, autocast, optimize
 from training.networks.mel import LogMel
 from training.sounds.bank import SoundBank, augment_gain, mix
 
-__all__ = ["Autoencoder", "Decoder", "Encoder", "VaeStage", "WaveEncoder"]
+__all__ = ["MelVae", "Decoder", "Encoder", "VaeStage", "WaveEncoder"]
 
 CENTRE: Final = -5.0
 SPREAD: Final = 4.0
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
         return (coarse + self.head(fine))[:, 0] * SPREAD + CENTRE
 
 
-class Autoencoder(nn.Module):
+class MelVae(nn.Module):
     """Encoder and decoder of the mel VAE."""
 
     def __init__(
@@ -155,13 +155,13 @@ class _PatchDiscriminator(nn.Module):
         return self.head(picture)
 
 
-class VaeStage(Stage):
+class VaeStage(TrainingStage):
     """Reconstruction first; from ``adversarial_from`` on also the PatchGAN."""
 
     def __init__(
         self,
         bank: SoundBank,
-        model: Autoencoder,
+        model: MelVae,
         *,
         batch: int,
         frames: int,

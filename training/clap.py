@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.loop import Stage, autocast, optimize
+from training.loop import TrainingStage, autocast, optimize
 from training.networks.mel import LogMel
 from training.sounds.bank import SoundBank, augment_gain, mix
 
@@ -144,7 +144,7 @@ class Clap(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(2.7))
 
 
-class ClapStage(Stage):
+class ClapStage(TrainingStage):
     """Soft-target InfoNCE over crops of mixed lengths."""
 
     def __init__(

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.loop import Stage, autocast, optimize
+from training.loop import TrainingStage, autocast, optimize
 from training.networks.text import SPECIAL, SentenceEncoder, build_tokenizer, load_minilm, tokenize
-from training.sounds.folder import NOTE_NAME, NOTES, Clip, held_out
+from training.sounds.folder import NOTE_NAME, NOTES, CaptionedClip, held_out
 from training.sounds.phrases import make_phrases
 
 __all__ = ["Distillation", "embed", "prune_vocabulary", "teacher_embeddings"]
@@ -60,7 +60,7 @@ def teacher_embeddings(folder: Path, phrases: Sequence[str], device: torch.devic
     return embed(teacher.eval().to(device), build_tokenizer(words), phrases, device)
 
 
-class Distillation(Stage):
+class Distillation(TrainingStage):
     """Regress the teacher's embedding and name the note, batch after batch of phrases."""
 
     def __init__(
@@ -131,7 +131,7 @@ class Distillation(Stage):
 
 
 def distillation_phrases(
-    clips: Sequence[Clip], words: Sequence[str], count: int, seed: int
+    clips: Sequence[CaptionedClip], words: Sequence[str], count: int, seed: int
 ) -> list[str]:
     """Every caption and tag of ``clips``, and ``count`` made phrases; no duplicates."""
     found = dict.fromkeys(caption for clip in clips for caption in clip.captions)

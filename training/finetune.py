@@ -31,7 +31,7 @@ from training.folder import load_folder
 from training.loop import Fit, fit, load_ema
 from training.networks.notation import COLUMNS
 from training.networks.sampling import sample_flow
-from training.settings import Adversarial
+from training.settings import AdversarialSettings
 from training.sounds.bank import SoundBank
 from training.sounds.folder import prepare
 from training.sounds.known_sounds import heard_clips, with_sounds
@@ -146,7 +146,7 @@ def finetune(
     return {"before": before, "after": after}
 
 
-def _stage(modules: Components, bank: SoundBank, section: Adversarial) -> FinetuneStage:
+def _stage(modules: Components, bank: SoundBank, section: AdversarialSettings) -> FinetuneStage:
     with torch.no_grad():
         captions = embed(
             modules.text_encoder, modules.tokenizer, bank.captions, torch.device("cpu")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.loop import Stage, autocast, optimize
+from training.loop import TrainingStage, autocast, optimize
 from training.networks.denoiser import TransformerDenoiser
 from training.networks.noising import Flow, Noising
 from training.networks.notation import MEL_PER_LATENT
@@ -32,7 +32,7 @@ IDLE_TEMPO_SHARE: Final = 0.15
 EVALUATED_TIMES: Final = (0.15, 0.4, 0.6, 0.8, 0.95)
 
 
-class LdmStage(Stage):
+class LdmStage(TrainingStage):
     """Regression of velocity or noise over crops of mixed lengths."""
 
     def __init__(

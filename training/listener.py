@@ -18,10 +18,10 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.clap import CROPS, EMBEDDING, caption_recall
-from training.loop import Stage, autocast, optimize
+from training.loop import TrainingStage, autocast, optimize
 from training.sounds.bank import SoundBank
 
-__all__ = ["Listener", "ListenerStage"]
+__all__ = ["ListenerNetwork", "ListenerStage"]
 
 WIDTHS: Final = (16, 40, 80, 128)
 BANDS: Final = 64 // 2 ** len(WIDTHS)
@@ -54,7 +54,7 @@ class _Block(nn.Module):
         self.norm, self.norm2 = nn.Identity(), nn.Identity()
 
 
-class Listener(nn.Module):
+class ListenerNetwork(nn.Module):
     """``log_mel [B, M, 64] -> embedding [B, 512]`` of unit length, whatever the level."""
 
     height: Tensor
@@ -74,7 +74,7 @@ class Listener(nn.Module):
         """Embedding of each clip."""
         return self.embedding(self.pooled(log_mel))
 
-    def folded(self) -> Listener:
+    def folded(self) -> ListenerNetwork:
         """The same without normalisations, in eval mode: what a model folder has."""
         plain = copy.deepcopy(self).eval()
         for block in plain.blocks:
@@ -94,13 +94,13 @@ class Listener(nn.Module):
         return functional.normalize(self.head(pooled), dim=-1)
 
 
-class ListenerStage(Stage):
+class ListenerStage(TrainingStage):
     """Which of all captions is it: cross entropy with soft targets, over varied crops."""
 
     def __init__(
         self,
         bank: SoundBank,
-        model: Listener,
+        model: ListenerNetwork,
         *,
         sentences: Tensor,
         captions: Tensor,

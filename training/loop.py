@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Fit", "Stage", "autocast", "fit", "load_ema", "optimize"]
+__all__ = ["Fit", "TrainingStage", "autocast", "fit", "load_ema", "optimize"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Fit:
     seed: int = 0
 
 
-class Stage(ABC):
+class TrainingStage(ABC):
     """What one stage trains.
 
     ``model`` is what is averaged, evaluated and exported; ``networks`` is everything that has
@@ -94,7 +94,7 @@ def optimize(
     optimizer.step()
 
 
-def fit(stage: Stage, settings: Fit, folder: Path) -> dict[str, float]:
+def fit(stage: TrainingStage, settings: Fit, folder: Path) -> dict[str, float]:
     """Train ``stage`` to ``settings.steps``, going on from ``folder/last.pt`` where it exists.
 
     Leaves ``last.pt`` (everything, to resume) and ``curve.csv`` in ``folder``.
@@ -152,7 +152,7 @@ def _update(average: nn.Module, model: nn.Module, decay: float) -> None:
         old.copy_(new)
 
 
-def _save(stage: Stage, average: nn.Module, progress: _Progress, folder: Path) -> None:
+def _save(stage: TrainingStage, average: nn.Module, progress: _Progress, folder: Path) -> None:
     state: dict[str, Any] = {
         "step": progress.step,
         "seconds": progress.seconds,
@@ -168,7 +168,7 @@ def _save(stage: Stage, average: nn.Module, progress: _Progress, folder: Path) -
     partial.replace(folder / "last.pt")
 
 
-def _resume(stage: Stage, average: nn.Module, progress: _Progress, folder: Path) -> None:
+def _resume(stage: TrainingStage, average: nn.Module, progress: _Progress, folder: Path) -> None:
     path = folder / "last.pt"
     if not path.is_file():
         (folder / "curve.csv").unlink(missing_ok=True)
@@ -208,7 +208,7 @@ def _truncate(path: Path, step: int) -> None:
         path.write_text("".join(lines[:1] + kept), "utf-8")
 
 
-def _line(stage: Stage, settings: Fit, progress: _Progress, pace: float) -> str:
+def _line(stage: TrainingStage, settings: Fit, progress: _Progress, pace: float) -> str:
     figures = "  ".join(f"{name} {value:.4g}" for name, value in progress.measures.items())
     minutes = pace * (settings.steps - progress.step) / 60.0
     name = type(stage).__name__

@@ -12,7 +12,17 @@ import yaml
 from server.errors import InvalidRequest
 from training.loop import Fit
 
-__all__ = ["Adversarial", "Clap", "Ldm", "Listener", "Settings", "Vae", "Vocoder", "load_settings"]
+__all__ = [
+    "AdversarialSettings",
+    "ClapSettings",
+    "LdmSettings",
+    "ListenerSettings",
+    "Settings",
+    "TextSettings",
+    "VaeSettings",
+    "VocoderSettings",
+    "load_settings",
+]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +44,7 @@ class Schedule(_Section, frozen=True, kw_only=True):
         return Fit(**msgspec.structs.asdict(self), seed=seed)
 
 
-class Text(_Section, frozen=True, kw_only=True):
+class TextSettings(_Section, frozen=True, kw_only=True):
     """Distillation of the text tower."""
 
     vocabulary: int
@@ -44,7 +54,7 @@ class Text(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Clap(_Section, frozen=True, kw_only=True):
+class ClapSettings(_Section, frozen=True, kw_only=True):
     """The audio tower and the text head."""
 
     batch: int
@@ -52,7 +62,7 @@ class Clap(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Vae(_Section, frozen=True, kw_only=True):
+class VaeSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our small VAE, ``audioldm`` the published AutoencoderKL."""
 
     kind: Literal["tiny", "audioldm"] = "tiny"
@@ -66,7 +76,7 @@ class Vae(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Vocoder(_Section, frozen=True, kw_only=True):
+class VocoderSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our Vocos, ``audioldm`` the published HiFi-GAN."""
 
     kind: Literal["tiny", "audioldm"] = "tiny"
@@ -81,7 +91,7 @@ class Vocoder(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Ldm(_Section, frozen=True, kw_only=True):
+class LdmSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our transformer, ``audioldm`` the published UNet."""
 
     kind: Literal["tiny", "audioldm"] = "tiny"
@@ -98,7 +108,7 @@ class Ldm(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Adversarial(_Section, frozen=True, kw_only=True):
+class AdversarialSettings(_Section, frozen=True, kw_only=True):
     """The denoiser again, against a critic; the flow only."""
 
     batch: int
@@ -110,7 +120,7 @@ class Adversarial(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Listener(_Section, frozen=True, kw_only=True):
+class ListenerSettings(_Section, frozen=True, kw_only=True):
     """The ear that ranks takes."""
 
     batch: int
@@ -126,13 +136,13 @@ class Settings(_Section, frozen=True, kw_only=True):
     variant: Literal["s", "m", "l"] = "s"
     """Published sizes, for the parts whose kind is ``audioldm``."""
     pitch_variants: int = 3
-    text: Text
-    clap: Clap
-    vae: Vae
-    vocoder: Vocoder
-    ldm: Ldm
-    adversarial: Adversarial | None = None
-    listener: Listener | None = None
+    text: TextSettings
+    clap: ClapSettings
+    vae: VaeSettings
+    vocoder: VocoderSettings
+    ldm: LdmSettings
+    adversarial: AdversarialSettings | None = None
+    listener: ListenerSettings | None = None
 
 
 def load_settings(name: str) -> Settings:

@@ -22,7 +22,7 @@ from onnx_export.architecture import VARIANTS
 from server.errors import InvalidRequest, NotFound
 from training import settings as sections
 from training.adversarial import AdversarialStage
-from training.autoencoder import Autoencoder, VaeStage
+from training.autoencoder import MelVae, VaeStage
 from training.clap import Clap, ClapStage
 from training.distillation import (
     STUDENT_LAYERS,
@@ -33,7 +33,7 @@ from training.distillation import (
     teacher_embeddings,
 )
 from training.ldm import LdmStage
-from training.listener import Listener, ListenerStage
+from training.listener import ListenerNetwork, ListenerStage
 from training.loop import fit, load_ema
 from training.networks.denoiser import TransformerDenoiser
 from training.networks.noising import NOISINGS
@@ -107,10 +107,10 @@ class Run:
         trained = (self.folder / "adversarial" / "last.pt").is_file()
         return "adversarial" if trained else "ldm"
 
-    def listener(self) -> Listener | None:
+    def listener(self) -> ListenerNetwork | None:
         """The ear that ranks takes, on the CPU; None where none was trained."""
         trained = (self.folder / "listener" / "last.pt").is_file()
-        return self._averaged(Listener(), "listener").folded().cpu() if trained else None
+        return self._averaged(ListenerNetwork(), "listener").folded().cpu() if trained else None
 
     def caption_embeddings(self, captions: list[str]) -> Tensor:
         """CLAP text embeddings float32 [len(captions), 512], on the CPU."""
@@ -188,7 +188,7 @@ class Run:
     def _vae(self) -> VaeStage:
         bank, section = self.bank(), self.settings.vae
         model = build_autoencoder(self.settings)
-        if isinstance(model, Autoencoder):
+        if isinstance(model, MelVae):
             generator = torch.Generator(self.device).manual_seed(1)
             rows = bank.draw(512, generator)
             starts = bank.draw_starts(rows, section.frames, generator)
@@ -268,7 +268,7 @@ class Run:
         torch.manual_seed(self.settings.seed)
         return ListenerStage(
             bank,
-            Listener(),
+            ListenerNetwork(),
             sentences=sentences,
             captions=self._captions(),
             batch=section.batch,
@@ -282,15 +282,15 @@ class Run:
 
 def build_autoencoder(settings: Settings) -> nn.Module:
     """A VAE with fresh weights."""
-    section: sections.Vae = settings.vae
+    section: sections.VaeSettings = settings.vae
     if section.kind == "audioldm":
         return _published().KlAutoencoder(VARIANTS[settings.variant])
-    return Autoencoder(width=section.width)
+    return MelVae(width=section.width)
 
 
 def build_vocoder(settings: Settings) -> nn.Module:
     """A vocoder with fresh weights."""
-    section: sections.Vocoder = settings.vocoder
+    section: sections.VocoderSettings = settings.vocoder
     if section.kind == "audioldm":
         return _published().HifiGan(VARIANTS[settings.variant])
     return Vocoder(section.width, section.depth)
@@ -298,7 +298,7 @@ def build_vocoder(settings: Settings) -> nn.Module:
 
 def build_denoiser(settings: Settings) -> nn.Module:
     """A denoiser with fresh weights."""
-    section: sections.Ldm = settings.ldm
+    section: sections.LdmSettings = settings.ldm
     if section.kind == "audioldm":
         return _published().UnetDenoiser(VARIANTS[settings.variant])
     return TransformerDenoiser(width=section.width, depth=section.depth, heads=section.heads)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.loop import Stage, autocast, optimize
+from training.loop import TrainingStage, autocast, optimize
 from training.networks.discriminators import Discriminators, critic_loss, generator_losses
 from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
 from training.networks.projection import MelProjection
@@ -123,7 +123,7 @@ class Vocoder(nn.Module):
         return (basis * self.window)[:, None]
 
 
-class VocoderStage(Stage):
+class VocoderStage(TrainingStage):
     """Spectral losses; from ``adversarial_from`` on, the discriminators as well."""
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import torch
 from torch.nn.functional import normalize
 
-from onnx_export.mel import LogMel
+from onnx_export.mel import CentredLogMel
 from server.model.manifest import Manifest
 
 __all__ = ["NETWORK_OF", "as_component"]
@@ -25,7 +25,7 @@ NETWORK_OF: Final = {
 """Which network each graph is made of."""
 
 
-class TextEncoder(torch.nn.Module):
+class TextEncoderModule(torch.nn.Module):
     """CLAP's text tower: RoBERTa, pooler, two linear layers, unit length."""
 
     def __init__(self, clap_text: Any) -> None:
@@ -38,12 +38,12 @@ class TextEncoder(torch.nn.Module):
         return normalize(output.text_embeds, dim=-1)
 
 
-class AudioEncoder(torch.nn.Module):
+class AudioEncoderModule(torch.nn.Module):
     """CLAP's audio tower (HTSAT): waveform at 48 kHz -> embedding of unit length."""
 
     def __init__(self, clap_audio: Any) -> None:
         super().__init__()
-        self.log_mel = LogMel(
+        self.log_mel = CentredLogMel(
             sample_rate=48000,
             n_fft=1024,
             hop_length=480,
@@ -65,7 +65,7 @@ class VaeEncoder(torch.nn.Module):
 
     def __init__(self, vae: Any, manifest: Manifest) -> None:
         super().__init__()
-        self.log_mel = LogMel(
+        self.log_mel = CentredLogMel(
             sample_rate=manifest.sample_rate,
             n_fft=1024,
             hop_length=manifest.hop_length,
@@ -84,7 +84,7 @@ class VaeEncoder(torch.nn.Module):
         return latent.mean, latent.logvar
 
 
-class Unet(torch.nn.Module):
+class UnetModule(torch.nn.Module):
     """The denoiser, conditioned on the embedding through its class projection."""
 
     def __init__(self, unet: Any) -> None:
@@ -113,7 +113,7 @@ class VaeDecoder(torch.nn.Module):
         return self.vae.decode(latent, return_dict=False)[0].squeeze(1)
 
 
-class Vocoder(torch.nn.Module):
+class VocoderModule(torch.nn.Module):
     """HiFi-GAN: log-mel -> waveform.
 
     Its convolutions are told as ones of two dimensions, the first of them 1: ONNX Runtime has
@@ -158,11 +158,11 @@ def _in_two_dimensions(conv: torch.nn.Conv1d | torch.nn.ConvTranspose1d) -> torc
 def as_component(name: str, network: torch.nn.Module, manifest: Manifest) -> torch.nn.Module:
     """The component ``name`` around its network (see :data:`NETWORK_OF`)."""
     wrap: dict[str, Callable[[torch.nn.Module], torch.nn.Module]] = {
-        "text_encoder": TextEncoder,
-        "audio_encoder": AudioEncoder,
+        "text_encoder": TextEncoderModule,
+        "audio_encoder": AudioEncoderModule,
         "vae_encoder": lambda vae: VaeEncoder(vae, manifest),
-        "unet": Unet,
+        "unet": UnetModule,
         "vae_decoder": VaeDecoder,
-        "vocoder": Vocoder,
+        "vocoder": VocoderModule,
     }
     return wrap[name](network).eval()

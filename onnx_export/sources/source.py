@@ -9,7 +9,7 @@ import torch
 
 from onnx_export.architecture import Architecture
 from onnx_export.sources.audioldm import NETWORK_OF, as_component
-from server.model.manifest import AudioEncoder, Defaults, Latent, Manifest, Tokenizer
+from server.model.manifest import AudioEncoderInfo, Defaults, Latent, Manifest, Tokenizer
 
 __all__ = ["Source", "audioldm_manifest", "component"]
 
@@ -69,7 +69,7 @@ def audioldm_manifest(
         tokenizer=Tokenizer(
             max_length=sizes.text_positions - 2, pad_id=1, vocab_size=sizes.vocab_size
         ),
-        audio_encoder=AudioEncoder(sample_rate=48000, num_samples=480000),
+        audio_encoder=AudioEncoderInfo(sample_rate=48000, num_samples=480000),
         defaults=Defaults(),
         architecture={**sizes.as_dict(), "attention_heads": heads},
     )

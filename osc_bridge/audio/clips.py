@@ -14,7 +14,7 @@ from osc_bridge.audio.arena import CHANNELS, Arena
 from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, TooLarge
 
-__all__ = ["Clip", "ClipStore", "Loop", "prepare"]
+__all__ = ["LoadedClip", "ClipStore", "Loop", "prepare"]
 
 logger = logging.getLogger("audioldm.audio")
 
@@ -38,7 +38,7 @@ class Loop:
 
 
 @dataclass(eq=False)
-class Clip:
+class LoadedClip:
     """A sound in the store. ``source`` is kept, to be converted again when the rate changes."""
 
     id: int
@@ -103,7 +103,7 @@ class ClipStore:
     def __init__(self, arena: Arena, sample_rate: int) -> None:
         self._arena = arena
         self._ids = itertools.count(1)
-        self._clips: dict[int, Clip] = {}
+        self._clips: dict[int, LoadedClip] = {}
         self._holes: list[tuple[int, int]] = [(0, arena.store.shape[0])]
         self.sample_rate = sample_rate
 
@@ -115,14 +115,14 @@ class ClipStore:
         """Room that is left."""
         return sum(frames for _, frames in self._holes)
 
-    async def load(self, source: Waveform, loop: Loop | None = None) -> Clip:
+    async def load(self, source: Waveform, loop: Loop | None = None) -> LoadedClip:
         """Convert ``source`` (in a thread) and place it.
 
         Raises:
             InvalidRequest: empty or not numbers.
             TooLarge: the store is full.
         """
-        clip = Clip(next(self._ids), source, loop)
+        clip = LoadedClip(next(self._ids), source, loop)
         self._clips[clip.id] = clip
         try:
             await self._convert(clip)
@@ -131,16 +131,16 @@ class ClipStore:
             raise
         return clip
 
-    def unload(self, clip: Clip) -> None:
+    def unload(self, clip: LoadedClip) -> None:
         """Give the room back as soon as no voice plays the clip."""
         clip.unloaded = True
         self._release(clip)
 
-    def acquire(self, clip: Clip) -> None:
+    def acquire(self, clip: LoadedClip) -> None:
         """A voice will play it."""
         clip.users += 1
 
-    def leave(self, clip: Clip) -> None:
+    def leave(self, clip: LoadedClip) -> None:
         """A voice has ended."""
         clip.users -= 1
         self._release(clip)
@@ -158,7 +158,7 @@ class ClipStore:
             except TooLarge as error:
                 logger.warning("a sound is silent at %d Hz: %s", sample_rate, error)
 
-    async def _convert(self, clip: Clip) -> None:
+    async def _convert(self, clip: LoadedClip) -> None:
         """Bring a clip to the current rate, even if that changes meanwhile."""
         rate = 0
         while rate != self.sample_rate:
@@ -167,13 +167,13 @@ class ClipStore:
         if clip.id in self._clips and not clip.frames:
             self._place(clip, *prepared)
 
-    def _release(self, clip: Clip) -> None:
+    def _release(self, clip: LoadedClip) -> None:
         if clip.unloaded and clip.users <= 0 and clip.id in self._clips:
             del self._clips[clip.id]
             if clip.frames:
                 self._give_back(clip.offset, clip.frames)
 
-    def _place(self, clip: Clip, samples: Samples, loop_start: int, period: float) -> None:
+    def _place(self, clip: LoadedClip, samples: Samples, loop_start: int, period: float) -> None:
         clip.loop_start, clip.period = loop_start, period
         clip.offset = self._find_room(samples.shape[0])
         clip.frames = samples.shape[0]

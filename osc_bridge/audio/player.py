@@ -24,7 +24,7 @@ from typing import Final
 from osc_bridge.audio.arena import Arena, ArenaShape, Event, Gauge, Op
 from osc_bridge.audio.capture import capture
 from osc_bridge.audio.card import Output
-from osc_bridge.audio.clips import Clip, ClipStore, Loop
+from osc_bridge.audio.clips import ClipStore, LoadedClip, Loop
 from osc_bridge.audio.device import DeviceSettings, Opened
 from osc_bridge.audio.gauges import DeviceReport, PlayerStatus, read_status
 from osc_bridge.audio.voice_state import MixerCommand, Sounding
@@ -151,7 +151,7 @@ class Player:
 
     # --- sounds
 
-    async def load(self, source: Waveform, loop: Loop | None = None) -> Clip:
+    async def load(self, source: Waveform, loop: Loop | None = None) -> LoadedClip:
         """A clip that can be started at once.
 
         Raises:
@@ -160,13 +160,13 @@ class Player:
         """
         return await self._clips.load(source, loop)
 
-    def unload(self, clip: Clip) -> None:
+    def unload(self, clip: LoadedClip) -> None:
         """The clip is not needed any more; voices that play it still finish."""
         self._clips.unload(clip)
 
     def start(
         self,
-        clip: Clip,
+        clip: LoadedClip,
         frame: int = 0,
         *,
         gain_db: float = 0.0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from osc_bridge.audio.arena import Op
-from osc_bridge.audio.clips import Clip
+from osc_bridge.audio.clips import LoadedClip
 
 __all__ = ["MixerCommand", "Sounding"]
 
@@ -33,7 +33,7 @@ class MixerCommand(NamedTuple):
 class Sounding:
     """A voice as it was asked for."""
 
-    clip: Clip
+    clip: LoadedClip
     start: MixerCommand
     skip: int
     stop: tuple[int, int] | None = None
@@ -41,7 +41,7 @@ class Sounding:
 
     @classmethod
     def of(
-        cls, clip: Clip, voice: int, frame: int, *, skip: int, looped: bool,
+        cls, clip: LoadedClip, voice: int, frame: int, *, skip: int, looped: bool,
         gain: float, fade: int, choke: int,
     ) -> Sounding:  # fmt: skip
         """``clip`` without its first ``skip`` frames, from ``frame`` on."""

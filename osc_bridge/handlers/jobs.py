@@ -31,7 +31,7 @@ from osc_bridge.messages.notices import JobNotice, TakeNotice
 from osc_bridge.messages.server import Sync, Synced
 from osc_bridge.messages.submissions import PRESSES, SUBMISSIONS, Press, Submission
 from osc_bridge.service.allowed_folders import AllowedFolders
-from osc_bridge.service.client_table import Client, Reported
+from osc_bridge.service.client_table import KnownClient, Reported
 from osc_bridge.service.service import Context, Handler, Service
 from server import errors
 from server.engine.engine import Engine
@@ -104,7 +104,7 @@ class JobMessages:
         if press.pressed:
             await self._submit(press.submission.from_osc((), context.client.settings), context)
 
-    def _with_files_checked(self, request: AnyRequest, client: Client) -> AnyRequest:
+    def _with_files_checked(self, request: AnyRequest, client: KnownClient) -> AnyRequest:
         """The request with its files as absolute paths that this client may name."""
         local, resolved = client.sender.is_local, {}
         for field in fields_of(type(request)):
@@ -132,7 +132,7 @@ class JobMessages:
         else:
             self._service.reply(context.client, Synced(sync.token))
 
-    def _find(self, either_id: str, client: Client) -> Job:
+    def _find(self, either_id: str, client: KnownClient) -> Job:
         """A job by the client's own request id, else by job id.
 
         Raises:
@@ -150,7 +150,7 @@ class JobMessages:
             self._tell(client, job)
         self._announce(job)
 
-    def _tell(self, client: Client, job: Job) -> None:
+    def _tell(self, client: KnownClient, job: Job) -> None:
         """Tell the owner what is new."""
         told, reply = client.open_jobs[job.id], self._service.reply
         if job.step > told.step or (job.step and job.step < told.step):
@@ -168,7 +168,7 @@ class JobMessages:
             self._tell_end(client, job, told)
             self._tell_syncs(client, job.id)
 
-    def _tell_end(self, client: Client, job: Job, told: Reported) -> None:
+    def _tell_end(self, client: KnownClient, job: Job, told: Reported) -> None:
         reply, request_id = self._service.reply, told.request_id
         if job.state is JobState.DONE:
             reply(client, JobDone(request_id, job.id, len(job.takes)))
@@ -181,7 +181,7 @@ class JobMessages:
             error = _ERRORS.get(job.error_code, AudioLDMError)(job.error)
             self._service.report(client, error, f"job {job.id}")
 
-    def _tell_syncs(self, client: Client, job_id: str) -> None:
+    def _tell_syncs(self, client: KnownClient, job_id: str) -> None:
         for synced, waiting in tuple(client.syncs):
             waiting.discard(job_id)
             if not waiting:

@@ -32,7 +32,7 @@ class TransportService:
         """Command class to handler."""
         stage = self._stage
         return {
-            m.Transport: lambda _, c: self._service.reply(c.client, self._position()),
+            m.TransportQuery: lambda _, c: self._service.reply(c.client, self._position()),
             m.TransportTempo: lambda t, c: stage.set_tempo(t.bpm),
             m.TransportMeter: lambda t, c: stage.set_meter(t.beats_per_bar),
             m.TransportRestart: self._restart,

@@ -28,7 +28,7 @@ class TransportPosition(Reply, frozen=True):
     off_s: Annotated[float, Meta(description="last distance from the leading clock")]
 
 
-class Transport(Command, frozen=True):
+class TransportQuery(Command, frozen=True):
     """Ask where the transport is."""
 
     address: ClassVar[str] = "/ldm/transport"

@@ -18,7 +18,7 @@ from osc_bridge.messages.server import Synced
 from server.errors import QueueFull
 from server.jobs.job import Preview
 
-__all__ = ["Client", "ClientTable", "Reported", "Sender", "is_loopback"]
+__all__ = ["KnownClient", "ClientTable", "Reported", "Sender", "is_loopback"]
 
 MAX_CLIENTS: Final = 4096
 MAX_NOTIFIED: Final = 64
@@ -67,7 +67,7 @@ class Reported:
 
 
 @dataclass
-class Client:
+class KnownClient:
     """What is remembered of one client."""
 
     sender: Sender
@@ -121,25 +121,25 @@ class ClientTable:
     """Clients by key; the ones not heard of for longest are forgotten first."""
 
     def __init__(self, on_forget: Callable[[str], None] = lambda key: None) -> None:
-        self._clients: OrderedDict[str, Client] = OrderedDict()
+        self._clients: OrderedDict[str, KnownClient] = OrderedDict()
         self._on_forget = on_forget
 
     def __len__(self) -> int:
         return len(self._clients)
 
-    def __iter__(self) -> Iterator[Client]:
+    def __iter__(self) -> Iterator[KnownClient]:
         return iter(tuple(self._clients.values()))
 
-    def get(self, key: str) -> Client | None:
+    def get(self, key: str) -> KnownClient | None:
         """The client, if it is known."""
         return self._clients.get(key)
 
-    def of(self, sender: Sender) -> Client:
+    def of(self, sender: Sender) -> KnownClient:
         """The client that ``sender`` is, remembered from now on."""
         client = self._clients.get(sender.key)
         if client is None:
             self._make_room()
-            client = self._clients[sender.key] = Client(sender)
+            client = self._clients[sender.key] = KnownClient(sender)
         else:
             client.sender = sender
             self._clients.move_to_end(sender.key)
@@ -150,11 +150,11 @@ class ClientTable:
         if self._clients.pop(key, None) is not None:
             self._on_forget(key)
 
-    def notified(self) -> list[Client]:
+    def notified(self) -> list[KnownClient]:
         """The clients with notices on, those last heard of at the end."""
         return [client for client in self._clients.values() if client.notify]
 
-    def end_oldest_notices(self) -> list[Client]:
+    def end_oldest_notices(self) -> list[KnownClient]:
         """Switch notices off for those beyond the limit; who they are."""
         too_many = self.notified()[:-MAX_NOTIFIED]
         for client in too_many:

@@ -21,7 +21,7 @@ from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.server import ErrorReply
 from osc_bridge.messages.submissions import Submission
 from osc_bridge.service.bundles import BundleScheduler
-from osc_bridge.service.client_table import Client, ClientTable, Sender
+from osc_bridge.service.client_table import ClientTable, KnownClient, Sender
 from osc_bridge.service.inbox import Inbox
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
 from server.errors import AudioLDMError, InvalidRequest
@@ -41,7 +41,7 @@ REPLY_PORT: Final = "reply_port"
 class Context:
     """What a handler knows besides the message."""
 
-    client: Client
+    client: KnownClient
     when_s: float | None = None
     """The bundle's time (Unix seconds); None: now."""
     number: int = field(default_factory=itertools.count(1).__next__)
@@ -137,7 +137,7 @@ class Service:
         except AudioLDMError as error:
             self._refuse(client, error, message)
 
-    def _redirected(self, message: OscMessage, sender: Sender) -> tuple[OscMessage, Client]:
+    def _redirected(self, message: OscMessage, sender: Sender) -> tuple[OscMessage, KnownClient]:
         """The message without its ``reply_port N``, and the client that it names."""
         arguments = message.arguments
         if len(arguments) < 2 or arguments[-2] != REPLY_PORT:
@@ -206,7 +206,7 @@ class Service:
 
     # --- out
 
-    def reply(self, client: Client, message: Reply) -> None:
+    def reply(self, client: KnownClient, message: Reply) -> None:
         """Send ``message`` to ``client``."""
         self._send(client, message.to_osc())
 
@@ -230,7 +230,7 @@ class Service:
                 self._shown[command] = message
                 self.observe(message)
 
-    def report(self, client: Client, error: AudioLDMError, about: str = "") -> None:
+    def report(self, client: KnownClient, error: AudioLDMError, about: str = "") -> None:
         """Send ``/ldm/error`` to ``client`` and to those with notices on."""
         reply = ErrorReply(error.code, _sentence(error), about)
         if client.may_be_told_of_error():
@@ -239,7 +239,7 @@ class Service:
             self.broadcast(reply)
 
     def _refuse(
-        self, client: Client, error: AudioLDMError, message: OscMessage | None = None
+        self, client: KnownClient, error: AudioLDMError, message: OscMessage | None = None
     ) -> None:
         """Count a refusal and tell the sender why; a refused job also gets its fail message."""
         self.refused += 1
@@ -249,7 +249,7 @@ class Service:
             self.reply(client, JobFail(request_id, "", error.code, _sentence(error)))
         self.report(client, error, address)
 
-    def _send(self, client: Client, message: OscMessage) -> None:
+    def _send(self, client: KnownClient, message: OscMessage) -> None:
         if log_out.isEnabledFor(logging.DEBUG):
             log_out.debug("%s %s", client.key, shown(message))
         client.sender.send(encode(message))

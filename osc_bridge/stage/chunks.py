@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from osc_bridge.audio.clips import Clip, Loop
+from osc_bridge.audio.clips import LoadedClip, Loop
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.renders import Renders
 from server.audio.waveform import Waveform
@@ -47,7 +47,7 @@ class Rung(msgspec.Struct, frozen=True):
 class Chunk:
     """A rendered piece. ``usable`` frames can be heard before its end blends into its beginning."""
 
-    clip: Clip
+    clip: LoadedClip
     usable: int
     prompt: str
     steps: int

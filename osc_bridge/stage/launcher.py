@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from osc_bridge.audio.arena import Op
-from osc_bridge.audio.clips import Clip
+from osc_bridge.audio.clips import LoadedClip
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.transport import TempoMap, Transport
 
@@ -36,7 +36,7 @@ class Launcher:
 
     def start(
         self,
-        clip: Clip,
+        clip: LoadedClip,
         quantum: float,
         earliest: int | None = None,
         *,
@@ -60,7 +60,7 @@ class Launcher:
         self._wait(voice, Op.START, beat)
         return voice, frame
 
-    def start_at_beat(self, clip: Clip, beat: float, *, gain_db: float = 0.0,
+    def start_at_beat(self, clip: LoadedClip, beat: float, *, gain_db: float = 0.0,
                       looped: bool = False) -> tuple[int, int]:  # fmt: skip
         """Start ``clip`` at ``beat`` of the transport; voice and frame."""
         frame = self._transport.map.frame_of(beat)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from osc_bridge.audio.clips import Clip
+from osc_bridge.audio.clips import LoadedClip
 from osc_bridge.stage.liveset import Pad
 
 __all__ = ["PadReport", "PadState", "PadVoice", "Slot"]
@@ -45,7 +45,7 @@ class Slot:
         self.number = number
         self.pad = pad
         self.gain_db = pad.gain_db
-        self.clips: list[Clip] = []
+        self.clips: list[LoadedClip] = []
         self.take = -1
         """The one that was started last."""
         self.level_db = 0.0
@@ -70,7 +70,7 @@ class Slot:
         return bool(self.voices.keys() - self.leaving)
 
     @property
-    def clip(self) -> Clip:
+    def clip(self) -> LoadedClip:
         """The take that was started last."""
         return self.clips[self.take % len(self.clips)]
 

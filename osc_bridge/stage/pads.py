@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge.audio.clips import Clip, Loop
+from osc_bridge.audio.clips import LoadedClip, Loop
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.launcher import Launcher
 from osc_bridge.stage.liveset import LiveSet
@@ -318,14 +318,14 @@ class Pads:
 
     async def _load(
         self, slot: Slot, sounds: Sequence[Waveform], request: TextToAudio | None
-    ) -> list[Clip]:
+    ) -> list[LoadedClip]:
         """All clips or none, loops of bars as long as bars are now.
 
         Args:
             request: what the sounds were just rendered for; None: they were cut before.
         """
         while True:
-            bpm, clips = self._grid.bpm, list[Clip]()
+            bpm, clips = self._grid.bpm, list[LoadedClip]()
             try:
                 for sound in sounds:
                     clips.append(await self._player.load(sound, self._loop(slot, sound, request)))
@@ -346,11 +346,11 @@ class Pads:
         as_rendered = math.isclose(length_s, rendered_s, rel_tol=1e-9)
         return Loop(length_s, 0.0 if as_rendered else _CUT_SEAM_S)
 
-    def _unload(self, clips: Sequence[Clip]) -> None:
+    def _unload(self, clips: Sequence[LoadedClip]) -> None:
         for clip in clips:
             self._player.unload(clip)
 
-    def _change_over(self, slot: Slot, clips: list[Clip]) -> None:
+    def _change_over(self, slot: Slot, clips: list[LoadedClip]) -> None:
         old, slot.clips = slot.clips, clips
         try:
             if slot.loops and slot.stays:

@@ -10,7 +10,7 @@ import msgspec
 
 from server.engine.engine import Listener, Unlisten
 from server.errors import AudioLDMError, NotFound, StorageFull
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState
 from server.jobs.journal import Journal
 
@@ -28,7 +28,7 @@ class FleetJobs:
     def __init__(self, journal: Journal | None, model_of: Callable[[Job], str]) -> None:
         self.journal = journal
         self._model_of = model_of
-        self._all = JobList()
+        self._all = JobBook()
         self._cancelled: set[str] = set()
 
     def __iter__(self) -> Iterator[Job]:

@@ -24,7 +24,7 @@ from server.errors import (
     RenderError,
     StorageFull,
 )
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, Preview, check_queue, new_job, same_again, take_stem
 from server.jobs.journal import Journal
 from server.jobs.storage import preview_path, remove_preview
@@ -71,7 +71,7 @@ class LocalEngine:
         self._takes_folder = takes_folder
         self._max_queued = max_queued
         self._step_timeout_s = step_timeout_s
-        self._jobs = JobList()
+        self._jobs = JobBook()
         self._journal = journal
         self._arriving: dict[str, asyncio.Task[Job]] = {}
         self._rota = Rota(self._manifest)

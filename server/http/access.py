@@ -24,12 +24,12 @@ from msgspec import Meta
 from server.errors import Conflict, Forbidden, InvalidRequest, RateLimited, Unauthorized
 from server.json_errors import NOT_JSON
 
-__all__ = ["LOCAL", "Client", "Gate", "RateLimit", "TokenFile"]
+__all__ = ["LOCAL", "Caller", "Gate", "RateLimit", "TokenFile"]
 
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is asking, and how much of it."""
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -41,10 +41,10 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Requests; bursts of as many are fine."""
 
 
-LOCAL: Final = Client(name="local", sees_all=True, max_queued=100_000, per_minute=1_000_000)
+LOCAL: Final = Caller(name="local", sees_all=True, max_queued=100_000, per_minute=1_000_000)
 
 
-class _Stored(Client, frozen=True, kw_only=True):
+class _Stored(Caller, frozen=True, kw_only=True):
     sha256: str
 
 
@@ -66,7 +66,7 @@ class TokenFile:
     def __iter__(self) -> Iterator[str]:
         return iter([stored.name for stored in self._stored])
 
-    def add(self, client: Client) -> str:
+    def add(self, client: Caller) -> str:
         """A new token for ``client``: shown now and never again.
 
         Raises:
@@ -91,7 +91,7 @@ class TokenFile:
         self._save()
         return len(self._stored) < before
 
-    def client(self, token: str) -> Client | None:
+    def client(self, token: str) -> Caller | None:
         """Whose ``token`` it is; all are compared, so that time tells nothing."""
         digest, found = _hash(token), None
         for stored in self._stored:
@@ -113,7 +113,7 @@ class RateLimit:
     def __init__(self) -> None:
         self._level: dict[str, tuple[float, float]] = {}
 
-    def take(self, client: Client) -> None:
+    def take(self, client: Caller) -> None:
         """Count one request.
 
         Raises:
@@ -140,7 +140,7 @@ class Gate:
         """True where a token is needed."""
         return self._tokens is not None
 
-    def admit(self, headers: dict[str, str]) -> Client:
+    def admit(self, headers: dict[str, str]) -> Caller:
         """The client behind ``headers`` (lower-case names), counted.
 
         Raises:
@@ -155,7 +155,7 @@ class Gate:
         self._rate.take(client)
         return client
 
-    def _identify(self, headers: dict[str, str], host: str) -> Client:
+    def _identify(self, headers: dict[str, str], host: str) -> Caller:
         if self._tokens is None:
             if re.sub(r":\d+$", "", host).lower() not in _LOCAL_NAMES:
                 raise Forbidden(f"host {host!r}: this server answers to localhost only")

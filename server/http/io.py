@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from server.errors import AudioLDMError, InvalidRequest, TooLarge
-from server.http.access import Client
+from server.http.access import Caller
 from server.http.views import ErrorBody, ErrorView
 from server.json_errors import NOT_JSON
 
@@ -22,9 +22,9 @@ MAX_JSON_BYTES: Final = 256 * 1024
 _RETRY_AFTER_S: Final = {429: "2", 503: "5"}
 
 
-def client_of(connection: HTTPConnection) -> Client:
+def client_of(connection: HTTPConnection) -> Caller:
     """Who is asking; the gate has put it there."""
-    client: Client = connection.scope["state"]["client"]
+    client: Caller = connection.scope["state"]["client"]
     return client
 
 

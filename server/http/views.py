@@ -11,7 +11,7 @@ from msgspec import Meta
 from server.engine.engine import Engine
 from server.engine.model_host import ModelInfo
 from server.errors import Forbidden, NotFound
-from server.http.access import Client
+from server.http.access import Caller
 from server.jobs.estimate import Estimator
 from server.jobs.job import Job, TakeInfo
 from server.jobs.library import StoredTake
@@ -150,7 +150,7 @@ class Views:
         """Stop listening to the engine."""
         self._estimator.unlisten()
 
-    def job(self, job: Job, client: Client) -> JobView:
+    def job(self, job: Job, client: Caller) -> JobView:
         """``job`` for ``client``."""
         failed = bool(job.error_code)
         return JobView(
@@ -175,7 +175,7 @@ class Views:
             finished_s=job.finished_s,
         )
 
-    def preview(self, job: Job, client: Client) -> PreviewView | None:
+    def preview(self, job: Job, client: Caller) -> PreviewView | None:
         """The newest preview of a job for ``client``."""
         if job.preview is None:
             return None
@@ -185,7 +185,7 @@ class Views:
             path=str(job.preview.path) if client.sees_all else "",
         )
 
-    def take(self, job_id: str, number: int, take: TakeInfo, client: Client) -> TakeView:
+    def take(self, job_id: str, number: int, take: TakeInfo, client: Caller) -> TakeView:
         """A take for ``client``."""
         return TakeView(
             number=number,
@@ -200,7 +200,7 @@ class Views:
             path=str(take.path) if client.sees_all else "",
         )
 
-    def stored(self, stored: StoredTake, client: Client) -> LibraryTake:
+    def stored(self, stored: StoredTake, client: Caller) -> LibraryTake:
         """A take of the library for ``client``."""
         return LibraryTake(
             job_id=stored.job_id,
@@ -215,7 +215,7 @@ class Views:
             similarity=stored.similarity,
         )
 
-    def visible(self, job_id: str, client: Client) -> Job:
+    def visible(self, job_id: str, client: Caller) -> Job:
         """A job that ``client`` may see.
 
         Raises:
@@ -226,7 +226,7 @@ class Views:
             raise NotFound(f"no job {job_id!r}")
         return job
 
-    def with_files(self, request: AnyRequest, client: Client) -> AnyRequest:
+    def with_files(self, request: AnyRequest, client: Caller) -> AnyRequest:
         """The request with ``upload:ID`` and ``take:JOB/NUMBER`` replaced by the files.
 
         Raises:
@@ -239,7 +239,7 @@ class Views:
                 files[name] = str(self._file(value, client))
         return msgspec.structs.replace(request, **files)
 
-    def _file(self, name: str, client: Client) -> Path:
+    def _file(self, name: str, client: Caller) -> Path:
         scheme, _, rest = name.partition(":")
         if scheme == "upload":
             return self._uploads.path(rest)

@@ -12,7 +12,7 @@ from server.engine.engine import Listener, Unlisten
 from server.errors import Conflict, NotFound
 from server.jobs.job import Job
 
-__all__ = ["JobList"]
+__all__ = ["JobBook"]
 
 log = logging.getLogger("audioldm.jobs")
 
@@ -20,7 +20,7 @@ REMEMBERED: Final = 2000
 """Finished jobs beyond this many are forgotten, oldest first."""
 
 
-class JobList:
+class JobBook:
     """Snapshots by id; every change makes a new snapshot and tells the listeners."""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ __all__ = [
     "COMPONENTS",
     "FORMAT",
     "LISTENER",
-    "AudioEncoder",
+    "AudioEncoderInfo",
     "Defaults",
     "Latent",
     "Manifest",
@@ -105,7 +105,7 @@ class Tokenizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     vocab_size: int = 0
 
 
-class AudioEncoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AudioEncoderInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the CLAP audio tower takes."""
 
     sample_rate: Count = 16000
@@ -155,7 +155,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     latent: Latent = Latent()
     schedule: NoiseSchedule = NoiseSchedule()
     tokenizer: Tokenizer = Tokenizer()
-    audio_encoder: AudioEncoder = AudioEncoder()
+    audio_encoder: AudioEncoderInfo = AudioEncoderInfo()
     defaults: Defaults = Defaults()
     precision: str = "fp32"
     flavour: Literal["any", "cpu", "cuda"] = "any"

@@ -25,7 +25,7 @@ from server.errors import (
     StorageFull,
 )
 from server.http.views import file_fields
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import (
     Job,
     JobState,
@@ -97,7 +97,7 @@ class ClusterEngine:
         self._num_replicas = 0
         self._max_queued = max_queued
         self._journal = journal
-        self._jobs = JobList()
+        self._jobs = JobBook()
         self._waiting = {True: JobQueue(), False: JobQueue()}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Job]] = {}

@@ -22,7 +22,7 @@ from server.engine.engine import Engine, EngineStatus, Listener, Unlisten
 from server.engine.model_host import ModelInfo, ModelListener, models_of
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.http.views import ModelEvent, file_fields
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, same_again
 from server.jobs.storage import remove_parts
 from server.model.manifest import Manifest
@@ -61,7 +61,7 @@ class RemoteEngine:
         self._down_after_s = down_after_s
         self._fallback: Engine | None = None
         self._fallback_ids: set[str] = set()
-        self._jobs = JobList()
+        self._jobs = JobBook()
         self._manifest: Manifest | None = None
         self._following: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
 from server.http.views import JobView, PreviewView, TakeView
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, Preview, TakeInfo, take_stem
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.remote.client import RemoteClient
@@ -35,7 +35,7 @@ class RemoteJobs:
     """
 
     def __init__(
-        self, client: RemoteClient, jobs: JobList, takes_folder: Path, connected: asyncio.Event
+        self, client: RemoteClient, jobs: JobBook, takes_folder: Path, connected: asyncio.Event
     ) -> None:
         self._client = client
         self._jobs = jobs

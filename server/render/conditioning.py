@@ -10,7 +10,7 @@ import numpy as np
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.model.text import Embedding, TextEncoder, unit
-from server.render.plan import Nuance, Studio
+from server.render.plan import RenderContext, SeedVariation
 from server.requests.notation import Notation, read_notation
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.request import Morph, NewSound, Request, TextToAudio
@@ -46,7 +46,7 @@ def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "")
 
 
 def condition(
-    request: Request, studio: Studio, prompt: str | None = None, own: Waveform | None = None
+    request: Request, context: RenderContext, prompt: str | None = None, own: Waveform | None = None
 ) -> Embedding:
     """What a request should sound like, [D].
 
@@ -58,11 +58,11 @@ def condition(
         UnreadableAudio: the audio prompt cannot be read.
     """
     prompt = request.prompt if prompt is None else prompt
-    said = _said(prompt, request, studio)
-    heard = _heard(request.audio_prompt, studio) if request.audio_prompt else None
+    said = _said(prompt, request, context)
+    heard = _heard(request.audio_prompt, context) if request.audio_prompt else None
     if said is None and heard is None and own is not None:
         # Silence is no wish: the unet then runs free.
-        return studio.audio(own) if own.rms_db > _SILENCE_DB else studio.text.unconditional()
+        return context.audio(own) if own.rms_db > _SILENCE_DB else context.text.unconditional()
     if said is None or heard is None:
         found = heard if said is None else said
         if found is None:
@@ -72,37 +72,37 @@ def condition(
     return unit(weight * heard + (1.0 - weight) * said)
 
 
-def nuance(request: TextToAudio, studio: Studio) -> Nuance | None:
+def nuance(request: TextToAudio, context: RenderContext) -> SeedVariation | None:
     """What takes of words alone lean to, each to another; None where a sound is given as well."""
-    known, prompt = studio.known, request.prompt
+    known, prompt = context.known, request.prompt
     if known is None or request.audio_prompt or not prompt.strip():
         return None
     words = musical_words(request)
 
     def drawn(seed: int) -> Embedding:
-        return embed_prompt(prompt, lambda part: known.sound_like(studio.text(part), seed), words)
+        return embed_prompt(prompt, lambda part: known.sound_like(context.text(part), seed), words)
 
     return drawn
 
 
-def _said(prompt: str, request: Request, studio: Studio) -> Embedding | None:
+def _said(prompt: str, request: Request, context: RenderContext) -> Embedding | None:
     if not prompt.strip():
         return None
-    return embed_prompt(prompt, studio.told, musical_words(request))
+    return embed_prompt(prompt, context.told, musical_words(request))
 
 
-def _heard(name: str, studio: Studio) -> Embedding:
-    sound = studio.clips(name).checked().waveform
+def _heard(name: str, context: RenderContext) -> Embedding:
+    sound = context.clips(name).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
         raise InvalidRequest(f"audio_prompt {name} is silent")
-    return studio.audio(sound)
+    return context.audio(sound)
 
 
-def unconditional(request: Request, studio: Studio) -> Embedding:
+def unconditional(request: Request, context: RenderContext) -> Embedding:
     """What guidance leads away from, [D]."""
     if request.negative_prompt.strip():
-        return embed_prompt(request.negative_prompt, studio.told)
-    return studio.text.unconditional()
+        return embed_prompt(request.negative_prompt, context.told)
+    return context.text.unconditional()
 
 
 def meaning(request: Request, text: TextEncoder) -> Embedding | None:

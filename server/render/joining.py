@@ -15,7 +15,7 @@ from server.model.schedule import Latents
 from server.model.session import Graph, OutOfMemory
 from server.render.denoise import UnetCall
 
-__all__ = ["Unet", "joined", "parted"]
+__all__ = ["JoinedUnet", "joined", "parted"]
 
 log = logging.getLogger("audioldm.worker")
 
@@ -42,7 +42,7 @@ def parted(output: Latents, calls: Sequence[UnetCall]) -> list[Latents]:
     return np.split(output, ends[:-1])
 
 
-class Unet:
+class JoinedUnet:
     """A model's unet, which halves what the device has no memory for."""
 
     def __init__(self, graph: Graph, on_cpu: bool) -> None:

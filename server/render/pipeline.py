@@ -31,13 +31,13 @@ from server.model.text import Embedding, TextEncoder
 from server.render.conditioning import meaning
 from server.render.delivery import deliver
 from server.render.denoise import GuidedUnet, UnetCall, Work, finished
-from server.render.joining import Unet
+from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import played
-from server.render.plan import Plan, Studio
+from server.render.plan import Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
 from server.render.preview import OnPreview, previewing
-from server.render.ranking import Render, best_first, enough, ranked
+from server.render.ranking import Candidate, best_first, enough, ranked
 from server.render.recipe import Recipe
 from server.render.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.render.take import Take
@@ -84,7 +84,7 @@ class Pipeline:
         self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
-        self.unet = Unet(self.graphs["unet"], self._on_cpu)
+        self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
         self._free = free
         self._room = Room(self.manifest, self.autoencoder.chunk)
 
@@ -116,7 +116,7 @@ class Pipeline:
         """
         request = resolve(validate(request), self.manifest)
         digests: dict[str, str] = {}
-        planned = plan(request, self.studio(digests))
+        planned = plan(request, self.context(digests))
         familiarity = self._familiarity(planned.settings)
         first = settled(request.seed)
         seeds = range(first, first + request.num_renders)
@@ -144,10 +144,10 @@ class Pipeline:
         seeds: range,
         on_step: OnStep,
         hear: Hear[UnetCall | None] | None,
-    ) -> Work[list[Render]]:
+    ) -> Work[list[Candidate]]:
         """All seeds denoised, as many together as fit into the memory."""
         together = self._takes_at_once(planned, seeds)
-        renders: list[Render] = []
+        renders: list[Candidate] = []
         for begun in range(0, len(seeds), together):
             group = seeds[begun : begun + together]
             progress = _part_of(on_step, begun, len(group), len(seeds))
@@ -156,10 +156,10 @@ class Pipeline:
             for seed, latent in zip(group, latents, strict=True):
                 yield None
                 fit = self._fit(latent, planned) if len(seeds) > 1 else None
-                renders.append(Render(seed, latent, fit))
+                renders.append(Candidate(seed, latent, fit))
         return renders
 
-    def studio(self, digests: dict[str, str]) -> Studio:
+    def context(self, digests: dict[str, str]) -> RenderContext:
         """What a plan may use; the digests of the clips it reads are noted."""
 
         def clips(name: str) -> Clip:
@@ -167,7 +167,7 @@ class Pipeline:
             digests[name] = clip.digest
             return clip
 
-        return Studio(
+        return RenderContext(
             self.manifest, self.text, self.audio, self.autoencoder, clips, self.known_sounds
         )
 
@@ -261,7 +261,7 @@ class Pipeline:
             return UNHEARD
 
     def _take(
-        self, planned: Plan, request: Request, render: Render, digests: dict[str, str]
+        self, planned: Plan, request: Request, render: Candidate, digests: dict[str, str]
     ) -> Take:
         """One take as a file of its own would have it, with its recipe."""
         finished = planned.finish(render.latent)

@@ -24,14 +24,14 @@ from server.render.windows import Windows
 from server.requests.notation import Notation
 from server.requests.request import Request
 
-__all__ = ["Finished", "Known", "Nuance", "Plan", "Studio", "plan"]
+__all__ = ["Finished", "Known", "SeedVariation", "Plan", "RenderContext", "plan"]
 
-Nuance = Callable[[int], Embedding]
+SeedVariation = Callable[[int], Embedding]
 """From the seed of a take to the embedding [D] of one of the sounds that its words may mean."""
 
 
 @dataclass(frozen=True)
-class Studio:
+class RenderContext:
     """What a plan may use of the model, and of the world: the clips that requests name."""
 
     manifest: Manifest
@@ -94,7 +94,7 @@ class Plan:
     known: Known | None = None
     notation: Notation = field(default_factory=Notation)
     """What is to be played: told to a unet that takes notation, and takes are ranked by it."""
-    nuance: Nuance | None = None
+    nuance: SeedVariation | None = None
     """What a take leans to besides."""
     leaning: float = 0.0
     """How far it does, 0 to 1."""
@@ -110,7 +110,7 @@ class Plan:
 
 
 @singledispatch
-def plan(request: Request, studio: Studio) -> Plan:
+def plan(request: Request, context: RenderContext) -> Plan:
     """The plan of a resolved request.
 
     Raises:

@@ -10,11 +10,11 @@ from server.render.note_tempo_check import faults
 from server.render.plan import Plan
 from server.render.take import Take
 
-__all__ = ["Render", "best_first", "enough", "ranked"]
+__all__ = ["Candidate", "best_first", "enough", "ranked"]
 
 
 @dataclass(frozen=True)
-class Render:
+class Candidate:
     """A denoised latent [lanes, C, T, F], not yet a take."""
 
     seed: int
@@ -23,14 +23,14 @@ class Render:
     """None where only the finished sound will tell."""
 
 
-def best_first(renders: Sequence[Render]) -> list[Render]:
+def best_first(renders: Sequence[Candidate]) -> list[Candidate]:
     """In which order to finish ``renders``: as they come where one of them is yet to be heard."""
     if not _heard(renders):
         return list(renders)
     return sorted(renders, key=lambda render: -(render.fit or 0.0))
 
 
-def enough(takes: Sequence[Take], renders: Sequence[Render], planned: Plan, wanted: int) -> bool:
+def enough(takes: Sequence[Take], renders: Sequence[Candidate], planned: Plan, wanted: int) -> bool:
     """Whether ``takes``, finished best first, have the ``wanted`` first of all ``renders``.
 
     They have once so many play the note and tempo that were named: what is left fits less.
@@ -49,5 +49,5 @@ def ranked(takes: Sequence[Take], planned: Plan) -> list[Take]:
     ]
 
 
-def _heard(renders: Sequence[Render]) -> bool:
+def _heard(renders: Sequence[Candidate]) -> bool:
     return all(render.fit is not None for render in renders)

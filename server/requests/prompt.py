@@ -21,7 +21,7 @@ import msgspec
 
 from server.errors import InvalidRequest
 
-__all__ = ["Part", "Stage", "parse_blend", "parse_stages"]
+__all__ = ["Part", "PromptStage", "parse_blend", "parse_stages"]
 
 _PART: Final = re.compile(r"\s*(?P<text>.*\S)\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))\s*")
 _PLACE: Final = re.compile(r"\s*(?P<prompt>.*\S)\s*@\s*(?P<at>\d+\.?\d*|\.\d+)\s*")
@@ -35,7 +35,7 @@ class Part(msgspec.Struct, frozen=True):
     weight: float = 1.0
 
 
-class Stage(msgspec.Struct, frozen=True):
+class PromptStage(msgspec.Struct, frozen=True):
     """A prompt and the place it is reached at, as a fraction of the take."""
 
     prompt: str
@@ -62,7 +62,7 @@ def parse_blend(prompt: str) -> tuple[Part, ...]:
     return parts
 
 
-def parse_stages(prompt: str) -> tuple[Stage, ...]:
+def parse_stages(prompt: str) -> tuple[PromptStage, ...]:
     """The stages of a morph, `` > `` between them, each perhaps with its place ``@0.5``.
 
     Stages without a place are spread evenly; the first is at 0 and the last at 1.
@@ -78,7 +78,7 @@ def parse_stages(prompt: str) -> tuple[Stage, ...]:
     places = _spread([float(m["at"]) if m else None for m in placed])
     if any(a >= b for a, b in itertools.pairwise(places)) or places[-1] > 1.0:
         raise InvalidRequest(f"prompt: the places {places} must rise from 0 to 1")
-    return tuple(Stage(text, at) for text, at in zip(prompts, places, strict=True))
+    return tuple(PromptStage(text, at) for text, at in zip(prompts, places, strict=True))
 
 
 def _spread(places: list[float | None]) -> list[float]:

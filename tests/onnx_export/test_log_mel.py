@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from onnx_export.mel import LogMel
+from onnx_export.mel import CentredLogMel
 
-AUDIOLDM = LogMel(
+AUDIOLDM = CentredLogMel(
     sample_rate=16000, n_fft=1024, hop_length=160, num_mels=64, fmin=0, fmax=8000, decibels=False
 )
-CLAP = LogMel(
+CLAP = CentredLogMel(
     sample_rate=48000, n_fft=1024, hop_length=480, num_mels=64, fmin=50, fmax=14000, decibels=True
 )
 

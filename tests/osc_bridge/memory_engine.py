@@ -11,7 +11,7 @@ import numpy as np
 from server.audio.waveform import Waveform
 from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import Conflict, QueueFull
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, Preview, TakeInfo
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, resolve, validate
@@ -25,7 +25,7 @@ class MemoryEngine:
     def __init__(self, manifest: Manifest, folder: Path, *, automatic: bool = True) -> None:
         self._manifest = manifest
         self._folder = folder
-        self._jobs = JobList()
+        self._jobs = JobBook()
         self._numbers = itertools.count(1)
         self.automatic = automatic
         self.max_queued = 1000

@@ -17,7 +17,7 @@ import numpy as np
 from server.audio.waveform import Waveform
 from server.engine.engine import EngineStatus, Listener, Unlisten
 from server.errors import NotFound
-from server.jobs.book import JobList
+from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, TakeInfo
 from server.model.manifest import Manifest
 from server.requests.prompt import parse_blend
@@ -38,7 +38,7 @@ class NumpyEngine:
     def __init__(self, manifest: Manifest, folder: Path, step_s: float = 0.0) -> None:
         self._manifest = manifest
         self._folder = folder
-        self._jobs = JobList()
+        self._jobs = JobBook()
         self._numbers = itertools.count(1)
         self._turn = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -50,7 +50,7 @@ class EndToEnd:
             seed=0,
             delivery=Delivery(sample_rate=pipeline.manifest.sample_rate),
         )
-        planned = plan(resolve(validate(request), pipeline.manifest), pipeline.studio({}))
+        planned = plan(resolve(validate(request), pipeline.manifest), pipeline.context({}))
         latents = self.latents(folder)
         planned = replace(planned, noise=lambda seed, stream: latents)
         (latent,) = pipeline.denoise(planned, [0], lambda done, total: None)

@@ -62,85 +62,85 @@ class Studio:
 
 
 @pytest.fixture
-def studio(tiny_folder: Path, tmp_path: Path) -> Iterator[Studio]:
+def context(tiny_folder: Path, tmp_path: Path) -> Iterator[Studio]:
     try:
         with small_disk(tmp_path / "disk", RESERVED_MIB + 24) as disk:
-            studio = Studio(tiny_folder, tmp_path / "disk", disk)
+            context = Studio(tiny_folder, tmp_path / "disk", disk)
             try:
-                studio.server.start()
-                yield studio
+                context.server.start()
+                yield context
             finally:
-                studio.close()
+                context.close()
     except (PermissionError, FileNotFoundError) as error:
         pytest.skip(f"no disk can be mounted here: {error}")
 
 
-def test_a_full_disk_refuses_new_work_and_harms_nothing(studio: Studio) -> None:
-    first = studio.accepted()
-    sound = studio.takes(first)
+def test_a_full_disk_refuses_new_work_and_harms_nothing(context: Studio) -> None:
+    first = context.accepted()
+    sound = context.takes(first)
     assert len(sound) == 2
     # The worker stands still, so that the disk is full before the job has ended.
-    (worker,) = studio.server.worker_pids()
+    (worker,) = context.server.worker_pids()
     os.kill(worker, signal.SIGSTOP)
-    unlucky = studio.accepted()
-    studio.disk.fill(RESERVED_MIB // 2)
-    studio.refuses_work()
-    studio.disk.fill()
-    assert studio.disk.free < 4096
-    studio.refuses_work()
+    unlucky = context.accepted()
+    context.disk.fill(RESERVED_MIB // 2)
+    context.refuses_work()
+    context.disk.fill()
+    assert context.disk.free < 4096
+    context.refuses_work()
     os.kill(worker, signal.SIGCONT)
-    job = studio.finished(unlucky)
+    job = context.finished(unlucky)
     assert (job["state"], job["error"]["code"]) == ("failed", "storage_full")
-    assert studio.takes(first) == sound
-    studio.no_half_files()
-    studio.disk.make_room()
-    second = studio.accepted()
-    assert studio.takes(second) == sound
-    studio.server.kill()
-    studio.server.start()
-    states = {job["id"]: job["state"] for job in studio.ask("GET", "/v1/jobs").json()}
+    assert context.takes(first) == sound
+    context.no_half_files()
+    context.disk.make_room()
+    second = context.accepted()
+    assert context.takes(second) == sound
+    context.server.kill()
+    context.server.start()
+    states = {job["id"]: job["state"] for job in context.ask("GET", "/v1/jobs").json()}
     assert states == {first: "done", unlucky: "failed", second: "done"}
-    assert studio.takes(first) == studio.takes(second) == sound
-    studio.no_half_files()
+    assert context.takes(first) == context.takes(second) == sound
+    context.no_half_files()
 
 
 @pytest.mark.slow
-def test_killed_on_a_full_disk(studio: Studio) -> None:
+def test_killed_on_a_full_disk(context: Studio) -> None:
     """The end of a job finds no room in the journal, and then the plug is pulled: it runs again."""
-    first = studio.accepted()
-    sound = studio.takes(first)
-    (worker,) = studio.server.worker_pids()
+    first = context.accepted()
+    sound = context.takes(first)
+    (worker,) = context.server.worker_pids()
     os.kill(worker, signal.SIGSTOP)
-    unlucky = studio.accepted()
-    studio.disk.fill()
-    studio.server.kill()
+    unlucky = context.accepted()
+    context.disk.fill()
+    context.server.kill()
     os.kill(worker, signal.SIGKILL)
-    studio.server.start()
-    assert studio.finished(unlucky)["state"] == "failed"
-    studio.refuses_work()
-    studio.disk.make_room()
-    studio.server.kill()
-    studio.server.start()
-    assert studio.finished(first)["state"] == "done"
-    assert studio.finished(unlucky)["state"] in ("done", "failed")
-    assert studio.takes(first) == sound
-    assert studio.takes(studio.accepted()) == sound
-    studio.no_half_files()
+    context.server.start()
+    assert context.finished(unlucky)["state"] == "failed"
+    context.refuses_work()
+    context.disk.make_room()
+    context.server.kill()
+    context.server.start()
+    assert context.finished(first)["state"] == "done"
+    assert context.finished(unlucky)["state"] in ("done", "failed")
+    assert context.takes(first) == sound
+    assert context.takes(context.accepted()) == sound
+    context.no_half_files()
 
 
-def test_a_read_only_disk_refuses_new_work_until_it_is_writable(studio: Studio) -> None:
-    first = studio.accepted()
-    sound = studio.takes(first)
-    studio.server.stop()
-    studio.disk.read_only(True)
-    studio.server.start()
-    studio.refuses_work()
-    assert studio.disk.path.joinpath("state").is_dir()
-    studio.disk.read_only(False)
-    second = studio.accepted()
-    assert studio.takes(second) == sound
-    studio.server.stop()
-    studio.server.start()
-    states = {job["id"]: job["state"] for job in studio.ask("GET", "/v1/jobs").json()}
+def test_a_read_only_disk_refuses_new_work_until_it_is_writable(context: Studio) -> None:
+    first = context.accepted()
+    sound = context.takes(first)
+    context.server.stop()
+    context.disk.read_only(True)
+    context.server.start()
+    context.refuses_work()
+    assert context.disk.path.joinpath("state").is_dir()
+    context.disk.read_only(False)
+    second = context.accepted()
+    assert context.takes(second) == sound
+    context.server.stop()
+    context.server.start()
+    states = {job["id"]: job["state"] for job in context.ask("GET", "/v1/jobs").json()}
     assert states == {first: "done", second: "done"}
-    assert studio.takes(first) == sound
+    assert context.takes(first) == sound

@@ -10,7 +10,7 @@ import pytest
 from server_run import ENDLESS, QUICK, error_of, running_server
 from websockets.asyncio.client import connect
 
-from server.http.access import Client, Gate, TokenFile
+from server.http.access import Caller, Gate, TokenFile
 
 
 def test_no_page_of_another_site_comes_in(tiny_folder: Path, tmp_path: Path) -> None:
@@ -38,8 +38,8 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
-    ann = tokens.add(Client(name="ann", max_queued=1))
-    bob = tokens.add(Client(name="bob", per_minute=5))
+    ann = tokens.add(Caller(name="ann", max_queued=1))
+    bob = tokens.add(Caller(name="bob", per_minute=5))
     assert ann not in (tmp_path / "tokens.json").read_text()
     assert (tmp_path / "tokens.json").stat().st_mode & 0o77 == 0
     gate = Gate(TokenFile(tmp_path / "tokens.json"))

@@ -43,7 +43,7 @@ class Model:
         self.vae_encoder = component(source, "vae_encoder")
 
     def planned(self, request: Request) -> Plan:
-        return plan(resolve(request, self.pipeline.manifest), self.pipeline.studio({}))
+        return plan(resolve(request, self.pipeline.manifest), self.pipeline.context({}))
 
     def eps(self, x: Any, t: int, planned: Plan) -> Any:
         """Classifier-free guidance: uncond + g * (cond - uncond)."""

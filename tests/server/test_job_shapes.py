@@ -105,13 +105,13 @@ def test_a_loop_has_the_exact_length_and_no_seam(
 def test_the_join_of_a_loop_is_a_place_like_any_other(tiny_pipeline: Pipeline) -> None:
     """Cut elsewhere, the loop jumps as much where the join was: what jumps there is the music."""
     request = validate(TextToAudio(prompt="comb", bars=1, bpm=117.3, loop=True, seed=3))
-    request, studio = resolve(request, tiny_pipeline.manifest), tiny_pipeline.studio({})
+    request, context = resolve(request, tiny_pipeline.manifest), tiny_pipeline.context({})
     for seed in (3, 4, 5):
-        latents = tiny_pipeline.denoise(plan(request, studio), [seed], lambda done, total: None)[0]
-        ring = ring_of(studio, latents, request.length_s(0.0), 48000)
+        latents = tiny_pipeline.denoise(plan(request, context), [seed], lambda done, total: None)[0]
+        ring = ring_of(context, latents, request.length_s(0.0), 48000)
         frames = latents.shape[2]
         for turn in (frames // 3, frames // 2):
-            turned = ring_of(studio, np.roll(latents, turn, axis=2), ring.seconds, 48000)
+            turned = ring_of(context, np.roll(latents, turn, axis=2), ring.seconds, 48000)
             join = round(turn * ring.frames / frames)
             inside = jumps_db(turned, [join])[0]
             assert abs(jumps_db(ring, [0])[0] - inside) < 2.0

@@ -72,7 +72,7 @@ def test_an_audio_prompt_is_followed_and_blends_with_words(
     for weight in (0.0, 0.5, 1.0):
         request = TextToAudio(prompt="high", audio_prompt=str(clip), audio_prompt_weight=weight)
         nearness.append(
-            float(condition(request, tiny_pipeline.studio({})) @ tiny_pipeline.text("high"))
+            float(condition(request, tiny_pipeline.context({})) @ tiny_pipeline.text("high"))
         )
     assert nearness[0] == pytest.approx(1.0, abs=1e-6)
     assert nearness[0] > nearness[1] > nearness[2]
@@ -226,13 +226,13 @@ def test_a_prompt_is_told_as_the_nearest_captions(tiny_folder: Path, tmp_path: P
     captions = [*[f"low {k}" for k in range(8)], *[f"high {k}" for k in range(8)]]
     embeddings = np.stack([text(caption) for caption in captions])
     np.savez(folder / "known_sounds.npz", captions=np.array(captions), embeddings=embeddings)
-    studio = Pipeline(folder, "cpu", 1).studio({})
+    context = Pipeline(folder, "cpu", 1).context({})
     low, high = mean(embeddings[:8], text("low")), mean(embeddings[8:], text("high"))
-    np.testing.assert_allclose(condition(TextToAudio(prompt="low"), studio), low, atol=1e-6)
-    away = unconditional(TextToAudio(prompt="low", negative_prompt="high"), studio)
+    np.testing.assert_allclose(condition(TextToAudio(prompt="low"), context), low, atol=1e-6)
+    away = unconditional(TextToAudio(prompt="low", negative_prompt="high"), context)
     np.testing.assert_allclose(away, high, atol=1e-6)
     # A blend is told as the blend of what its parts are told as, so that a fader moves evenly.
-    blend = condition(TextToAudio(prompt="low:0.5 + high:0.5"), studio)
+    blend = condition(TextToAudio(prompt="low:0.5 + high:0.5"), context)
     np.testing.assert_allclose(blend, unit(low + high), atol=1e-6)
     few = KnownSounds(("low 0",), embeddings[:1], None, np.empty(0, np.float32))
     np.testing.assert_array_equal(few.told(text("high")), text("high"))
@@ -255,7 +255,7 @@ def test_each_seed_leans_to_a_sound_of_its_own(tiny_folder: Path, tmp_path: Path
 
     def told(request: Request, seed: int) -> Embedding:
         resolved = resolve(request, pipeline.manifest)
-        return plan(resolved, pipeline.studio({})).conditions(seed)[0]
+        return plan(resolved, pipeline.context({})).conditions(seed)[0]
 
     request = TextToAudio(prompt="low", seed=1)
     assert not np.allclose(told(request, 1), told(request, 2))
@@ -264,7 +264,7 @@ def test_each_seed_leans_to_a_sound_of_its_own(tiny_folder: Path, tmp_path: Path
     # Without variety all seeds are told the words alone.
     plain = msgspec.structs.replace(request, variety=0.0)
     np.testing.assert_array_equal(told(plain, 1), told(plain, 2))
-    np.testing.assert_allclose(told(plain, 1), condition(plain, pipeline.studio({})), atol=1e-6)
+    np.testing.assert_allclose(told(plain, 1), condition(plain, pipeline.context({})), atol=1e-6)
     # A variation that goes nowhere leans where its origin does, whatever its own seed.
     take = pipeline.render(msgspec.structs.replace(request, audio_length_in_s=0.5))[0]
     recipe = msgspec.to_builtins(take.recipe)

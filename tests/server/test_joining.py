@@ -16,7 +16,7 @@ from server.errors import TooLarge
 from server.jobs.job import TakeInfo
 from server.model.session import Graph, OutOfMemory
 from server.render.denoise import UnetCall, Work
-from server.render.joining import Unet, joined, parted
+from server.render.joining import JoinedUnet, joined, parted
 from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.render.working_memory import Free
@@ -149,7 +149,7 @@ class SmallDevice(Graph):
 
 def test_a_full_device_gets_half_as_much_from_then_on() -> None:
     device = SmallDevice(rows=2)
-    unet = Unet(device, on_cpu=True)
+    unet = JoinedUnet(device, on_cpu=True)
     rows = UnetCall(
         np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1) * np.ones((1, 1, 16, 1), np.float32),
         np.arange(8, dtype=np.float32),

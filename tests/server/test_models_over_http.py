@@ -18,7 +18,7 @@ from server_run import QUICK, running_server
 from websockets.asyncio.client import connect
 
 from server.errors import NotFound
-from server.http.access import Client, Gate, TokenFile
+from server.http.access import Caller, Gate, TokenFile
 from server.http.app import HttpApi
 from server.http.server import serving
 from server.jobs.job import JobState
@@ -86,7 +86,7 @@ def test_an_ordinary_client_sees_models_and_does_not_manage_them(
     folders: list[Path], tmp_path: Path
 ) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
-    token = tokens.add(Client(name="laptop"))
+    token = tokens.add(Caller(name="laptop"))
 
     async def scenario() -> None:
         async with served(folders[:1], tmp_path, Gate(tokens)) as (http, _, _):

@@ -14,7 +14,7 @@ from server.model.listener import UNHEARD, Listener
 from server.model.manifest import Manifest
 from server.render.pipeline import Pipeline
 from server.render.plan import plan
-from server.render.ranking import Render, best_first, enough
+from server.render.ranking import Candidate, best_first, enough
 from server.requests.notation import Notation
 from server.requests.request import TextToAudio, resolve
 
@@ -37,11 +37,13 @@ class Ear:
         return verdict
 
 
-def renders(*fits: float | None) -> list[Render]:
-    return [Render(seed, np.zeros((1, 1, 1, 1), np.float32), fit) for seed, fit in enumerate(fits)]
+def renders(*fits: float | None) -> list[Candidate]:
+    return [
+        Candidate(seed, np.zeros((1, 1, 1, 1), np.float32), fit) for seed, fit in enumerate(fits)
+    ]
 
 
-def seeds(found: list[Render]) -> list[int]:
+def seeds(found: list[Candidate]) -> list[int]:
     return [render.seed for render in found]
 
 
@@ -53,7 +55,7 @@ def test_the_best_are_finished_first() -> None:
 def test_no_more_are_finished_than_it_takes(pipeline: Pipeline) -> None:
     request = TextToAudio(prompt="rain", seed=1, audio_length_in_s=0.5)
     take = pipeline.render(request)[0]
-    planned = plan(resolve(request, pipeline.manifest), pipeline.studio({}))
+    planned = plan(resolve(request, pipeline.manifest), pipeline.context({}))
     four = renders(0.1, 0.4, -0.2, 0.3)
     assert not enough([take], four, planned, 2)
     assert enough([take, take], four, planned, 2)

@@ -17,7 +17,7 @@ from server_run import running_server, wav
 from benchmarks.server_process import ServerProcess
 from server.engine.local import LocalEngine
 from server.errors import EngineUnavailable, InvalidRequest, QueueFull, Unauthorized
-from server.http.access import Client, Gate, TokenFile
+from server.http.access import Caller, Gate, TokenFile
 from server.jobs.job import JobState
 from server.remote.client import RemoteClient
 from server.remote.remote_engine import RemoteEngine
@@ -216,11 +216,11 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_renders(
 
 def test_what_cannot_work_says_why_at_once(tiny_folder: Path, tmp_path: Path) -> None:
     tokens = TokenFile(tmp_path / "tokens.json")
-    token = tokens.add(Client(name="laptop"))
+    token = tokens.add(Caller(name="laptop"))
 
     async def scenario() -> None:
         with pytest.raises(InvalidRequest, match="http://"):
-            RemoteEngine("studio:9537", tmp_path)
+            RemoteEngine("context:9537", tmp_path)
         with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:9: "):
             async with remote_engine("http://127.0.0.1:9", tmp_path):
                 pass

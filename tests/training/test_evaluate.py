@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from synthetic_sounds import CLASSES, band_noise
+from training.evaluation.context import RealClips, RenderSettings, Studio
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
@@ -19,7 +20,6 @@ from training.evaluation.judge import Judge
 from training.evaluation.parts import judge_noises
 from training.evaluation.prompt_list import PromptList, note_name
 from training.evaluation.report import model_markdown
-from training.evaluation.studio import RealClips, Settings, Studio
 
 HERE = str(Path(__file__).parent)
 PROMPTS = {
@@ -88,14 +88,14 @@ def test_noises_are_told_apart_only_among_themselves(
     judge = Judge.load(judge_file)
     rules = sound_classes.load_rules(sounds / "rules.yaml")
     real = RealClips(judge, sound_classes.label_clips(sounds, rules))
-    studio = Studio(Pipeline(tiny_folder, threads=1), judge, real, Settings(), CLASSES)
+    context = Studio(Pipeline(tiny_folder, threads=1), judge, real, RenderSettings(), CLASSES)
     takes = [
-        studio.take("low", "low"),
-        studio.take("high", "low"),
-        studio.take("high", "high"),
-        studio.take("mid", "low"),
+        context.take("low", "low"),
+        context.take("high", "low"),
+        context.take("high", "high"),
+        context.take("mid", "low"),
     ]
-    report = judge_noises(studio, takes, names=("low", "high"))
+    report = judge_noises(context, takes, names=("low", "high"))
     assert report["generated"]["confusion"] == [[1, 0], [1, 1]]
     assert report["generated"]["rate"] == pytest.approx(0.75)
     assert report["real"]["rate"] == pytest.approx(1.0)

@@ -10,7 +10,7 @@ from tests.training.synthetic_sounds import tone
 from training.networks.mel import LogMel
 from training.networks.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
 from training.sounds.bank import _kinds
-from training.sounds.folder import Clip
+from training.sounds.folder import CaptionedClip
 
 
 @pytest.mark.parametrize("midi", [45, 57, 69, 81, 93])
@@ -43,8 +43,8 @@ def test_where_nothing_is_said_nothing_is_drawn() -> None:
     assert not drawn.any()
 
 
-def _clip(*tags: str) -> Clip:
-    return Clip(
+def _clip(*tags: str) -> CaptionedClip:
+    return CaptionedClip(
         id=tags[-1],
         frames=100,
         captions=tags[-1:],

@@ -19,7 +19,7 @@ from training import loop
 from training.export import export_run
 from training.finetune import finetune
 from training.folder import load_folder
-from training.listener import Listener
+from training.listener import ListenerNetwork
 from training.loop import load_ema
 from training.settings import Settings, load_settings
 from training.sounds.folder import load_clips, prepare
@@ -147,7 +147,9 @@ def test_killed_and_resumed_gives_the_same_model(
     class Killed(Exception):
         pass
 
-    def killed_at_three(built: loop.Stage, settings: loop.Fit, folder: Path) -> dict[str, float]:
+    def killed_at_three(
+        built: loop.TrainingStage, settings: loop.Fit, folder: Path
+    ) -> dict[str, float]:
         step = built.train_step
 
         def train_step(generator: torch.Generator, number: int) -> dict[str, float]:
@@ -278,7 +280,7 @@ def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
 def test_the_listener_of_a_folder_hears_what_the_trained_one_hears(
     run: Run, model_folder: Path
 ) -> None:
-    trained = load_ema(Listener(), run.folder / "listener")
+    trained = load_ema(ListenerNetwork(), run.folder / "listener")
     log_mel = run.bank().crop_mels(torch.arange(4), torch.zeros(4, dtype=torch.long), 256)
     _, _, loaded = load_folder(model_folder)
     assert loaded.listener is not None

@@ -32,7 +32,7 @@ from training.evaluation.judge import SAMPLE_RATE, Judge
 from training.evaluation.prompt_list import HELD_BACK, PromptList
 from training.evaluation.report import folders_markdown, model_markdown
 from training.evaluation.sound_classes import LabelledClip, label_clips
-from training.evaluation.studio import RealClips, Samples, Settings, Studio
+from training.evaluation.studio import RealClips, RenderSettings, Samples, Studio
 from training.sounds.folder import held_out, read_manifest
 
 __all__ = ["evaluate_model", "main"]
@@ -147,7 +147,7 @@ def _run_model(arguments: argparse.Namespace) -> None:
         arguments.prompts, HELD_BACK if arguments.held_back else "prompts.yaml"
     )
     seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else None)
-    settings = Settings(
+    settings = RenderSettings(
         arguments.steps,
         arguments.guidance,
         arguments.sampler,

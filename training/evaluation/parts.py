@@ -22,7 +22,7 @@ from training.evaluation.metrics import (
     mean_pairwise_distance,
     nearest_distances,
 )
-from training.evaluation.studio import Studio, Take, mean
+from training.evaluation.studio import JudgedTake, Studio, mean
 
 __all__ = [
     "NOISES",
@@ -39,7 +39,7 @@ RATES: Final = ("top1", "top3", "real_top1", "real_top3")
 NOISES: Final = ("rain", "sea", "wind", "thunder", "fire", "applause")
 
 
-def judge_classes(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]:
+def judge_classes(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     """Top-1 and top-3 of each class, generated and real, and the ratio of their means."""
     rows: dict[str, dict[str, Any]] = {}
     for label in studio.labels:
@@ -67,7 +67,7 @@ def judge_classes(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]:
 
 
 def judge_noises(
-    studio: Studio, takes: Sequence[Take], names: Sequence[str] = NOISES
+    studio: Studio, takes: Sequence[JudgedTake], names: Sequence[str] = NOISES
 ) -> dict[str, Any]:
     """How well ``names`` are told from one another, the judge asked only among them."""
     generated = [(take.label, take.verdict) for take in takes if take.label in names]
@@ -84,7 +84,7 @@ def judge_noises(
     return {"names": names, "relative": relative, **rates}
 
 
-def judge_distributions(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]:
+def judge_distributions(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     """FD, IS (judge embedding and classes) and the model's own CLAP score.
 
     ``real_fd`` is the distance of as many real training clips, class by class, from the same
@@ -148,7 +148,7 @@ def judge_variety(studio: Studio, prompts: dict[str, str], num_seeds: int = 8) -
     return {**means, "prompts": rows}
 
 
-def judge_copies(studio: Studio, takes: Sequence[Take]) -> dict[str, Any]:
+def judge_copies(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     """Distance of each take to the nearest training clip, against that of held-out clips."""
     clips = [clip for clip in studio.real.clips if clip.split == "train"]
     known = _embeddings([studio.real.verdict(clip) for clip in clips])

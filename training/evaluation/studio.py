@@ -20,13 +20,13 @@ from server.requests.request import Delivery, TextToAudio
 from training.evaluation.judge import SAMPLE_RATE, Judge, Verdict
 from training.evaluation.sound_classes import LabelledClip, Split
 
-__all__ = ["RealClips", "Settings", "Studio", "Take", "mean", "read_samples"]
+__all__ = ["RealClips", "RenderSettings", "Studio", "JudgedTake", "mean", "read_samples"]
 
 Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Settings:
+class RenderSettings:
     """How takes are rendered; None is the model's own default."""
 
     num_inference_steps: int | None = None
@@ -38,7 +38,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Take:
+class JudgedTake:
     """A rendered prompt with what the judge heard in it."""
 
     prompt: str
@@ -100,7 +100,7 @@ class Studio:
         pipeline: Pipeline,
         judge: Judge,
         real: RealClips,
-        settings: Settings,
+        settings: RenderSettings,
         labels: Iterable[str],
         *,
         keep: Callable[[str, Samples], None] = lambda name, samples: None,
@@ -153,10 +153,10 @@ class Studio:
         seed: int = 0,
         steps: int | None = None,
         candidates: int | None = None,
-    ) -> Take:
+    ) -> JudgedTake:
         """One judged take of ``prompt``, which asks for class ``label``."""
         samples = self.render(prompt, seed=seed, steps=steps, candidates=candidates)
-        return Take(prompt, label, samples, self.judge.hear(samples))
+        return JudgedTake(prompt, label, samples, self.judge.hear(samples))
 
     def decode(self, samples: Samples) -> tuple[Samples, npt.NDArray[np.float32]]:
         """``samples`` through VAE and vocoder, with the log-mel [M, mels] between."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training.networks.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS, SAMPLE_RATE
-from training.sounds.folder import Clip, load_clips
+from training.sounds.folder import CaptionedClip, load_clips
 
 __all__ = ["SoundBank", "augment_gain", "mix"]
 
@@ -114,7 +114,7 @@ def mix(mels: Tensor, others: Tensor) -> Tensor:
     return 0.5 * torch.logaddexp(2.0 * mels, 2.0 * others)
 
 
-def _weights(clips: Sequence[Clip]) -> list[float]:
+def _weights(clips: Sequence[CaptionedClip]) -> list[float]:
     """Balance kinds, and recordings within them."""
     kind = _kinds(clips)
     first = [clip for clip in clips if clip.variant == 0]
@@ -129,7 +129,7 @@ def _weights(clips: Sequence[Clip]) -> list[float]:
     ]
 
 
-def _kinds(clips: Sequence[Clip]) -> Callable[[Clip], tuple[str, ...]]:
+def _kinds(clips: Sequence[CaptionedClip]) -> Callable[[CaptionedClip], tuple[str, ...]]:
     """What kind of sound a clip is: its category and its first two tags that tell anything.
 
     A tag that one clip in fifty has ("one-shot", "single note") tells nothing: with it all notes
@@ -138,7 +138,7 @@ def _kinds(clips: Sequence[Clip]) -> Callable[[Clip], tuple[str, ...]]:
     tags = Counter(tag for clip in clips for tag in set(clip.tags))
     most = max(1.0, COMMON_SHARE * len(clips))
 
-    def kind(clip: Clip) -> tuple[str, ...]:
+    def kind(clip: CaptionedClip) -> tuple[str, ...]:
         return (clip.category, *[tag for tag in clip.tags if tags[tag] <= most][:2])
 
     return kind

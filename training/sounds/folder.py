@@ -27,7 +27,7 @@ import torch
 from server.errors import NotFound, UnreadableAudio
 from training.networks.mel import HOP_LENGTH, SAMPLE_RATE, LogMel
 
-__all__ = ["Clip", "held_out", "load_clips", "prepare", "read_manifest"]
+__all__ = ["CaptionedClip", "held_out", "load_clips", "prepare", "read_manifest"]
 
 Samples = npt.NDArray[np.float32]
 
@@ -42,7 +42,7 @@ MAX_SAMPLES: Final = 1024 * HOP_LENGTH
 MIN_LOOP_S: Final = 2.0
 
 
-class Clip(msgspec.Struct, frozen=True, kw_only=True):
+class CaptionedClip(msgspec.Struct, frozen=True, kw_only=True):
     """One clip of the cache."""
 
     id: str
@@ -99,7 +99,7 @@ def prepare(folder: Path, cache: Path, *, variants: int = 0, seed: int = 0) -> N
     if (cache / "clips.json").is_file():
         return
     cache.mkdir(parents=True, exist_ok=True)
-    clips: list[Clip] = []
+    clips: list[CaptionedClip] = []
     log_mel = LogMel()
     with (cache / "waves.i16").open("wb") as waves, (cache / "mels.f16").open("wb") as mels:
         for number, entry in enumerate(read_manifest(folder)):
@@ -111,14 +111,14 @@ def prepare(folder: Path, cache: Path, *, variants: int = 0, seed: int = 0) -> N
     (cache / "clips.json").write_bytes(msgspec.json.encode(clips))
 
 
-def load_clips(cache: Path) -> list[Clip]:
+def load_clips(cache: Path) -> list[CaptionedClip]:
     """The clips of a prepared cache, in the order of its waves."""
-    return msgspec.json.decode((cache / "clips.json").read_bytes(), type=list[Clip])
+    return msgspec.json.decode((cache / "clips.json").read_bytes(), type=list[CaptionedClip])
 
 
 def _variants(
     folder: Path, entry: dict[str, Any], variants: int, seed: int
-) -> Iterator[tuple[Clip, Samples]]:
+) -> Iterator[tuple[CaptionedClip, Samples]]:
     samples = _decode(folder / entry["file"])
     category = str(entry.get("category", "sound"))
     midi = entry.get("midi")
@@ -141,7 +141,7 @@ def _variants(
         shifted = samples if shift == 0.0 else _resampled(samples, 2.0 ** (-shift / 12.0))
         padded = _whole_frames(shifted)
         yield (
-            Clip(
+            CaptionedClip(
                 id=str(entry.get("id", entry["file"])),
                 frames=len(padded) // HOP_LENGTH,
                 captions=tuple(_transposed(caption, shift) for caption in captions),

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from server.engine.engine import Engine
 from server.engine.model_host import ModelHost, ModelInfo
 from server.errors import InvalidRequest, NotFound, QueueFull
-from server.http.access import Client
+from server.http.access import Caller
 from server.http.io import answer, body, body_chunks, client_of, query
 from server.http.multipart import receive_form
 from server.http.openapi import Operation
@@ -167,12 +167,12 @@ class JobRoutes:
         chunks = body_chunks(request, self._uploads.max_bytes + 2**20)
         return parse_request(await receive_form(request.headers, chunks, self._uploads))
 
-    def _check_quota(self, client: Client) -> None:
+    def _check_quota(self, client: Caller) -> None:
         own = sum(j.owner == client.name and not j.state.final for j in self._engine.jobs())
         if own >= client.max_queued:
             raise QueueFull(f"{own} jobs of yours are unfinished; at most {client.max_queued} are")
 
-    def _told(self, event: str, subject: Job | ModelInfo, client: Client) -> JobEvent | ModelEvent:
+    def _told(self, event: str, subject: Job | ModelInfo, client: Caller) -> JobEvent | ModelEvent:
         if isinstance(subject, ModelInfo):
             return ModelEvent(model=subject)
         return JobEvent(event=event, job=self._views.job(subject, client))
@@ -198,7 +198,7 @@ class _Feed:
     """What a client has yet to be told: the newest snapshot of each job and model, so that a slow
     client costs no more memory than there are jobs."""
 
-    def __init__(self, engine: Engine, client: Client, job_id: str = "") -> None:
+    def __init__(self, engine: Engine, client: Caller, job_id: str = "") -> None:
         self.client = client
         self._job_id = job_id
         self._news = asyncio.Event()
@@ -279,7 +279,7 @@ class _Feed:
         return ["progress" if job.state is JobState.RUNNING else job.state.value, *names]
 
 
-def _visible(job: Job, client: Client) -> bool:
+def _visible(job: Job, client: Caller) -> bool:
     return client.sees_all or job.owner == client.name
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
-from server.http.access import Client
+from server.http.access import Caller
 from server.http.files import sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
@@ -113,7 +113,7 @@ class TakeRoutes:
         assert self._library is not None
         return self._library
 
-    async def _path(self, request: Request, client: Client) -> Path:
+    async def _path(self, request: Request, client: Caller) -> Path:
         """The file of a take, of a job that is remembered or of an old one.
 
         Raises:
@@ -137,7 +137,7 @@ def _take_id(request: Request) -> tuple[str, int]:
     return request.path_params["job_id"], min(request.path_params["number"], 2**31)
 
 
-def _owner(client: Client) -> str | None:
+def _owner(client: Caller) -> str | None:
     return None if client.sees_all else client.name
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
-from server.render.plan import Plan, Studio, plan
+from server.render.plan import Plan, RenderContext, plan
 from server.render.plans.editing import Edit, edit_plan
 from server.requests.request import Continue, settled
 
@@ -18,8 +18,8 @@ __all__: list[str] = []
 
 
 @plan.register
-def _(request: Continue, studio: Studio) -> Plan:
-    clip = studio.clips(request.clip).checked()
+def _(request: Continue, context: RenderContext) -> Plan:
+    clip = context.clips(request.clip).checked()
     sound = clip.waveform
     added = round(settled(request.audio_length_in_s) * sound.sample_rate)
     after = request.side == "after"
@@ -28,4 +28,4 @@ def _(request: Continue, studio: Studio) -> Plan:
     span = Span(sound.frames, longer.frames) if after else Span(0, added)
     begins = 0 if after else added
     edit = Edit(clip, longer, (span,), request.crossfade_s, begins=begins)
-    return edit_plan(request, studio, edit)
+    return edit_plan(request, context, edit)

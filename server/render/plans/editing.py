@@ -25,7 +25,7 @@ from server.model.noise import lanes_alike
 from server.model.schedule import Latents
 from server.render.channels import Lanes
 from server.render.conditioning import condition, notation_of, unconditional
-from server.render.plan import Finished, Known, Plan, Studio
+from server.render.plan import Finished, Known, Plan, RenderContext
 from server.render.plans.sound import longest_window
 from server.render.windows import Windows
 from server.requests.request import ClipRequest
@@ -67,14 +67,14 @@ class _Excerpt:
     """Nothing but the clip says what it should sound like."""
 
 
-def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
+def edit_plan(request: ClipRequest, context: RenderContext, edit: Edit) -> Plan:
     """The plan that makes the spans of ``edit`` anew.
 
     Raises:
         InvalidRequest: more than ten minutes would have to be rendered.
     """
-    manifest = studio.manifest
-    excerpts = _excerpts(studio, edit, alone=not (request.prompt.strip() or request.audio_prompt))
+    manifest = context.manifest
+    excerpts = _excerpts(context, edit, alone=not (request.prompt.strip() or request.audio_prompt))
     total = excerpts[-1].frames.stop
     if total > manifest.latent_frames(MAX_SECONDS + 2 * manifest.defaults.audio_length_in_s):
         raise InvalidRequest(
@@ -83,7 +83,7 @@ def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
         )
     lengths = [excerpt.frames.stop - excerpt.frames.start for excerpt in excerpts]
     parts = [Windows.over(length, longest_window(manifest)) for length in lengths]
-    wanted = [condition(request, studio, own=_around(excerpt)) for excerpt in excerpts]
+    wanted = [condition(request, context, own=_around(excerpt)) for excerpt in excerpts]
     lanes = max(len(excerpt.lanes) for excerpt in excerpts)
     return Plan(
         settings=request,
@@ -91,19 +91,19 @@ def edit_plan(request: ClipRequest, studio: Studio, edit: Edit) -> Plan:
         condition=np.concatenate(
             [np.repeat(w[None], len(part), axis=0) for w, part in zip(wanted, parts, strict=True)]
         ),
-        unconditional=unconditional(request, studio),
+        unconditional=unconditional(request, context),
         noise=lanes_alike(manifest.latent, total, lanes),
-        finish=partial(_finish, studio, edit, excerpts),
+        finish=partial(_finish, context, edit, excerpts),
         target=wanted[0],
-        known=_known(studio, excerpts, lanes),
+        known=_known(context, excerpts, lanes),
         notation=notation_of(request),
     )
 
 
-def _excerpts(studio: Studio, edit: Edit, alone: bool) -> list[_Excerpt]:
+def _excerpts(context: RenderContext, edit: Edit, alone: bool) -> list[_Excerpt]:
     """Each span with as much around it as the model likes to see; near ones share."""
     rate = edit.sound.sample_rate
-    around = round(studio.manifest.defaults.audio_length_in_s * rate / 2)
+    around = round(context.manifest.defaults.audio_length_in_s * rate / 2)
     groups: list[tuple[int, int, list[Span]]] = []
     for span in sorted(edit.spans, key=lambda span: span.start):
         first, last = max(0, span.start - around), min(edit.sound.frames, span.end + around)
@@ -115,9 +115,9 @@ def _excerpts(studio: Studio, edit: Edit, alone: bool) -> list[_Excerpt]:
     excerpts, frame = [], 0
     for first, last, spans in groups:
         sound = Waveform(edit.sound.samples[first:last], rate)
-        frames = slice(frame, frame + studio.manifest.latent_frames(sound.seconds))
+        frames = slice(frame, frame + context.manifest.latent_frames(sound.seconds))
         moved = tuple(span.moved(-first) for span in spans)
-        lanes = Lanes.of(sound, studio.manifest.sample_rate)
+        lanes = Lanes.of(sound, context.manifest.sample_rate)
         excerpts.append(_Excerpt(first, sound, moved, lanes, frames, alone))
         frame = frames.stop
     return excerpts
@@ -136,20 +136,20 @@ def _around(excerpt: _Excerpt) -> Waveform:
     )
 
 
-def _known(studio: Studio, excerpts: list[_Excerpt], lanes: int) -> Known:
-    hop = studio.manifest.samples_per_latent_frame
+def _known(context: RenderContext, excerpts: list[_Excerpt], lanes: int) -> Known:
+    hop = context.manifest.samples_per_latent_frame
     latents, masks = [], []
     for excerpt in excerpts:
         frames = excerpt.frames.stop - excerpt.frames.start
-        clean = excerpt.lanes.encode(studio.autoencoder, frames * hop)
+        clean = excerpt.lanes.encode(context.autoencoder, frames * hop)
         latents.append(np.repeat(clean, lanes // len(clean), axis=0))
-        masks.append(_mask(studio, excerpt, frames))
+        masks.append(_mask(context, excerpt, frames))
     return Known(np.concatenate(latents, axis=2), np.concatenate(masks))
 
 
-def _mask(studio: Studio, excerpt: _Excerpt, frames: int) -> Mask:
+def _mask(context: RenderContext, excerpt: _Excerpt, frames: int) -> Mask:
     """True where the clip is known, [T, F]; what is padding is not."""
-    manifest = studio.manifest
+    manifest = context.manifest
     per_sample = (
         manifest.sample_rate / excerpt.sound.sample_rate / manifest.samples_per_latent_frame
     )
@@ -164,17 +164,19 @@ def _mask(studio: Studio, excerpt: _Excerpt, frames: int) -> Mask:
     return known
 
 
-def _finish(studio: Studio, edit: Edit, excerpts: list[_Excerpt], latents: Latents) -> Finished:
+def _finish(
+    context: RenderContext, edit: Edit, excerpts: list[_Excerpt], latents: Latents
+) -> Finished:
     rate = edit.sound.sample_rate
     samples = edit.sound.samples.copy()
     seams: list[dict[str, float]] = []
     for excerpt in excerpts:
         lanes = [
-            studio.autoencoder.decode(lane[:, excerpt.frames])
+            context.autoencoder.decode(lane[:, excerpt.frames])
             for lane in latents[: len(excerpt.lanes)]
         ]
         raw = excerpt.lanes.restored(lanes)
-        done, naive = _spliced(studio, excerpt, raw, round(edit.crossfade_s * rate))
+        done, naive = _spliced(context, excerpt, raw, round(edit.crossfade_s * rate))
         samples[excerpt.start :][: done.frames] = done.samples
         seams.append(_seams(excerpt, done, naive))
     names = {name for seam in seams for name in seam}
@@ -186,11 +188,11 @@ def _finish(studio: Studio, edit: Edit, excerpts: list[_Excerpt], latents: Laten
 
 
 def _spliced(
-    studio: Studio, excerpt: _Excerpt, raw: Waveform, fade: int
+    context: RenderContext, excerpt: _Excerpt, raw: Waveform, fade: int
 ) -> tuple[Waveform, Waveform]:
     """The excerpt with its spans replaced, and the same done without any care."""
     spans, done, naive = list(excerpt.spans), excerpt.sound, excerpt.sound
-    better = matched(raw, excerpt.sound, spans, studio.manifest.sample_rate / 2)
+    better = matched(raw, excerpt.sound, spans, context.manifest.sample_rate / 2)
     for span in spans:
         middle = (span.start + span.end) // 2
         made = akin(better, excerpt.sound, span, spans) if excerpt.alone else better

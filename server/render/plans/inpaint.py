@@ -7,7 +7,7 @@ from dataclasses import replace
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.render.plan import Plan, Studio, plan
+from server.render.plan import Plan, RenderContext, plan
 from server.render.plans.editing import Edit, edit_plan
 from server.requests.region import MIN_BAND_HZ, Region, parse_regions
 from server.requests.request import Inpaint
@@ -16,12 +16,14 @@ __all__ = ["merged"]
 
 
 @plan.register
-def _(request: Inpaint, studio: Studio) -> Plan:
-    clip = studio.clips(request.clip).checked()
-    top_hz = studio.manifest.sample_rate / 2.0
+def _(request: Inpaint, context: RenderContext) -> Plan:
+    clip = context.clips(request.clip).checked()
+    top_hz = context.manifest.sample_rate / 2.0
     regions = parse_regions(request.regions)
     spans = [_span(region, request.bpm, clip.waveform, top_hz) for region in regions]
-    return edit_plan(request, studio, Edit(clip, clip.waveform, merged(spans), request.crossfade_s))
+    return edit_plan(
+        request, context, Edit(clip, clip.waveform, merged(spans), request.crossfade_s)
+    )
 
 
 def merged(spans: list[Span]) -> tuple[Span, ...]:

@@ -17,10 +17,10 @@ from server.model.schedule import Latents
 from server.model.text import Embedding, unit
 from server.render.channels import stacked
 from server.render.conditioning import condition, notation_of, nuance, unconditional
-from server.render.plan import Finished, Plan, Studio, plan
+from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.windows import Windows
 from server.requests.notation import Notation
-from server.requests.prompt import Stage, parse_stages
+from server.requests.prompt import PromptStage, parse_stages
 from server.requests.request import Morph, NewSound, TextToAudio
 
 __all__ = ["longest_window", "one_shot", "ring_of", "take_windows"]
@@ -31,34 +31,40 @@ _MORPH_WINDOWS: Final = 8
 
 
 @plan.register
-def _(request: TextToAudio, studio: Studio) -> Plan:
-    windows = _windows(request, studio.manifest)
-    wanted = condition(request, studio)
-    planned = _plan(request, studio, windows, np.repeat(wanted[None], len(windows), axis=0), wanted)
-    return replace(planned, nuance=nuance(request, studio), leaning=request.variety)
+def _(request: TextToAudio, context: RenderContext) -> Plan:
+    windows = _windows(request, context.manifest)
+    wanted = condition(request, context)
+    planned = _plan(
+        request, context, windows, np.repeat(wanted[None], len(windows), axis=0), wanted
+    )
+    return replace(planned, nuance=nuance(request, context), leaning=request.variety)
 
 
 @plan.register
-def _(request: Morph, studio: Studio) -> Plan:
-    windows = _windows(request, studio.manifest, _MORPH_WINDOWS)
+def _(request: Morph, context: RenderContext) -> Plan:
+    windows = _windows(request, context.manifest, _MORPH_WINDOWS)
     stages = parse_stages(request.prompt)
-    wanted = [condition(request, studio, stage.prompt) for stage in stages]
+    wanted = [condition(request, context, stage.prompt) for stage in stages]
     conditions = np.stack([_between(stages, wanted, at) for at in windows.centres])
-    return _plan(request, studio, windows, conditions, unit(np.mean(wanted, axis=0)))
+    return _plan(request, context, windows, conditions, unit(np.mean(wanted, axis=0)))
 
 
 def _plan(
-    request: NewSound, studio: Studio, windows: Windows, conditions: Embedding, target: Embedding
+    request: NewSound,
+    context: RenderContext,
+    windows: Windows,
+    conditions: Embedding,
+    target: Embedding,
 ) -> Plan:
     return Plan(
         settings=request,
         windows=windows,
         condition=conditions,
-        unconditional=unconditional(request, studio),
-        noise=_noise(request, studio.manifest, windows.total),
-        finish=partial(_finish, request, studio),
+        unconditional=unconditional(request, context),
+        noise=_noise(request, context.manifest, windows.total),
+        finish=partial(_finish, request, context),
         target=target,
-        notation=_notation(request, studio.manifest, windows),
+        notation=_notation(request, context.manifest, windows),
     )
 
 
@@ -103,7 +109,7 @@ def _noise(request: NewSound, manifest: Manifest, frames: int) -> LaneNoise:
     return lanes_alike(manifest.latent, frames)
 
 
-def _between(stages: tuple[Stage, ...], wanted: list[Embedding], at: float) -> Embedding:
+def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float) -> Embedding:
     """The embedding on the way from the stage before ``at`` to the one after it."""
     after = next((i for i, stage in enumerate(stages) if stage.at >= at), len(stages) - 1)
     before = max(after - 1, 0)
@@ -112,37 +118,37 @@ def _between(stages: tuple[Stage, ...], wanted: list[Embedding], at: float) -> E
     return unit(slerp(wanted[before], wanted[after], share))
 
 
-def _finish(request: NewSound, studio: Studio, latents: Latents) -> Finished:
-    manifest = studio.manifest
+def _finish(request: NewSound, context: RenderContext, latents: Latents) -> Finished:
+    manifest = context.manifest
     seconds = request.length_s(manifest.defaults.audio_length_in_s)
     rate = request.delivery.sample_rate or DEFAULT_RATE
     if request.loop:
-        return _finish_loop(studio, latents, seconds, rate)
-    return Finished(one_shot(studio, latents, seconds, rate))
+        return _finish_loop(context, latents, seconds, rate)
+    return Finished(one_shot(context, latents, seconds, rate))
 
 
-def one_shot(studio: Studio, latents: Latents, seconds: float, rate: int) -> Waveform:
+def one_shot(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
     """The first ``seconds`` of what ``latents`` [lanes, C, T, F] sound like."""
-    model_rate = studio.manifest.sample_rate
-    lanes = [studio.autoencoder.decode(lane) for lane in latents]
+    model_rate = context.manifest.sample_rate
+    lanes = [context.autoencoder.decode(lane) for lane in latents]
     sound = stacked(lanes, model_rate).crop(math.ceil(seconds * model_rate))
     return sound.resample(rate).crop(round(seconds * rate))
 
 
-def ring_of(studio: Studio, latents: Latents, seconds: float, rate: int) -> Waveform:
+def ring_of(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
     """A ring of exactly ``seconds`` from circular ``latents`` [lanes, C, T, F].
 
     The mel frames are stretched to the nearest hop, and the samples, still a ring, by the rest,
     which is below half a hop in all.
     """
-    manifest = studio.manifest
+    manifest = context.manifest
     mel_frames = max(1, round(seconds * manifest.sample_rate / manifest.hop_length))
-    lanes = [studio.autoencoder.decode_ring(lane, mel_frames) for lane in latents]
+    lanes = [context.autoencoder.decode_ring(lane, mel_frames) for lane in latents]
     return stacked(lanes, manifest.sample_rate).resample_ring(round(seconds * rate), rate)
 
 
-def _finish_loop(studio: Studio, latents: Latents, seconds: float, rate: int) -> Finished:
-    ring = ring_of(studio, latents, seconds, rate)
+def _finish_loop(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Finished:
+    ring = ring_of(context, latents, seconds, rate)
     return Finished(
         ring,
         measures={

@@ -19,7 +19,7 @@ from server.model.noise import lanes_alike
 from server.model.schedule import Latents
 from server.render.channels import Lanes
 from server.render.conditioning import condition, notation_of, unconditional
-from server.render.plan import Finished, Plan, Studio, plan
+from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
 from server.render.windows import Windows
 from server.requests.request import Transfer
@@ -32,51 +32,51 @@ _NOTHING_DB: Final = -100.0
 
 
 @plan.register
-def _(request: Transfer, studio: Studio) -> Plan:
-    clip = studio.clips(request.clip).checked()
+def _(request: Transfer, context: RenderContext) -> Plan:
+    clip = context.clips(request.clip).checked()
     if clip.waveform.seconds > _LONGEST_S:
         raise InvalidRequest(
             f"{request.clip} is {clip.waveform.seconds:.0f} s long; "
             f"at most {_LONGEST_S:.0f} s are transferred at once"
         )
-    windows = take_windows(studio.manifest, clip.waveform.seconds, request.loop)
+    windows = take_windows(context.manifest, clip.waveform.seconds, request.loop)
     if request.strength == 0.0:
-        return _untouched(request, studio, clip, windows)
-    lanes = Lanes.of(clip.waveform, studio.manifest.sample_rate)
-    wanted = condition(request, studio, own=clip.waveform)
+        return _untouched(request, context, clip, windows)
+    lanes = Lanes.of(clip.waveform, context.manifest.sample_rate)
+    wanted = condition(request, context, own=clip.waveform)
 
     def finish(latents: Latents) -> Finished:
-        return _finish(request, studio, clip, latents)
+        return _finish(request, context, clip, latents)
 
     return Plan(
         settings=request,
         windows=windows,
         condition=np.repeat(wanted[None], len(windows), axis=0),
-        unconditional=unconditional(request, studio),
-        noise=lanes_alike(studio.manifest.latent, windows.total, len(lanes)),
+        unconditional=unconditional(request, context),
+        noise=lanes_alike(context.manifest.latent, windows.total, len(lanes)),
         finish=finish,
         target=wanted,
-        start=None if request.strength == 1.0 else _start(studio, lanes, windows),
+        start=None if request.strength == 1.0 else _start(context, lanes, windows),
         strength=request.strength,
         notation=notation_of(request),
     )
 
 
-def _start(studio: Studio, lanes: Lanes, windows: Windows) -> Latents:
+def _start(context: RenderContext, lanes: Lanes, windows: Windows) -> Latents:
     """The clip's latent; a loop is stretched to whole latent frames, and stays a loop."""
-    hop = studio.manifest.samples_per_latent_frame
+    hop = context.manifest.samples_per_latent_frame
     if windows.circular:
         rings = [Waveform.mono(s, lanes.sample_rate) for s in lanes.samples]
         frames = windows.total * hop
         stretched = [ring.resample_ring(frames, lanes.sample_rate).samples[:, 0] for ring in rings]
         lanes = replace(lanes, samples=tuple(stretched))
-    return lanes.encode(studio.autoencoder, windows.total * hop)
+    return lanes.encode(context.autoencoder, windows.total * hop)
 
 
-def _finish(request: Transfer, studio: Studio, clip: Clip, latents: Latents) -> Finished:
+def _finish(request: Transfer, context: RenderContext, clip: Clip, latents: Latents) -> Finished:
     seconds, own_rate = clip.waveform.seconds, clip.waveform.sample_rate
     render = ring_of if request.loop else one_shot
-    sound = render(studio, latents, seconds, request.delivery.sample_rate or own_rate)
+    sound = render(context, latents, seconds, request.delivery.sample_rate or own_rate)
     sound = _at_level(sound, clip.waveform, 1.0 - request.strength)
     if sound.channels < clip.waveform.channels:
         sound = sound.as_channels(clip.waveform.channels)
@@ -92,10 +92,10 @@ def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
     return Waveform(sound.samples * np.float32(gain), sound.sample_rate)
 
 
-def _untouched(request: Transfer, studio: Studio, clip: Clip, windows: Windows) -> Plan:
-    frames = studio.manifest.latent.time_multiple
-    noise = lanes_alike(studio.manifest.latent, frames)
-    nothing = studio.text.unconditional()
+def _untouched(request: Transfer, context: RenderContext, clip: Clip, windows: Windows) -> Plan:
+    frames = context.manifest.latent.time_multiple
+    noise = lanes_alike(context.manifest.latent, frames)
+    nothing = context.text.unconditional()
     return Plan(
         settings=request,
         windows=Windows.over(frames, frames),
@@ -105,7 +105,7 @@ def _untouched(request: Transfer, studio: Studio, clip: Clip, windows: Windows) 
         finish=lambda latents: Finished(
             clip.waveform, clip.file_format, exact=True, circular=request.loop, fine=clip.fine
         ),
-        target=condition(request, studio, own=clip.waveform),
+        target=condition(request, context, own=clip.waveform),
         start=noise(0, 0),
         strength=0.0,
     )

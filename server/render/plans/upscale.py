@@ -14,7 +14,7 @@ import numpy.typing as npt
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.render.plan import Plan, Studio, plan
+from server.render.plan import Plan, RenderContext, plan
 from server.render.plans.editing import Edit, edit_plan
 from server.requests.request import Upscale
 
@@ -29,10 +29,10 @@ Curve = npt.NDArray[np.float64]
 
 
 @plan.register
-def _(request: Upscale, studio: Studio) -> Plan:
-    clip = studio.clips(request.clip).checked()
-    top_hz = studio.manifest.sample_rate / 2.0
-    rate = max(clip.waveform.sample_rate, studio.manifest.sample_rate)
+def _(request: Upscale, context: RenderContext) -> Plan:
+    clip = context.clips(request.clip).checked()
+    top_hz = context.manifest.sample_rate / 2.0
+    rate = max(clip.waveform.sample_rate, context.manifest.sample_rate)
     sound = clip.waveform.resample(rate)
     cutoff = request.cutoff_hz or cutoff_of(clip.waveform, top_hz)
     if cutoff is None:
@@ -47,7 +47,7 @@ def _(request: Upscale, studio: Studio) -> Plan:
         )
     span = Span(0, sound.frames, cutoff, top_hz)
     measures = {"cutoff_hz": round(cutoff, 1)}
-    return edit_plan(request, studio, Edit(clip, sound, (span,), measures=measures))
+    return edit_plan(request, context, Edit(clip, sound, (span,), measures=measures))
 
 
 def cutoff_of(sound: Waveform, top_hz: float) -> float | None:

@@ -13,7 +13,7 @@ from server.errors import InvalidRequest
 from server.model.noise import slerp
 from server.model.schedule import Latents
 from server.model.text import unit
-from server.render.plan import Nuance, Plan, Studio, plan
+from server.render.plan import Plan, RenderContext, SeedVariation, plan
 from server.render.recipe import Recipe
 from server.requests.request import Delivery, Request, Vary, resolve, settled
 
@@ -32,11 +32,11 @@ _OVERRIDABLE = (
 
 
 @plan.register
-def _(request: Vary, studio: Studio) -> Plan:
-    recipe = _recipe(request, studio)
+def _(request: Vary, context: RenderContext) -> Plan:
+    recipe = _recipe(request, context)
     # A take of an older version knows nothing of the settings that came later.
-    base = resolve(_with_overrides(recipe.request, request), studio.manifest)
-    planned = plan(base, replace(studio, clips=partial(_same_clip, studio.clips, recipe)))
+    base = resolve(_with_overrides(recipe.request, request), context.manifest)
+    planned = plan(base, replace(context, clips=partial(_same_clip, context.clips, recipe)))
     origin = settled(base.seed)
 
     def noise(seed: int, stream: int) -> Latents:
@@ -49,23 +49,23 @@ def _(request: Vary, studio: Studio) -> Plan:
     )
 
 
-def _between(nuance: Nuance | None, origin: int, distance: float) -> Nuance | None:
+def _between(nuance: SeedVariation | None, origin: int, distance: float) -> SeedVariation | None:
     if nuance is None:
         return None
     return lambda seed: unit((1.0 - distance) * nuance(origin) + distance * nuance(seed))
 
 
-def _recipe(request: Vary, studio: Studio) -> Recipe:
+def _recipe(request: Vary, context: RenderContext) -> Recipe:
     """The recipe given with the request, else the one in the take's file."""
     if request.recipe is None:
-        clip = studio.clips(request.clip)
+        clip = context.clips(request.clip)
         recipe = Recipe.read(clip.source)
     else:
         recipe = _converted(request.recipe)
-    if recipe.model_digest != studio.manifest.digest:
+    if recipe.model_digest != context.manifest.digest:
         raise InvalidRequest(
             f"{request.clip} was made by model {recipe.model!r}, not by the loaded "
-            f"{studio.manifest.name!r}; load that model to vary it"
+            f"{context.manifest.name!r}; load that model to vary it"
         )
     return recipe
 
