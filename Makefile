@@ -42,20 +42,10 @@ test-all: venv clients  ## with the real S architecture, 100,000 hostile datagra
 	$(PYTEST) -m 'not soak and not gpu'
 
 test-panel: venv clients  ## the panel in Chromium; its screenshots stay in out/screenshots
-	$(PYTEST) tests/server/test_panel.py
-
-# The rest starts the program, renders all kinds of jobs or needs torch: minutes.
-UNHURRIED := test_built_in_model onnx_export parity training daw server/test_cluster server/test_disk server/test_fleet \
-  server/test_fuzz server/test_harp server/test_http server/test_job_ server/test_journal \
-  server/test_local_engine server/test_openapi server/test_previews server/test_remote server/test_server_cli \
-  osc_bridge/test_addresses osc_bridge/test_announcement osc_bridge/test_commands \
-  osc_bridge/test_jobs_over_osc osc_bridge/test_osc osc_bridge/test_presets_over_osc \
-  osc_bridge/test_models_over_osc osc_bridge/test_stage_service osc_bridge/test_stream \
-  osc_bridge/test_tcp osc_bridge/test_transfers
+	$(PYTEST) tests/server/http/test_panel.py
 
 test-fast: venv  ## within a minute: what needs neither torch nor the whole program
-	$(BIN)/python -m pytest -q -m 'not slow and not daw and not soak and not gpu' \
-	  $(UNHURRIED:%=--ignore-glob='tests/%*') --ignore-glob='*_over_http*'
+	$(BIN)/python -m pytest -q -m 'not integration and not slow and not daw and not soak and not gpu'
 
 lint: venv  ## format check, lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -57,6 +57,6 @@ def test_the_engine_runs_without_torch() -> None:
     program = (
         "import sys\n"
         "for name in ('torch', 'diffusers', 'transformers', 'onnx'): sys.modules[name] = None\n"
-        "import server.worker, server.local_engine, server.pipeline, osc_bridge.cli"
+        "import server.worker.main, server.engine.local, server.render.pipeline, osc_bridge.cli"
     )
     subprocess.run((sys.executable, "-c", program), check=True)

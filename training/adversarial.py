@@ -2,7 +2,7 @@
 
 Adversarial diffusion distillation (arXiv:2311.17042) without a teacher. A denoiser that is only
 regressed answers a noisy latent with the mean of all sounds it could be, which is none of them.
-Here its clean estimate is decoded and heard by a critic (:mod:`training.networks.critic`), so it
+Here its clean estimate is decoded and heard by a critic (:mod:`training.critic`), so it
 has to be a sound. The regression stays: in full where there is no condition, which guidance leads
 away from, and else the less the noisier the latent. Few steps and little guidance then suffice.
 """
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.evaluation.metrics import frechet_distance
+from training.critic import Critic, Features, hinge
 from training.ldm import LdmStage
 from training.loop import autocast, optimize
-from training.networks.critic import Critic, Features, hinge
+from training.metrics import frechet_distance
 from training.networks.sampling import sample_flow, shifted
 from training.sounds.bank import SoundBank
 

@@ -13,11 +13,11 @@ from server.model.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
 from training.autoencoder import WaveEncoder
 from training.clap import TextTower, WaveTower
+from training.known_sounds import known_sounds
 from training.networks.sampling import SHIFT
 from training.networks.text import MAX_TOKENS
 from training.sounds.credits import credits_text
 from training.sounds.folder import read_manifest
-from training.sounds.known_sounds import known_sounds
 from training.stages import Run
 
 __all__ = ["components", "export_run", "keep_tables"]

@@ -28,13 +28,13 @@ from training.adversarial import GUIDANCE, STEPS, AdversarialStage
 from training.distillation import embed
 from training.export import keep_tables
 from training.folder import load_folder
+from training.known_sounds import heard_clips, with_sounds
 from training.loop import Fit, fit, load_ema
 from training.networks.notation import COLUMNS
 from training.networks.sampling import sample_flow
 from training.settings import AdversarialSettings
 from training.sounds.bank import SoundBank
 from training.sounds.folder import prepare
-from training.sounds.known_sounds import heard_clips, with_sounds
 
 __all__ = ["FinetuneStage", "finetune", "replays"]
 

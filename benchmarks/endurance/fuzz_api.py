@@ -26,7 +26,7 @@ from benchmarks.server_process import ServerProcess
 __all__ = ["fuzz_api"]
 
 _STREAMS: Final = ("/v1/events", "/v1/jobs/{job_id}/events")
-"""They end when the listener goes; tests/server/test_http.py has them."""
+"""They end when the listener goes; tests/server/http/test_http.py has them."""
 _EXCLUDED: Final = [positive_data_acceptance]
 """A request may be refused though each value is in its range: regions that overlap, say."""
 _ROUND: Final = 60

@@ -26,7 +26,7 @@ Reaper = Callable[..., Project]
 def reaper(instrument: Instrument, tmp_path: Path) -> Reaper:
     """Run the script in a project; returns what the project holds afterwards, by kind of line."""
     program = tmp_path / "audioldm-osc"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m osc_bridge.osc_command "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m osc_bridge.client.command "$@"\n')
     program.chmod(0o755)
     project = tmp_path / "project"
     project.mkdir()

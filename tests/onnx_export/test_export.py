@@ -26,7 +26,7 @@ from server.errors import InvalidRequest, ModelError
 from server.model.manifest import COMPONENTS, Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 BOUNDS: dict[WeightStorage, float] = {"fp16-weights": 2**-11, "int8-weights": 0.5 / 127}
 """Largest error of a stored weight, as a fraction of the largest weight of its tensor."""

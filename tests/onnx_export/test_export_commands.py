@@ -18,7 +18,7 @@ from onnx_export.sources.random_model import random_tokenizer
 from server.model.manifest import Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 HEAVY = ("torch", "onnx", "diffusers", "transformers", "numpy", "onnxruntime")
 

@@ -8,6 +8,8 @@ import torch
 
 from onnx_export.mel import CentredLogMel
 
+pytestmark = pytest.mark.integration
+
 AUDIOLDM = CentredLogMel(
     sample_rate=16000, n_fft=1024, hop_length=160, num_mels=64, fmin=0, fmax=8000, decibels=False
 )

@@ -17,7 +17,7 @@ from onnx_export.sources.torch_file import TorchFile
 from server.errors import ModelError
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 PUBLISHED = {
     # Taken from the classes of the packages audioldm 0.1.1 and laion-clap 1.1.7: how many

@@ -16,6 +16,8 @@ from onnx_export.graph_file import save_graph
 from onnx_export.model_folder import seal
 from server.model.manifest import COMPONENTS, Manifest
 
+pytestmark = pytest.mark.integration
+
 NUMPY = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}
 SIZES = {"N": 16, "S": 16000, "T": 8, "M": 32}
 

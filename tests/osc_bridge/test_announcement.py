@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("zeroconf")
 
+pytestmark = pytest.mark.integration
+
 LOOPBACK_ONLY = 'ip link set lo up multicast on && ip route add 224.0.0.0/4 dev lo && exec "$@"'
 BOTH = """
 import asyncio

@@ -18,6 +18,8 @@ from server.audio.waveform import Waveform
 from server.render.recipe import Recipe
 from server.requests.request import REQUESTS
 
+pytestmark = pytest.mark.integration
+
 QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")
 
 

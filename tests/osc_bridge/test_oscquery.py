@@ -18,6 +18,8 @@ from osc_bridge.messages.message import Reply
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.errors import InvalidRequest
 
+pytestmark = pytest.mark.integration
+
 Running = RunningBridge[MemoryEngine]
 
 

@@ -30,7 +30,7 @@ from onnx_export.sources.random_source import (
 from onnx_export.sources.source import component
 from server.model.manifest import COMPONENTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 END_TO_END = 1e-3
 
 

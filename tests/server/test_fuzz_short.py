@@ -21,6 +21,8 @@ from server.render.recipe import Recipe
 from server.requests.fields import fields_of
 from server.requests.request import Vary, parse_request
 
+pytestmark = pytest.mark.integration
+
 DEEP = b'{"kind":"vary","clip":"x","recipe":' + b'{"a":' * 1200
 
 

@@ -14,6 +14,8 @@ import pytest
 from benchmarks.server_process import ServerProcess
 from server.cli import main
 
+pytestmark = pytest.mark.integration
+
 
 def test_help_imports_nothing_heavy() -> None:
     code = (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional
 
 from training.clap import AudioTower
-from training.networks.critic import Critic, hinge
+from training.critic import Critic, hinge
 from training.networks.sampling import sample_flow, shifted
+
+pytestmark = pytest.mark.integration
 
 
 def test_features_lead_to_the_embedding() -> None:

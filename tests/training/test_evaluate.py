@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 from synthetic_sounds import CLASSES, band_noise
-from training.evaluation.context import RealClips, RenderSettings, Studio
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
@@ -20,6 +19,9 @@ from training.evaluation.judge import Judge
 from training.evaluation.parts import judge_noises
 from training.evaluation.prompt_list import PromptList, note_name
 from training.evaluation.report import model_markdown
+from training.evaluation.setup import EvaluationSetup, RealClips, RenderSettings
+
+pytestmark = pytest.mark.integration
 
 HERE = str(Path(__file__).parent)
 PROMPTS = {
@@ -88,14 +90,16 @@ def test_noises_are_told_apart_only_among_themselves(
     judge = Judge.load(judge_file)
     rules = sound_classes.load_rules(sounds / "rules.yaml")
     real = RealClips(judge, sound_classes.label_clips(sounds, rules))
-    context = Studio(Pipeline(tiny_folder, threads=1), judge, real, RenderSettings(), CLASSES)
+    setup = EvaluationSetup(
+        Pipeline(tiny_folder, threads=1), judge, real, RenderSettings(), CLASSES
+    )
     takes = [
-        context.take("low", "low"),
-        context.take("high", "low"),
-        context.take("high", "high"),
-        context.take("mid", "low"),
+        setup.take("low", "low"),
+        setup.take("high", "low"),
+        setup.take("high", "high"),
+        setup.take("mid", "low"),
     ]
-    report = judge_noises(context, takes, names=("low", "high"))
+    report = judge_noises(setup, takes, names=("low", "high"))
     assert report["generated"]["confusion"] == [[1, 0], [1, 1]]
     assert report["generated"]["rate"] == pytest.approx(0.75)
     assert report["real"]["rate"] == pytest.approx(1.0)

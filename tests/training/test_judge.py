@@ -16,6 +16,8 @@ from training.evaluation.prompt_list import HELD_BACK, PromptList
 from training.evaluation.sound_classes import label_clips, load_rules
 from training.sounds.folder import held_out
 
+pytestmark = pytest.mark.integration
+
 
 def test_it_tells_the_classes_of_new_clips(trained: Judge) -> None:
     for name in CLASSES:

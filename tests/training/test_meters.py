@@ -12,6 +12,8 @@ from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_
 from server.audio.pitch import cents_from, note_pitch, octave_error
 from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("midi", [33, 40, 48, 60, 69, 76, 88, 96])
 def test_pitch_of_a_note(midi: int) -> None:

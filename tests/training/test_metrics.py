@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.errors import InvalidRequest
-from training.evaluation.metrics import (
+from training.metrics import (
     clap_score,
     frechet_distance,
     frechet_distance_of_gaussians,
@@ -20,6 +20,8 @@ from training.evaluation.metrics import (
     mean_pairwise_distance,
     nearest_distances,
 )
+
+pytestmark = pytest.mark.integration
 
 CERTAIN = 1000.0
 """A logit that leaves the other classes exactly nothing."""

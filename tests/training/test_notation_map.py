@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from synthetic_sounds import tone
 
 from server.requests.notation import Notation
-from tests.training.synthetic_sounds import tone
 from training.networks.mel import LogMel
 from training.networks.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
 from training.sounds.bank import _kinds
 from training.sounds.folder import CaptionedClip
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("midi", [45, 57, 69, 81, 93])

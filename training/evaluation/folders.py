@@ -16,9 +16,9 @@ import numpy.typing as npt
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, NotFound
 from training.evaluation.judge import Judge
-from training.evaluation.metrics import frechet_distance, inception_score, kl_sigmoid, kl_softmax
 from training.evaluation.panns import SAMPLE_RATE, load_cnn14
 from training.evaluation.vggish import load_vggish
+from training.metrics import frechet_distance, inception_score, kl_sigmoid, kl_softmax
 
 __all__ = ["compare_folders", "sound_files"]
 

@@ -1,4 +1,4 @@
-"""The parts of a model's evaluation; each takes a :class:`Studio` and returns plain numbers.
+"""The parts of a model's evaluation; each takes an `EvaluationSetup` and returns plain numbers.
 
 All recognition is told beside the same measure on real clips that the judge never learnt
 from, because the judge errs too: what counts is the ratio.
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluation.judge import Verdict
-from training.evaluation.metrics import (
+from training.evaluation.setup import EvaluationSetup, JudgedTake, mean
+from training.metrics import (
     clap_score,
     frechet_distance,
     inception_score,
@@ -22,7 +23,6 @@ from training.evaluation.metrics import (
     mean_pairwise_distance,
     nearest_distances,
 )
-from training.evaluation.studio import JudgedTake, Studio, mean
 
 __all__ = [
     "NOISES",
@@ -39,16 +39,16 @@ RATES: Final = ("top1", "top3", "real_top1", "real_top3")
 NOISES: Final = ("rain", "sea", "wind", "thunder", "fire", "applause")
 
 
-def judge_classes(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
+def judge_classes(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     """Top-1 and top-3 of each class, generated and real, and the ratio of their means."""
     rows: dict[str, dict[str, Any]] = {}
-    for label in studio.labels:
+    for label in setup.labels:
         verdicts = [take.verdict for take in takes if take.label == label]
         if not verdicts:
             continue
-        real = studio.real.verdicts("held_out", label)
-        index = studio.judge.classes.index(label)
-        heard = Counter(studio.judge.classes[verdict.top(1)[0]] for verdict in verdicts)
+        real = setup.real.verdicts("held_out", label)
+        index = setup.judge.classes.index(label)
+        heard = Counter(setup.judge.classes[verdict.top(1)[0]] for verdict in verdicts)
         rows[label] = {
             "takes": len(verdicts),
             "top1": _hits(verdicts, index, 1),
@@ -67,14 +67,14 @@ def judge_classes(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]
 
 
 def judge_noises(
-    studio: Studio, takes: Sequence[JudgedTake], names: Sequence[str] = NOISES
+    setup: EvaluationSetup, takes: Sequence[JudgedTake], names: Sequence[str] = NOISES
 ) -> dict[str, Any]:
     """How well ``names`` are told from one another, the judge asked only among them."""
     generated = [(take.label, take.verdict) for take in takes if take.label in names]
-    real = [(name, v) for name in names for v in studio.real.verdicts("held_out", name)]
+    real = [(name, v) for name in names for v in setup.real.verdicts("held_out", name)]
     rates = {}
     for key, pairs in (("generated", generated), ("real", real)):
-        confusion = _confusion(studio, names, pairs)
+        confusion = _confusion(setup, names, pairs)
         counts = np.maximum(confusion.sum(axis=1), 1)
         rates[key] = {
             "rate": float(np.mean(np.diag(confusion) / counts)),
@@ -84,18 +84,18 @@ def judge_noises(
     return {"names": names, "relative": relative, **rates}
 
 
-def judge_distributions(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
+def judge_distributions(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     """FD, IS (judge embedding and classes) and the model's own CLAP score.
 
     ``real_fd`` is the distance of as many real training clips, class by class, from the same
     held-out clips: what a perfect model of these clips would score at this number of takes.
     """
     counts = Counter(take.label for take in takes)
-    held_out = [v for name in counts for v in studio.real.verdicts("held_out", name)]
-    alike = [v for name, n in counts.items() for v in studio.real.verdicts("train", name, n)]
+    held_out = [v for name in counts for v in setup.real.verdicts("held_out", name)]
+    alike = [v for name, n in counts.items() for v in setup.real.verdicts("train", name, n)]
     generated = [take.verdict for take in takes]
-    texts = np.stack([studio.pipeline.text(take.prompt) for take in takes])
-    audio = np.stack([studio.clap_embedding(take.samples) for take in takes])
+    texts = np.stack([setup.pipeline.text(take.prompt) for take in takes])
+    audio = np.stack([setup.clap_embedding(take.samples) for take in takes])
     return {
         "takes": len(takes),
         "real_clips": len(held_out),
@@ -107,18 +107,18 @@ def judge_distributions(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str
     }
 
 
-def judge_pairs(studio: Studio, clips_per_class: int) -> dict[str, Any]:
+def judge_pairs(setup: EvaluationSetup, clips_per_class: int) -> dict[str, Any]:
     """KL between takes of held-out clips' captions and those clips, by the judge's classes.
 
     ``real_kl`` puts another held-out clip of the class in the take's place.
     """
     generated, references, others = [], [], []
-    for label in studio.labels:
-        clips = studio.real.of("held_out", label)
+    for label in setup.labels:
+        clips = setup.real.of("held_out", label)
         for number, clip in enumerate(clips[:clips_per_class]):
-            generated.append(studio.take(label, clip.caption).verdict)
-            references.append(studio.real.verdict(clip))
-            others.append(studio.real.verdict(clips[number - 1]))
+            generated.append(setup.take(label, clip.caption).verdict)
+            references.append(setup.real.verdict(clip))
+            others.append(setup.real.verdict(clips[number - 1]))
     reference = _logits(references)
     return {
         "pairs": len(references),
@@ -127,7 +127,9 @@ def judge_pairs(studio: Studio, clips_per_class: int) -> dict[str, Any]:
     }
 
 
-def judge_variety(studio: Studio, prompts: dict[str, str], num_seeds: int = 8) -> dict[str, Any]:
+def judge_variety(
+    setup: EvaluationSetup, prompts: dict[str, str], num_seeds: int = 8
+) -> dict[str, Any]:
     """Mean pairwise embedding distance over takes of one prompt, against that of real clips.
 
     Both of takes whose seed is given, which are what that seed makes, and of takes without, which
@@ -135,12 +137,12 @@ def judge_variety(studio: Studio, prompts: dict[str, str], num_seeds: int = 8) -
     """
     rows = {}
     for label, prompt in prompts.items():
-        real = studio.real.verdicts("held_out", label) + studio.real.verdicts("train", label)
+        real = setup.real.verdicts("held_out", label) + setup.real.verdicts("train", label)
         among_real = mean_pairwise_distance(_embeddings(real))
         rows[label] = {"real": among_real}
         for kind, candidates in (("seeds", 1), ("chosen", None)):
             takes = [
-                studio.take(label, prompt, seed=1000 + number, candidates=candidates).verdict
+                setup.take(label, prompt, seed=1000 + number, candidates=candidates).verdict
                 for number in range(num_seeds)
             ]
             rows[label][kind] = mean_pairwise_distance(_embeddings(takes)) / among_real
@@ -148,13 +150,13 @@ def judge_variety(studio: Studio, prompts: dict[str, str], num_seeds: int = 8) -
     return {**means, "prompts": rows}
 
 
-def judge_copies(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
+def judge_copies(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     """Distance of each take to the nearest training clip, against that of held-out clips."""
-    clips = [clip for clip in studio.real.clips if clip.split == "train"]
-    known = _embeddings([studio.real.verdict(clip) for clip in clips])
+    clips = [clip for clip in setup.real.clips if clip.split == "train"]
+    known = _embeddings([setup.real.verdict(clip) for clip in clips])
     distances = nearest_distances(_embeddings([take.verdict for take in takes]), known)
     labels = {take.label for take in takes}
-    held_out = [v for label in sorted(labels) for v in studio.real.verdicts("held_out", label)]
+    held_out = [v for label in sorted(labels) for v in setup.real.verdicts("held_out", label)]
     real = nearest_distances(_embeddings(held_out), known)
     return {
         "median": float(np.median(distances)),
@@ -165,15 +167,17 @@ def judge_copies(studio: Studio, takes: Sequence[JudgedTake]) -> dict[str, Any]:
     }
 
 
-def few_steps(studio: Studio, prompts: dict[str, str], counts: Sequence[int]) -> dict[str, Any]:
+def few_steps(
+    setup: EvaluationSetup, prompts: dict[str, str], counts: Sequence[int]
+) -> dict[str, Any]:
     """Top-1 of one prompt a class at different numbers of steps, same seeds."""
     rates = {}
     for steps in counts:
         takes = [
-            studio.take(label, prompt, seed=1, steps=steps) for label, prompt in prompts.items()
+            setup.take(label, prompt, seed=1, steps=steps) for label, prompt in prompts.items()
         ]
         hits = [
-            _hits([take.verdict], studio.judge.classes.index(take.label), count)
+            _hits([take.verdict], setup.judge.classes.index(take.label), count)
             for count in (1, 3)
             for take in takes
         ]
@@ -182,9 +186,9 @@ def few_steps(studio: Studio, prompts: dict[str, str], counts: Sequence[int]) ->
 
 
 def _confusion(
-    studio: Studio, names: Sequence[str], pairs: Iterable[tuple[str, Verdict]]
+    setup: EvaluationSetup, names: Sequence[str], pairs: Iterable[tuple[str, Verdict]]
 ) -> npt.NDArray[np.int64]:
-    columns = [studio.judge.classes.index(name) for name in names]
+    columns = [setup.judge.classes.index(name) for name in names]
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     for label, verdict in pairs:
         confusion[names.index(label), int(np.argmax(verdict.probabilities[columns]))] += 1

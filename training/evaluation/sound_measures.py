@@ -15,8 +15,8 @@ import torch
 from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
 from server.audio.pitch import note_pitch, octave_error
 from training.evaluation.prompt_list import LoopPrompt, NotePrompt
+from training.evaluation.setup import EvaluationSetup, Samples, mean, read_samples
 from training.evaluation.sound_classes import LabelledClip
-from training.evaluation.studio import Samples, Studio, mean, read_samples
 from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
 from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
 
@@ -34,24 +34,24 @@ _TO_MEL: Final = LogMel()
 
 
 def judge_notes(
-    studio: Studio, prompts: Iterable[NotePrompt], real: Iterable[RealSound]
+    setup: EvaluationSetup, prompts: Iterable[NotePrompt], real: Iterable[RealSound]
 ) -> dict[str, Any]:
     """Share of note prompts whose take has the named pitch within 50 cents."""
-    pitches = [(prompt.prompt, prompt.midi, studio.render(prompt.prompt)) for prompt in prompts]
+    pitches = [(prompt.prompt, prompt.midi, setup.render(prompt.prompt)) for prompt in prompts]
     clips = [(caption, midi, read_samples(path)) for caption, midi, path in real]
     return {**_note_rates(pitches), "real": _note_rates(clips) if clips else None}
 
 
 def judge_loops(
-    studio: Studio, prompts: Iterable[LoopPrompt], real: Iterable[RealSound]
+    setup: EvaluationSetup, prompts: Iterable[LoopPrompt], real: Iterable[RealSound]
 ) -> dict[str, Any]:
     """Measured against named tempo, and how well onsets sit on sixteenths of it."""
-    loops = [(p.prompt, p.bpm, studio.render(p.prompt, seconds=LOOP_SECONDS)) for p in prompts]
+    loops = [(p.prompt, p.bpm, setup.render(p.prompt, seconds=LOOP_SECONDS)) for p in prompts]
     clips = [(caption, bpm, read_samples(path, LOOP_SECONDS)) for caption, bpm, path in real]
     return {**_loop_rates(loops), "real": _loop_rates(clips) if clips else None}
 
 
-def judge_decoder(studio: Studio, clips: Sequence[LabelledClip]) -> dict[str, Any]:
+def judge_decoder(setup: EvaluationSetup, clips: Sequence[LabelledClip]) -> dict[str, Any]:
     """Real clips through VAE and vocoder: recognition, mel-L1, block patterns, ringing.
 
     A model with another spectrogram than AudioLDM's is measured as a whole only.
@@ -59,24 +59,24 @@ def judge_decoder(studio: Studio, clips: Sequence[LabelledClip]) -> dict[str, An
     originals = [read_samples(clip.path, DECODER_SECONDS) for clip in clips]
     originals = [np.pad(samples, (0, max(0, SHORTEST - len(samples)))) for samples in originals]
     mels = [_log_mel(samples) for samples in originals]
-    both = [studio.decode(samples) for samples in originals]
+    both = [setup.decode(samples) for samples in originals]
     decoded, middle = [samples for samples, _ in both], [frames for _, frames in both]
     decoded_mels = [_log_mel(samples) for samples in decoded]
     labels = [clip.label for clip in clips]
-    block = studio.manifest.latent.time_factor
+    block = setup.manifest.latent.time_factor
     report = {
         "clips": len(clips),
-        "top1": _recognised(studio, labels, decoded),
-        "real_top1": _recognised(studio, labels, originals),
+        "top1": _recognised(setup, labels, decoded),
+        "real_top1": _recognised(setup, labels, originals),
         "mel_l1": mean(map(mel_l1, mels, decoded_mels)),
         "modulation_difference_db": modulation_difference_db(mels, decoded_mels),
         "block_excess_time_db": block_excess_db(mels, decoded_mels, block, axis=0),
         "block_excess_frequency_db": block_excess_db(mels, decoded_mels, block, axis=1),
         "ring_db": ring_db(originals, decoded),
     }
-    if studio.manifest.num_mels == NUM_MELS and studio.manifest.hop_length == HOP_LENGTH:
-        vocoded = [studio.vocode(frames) for frames in mels]
-        report["top1_vocoder_only"] = _recognised(studio, labels, vocoded)
+    if setup.manifest.num_mels == NUM_MELS and setup.manifest.hop_length == HOP_LENGTH:
+        vocoded = [setup.vocode(frames) for frames in mels]
+        report["top1_vocoder_only"] = _recognised(setup, labels, vocoded)
         report["mel_l1_vocoder_only"] = mean(map(mel_l1, mels, map(_log_mel, vocoded)))
         report["mel_l1_vae_only"] = mean(map(mel_l1, mels, middle))
     return report
@@ -132,10 +132,10 @@ def _loop_rates(loops: Sequence[tuple[str, float, Samples]]) -> dict[str, Any]:
     return {"takes": total, **rates, **grid, "loops": rows}
 
 
-def _recognised(studio: Studio, labels: Sequence[str], sounds: Sequence[Samples]) -> float:
-    indices = [studio.judge.classes.index(label) for label in labels]
+def _recognised(setup: EvaluationSetup, labels: Sequence[str], sounds: Sequence[Samples]) -> float:
+    indices = [setup.judge.classes.index(label) for label in labels]
     return mean(
-        studio.judge.hear(samples).top(1)[0] == index
+        setup.judge.hear(samples).top(1)[0] == index
         for index, samples in zip(indices, sounds, strict=True)
     )
 

@@ -48,7 +48,7 @@ INSTRUMENTS: Final = _words(
 )
 PLACES: Final = _words(
     "forest,cathedral,hall,room,kitchen,street,city,tin roof,cave,distance,field,night,tunnel,"
-    "garage,factory,bathroom,beach,desert,space,garden,jungle,storm,church,club,studio"
+    "garage,factory,bathroom,beach,desert,space,garden,jungle,storm,church,club,setup"
 )
 TEMPLATES: Final = (
     "a {adjective} {source}",

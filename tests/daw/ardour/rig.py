@@ -51,7 +51,7 @@ ACTIONS = (
 )
 PROGRAM = """#!/bin/sh
 date +%s%N >> "{log}"
-"{python}" -m osc_bridge.osc_command "$@"
+"{python}" -m osc_bridge.client.command "$@"
 date +%s%N >> "{log}"
 """
 """``audioldm-osc``, and when it began and ended."""
