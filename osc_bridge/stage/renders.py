@@ -13,7 +13,7 @@ import msgspec
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, InvalidRequest, RenderError
 from server.jobs.job import Job, JobState
-from server.requests.request import AnyRequest, NewSound, resolve
+from server.requests.request import AnyRequest, NewSound
 
 __all__ = ["BarPlan", "RenderSpeed", "Renders"]
 
@@ -118,11 +118,11 @@ class Renders:
 
     def plan(self, request: NewSound, budget_s: float) -> BarPlan:
         """What of ``request`` can be ready in ``budget_s``, behind the jobs that wait already."""
-        full = resolve(request, self.engine.manifest)
-        seconds = full.length_s(self.engine.manifest.defaults.audio_length_in_s)
+        defaults = self.engine.manifest.defaults
+        seconds = request.length_s(defaults.audio_length_in_s)
         queue_s = sum(self._left_s(job) for job in self.engine.jobs() if not job.state.final)
-        steps = full.num_inference_steps or _FEWEST_STEPS
-        takes = full.num_waveforms_per_prompt
+        steps = request.num_inference_steps or defaults.num_inference_steps
+        takes = request.num_waveforms_per_prompt
         return self.speed.plan(steps, takes, seconds, budget_s - queue_s)
 
     def _left_s(self, job: Job) -> float:

@@ -14,7 +14,8 @@ import msgspec
 from server.errors import Conflict, QueueFull
 from server.jobs.storage import check_room
 from server.model.manifest import Manifest
-from server.requests.request import AnyRequest, resolve, validate
+from server.requests.request import AnyRequest, validate
+from server.requests.resolved import AnyResolved, resolve
 
 __all__ = [
     "Job",
@@ -76,8 +77,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of one job; the engine hands out a new one at every change."""
 
     id: str
-    request: AnyRequest
-    """With every setting filled in."""
+    request: AnyResolved
     owner: str = ""
     """Who asked (an OSC client, an HTTP token); request ids are unique within an owner."""
     request_id: str = ""
@@ -138,7 +138,7 @@ def same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:
     """
     if not request.model:
         request = msgspec.structs.replace(request, model=job.request.model)
-    if resolve(request, manifest, lambda _: job.request.seed or 0) == job.request:
+    if resolve(request, manifest, lambda _: job.request.seed) == job.request:
         return job
     raise Conflict(f"request id {job.request_id!r} was used before for another request")
 

@@ -14,7 +14,7 @@ from server.jobs.journal import Journal
 from server.model.manifest import Manifest
 from server.remote.cluster_engine import ClusterEngine
 from server.remote.cluster_replica import Part, Replica
-from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = ["RayReplicas", "make_cluster_engine"]
 
@@ -80,7 +80,7 @@ class RayReplicas:
         """
         return await asyncio.to_thread(self._deploy)
 
-    async def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
+    async def render(self, request: AnyResolved, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
         """See :meth:`server.remote.cluster_replica.Replica.render`.
 
         Raises:

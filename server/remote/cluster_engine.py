@@ -42,6 +42,7 @@ from server.jobs.storage import preview_path, remove_parts, remove_preview, writ
 from server.model.manifest import Manifest
 from server.remote.cluster_replica import Part, PreviewPart
 from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = ["ClusterEngine", "Replicas"]
 
@@ -64,7 +65,7 @@ class Replicas(Protocol):
             ModelError, EngineUnavailable.
         """
 
-    def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
+    def render(self, request: AnyResolved, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
         """Render on one of them; see :meth:`server.remote.cluster_replica.Replica.render`.
 
         Raises:
@@ -352,7 +353,7 @@ class ClusterEngine:
                 log.warning("job %s is %s, which was not written: %s", job.id, job.state, error)
 
 
-def _contents(request: AnyRequest) -> dict[str, bytes]:
+def _contents(request: AnyResolved) -> dict[str, bytes]:
     """The files that a request names, by field."""
     found = {}
     for name in file_fields(type(request)):

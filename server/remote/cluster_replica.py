@@ -19,7 +19,7 @@ from server.engine.local import LocalEngine
 from server.errors import AudioLDMError, EngineUnavailable, ModelError
 from server.jobs.job import Job, JobState
 from server.model.manifest import Manifest
-from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = ["Part", "PreviewPart", "Replica"]
 
@@ -67,7 +67,7 @@ class Replica:
         if self._engine.status().state == "down":
             raise EngineUnavailable("the engine of this replica is down")
 
-    async def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
+    async def render(self, request: AnyResolved, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
         """Render ``request``, its file fields named in ``files`` replaced by their contents.
 
         A reader that stops reading cancels the job.
@@ -113,7 +113,7 @@ class Replica:
         self._folder.cleanup()
 
 
-def _unpacked(request: AnyRequest, files: Mapping[str, bytes], folder: Path) -> AnyRequest:
+def _unpacked(request: AnyResolved, files: Mapping[str, bytes], folder: Path) -> AnyResolved:
     paths = {}
     for field, data in files.items():
         # The ending is kept: it decides the type of a take that is delivered as its clip was.

@@ -28,7 +28,8 @@ from server.jobs.storage import remove_parts
 from server.model.manifest import Manifest
 from server.remote.client import RemoteClient
 from server.remote.remote_jobs import RemoteJobs
-from server.requests.request import AnyRequest, parse_request, validate
+from server.requests.request import AnyRequest, validate
+from server.requests.resolved import parse_resolved
 
 __all__ = ["RemoteEngine"]
 
@@ -240,7 +241,7 @@ class RemoteEngine:
             return known
         job = Job(
             id=view.id,
-            request=parse_request({**view.request, **local}),
+            request=parse_resolved({**view.request, **local}),
             owner=owner,
             request_id=request_id,
             folder=folder,

@@ -43,7 +43,8 @@ from server.render.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.render.take import Take
 from server.render.working_memory import Free, Need, Room, free_memory
 from server.requests.notation import Notation
-from server.requests.request import Request, TextToAudio, resolve, settled, validate
+from server.requests.request import Request, TextToAudio, validate
+from server.requests.resolved import AnyResolved, resolve
 
 __all__ = ["OnStep", "Pipeline"]
 
@@ -104,22 +105,21 @@ class Pipeline:
             UnreadableAudio: a clip cannot be read.
             RenderError: ONNX Runtime failed.
         """
-        return finished(self.rendering(request, on_step), self.unet)
+        resolved = resolve(validate(request), self.manifest)
+        return finished(self.rendering(resolved, on_step), self.unet)
 
     def rendering(
-        self, request: Request, on_step: OnStep, on_preview: OnPreview | None = None
+        self, request: AnyResolved, on_step: OnStep, on_preview: OnPreview | None = None
     ) -> Work[list[Take]]:
         """:meth:`render` in pieces: one that plans, the unet calls, one a take that is finished.
 
         ``on_preview`` hears the first take as often as the request asks for ``previews``, each a
         piece of its own.
         """
-        request = resolve(validate(request), self.manifest)
         digests: dict[str, str] = {}
         planned = plan(request, self.context(digests))
         familiarity = self._familiarity(planned.settings)
-        first = settled(request.seed)
-        seeds = range(first, first + request.num_renders)
+        seeds = range(request.seed, request.seed + request.num_renders)
         num_steps = len(self._steps(planned))
         hear = None
         if on_preview is not None and request.previews:
@@ -195,8 +195,8 @@ class Pipeline:
             planned.windows,
             np.repeat(np.stack([planned.conditions(seed) for seed in seeds]), lanes, axis=0),
             planned.unconditional,
-            settled(settings.guidance_scale),
-            settled(settings.guidance_end),
+            settings.guidance_scale,
+            settings.guidance_end,
             self.unet.frames_a_call,
             self._telling(planned.notation),
         )
@@ -213,9 +213,7 @@ class Pipeline:
             denoiser,
             x,
             steps,
-            SAMPLERS[settled(settings.sampler)](
-                steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)
-            ),
+            SAMPLERS[settings.sampler](steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)),
             constrain=hold,
             on_step=on_step,
             hear=hear and (lambda clean, done: hear(takes_of(clean)[0], done)),
@@ -231,9 +229,13 @@ class Pipeline:
 
     def _steps(self, planned: Plan) -> Steps:
         """The steps that are run."""
-        sampler = settled(planned.settings.sampler)
-        num_steps = settled(planned.settings.num_inference_steps)
-        return make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler], planned.strength)
+        settings = planned.settings
+        return make_steps(
+            self.manifest.schedule,
+            settings.num_inference_steps,
+            SPACINGS[settings.sampler],
+            planned.strength,
+        )
 
     def _takes_at_once(self, planned: Plan, seeds: Sequence[int]) -> int:
         """How many takes are denoised together; a take sounds the same whatever it is."""
@@ -261,7 +263,7 @@ class Pipeline:
             return UNHEARD
 
     def _take(
-        self, planned: Plan, request: Request, render: Candidate, digests: dict[str, str]
+        self, planned: Plan, request: AnyResolved, render: Candidate, digests: dict[str, str]
     ) -> Take:
         """One take as a file of its own would have it, with its recipe."""
         finished = planned.finish(render.latent)
@@ -280,7 +282,16 @@ class Pipeline:
         heard, fit = self._heard(sound), render.fit
         if fit is None:
             fit = UNHEARD if heard is None else float(heard @ planned.target)
-        return Take(sound, recipe, measures, file_format, heard, fit, finished.fine)
+        return Take(
+            waveform=sound,
+            recipe=recipe,
+            seed=render.seed,
+            measures=measures,
+            file_format=file_format,
+            embedding=heard,
+            fit=fit,
+            fine=finished.fine,
+        )
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """How near the words are to what the model was trained on, where that is known."""

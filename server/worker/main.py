@@ -160,7 +160,7 @@ def store(take: Take, path: Path) -> TakeInfo:
     sound = take.waveform
     return TakeInfo(
         path=path,
-        seed=take.recipe.request.seed or 0,
+        seed=take.seed,
         sample_rate=sound.sample_rate,
         channels=sound.channels,
         frames=sound.frames,

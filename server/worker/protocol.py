@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from server.jobs.job import TakeInfo
-from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = [
     "Cancel",
@@ -35,7 +35,7 @@ class Render(msgspec.Struct, frozen=True, tag=True):
     """Render ``request``; its takes go to ``folder`` as ``stem``-1.wav, ``stem``-2.wav ..."""
 
     job_id: str
-    request: AnyRequest
+    request: AnyResolved
     folder: Path
     stem: str
     live: bool

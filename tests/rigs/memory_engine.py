@@ -14,7 +14,8 @@ from server.errors import Conflict, QueueFull
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, Preview, TakeInfo
 from server.model.manifest import Manifest
-from server.requests.request import AnyRequest, resolve, validate
+from server.requests.request import AnyRequest, validate
+from server.requests.resolved import resolve
 
 SAMPLE_RATE = 48000
 

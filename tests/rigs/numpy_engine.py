@@ -21,7 +21,8 @@ from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, TakeInfo
 from server.model.manifest import Manifest
 from server.requests.prompt import parse_blend
-from server.requests.request import AnyRequest, Continue, NewSound, resolve, validate
+from server.requests.request import AnyRequest, Continue, NewSound, validate
+from server.requests.resolved import resolve
 
 LEVEL = 0.3
 

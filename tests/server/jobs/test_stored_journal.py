@@ -2,7 +2,7 @@
 
 ``data/journal-v1.sqlite3`` holds what a server left that was killed while it rendered: eight
 finished jobs of six kinds with their takes, one failed, one cancelled, one running and three
-queued. The takes were in ``takes/``, the clip was ``clip.wav``, the models were ``one`` and ``two``.
+queued. Takes were in ``takes/``, the clip was ``clip.wav``, the models were ``one`` and ``two``.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.render.working_memory import Free
 from server.requests.request import TextToAudio
+from server.requests.resolved import resolve
 from server.worker.device_schedule import Running, next_turn
 from server.worker.protocol import Render
 
@@ -83,7 +84,7 @@ def test_a_live_job_waits_for_no_more_than_the_call_that_has_begun(
 
 
 def work(pipeline: Pipeline, request: TextToAudio) -> Any:
-    return pipeline.rendering(request, lambda done, total: None)
+    return pipeline.rendering(resolve(request, pipeline.manifest), lambda done, total: None)
 
 
 def together(pipeline: Pipeline, requests: list[TextToAudio]) -> tuple[list[list[Take]], int]:
