@@ -22,14 +22,21 @@ from server.jobs.storage import remove_parts
 from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
-from server.remote.cluster_engine import ClusterEngine
+from server.supervision import SupervisedTask
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from server.http.app import HttpApi
 
-__all__ = ["keep_house", "make_engine", "make_http", "make_local_engine", "settle"]
+__all__ = [
+    "keep_house",
+    "make_engine",
+    "make_http",
+    "make_local_engine",
+    "settle",
+    "start_housekeeping",
+]
 
 log = logging.getLogger("audioldm")
 
@@ -94,7 +101,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
     return HttpApi(
         engine,
         make_uploads(config),
-        journal=_journal_of(engine),
+        journal=engine.journal,
         make_ears=partial(Ears, config.model_folder, 1),
         gate=_gate(config),
         presets=config.state / "presets",
@@ -107,9 +114,15 @@ def make_uploads(config: Config) -> Uploads:
     return Uploads(config.state / "uploads", config.max_upload_mb * 2**20)
 
 
+def start_housekeeping(engine: Engine, config: Config) -> None:
+    """Delete what need not be kept, now and every ten minutes, as long as the engine is up."""
+    housekeeping = partial(keep_house, engine, config)
+    engine.supervisor.add(SupervisedTask("housekeeping", housekeeping))
+
+
 async def keep_house(engine: Engine, config: Config) -> None:
     """Delete what need not be kept, now and every ten minutes, for ever."""
-    journal, uploads = _journal_of(engine), make_uploads(config)
+    journal, uploads = engine.journal, make_uploads(config)
     await asyncio.to_thread(remove_parts, uploads.folder)
     while True:
         try:
@@ -159,7 +172,3 @@ def _usable(config: Config) -> list[Path]:
         else:
             usable.append(folder)
     return usable
-
-
-def _journal_of(engine: Engine) -> Journal | None:
-    return engine.journal if isinstance(engine, Fleet | ClusterEngine) else None

@@ -121,7 +121,6 @@ class HttpApi:
     def close(self) -> None:
         """End the event streams, which would else never end."""
         self._closing.set()
-        self._views.close()
         self._metrics.unlisten()
 
     async def sign_in(self, request: Request) -> Response:

@@ -47,7 +47,7 @@ def make_cluster_engine(config: Config, address: str, num_replicas: int) -> Clus
 
 
 class RayReplicas:
-    """Implements :class:`server.remote.cluster_engine.Replicas`.
+    """Implements :class:`server.remote.cluster_renderer.Replicas`.
 
     ``address`` is what ``ray.init`` takes: ``auto`` finds the cluster of this machine, ``local``
     starts one. ``num_replicas`` 0 means one a GPU, or one a node where there is no GPU; every

@@ -87,15 +87,15 @@ class Replica:
                 return
             unlisten = self._engine.listen(lambda j: changed.set() if j.id == job.id else None)
             try:
-                heard = 0
+                previewed = 0
                 while not (job := self._engine.job(job.id)).state.final:
                     changed.clear()
                     yield job
-                    if job.preview is not None and job.preview.step != heard:
-                        heard = job.preview.step
+                    if job.preview is not None and job.preview.step != previewed:
+                        previewed = job.preview.step
                         with contextlib.suppress(FileNotFoundError):  # the job has just ended
                             sound = await asyncio.to_thread(job.preview.path.read_bytes)
-                            yield PreviewPart(heard, sound)
+                            yield PreviewPart(previewed, sound)
                     await changed.wait()
                 yield job
                 for take in job.takes:

@@ -1,4 +1,4 @@
-"""What a program knows of its jobs on another machine: the server's word, made true here.
+"""Jobs that a server renders: its views become snapshots in the book, previews and takes come here.
 
 A job is done when its takes are here, however often the connection breaks on the way.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections import OrderedDict
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
 
-from server.errors import AudioLDMError, EngineUnavailable, NotFound
+import msgspec
+
+from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
 from server.http.views import JobView, PreviewView, TakeView
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState, Preview, TakeInfo, take_stem
+from server.jobs.job import Job, JobState, TakeInfo, take_stem
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.remote.client import RemoteClient
 
@@ -29,31 +31,28 @@ _MAX_EARLY_VIEWS: Final = 100
 
 
 class RemoteJobs:
-    """Follows the server's views of ``jobs``; brings previews and takes here.
+    """Follows the server's views of the jobs in ``book``; brings previews and takes here.
 
-    ``connected`` is set while the server can be reached; ``takes_folder`` is where previews go.
+    ``connected`` is set while the server can be reached.
     """
 
-    def __init__(
-        self, client: RemoteClient, jobs: JobBook, takes_folder: Path, connected: asyncio.Event
-    ) -> None:
+    def __init__(self, client: RemoteClient, book: JobBook, connected: asyncio.Event) -> None:
         self._client = client
-        self._jobs = jobs
-        self._takes_folder = takes_folder
+        self._book = book
         self._connected = connected
         self._early: OrderedDict[str, JobView] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[None]] = {}
-        self._hearing: dict[str, asyncio.Task[None]] = {}
+        self._previewing: dict[str, asyncio.Task[None]] = {}
 
-    def add(self, job: Job, view: JobView) -> None:
+    async def add(self, job: Job, view: JobView) -> None:
         """A job that the server accepted; its first events may have come before the answer."""
-        self._jobs.add(job)
-        self.see(self._early.pop(view.id, view))
+        self._book.add(job)
+        await self.follow(self._early.pop(view.id, view))
 
-    def see(self, view: JobView) -> None:
+    async def follow(self, view: JobView) -> None:
         """The server has a new snapshot."""
         try:
-            job = self._jobs[view.id]
+            job = self._book[view.id]
         except NotFound:
             self._early[view.id] = view
             while len(self._early) > _MAX_EARLY_VIEWS:
@@ -63,14 +62,30 @@ class RemoteJobs:
         if job.state.final or view.id in self._fetching:
             return
         if state is JobState.DONE:
-            self._fetching[view.id] = asyncio.create_task(self._fetch(job, view))
-        elif state is JobState.FAILED and view.error is not None:
-            self.fail(job.id, view.error.message, view.error.code)
+            self._fetching[job.id] = self._transfer(job, partial(self._fetch, job, view))
         elif state.final:
-            self._end(job.id, state)
+            error = (
+                {"error_code": view.error.code, "error": view.error.message} if view.error else {}
+            )
+            await self._book.end(job.id, state, **error)
         else:
-            self._jobs.change(
-                job.id,
+            self._go_on(job, view, state)
+
+    async def close(self) -> None:
+        """Stop all transfers and remove the previews of unfinished jobs."""
+        tasks = [*self._fetching.values(), *self._previewing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for job in self._book:
+            if job.preview is not None:
+                remove_preview(self._book.takes_folder, job.id)
+
+    def _go_on(self, job: Job, view: JobView, state: JobState) -> None:
+        known = job.preview.step if job.preview else 0
+        self._book.put(
+            msgspec.structs.replace(
+                job,
                 state=state,
                 position=view.position,
                 step=view.step,
@@ -79,53 +94,46 @@ class RemoteJobs:
                 attempts=view.attempts,
                 started_s=view.started_s,
             )
-            told = job.preview.step if job.preview else 0
-            if view.preview and view.preview.step != told and job.id not in self._hearing:
-                self._hearing[job.id] = asyncio.create_task(self._hear(job.id, view.preview))
+        )
+        there = view.preview
+        # A preview that comes while another is on its way is left out.
+        if there and there.step != known and job.id not in self._previewing:
+            self._previewing[job.id] = self._transfer(job, partial(self._preview, job, there))
 
-    def fail(self, job_id: str, sentence: str, code: str) -> None:
-        """The job has failed, there or on the way."""
-        self._end(job_id, JobState.FAILED, error=sentence, error_code=code)
+    def _transfer(self, job: Job, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """``work`` as a task; where it breaks, its job fails."""
 
-    async def close(self) -> None:
-        """Stop all transfers and remove what was heard of unfinished jobs."""
-        tasks = [*self._fetching.values(), *self._hearing.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for job in self._jobs:
-            if job.preview is not None:
-                remove_preview(self._takes_folder, job.id)
+        async def transfer() -> None:
+            try:
+                await work()
+            except AudioLDMError as error:
+                await self._book.fail(job.id, error)
+            except Exception as error:
+                log.exception("job %s", job.id)
+                await self._book.fail(job.id, RenderError(repr(error)))
 
-    def _end(self, job_id: str, state: JobState, **changes: Any) -> None:
-        remove_preview(self._takes_folder, job_id)
-        changes |= {"position": 0, "preview": None, "finished_s": time.time()}
-        self._jobs.change(job_id, state=state, **changes)
+        return asyncio.create_task(transfer())
 
-    async def _hear(self, job_id: str, there: PreviewView) -> None:
-        """Bring a preview here; one that comes meanwhile is left out."""
-        path = preview_path(self._takes_folder, job_id)
+    async def _preview(self, job: Job, there: PreviewView) -> None:
+        folder = self._book.takes_folder
         try:
             sound = await self._client.preview(there.url)
-            await asyncio.to_thread(write_whole, path, sound)
+            await asyncio.to_thread(write_whole, preview_path(folder, job.id), sound)
         except AudioLDMError as error:
-            log.info("no preview of job %s: %s", job_id, error)
+            log.info("no preview of job %s: %s", job.id, error)
         else:
-            self._jobs.change(job_id, preview=Preview(there.step, path))
+            self._book.preview(job.id, there.step)
         finally:
-            del self._hearing[job_id]
-            if self._jobs[job_id].state.final:
-                remove_preview(self._takes_folder, job_id)
+            del self._previewing[job.id]
+            if self._book[job.id].state.final:
+                remove_preview(folder, job.id)
 
     async def _fetch(self, job: Job, view: JobView) -> None:
         """Bring a finished job's takes here; only then it is done."""
         try:
             takes = [await self._fetch_take(job, take) for take in view.takes]
-        except AudioLDMError as error:
-            self.fail(job.id, str(error), error.code)
-        else:
-            steps = {"step": view.step, "num_steps": view.num_steps, "attempts": view.attempts}
-            self._end(job.id, JobState.DONE, takes=tuple(takes), **steps)
+            self._book.step(job.id, view.step, view.num_steps)
+            await self._book.end(job.id, JobState.DONE, takes=tuple(takes), attempts=view.attempts)
         finally:
             del self._fetching[job.id]
 

@@ -9,7 +9,8 @@ import psutil
 import pytest
 from engine_log import EngineLog, running_engine
 
-from server.engine.local import MAX_LOADS, LocalEngine
+from server.engine.executor import MAX_LOADS
+from server.engine.local import LocalEngine
 from server.errors import ModelError
 from server.requests.request import TextToAudio
 
