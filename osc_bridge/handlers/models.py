@@ -15,8 +15,7 @@ from osc_bridge.messages.models import (
     ModelUnload,
 )
 from osc_bridge.service.service import Context, Handler, Service
-from server.engine.engine import Engine
-from server.engine.models import ModelInfo
+from server.engine.engine import Engine, ModelInfo
 
 __all__ = ["ModelMessages"]
 

@@ -72,13 +72,7 @@ class Shared:
 class Executor:
     """Renders the jobs of a queue with one model on one device.
 
-    Args:
-        name: what the log and the status call it.
-        shared: the queue, and what else it shares with the model's other devices.
-        admission: how many jobs the renderer gets.
-        new_renderer: starts a renderer.
-        retries: what becomes of jobs whose renderer is lost.
-        timeout_s: the longest a renderer with jobs may be silent before it counts as hung.
+    A renderer that has jobs and is silent for ``timeout_s`` counts as hung.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,10 @@ from typing import Final
 
 import msgspec
 
-from server.engine.engine import EngineStatus
-from server.engine.fleet_model import FleetModel
-from server.engine.job_engine import JobEngine
+from server.engine.engine import Engine, EngineStatus, ModelInfo
+from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
-from server.engine.models import ModelInfo
-from server.errors import AudioLDMError, Conflict, EngineUnavailable, NotFound
+from server.errors import AudioLDMError, Conflict, EngineUnavailable, InvalidRequest, NotFound
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState
 from server.jobs.journal import Journal
@@ -34,20 +33,19 @@ __all__ = ["Fleet"]
 _STATES: Final = ("ready", "restarting", "starting")
 
 
-class Fleet(JobEngine):
+class Fleet(Engine):
     """Renders with all models of ``folders``.
 
     Args:
-        folders: the first is the default, which renders what names no model, and is loaded by
-            :meth:`start`.
-        takes_folder: where takes go.
-        devices: where each model has a renderer.
-        budget_bytes: what models may take of each device's memory together (0: a share of the
-            machine's).
+        folders: the first is the default, which renders what names no model.
+        devices: where each model has a worker.
+        budget_bytes: what models may take of each device's memory together; 0 for a share of it.
         threads: CPU threads of a worker; 0 for what fits.
         max_queued: jobs that may wait.
         step_timeout_s: the longest a worker with jobs may be silent before it counts as hung.
         journal: where jobs outlive this process; the engine closes it.
+        make_executors: makes what renders, if not worker processes.
+        stays_loaded: models are not unloaded, and their memory is not counted.
 
     Raises:
         ModelError: one of the folders is no model folder.
@@ -64,6 +62,8 @@ class Fleet(JobEngine):
         max_queued: int = 256,
         step_timeout_s: float = 120.0,
         journal: Journal | None = None,
+        make_executors: MakeExecutors | None = None,
+        stays_loaded: bool = False,
     ) -> None:
         named = _named(folders)
         default = next(iter(named))
@@ -75,28 +75,22 @@ class Fleet(JobEngine):
             model_of=lambda job: job.request.model or default,
         )
         super().__init__(book)
+        make = make_executors or worker_executors(devices, threads, step_timeout_s)
         self._models = {
-            name: FleetModel(
-                name,
-                folder,
-                devices,
-                book,
-                self.supervisor,
-                threads=threads,
-                step_timeout_s=step_timeout_s,
-            )
+            name: FleetModel(name, folder, devices, make, book=book, supervisor=self.supervisor)
             for name, folder in named.items()
         }
         self._default = self._models[default]
+        self._stays_loaded = stays_loaded
         self._state = "down"
         self._loader = Loader(
             tuple(self._models.values()),
-            budget_bytes or default_budget(),
+            sys.maxsize if stays_loaded else budget_bytes or default_budget(),
             book,
             self.supervisor,
             self._model_listeners,
         )
-        self._book.listeners.add(self._changed)
+        book.listeners.add(self._changed)
 
     @property
     def manifest(self) -> Manifest:
@@ -105,17 +99,13 @@ class Fleet(JobEngine):
 
     @property
     def memory(self) -> tuple[int, int]:
-        """Bytes that loaded models take on a device, and the budget."""
+        """Bytes that loaded models take of each device, and may take; 0 where nobody counts."""
+        if self._stays_loaded:
+            return 0, 0
         return self._loader.used_bytes, self._loader.budget_bytes
 
     async def start(self) -> None:
-        """Take up what the journal holds and load the default model.
-
-        Raises:
-            ModelError: it cannot be loaded.
-            TooLarge: the budget is too small for it.
-            Conflict: another process holds the journal.
-        """
+        """Take up what the journal holds and load the default model."""
         self._state = "starting"
         try:
             await self._book.restore()
@@ -130,8 +120,7 @@ class Fleet(JobEngine):
         """Refuse new jobs and begin none; return when what runs is finished, or in time."""
         self._state = "draining"
         await self._loader.pause()
-        pools = [model.pool for model in self._models.values() if model.pool]
-        await asyncio.gather(*(pool.drain(timeout_s) for pool in pools))
+        await asyncio.gather(*(model.drain(timeout_s) for model in self._models.values()))
 
     async def close(self) -> None:
         """Stop all workers. Unfinished jobs stay in the journal; without one they fail."""
@@ -145,22 +134,22 @@ class Fleet(JobEngine):
         model = self._model_of(self._book[job_id])
         if job_id in model.queue:
             await self._book.end(job_id, JobState.CANCELLED)
-        elif model.pool is not None:
-            await model.pool.cancel(job_id)
+        else:
+            await model.cancel(job_id)
         return self._book[job_id]
 
     def status(self) -> EngineStatus:
         """How the engine is: that of the default model, and all jobs."""
-        pools = [model.pool for model in self._models.values() if model.pool]
-        details = next((pool.details for pool in pools if pool.details), {})
+        executors = [e for model in self._models.values() for e in model.executors]
+        details = next((e.details for e in executors if e.details), {})
         return EngineStatus(
-            state=self._state_of({pool.state for pool in pools}),
+            state=self._state_of({executor.state for executor in executors}),
             model=self.manifest.name,
             model_digest=self._default.digest,
-            providers=tuple(dict.fromkeys(p for pool in pools for p in pool.providers)),
+            providers=tuple(dict.fromkeys(p for e in executors for p in e.providers)),
             queued=self._book.num_waiting,
-            running=sum(pool.num_running for pool in pools),
-            restarts=sum(pool.restarts for pool in pools) + self._loader.restarts,
+            running=sum(executor.num_jobs for executor in executors),
+            restarts=sum(e.restarts for e in executors) + self._loader.restarts,
             details=self._details(**details),
         )
 
@@ -170,7 +159,7 @@ class Fleet(JobEngine):
 
     async def load_model(self, name: str) -> ModelInfo:
         """Begin to load a model; see :meth:`server.engine.engine.Engine.load_model`."""
-        model = self._model_named(name)
+        model = self._changeable(name)
         self._check_up()
         self._loader.check(model)
         self._loader.want(model)
@@ -178,7 +167,7 @@ class Fleet(JobEngine):
 
     async def unload_model(self, name: str) -> ModelInfo:
         """Free a model's memory; see :meth:`server.engine.engine.Engine.unload_model`."""
-        model = self._model_named(name)
+        model = self._changeable(name)
         if jobs := model.queue.num_unfinished:
             raise Conflict(f"model {model.name!r} has {jobs} unfinished jobs; cancel them or wait")
         if model.state == "loading":
@@ -192,11 +181,11 @@ class Fleet(JobEngine):
         model = await self._model_for(submission.request)
         self._loader.check(model)
         job = await self._book.accept(submission.with_model(model.name), model.manifest)
-        if model.pool is None:
-            self._loader.look()
-        else:
+        if model.executors:
             model.used_s = time.monotonic()
-            await model.pool.feed()
+            await model.feed()
+        else:
+            self._loader.look()
         return job
 
     def _addressed(self, request: AnyRequest) -> AnyRequest:
@@ -219,6 +208,12 @@ class Fleet(JobEngine):
                 if model.digest == digest:
                     return model
         return self._default
+
+    def _changeable(self, name: str) -> FleetModel:
+        """The model of that name, where models are loaded and unloaded."""
+        if self._stays_loaded:
+            raise InvalidRequest("this engine has one model, which stays loaded")
+        return self._model_named(name)
 
     def _model_named(self, name: str) -> FleetModel:
         for model in self._models.values():
@@ -253,6 +248,8 @@ class Fleet(JobEngine):
     def _state_of(self, states: set[str]) -> str:
         if self._state == "down":
             return "down"
+        if self._loader.has_failed:
+            return "restarting"
         # Without any model in memory it is ready too: the next job loads its model.
         idle = "ready" if self._state == "up" else self._state
         return next((state for state in _STATES if state in states), idle)

@@ -1,34 +1,37 @@
-"""One model of a fleet: its folder and its queue, and its renderers while it is loaded."""
+"""One model of a fleet: its queue, and its executors while it is loaded."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from server.engine.models import ModelInfo
-from server.engine.pool import MakeExecutors, Pool, worker_executors
+from server.engine.admission import Admission
+from server.engine.engine import ModelInfo
+from server.engine.executor import Executor, Shared
 from server.jobs.book import JobBook
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed
 from server.supervision import Supervisor
+from server.worker.process import worker_process
+from server.worker.renderer import NewRenderer
 
-__all__ = ["FleetModel"]
+__all__ = ["FleetModel", "MakeExecutors", "worker_executors"]
 
 DRAIN_S: float = 600.0
 """A job that runs longer than this when another model needs its room starts again later."""
 
+MakeExecutors = Callable[[Path, Manifest, Shared], Sequence[Executor]]
+"""Makes the executors of a model folder, one for each device."""
+
 
 class FleetModel:
-    """A model folder; loaded it has a renderer on each of ``devices``.
+    """The model in ``folder``, which jobs call ``name``; loaded or not.
 
-    Args:
-        name: what jobs name it by.
-        folder: the model folder.
-        devices: where it is loaded.
-        book: where the life of its jobs is kept.
-        supervisor: restarts its renderers.
-        threads, step_timeout_s: see :func:`~server.engine.pool.worker_executors`.
+    Raises:
+        ModelError: the folder is no model folder.
     """
 
     def __init__(
@@ -36,11 +39,10 @@ class FleetModel:
         name: str,
         folder: Path,
         devices: Sequence[str],
+        make_executors: MakeExecutors,
+        *,
         book: JobBook,
         supervisor: Supervisor,
-        *,
-        threads: int,
-        step_timeout_s: float,
     ) -> None:
         self.name = name
         self.manifest = Manifest.load(folder)
@@ -53,20 +55,13 @@ class FleetModel:
         """Somebody asked for it, though no job needs it yet."""
         self.used_s = 0.0
         """When it was used last, or began to wait (time.monotonic)."""
-        self.pool: Pool | None = None
-        """Its renderers, also while they start and stop."""
+        self.executors: Sequence[Executor] = ()
+        """Empty while it is not in memory."""
+        self._folder = folder
         self._devices = tuple(devices)
-        self._book = book
-        self._supervisor = supervisor
-        self._make_executors: MakeExecutors = worker_executors(
-            folder, self.manifest, devices, threads=threads, step_timeout_s=step_timeout_s
-        )
+        self._shared = Shared(book, self.queue, supervisor, self.feed)
+        self._make_executors = make_executors
         self._load_s = 0.0
-
-    @property
-    def busy(self) -> bool:
-        """True while it is loaded and has something to do."""
-        return self.pool is not None and bool(self.queue.num_unfinished)
 
     async def load(self) -> None:
         """Start a renderer on each device; they take the jobs that wait.
@@ -75,21 +70,37 @@ class FleetModel:
             ModelError: the model cannot be loaded; nothing is left running.
         """
         started_s = time.monotonic()
-        self.pool = Pool(self._book, self.queue, self._supervisor, self._make_executors)
+        self.executors = self._make_executors(self._folder, self.manifest, self._shared)
+        starts = [asyncio.create_task(executor.start()) for executor in self.executors]
         try:
-            await self.pool.start()
+            await asyncio.gather(*starts)
         except BaseException:
-            self.pool = None
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+            await self.stop()
             raise
         self._load_s = time.monotonic() - started_s
 
-    async def stop(self, *, drain: bool = False) -> None:
-        """Stop the renderers; with ``drain``, when they have finished what they are rendering."""
-        if self.pool is not None:
-            if drain:
-                await self.pool.drain(DRAIN_S)
-            await self.pool.stop()
-            self.pool = None
+    async def drain(self, timeout_s: float = DRAIN_S) -> None:
+        """Begin no job; return when those that run are finished, or in time."""
+        await asyncio.gather(*(executor.drain(timeout_s) for executor in self.executors))
+
+    async def stop(self) -> None:
+        """Stop all renderers; what they have waits again."""
+        await asyncio.gather(*(executor.stop() for executor in self.executors))
+        self.executors = ()
+
+    async def feed(self) -> None:
+        """Hand out waiting jobs, each to the executor that has the fewest."""
+        while await self._hand_out_one():
+            pass
+
+    async def cancel(self, job_id: str) -> None:
+        """Have the renderer that has the job give it up."""
+        for executor in self.executors:
+            if executor.has(job_id):
+                await executor.cancel(job_id)
 
     def info(self, *, default: bool) -> ModelInfo:
         """How it stands."""
@@ -99,7 +110,7 @@ class FleetModel:
             default=default,
             memory_bytes=self.memory_bytes,
             devices=self._devices,
-            providers=self.pool.providers if self.pool else (),
+            providers=tuple(dict.fromkeys(p for e in self.executors for p in e.providers)),
             licence=self.manifest.licence,
             sample_rate=self.manifest.sample_rate,
             digest=self.digest,
@@ -107,3 +118,35 @@ class FleetModel:
             load_s=round(self._load_s, 2),
             error=self.error,
         )
+
+    async def _hand_out_one(self) -> bool:
+        for executor in sorted(self.executors, key=lambda executor: executor.num_jobs):
+            if job := executor.admit():
+                await executor.send(job)
+                return True
+        return False
+
+
+def worker_executors(
+    devices: Sequence[str],
+    threads: int,
+    step_timeout_s: float,
+    *,
+    joining: bool = True,
+    new_renderer: NewRenderer | None = None,
+) -> MakeExecutors:
+    """Makes an executor with a worker process, or a ``new_renderer``, for each of ``devices``."""
+
+    def make(folder: Path, manifest: Manifest, shared: Shared) -> list[Executor]:
+        return [
+            Executor(
+                f"worker of {manifest.name} on {device}",
+                shared,
+                Admission(manifest, joining=joining),
+                new_renderer or partial(worker_process, folder, device, threads),
+                timeout_s=step_timeout_s,
+            )
+            for device in devices
+        ]
+
+    return make

@@ -15,8 +15,8 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 
+from server.engine.engine import ModelInfo
 from server.engine.fleet_model import FleetModel
-from server.engine.models import ModelInfo
 from server.errors import AudioLDMError, ModelError, TooLarge
 from server.jobs.book import JobBook
 from server.listeners import Listeners
@@ -31,14 +31,9 @@ PATIENCE_S: float = 30.0
 
 
 class Loader:
-    """Keeps ``models`` within ``budget_bytes``.
+    """Keeps ``models``, the default first, within ``budget_bytes`` of each device.
 
-    Args:
-        models: the default first.
-        budget_bytes: what models may take of each device's memory together.
-        book: where jobs fail whose model cannot be loaded.
-        supervisor: restarts what loads and unloads.
-        listeners: are called at every change of a model's state.
+    ``listeners`` are called at every change of a model's state.
     """
 
     def __init__(
@@ -60,17 +55,17 @@ class Loader:
         self._task: SupervisedTask | None = None
 
     @property
+    def has_failed(self) -> bool:
+        """True while nothing can be loaded or unloaded; it is about to be started again."""
+        return self._task is not None and bool(self._task.failure)
+
+    @property
     def used_bytes(self) -> int:
         """What the models take that are loaded."""
-        return sum(model.memory_bytes for model in self._models if model.pool)
+        return sum(model.memory_bytes for model in self._models if model.executors)
 
     async def start(self) -> None:
-        """Load the first model; from then on, load what is wanted.
-
-        Raises:
-            ModelError: it cannot be loaded.
-            TooLarge: the budget is too small for it.
-        """
+        """Load the first model; from then on, load what is wanted."""
         self.check(self._models[0])
         await self._load(self._models[0])
         self._task = self._supervisor.add(SupervisedTask("loading of models", self._keep))
@@ -106,7 +101,7 @@ class Loader:
 
     def want(self, model: FleetModel) -> None:
         """Load ``model`` as soon as there is room."""
-        if model.pool is None and not model.wanted:
+        if not model.executors and not model.wanted:
             model.wanted = True
             model.used_s = time.monotonic()
             self._set_state(model, "waiting")
@@ -115,8 +110,10 @@ class Loader:
     async def unload(self, model: FleetModel, *, drain: bool = False) -> None:
         """Stop the model's renderers; its jobs wait until it is loaded again."""
         self._set_state(model, "unloading")
-        self.restarts += model.pool.restarts if model.pool else 0
-        await model.stop(drain=drain)
+        if drain:
+            await model.drain()
+        self.restarts += sum(executor.restarts for executor in model.executors)
+        await model.stop()
         self._set_state(model, "unloaded")
         self.look()
 
@@ -141,10 +138,10 @@ class Loader:
             return None
         model = min(wanting, key=lambda m: m.used_s)
         loaded = [m for m in self._models if m.state == "loaded"]
-        idle = [m for m in loaded if not m.busy]
+        idle = [m for m in loaded if not m.queue.num_unfinished]
         left_s = model.used_s + PATIENCE_S - time.monotonic()
         if model.memory_bytes <= self.budget_bytes - self.used_bytes:
-            with contextlib.suppress(ModelError):
+            with contextlib.suppress(AudioLDMError):
                 await self._load(model)
         elif idle:
             await self.unload(_least_used(idle))
@@ -155,9 +152,9 @@ class Loader:
         return 0
 
     def _is_wanted(self, model: FleetModel) -> bool:
-        if model.pool is None and model.queue.num_unfinished:
+        if not model.executors and model.queue.num_unfinished:
             self.want(model)
-        return model.pool is None and model.wanted
+        return not model.executors and model.wanted
 
     async def _load(self, model: FleetModel) -> None:
         self._set_state(model, "loading")
@@ -171,7 +168,7 @@ class Loader:
                 for job_id in model.queue.unfinished:
                     await self._book.fail(job_id, failure)
             self._set_state(model, "failed", str(failure))
-            raise ModelError(str(failure)) from error
+            raise failure from error
         model.wanted = False
         model.used_s = time.monotonic()
         self._set_state(model, "loaded")

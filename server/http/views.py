@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.engine.engine import Engine
-from server.engine.models import ModelInfo
+from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden, NotFound
 from server.http.access import Caller
 from server.jobs.job import Job, TakeInfo

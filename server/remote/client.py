@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from server import errors
-from server.engine.models import ModelInfo
+from server.engine.engine import ModelInfo
 from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView

@@ -13,8 +13,7 @@ from typing import Final
 
 from server.engine.admission import ReplicaAdmission
 from server.engine.executor import Executor, Retries, Shared
-from server.engine.local import OneModelEngine
-from server.jobs.book import JobBook
+from server.engine.fleet import Fleet
 from server.jobs.job import Job
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
@@ -27,19 +26,8 @@ MAX_ATTEMPTS: Final = 5
 _LOSSES: Final = Retries(MAX_ATTEMPTS, "{attempts} replicas were lost while they rendered this job")
 
 
-class ClusterEngine(OneModelEngine):
-    """Renders with ``replicas`` of a model.
-
-    Args:
-        folder: the model folder, for its manifest.
-        takes_folder: where takes go.
-        replicas: where jobs are rendered.
-        max_queued: jobs that may wait.
-        journal: where jobs outlive this process; the engine closes it.
-
-    Raises:
-        ModelError: the folder is no model folder.
-    """
+class ClusterEngine(Fleet):
+    """A fleet of one model, the one in ``folder``, whose renderer are the ``replicas``."""
 
     def __init__(
         self,
@@ -50,14 +38,19 @@ class ClusterEngine(OneModelEngine):
         max_queued: int = 256,
         journal: Journal | None = None,
     ) -> None:
-        manifest = Manifest.load(folder)
-
-        def make_executors(shared: Shared) -> list[Executor]:
+        def make_executors(_: Path, manifest: Manifest, shared: Shared) -> list[Executor]:
             admission, renderer = ReplicaAdmission(manifest), partial(replica_renderer, replicas)
             return [Executor("cluster", shared, admission, renderer, retries=_LOSSES)]
 
-        book = JobBook(takes_folder, journal=journal, max_queued=max_queued)
-        super().__init__(manifest, book, make_executors)
+        super().__init__(
+            [folder],
+            takes_folder,
+            devices=(),
+            max_queued=max_queued,
+            journal=journal,
+            make_executors=make_executors,
+            stays_loaded=True,
+        )
 
     async def cancel(self, job_id: str) -> Job:
         """Stop a job; returns when its replica has let it go."""

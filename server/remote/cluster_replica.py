@@ -101,11 +101,9 @@ class Replica:
                 for take in job.takes:
                     yield await asyncio.to_thread(take.path.read_bytes)
             finally:
-                await self._engine.cancel(job.id)
-                while not self._engine.job(job.id).state.final:
-                    changed.clear()
-                    await changed.wait()
                 unlisten()
+                await self._engine.cancel(job.id)
+                await self._engine.ended(job.id)
 
     async def close(self) -> None:
         """Stop rendering."""

@@ -8,31 +8,24 @@ While the server cannot be reached, new jobs go to a local engine, if there is o
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from server.engine.engine import Engine, EngineStatus
-from server.engine.job_engine import JobEngine
-from server.engine.models import ModelInfo
+from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.errors import AudioLDMError, EngineUnavailable, NotFound
-from server.http.views import JobView, ModelEvent, file_fields
+from server.http.views import ModelEvent
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState
 from server.jobs.submission import Submission
 from server.model.manifest import Manifest
 from server.remote.client import RemoteClient
-from server.remote.fallback import Fallback
 from server.remote.remote_jobs import RemoteJobs
 from server.requests.request import validate
-from server.requests.resolved import parse_resolved
 from server.supervision import SupervisedTask
 
 __all__ = ["RemoteEngine"]
@@ -41,20 +34,15 @@ log = logging.getLogger("audioldm.remote")
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
-_RETRY_PAUSES_S: Final = (0.1, 0.2, 0.4)
 _STATES: Final = {"connected": "ready", "reconnecting": "restarting", "down": "down"}
 
 
-class RemoteEngine(JobEngine):
+class RemoteEngine(Engine):
     """Renders on an audioldm-server.
 
     Args:
-        url: where the server is.
-        takes_folder: where takes come to.
-        token: what the server knows this client by.
         make_fallback: makes the engine that renders while the server is gone.
-        down_after_s: how long the server may be unreachable before it counts as down and not as
-            reconnecting.
+        down_after_s: after this long without the server it is down, not reconnecting any more.
 
     Raises:
         InvalidRequest: ``url`` is none.
@@ -72,7 +60,9 @@ class RemoteEngine(JobEngine):
         super().__init__(JobBook(takes_folder))
         self._client = RemoteClient(url, token)
         self._down_after_s = down_after_s
-        self._fallback = Fallback(self._book, make_fallback)
+        self._make_fallback = make_fallback
+        self._fallback: Engine | None = None
+        self._fallback_ids: set[str] = set()
         self._manifest: Manifest | None = None
         self._task: SupervisedTask | None = None
         self._connected = asyncio.Event()
@@ -89,10 +79,11 @@ class RemoteEngine(JobEngine):
         Raises:
             EngineUnavailable: not started.
         """
-        known = self._manifest or self._fallback.manifest
-        if known is None:
-            raise EngineUnavailable(f"{self._client.url} was not reached yet")
-        return known
+        if self._manifest is not None:
+            return self._manifest
+        if self._fallback is not None:
+            return self._fallback.manifest
+        raise EngineUnavailable(f"{self._client.url} was not reached yet")
 
     @property
     def connection(self) -> str:
@@ -113,10 +104,10 @@ class RemoteEngine(JobEngine):
         try:
             self._manifest = await self._client.manifest()
         except EngineUnavailable as error:
-            if not self._fallback:
+            if self._make_fallback is None:
                 raise
             log.warning("%s; rendering here until it is back", error)
-            await self._fallback.start()
+            await self._use_fallback()
         await self._book.restore()
         name = f"connection to {self._client.url}"
         self._task = self.supervisor.add(SupervisedTask(name, self._stay_connected))
@@ -131,14 +122,15 @@ class RemoteEngine(JobEngine):
         self._connected.clear()
         await self._client.close()
         await self._book.finish_arrivals()
-        await self._fallback.close()
+        if self._fallback is not None:
+            await self._fallback.close()
 
     async def cancel(self, job_id: str) -> Job:
         """Stop a job; see :meth:`server.engine.engine.Engine.cancel`."""
         job = self._book[job_id]
         if job.state.final:
             return job
-        if job_id in self._fallback:
+        if job_id in self._fallback_ids and self._fallback is not None:
             return await self._fallback.cancel(job_id)
         await self._there.follow(await self._client.cancel(job_id))
         return self._book[job_id]
@@ -164,8 +156,8 @@ class RemoteEngine(JobEngine):
     def status(self) -> EngineStatus:
         """How the engine is."""
         states = [job.state for job in self._book]
-        known = self._manifest or self._fallback.manifest
-        renders_here = self.connection != "connected" and self._fallback.manifest is not None
+        known = self._manifest or (self._fallback.manifest if self._fallback else None)
+        renders_here = self.connection != "connected" and self._fallback is not None
         return EngineStatus(
             state="ready" if renders_here else _STATES[self.connection],
             model=known.name if known else "",
@@ -182,47 +174,43 @@ class RemoteEngine(JobEngine):
         if self._task is None:
             raise EngineUnavailable("the engine is not running")
         validate(submission.request)
-        if self.connection == "down" and self._fallback:
-            return await self._fallback.submit(submission)
+        if self.connection == "down" and self._make_fallback is not None:
+            return await self._submit_here(submission)
         try:
-            return await self._submit_there(submission)
+            return await self._there.submit(submission)
         except EngineUnavailable as error:
-            if not self._fallback:
+            if self._make_fallback is None:
                 raise
             log.warning("%s; rendering here", error)
-            return await self._fallback.submit(submission)
+            return await self._submit_here(submission)
 
-    async def _submit_there(self, submission: Submission) -> Job:
-        request, request_id = submission.request, submission.request_id
-        # A drawn key makes it safe to send once more what may or may not have arrived.
-        own = f"{submission.owner}\n{request_id}" if request_id else secrets.token_hex(16)
-        key = hashlib.sha256(own.encode()).hexdigest()
-        values: dict[str, Any] = msgspec.to_builtins(request)
-        local = {name: values[name] for name in file_fields(type(request)) if values[name]}
-        view = await self._send(values, local, key)
-        job = Job(
-            id=view.id,
-            request=parse_resolved({**view.request, **local}),
+    async def _submit_here(self, submission: Submission) -> Job:
+        engine, request = await self._use_fallback(), submission.request
+        known = {model.name for model in engine.models()}
+        if request.model and request.model not in known:
+            log.warning("model %s is not here; rendering with %s", request.model, min(known))
+            request = msgspec.structs.replace(request, model="")
+        return await engine.submit(
+            request,
             owner=submission.owner,
-            request_id=request_id,
+            request_id=submission.request_id,
             folder=submission.folder,
-            position=view.position,
-            created_s=view.created_s,
         )
-        await self._there.add(job, view)
-        return self._book[job.id]
 
-    async def _send(self, values: dict[str, Any], local: dict[str, str], key: str) -> JobView:
-        """Upload the ``local`` files and submit; again where the connection breaks."""
-        for pause_s in _RETRY_PAUSES_S:
-            with contextlib.suppress(EngineUnavailable):
-                return await self._send_once(values, local, key)
-            await asyncio.sleep(pause_s)
-        return await self._send_once(values, local, key)
+    async def _use_fallback(self) -> Engine:
+        if self._fallback is None:
+            assert self._make_fallback is not None
+            self._fallback = self._make_fallback()
+            self._fallback.listen(self._follow_fallback)
+            await self._fallback.start()
+        return self._fallback
 
-    async def _send_once(self, values: dict[str, Any], local: dict[str, str], key: str) -> JobView:
-        uploads = {name: await self._client.upload(Path(path)) for name, path in local.items()}
-        return await self._client.submit({**values, **uploads}, key)
+    def _follow_fallback(self, job: Job) -> None:
+        if job.id in self._fallback_ids:
+            self._book.put(job)
+        else:
+            self._fallback_ids.add(job.id)
+            self._book.add(job)
 
     async def _stay_connected(self) -> None:
         """Follow the server for ever, over one connection after the other."""
@@ -268,7 +256,7 @@ class RemoteEngine(JobEngine):
         for model in there.models:
             self._model_is(model)
         for job in self._book:
-            if job.state.final or job.id in self._fallback:
+            if job.state.final or job.id in self._fallback_ids:
                 continue
             try:
                 await self._there.follow(await self._client.job(job.id))

@@ -6,27 +6,36 @@ A job is done when its takes are here, however often the connection breaks on th
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import logging
 import os
+import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
 from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
-from server.http.views import JobView, PreviewView, TakeView
+from server.http.views import JobView, PreviewView, TakeView, file_fields
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, TakeInfo, take_stem
 from server.jobs.storage import preview_path, remove_preview, write_whole
+from server.jobs.submission import Submission
 from server.remote.client import RemoteClient
+from server.requests.resolved import parse_resolved
 
 __all__ = ["RemoteJobs"]
 
 log = logging.getLogger("audioldm.remote")
 
 _PAUSE_S: Final = 0.1
+_RETRY_PAUSES_S: Final = (0.1, 0.2, 0.4)
+_FOLLOWED: Final = ("position", "step", "num_steps", "attempts", "started_s")
+"""What a job here has from the server's view of it."""
 _MAX_EARLY_VIEWS: Final = 100
 
 
@@ -44,10 +53,33 @@ class RemoteJobs:
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._previewing: dict[str, asyncio.Task[None]] = {}
 
-    async def add(self, job: Job, view: JobView) -> None:
-        """A job that the server accepted; its first events may have come before the answer."""
+    async def submit(self, submission: Submission) -> Job:
+        """Send a submission with its clips; safe to repeat.
+
+        Raises:
+            AudioLDMError: what the server says.
+            EngineUnavailable: it cannot be reached.
+        """
+        request, request_id = submission.request, submission.request_id
+        # A drawn key makes it safe to send once more what may or may not have arrived.
+        own = f"{submission.owner}\n{request_id}" if request_id else secrets.token_hex(16)
+        key = hashlib.sha256(own.encode()).hexdigest()
+        values: dict[str, Any] = msgspec.to_builtins(request)
+        local = {name: values[name] for name in file_fields(type(request)) if values[name]}
+        view = await self._send(values, local, key)
+        job = Job(
+            id=view.id,
+            request=parse_resolved({**view.request, **local}),
+            owner=submission.owner,
+            request_id=request_id,
+            folder=submission.folder,
+            position=view.position,
+            created_s=view.created_s,
+        )
         self._book.add(job)
+        # Its first events may have come before the answer.
         await self.follow(self._early.pop(view.id, view))
+        return self._book[job.id]
 
     async def follow(self, view: JobView) -> None:
         """The server has a new snapshot."""
@@ -81,18 +113,26 @@ class RemoteJobs:
             if job.preview is not None:
                 remove_preview(self._book.takes_folder, job.id)
 
+    async def _send(self, values: dict[str, Any], local: dict[str, str], key: str) -> JobView:
+        """Upload the ``local`` files and submit; again where the connection breaks."""
+        for pause_s in _RETRY_PAUSES_S:
+            with contextlib.suppress(EngineUnavailable):
+                return await self._send_once(values, local, key)
+            await asyncio.sleep(pause_s)
+        return await self._send_once(values, local, key)
+
+    async def _send_once(self, values: dict[str, Any], local: dict[str, str], key: str) -> JobView:
+        uploads = {name: await self._client.upload(Path(path)) for name, path in local.items()}
+        return await self._client.submit({**values, **uploads}, key)
+
     def _go_on(self, job: Job, view: JobView, state: JobState) -> None:
         known = job.preview.step if job.preview else 0
         self._book.put(
             msgspec.structs.replace(
                 job,
                 state=state,
-                position=view.position,
-                step=view.step,
-                num_steps=view.num_steps,
                 preview=job.preview if view.preview else None,
-                attempts=view.attempts,
-                started_s=view.started_s,
+                **{name: getattr(view, name) for name in _FOLLOWED},
             )
         )
         there = view.preview

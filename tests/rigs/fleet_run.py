@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 from engine_log import EngineLog
 
-from server.engine.engine import Engine
+from server.engine.engine import Engine, ModelInfo
 from server.engine.fleet import Fleet
-from server.engine.models import ModelInfo
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed
 

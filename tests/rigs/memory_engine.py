@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from one_model import OneModelEngine
 
 from server.audio.waveform import Waveform
 from server.engine.engine import EngineStatus
-from server.engine.job_engine import JobEngine
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, Preview, TakeInfo
 from server.jobs.submission import Submission
@@ -18,7 +18,7 @@ from server.model.manifest import Manifest
 SAMPLE_RATE = 48000
 
 
-class MemoryEngine(JobEngine):
+class MemoryEngine(OneModelEngine):
     """``automatic`` finishes each job as it comes."""
 
     def __init__(self, manifest: Manifest, folder: Path, *, automatic: bool = True) -> None:

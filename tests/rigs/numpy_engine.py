@@ -11,10 +11,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from one_model import OneModelEngine
 
 from server.audio.waveform import Waveform
 from server.engine.engine import EngineStatus
-from server.engine.job_engine import JobEngine
 from server.errors import NotFound, RenderError
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, TakeInfo
@@ -32,7 +32,7 @@ def pitch(prompt: str) -> float:
     return 200.0 + 10.0 * (zlib.crc32(text.encode()) % 100)
 
 
-class NumpyEngine(JobEngine):
+class NumpyEngine(OneModelEngine):
     """One job after the other; ``step_s`` is how long a step of one take takes."""
 
     def __init__(self, manifest: Manifest, folder: Path, step_s: float = 0.0) -> None:

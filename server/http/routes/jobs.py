@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from server.engine.engine import Engine
-from server.engine.models import ModelInfo
+from server.engine.engine import Engine, ModelInfo
 from server.errors import InvalidRequest, NotFound, QueueFull
 from server.http.access import Caller
 from server.http.io import answer, body, body_chunks, client_of, query

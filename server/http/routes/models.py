@@ -6,8 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.engine.engine import Engine
-from server.engine.models import ModelInfo
+from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden
 from server.http.io import answer, client_of
 from server.http.openapi import Operation

@@ -11,7 +11,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.client.client import Client
-from server.engine.models import ModelInfo
+from server.engine.engine import ModelInfo
 from server.errors import InvalidRequest, NotFound, TooLarge
 from server.model.manifest import Manifest
 
