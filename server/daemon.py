@@ -80,8 +80,8 @@ def _log_job(job: Job) -> None:
     """A line at the beginning and at the end of each job."""
     if job.state.final:
         seconds = job.finished_s - (job.started_s or job.finished_s)
-        told = f"{job.state.value} in {seconds:.2f} s {job.error}".rstrip()
-        log.info("job %s %s", job.id, told, extra={"job_id": job.id, "owner": job.owner})
+        summary = f"{job.state.value} in {seconds:.2f} s {job.error}".rstrip()
+        log.info("job %s %s", job.id, summary, extra={"job_id": job.id, "owner": job.owner})
     elif job.state is JobState.RUNNING and not job.step:
         log.info("job %s started", job.id, extra={"job_id": job.id, "owner": job.owner})
 

@@ -44,6 +44,10 @@ class SupervisedTask:
         self._on_failure = on_failure
         self._task = asyncio.create_task(self._supervise(), name=name)
 
+    def cancel(self) -> None:
+        """Cancel the task without waiting for its end."""
+        self._task.cancel()
+
     async def stop(self) -> None:
         """Cancel the task and wait until it has ended."""
         self._task.cancel()
@@ -65,6 +69,8 @@ class SupervisedTask:
                 self._failed(RuntimeError(f"cancelled from inside: {error!r}"))
             except Exception as error:
                 self._failed(error)
+                if self._is_stopping():
+                    return  # it failed while it cleaned up, which swallowed the cancellation
             else:
                 return
             await asyncio.sleep(self._pause_s)

@@ -35,7 +35,7 @@ class Admission:
         self.admitted: dict[str, Job] = {}
         """By id, in the order of admission, as they were then."""
 
-    def renderer_is(self, ready: Ready) -> None:
+    def configure(self, ready: Ready) -> None:
         """A renderer has come up."""
         self._frames_a_call = self._joining * ready.frames_a_call
 
@@ -70,7 +70,7 @@ class Admission:
 class ReplicaAdmission(Admission):
     """The jobs that the replicas of a cluster have: each keeps a place for a live one."""
 
-    def renderer_is(self, ready: Ready) -> None:
+    def configure(self, ready: Ready) -> None:
         """The replicas have come up."""
         self._replicas = ready.replicas
 

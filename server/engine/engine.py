@@ -66,7 +66,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engine(ABC):
-    """Renders requests; ``book`` keeps the life of their jobs."""
+    """Renders requests; ``book`` keeps the life of their jobs.
+
+    What takes the id of a job raises NotFound where there is no such job.
+    """
 
     def __init__(self, book: JobBook) -> None:
         self.supervisor = Supervisor()
@@ -94,11 +97,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def cancel(self, job_id: str) -> Job:
-        """Stop a job at its next denoising step; a finished job is returned as it is.
-
-        Raises:
-            NotFound: no such job.
-        """
+        """Stop a job at its next denoising step; a finished job is returned as it is."""
 
     @abstractmethod
     def status(self) -> EngineStatus:
@@ -150,19 +149,11 @@ class Engine(ABC):
         return await self._book.submit(submission, self._accept, self._manifest_of)
 
     def job(self, job_id: str) -> Job:
-        """The newest snapshot of a job.
-
-        Raises:
-            NotFound: no such job.
-        """
+        """The newest snapshot of a job."""
         return self._book[job_id]
 
     async def ended(self, job_id: str) -> Job:
-        """The job when it is final.
-
-        Raises:
-            NotFound: no such job.
-        """
+        """The job when it is final."""
         return await self._book.ended(job_id)
 
     def jobs(self) -> list[Job]:

@@ -1,4 +1,4 @@
-"""Keeps a renderer alive and its jobs going: hands them over, takes down what it reports.
+"""Keeps a renderer alive: hands it jobs and writes what it reports into the book.
 
 If the renderer dies, the jobs that had the device are tried again, each alone; the others go on as
 if nothing had happened.
@@ -57,16 +57,12 @@ CRASHES: Final = Retries(2, "the worker {how} on this job {attempts} times; ask 
 
 @dataclass(frozen=True)
 class Shared:
-    """What the executors of one model share."""
+    """What the executors of one model share; ``feed`` hands each as many jobs as it may have."""
 
     book: JobBook
-    """Where the life of their jobs is kept."""
     queue: JobQueue
-    """The jobs of the model."""
     supervisor: Supervisor
-    """Restarts their renderers."""
     feed: Callable[[], Awaitable[None]]
-    """Hands waiting jobs to all of them, as many as each may have."""
 
 
 class Executor:
@@ -187,24 +183,36 @@ class Executor:
     async def _render(self) -> None:
         """The life of one renderer."""
         try:
-            async with self._new_renderer() as self._renderer:
-                self._came_up(self._renderer)
-                async with asyncio.timeout(None) as self._watchdog:
-                    await self._shared.feed()
-                    while True:
-                        await self._follow(self._renderer)
-        except Exception as error:
-            self._renderer, self._watchdog = None, None
-            await self._lost("hung" if isinstance(error, TimeoutError) else "died")
-            raise
+            async with self._new_renderer() as renderer:
+                self._came_up(renderer)
+                await self._serve(renderer)
         finally:
-            self._renderer, self._watchdog, self.state = None, None, "restarting"
+            self._renderer, self.state = None, "restarting"
 
     def _came_up(self, renderer: Renderer) -> None:
-        self.state, self.providers = "ready", renderer.ready.providers
-        self._admission.renderer_is(renderer.ready)
+        self._renderer, self.state = renderer, "ready"
+        self.providers = renderer.ready.providers
+        self._admission.configure(renderer.ready)
         if self._first is not None and not self._first.done():
             self._first.set_result(None)
+
+    async def _serve(self, renderer: Renderer) -> None:
+        """Feed one renderer until it dies, or is silent for too long while it has jobs."""
+        try:
+            async with asyncio.timeout(None) as self._watchdog:
+                await self._shared.feed()
+                while True:
+                    event = await renderer.receive()
+                    self._watchdog.reschedule(None)
+                    await self._apply(event)
+                    await self._shared.feed()
+                    self._watch()
+        except Exception as error:
+            self._renderer, self._watchdog = None, None
+            how = "hung" if isinstance(error, TimeoutError) else "died"
+            suspects, self._on_device = self._on_device, frozenset()
+            await self._retry(tuple(self._admission.admitted), suspects, how)
+            raise
 
     def _failed(self, error: Exception) -> None:
         """The renderer is gone; before the model was ever loaded, not without end."""
@@ -217,21 +225,13 @@ class Executor:
             died = f"{self.name} died {MAX_LOADS} times while it loaded its model ({error!r})"
             self._first.set_exception(ModelError(died))
 
-    async def _follow(self, renderer: Renderer) -> None:
-        event = await renderer.receive()
-        if self._watchdog is not None:
-            self._watchdog.reschedule(None)
-        await self._take_down(event)
-        await self._shared.feed()
-        self._watch()
-
     def _watch(self) -> None:
-        """The renderer was heard of just now; from here on its silence counts."""
+        """From here on the silence of a renderer that has jobs counts."""
         if self._watchdog is not None and self._timeout_s is not None:
             now = asyncio.get_running_loop().time()
             self._watchdog.reschedule(now + self._timeout_s if self._admission.admitted else None)
 
-    async def _take_down(self, event: FromWorker) -> None:
+    async def _apply(self, event: FromWorker) -> None:
         match event:
             case OnDevice(job_ids):
                 self._on_device = frozenset(job_ids)
@@ -258,11 +258,6 @@ class Executor:
         self._cancelling.discard(job_id)
         self._idle.set()
         await self._book.end(job_id, state, **results)
-
-    async def _lost(self, how: str) -> None:
-        """The renderer is gone with all its jobs."""
-        suspects, self._on_device = self._on_device, frozenset()
-        await self._retry(tuple(self._admission.admitted), suspects, how)
 
     async def _retry(self, job_ids: tuple[str, ...], suspects: frozenset[str], how: str) -> None:
         """Jobs whose renderer is gone wait again, but for those that are cancelled or given up.

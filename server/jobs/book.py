@@ -14,7 +14,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +64,7 @@ class JobBook:
     ) -> None:
         self.takes_folder = takes_folder
         self.journal = journal
+        self.arrivals = Arrivals()
         self.cost = CostModel()
         self.listeners = Listeners[Job]("jobs")
         self.max_queued = max_queued
@@ -72,7 +72,6 @@ class JobBook:
         self._jobs: dict[str, Job] = {}
         self._by_request: dict[tuple[str, str], str] = {}
         self._queues: defaultdict[str, JobQueue] = defaultdict(JobQueue)
-        self._arrivals = Arrivals()
         self._being_written = 0
         self._ending: set[str] = set()
 
@@ -121,11 +120,7 @@ class JobBook:
         await asyncio.to_thread(remove_parts, self.takes_folder)
 
     async def ended(self, job_id: str) -> Job:
-        """The job when it is final.
-
-        Raises:
-            NotFound: no such job.
-        """
+        """The job when it is final."""
         changed = asyncio.Event()
         unlisten = self.listeners.add(lambda job: changed.set() if job.id == job_id else None)
         try:
@@ -136,13 +131,9 @@ class JobBook:
             unlisten()
         return self[job_id]
 
-    async def finish_arrivals(self) -> None:
-        """Return when no submission is on its way any more."""
-        await self._arrivals.finish()
-
     async def close(self) -> None:
         """Unfinished jobs stay in the journal; without one they fail."""
-        await self.finish_arrivals()
+        await self.arrivals.finish()
         if self.journal is not None:
             for job in self:
                 if not job.state.final:
@@ -167,8 +158,15 @@ class JobBook:
         Raises:
             Conflict: the request id was used for another request.
         """
-        arrive = partial(self._arrive, submission, accept, manifest_of)
-        return await self._arrivals.run(submission, arrive)
+
+        async def arrive() -> Job:
+            known = self.of_request(submission.owner, submission.request_id)
+            if known is None:
+                return await accept(submission)
+            submission.check_same(known, manifest_of(known))
+            return known
+
+        return await self.arrivals.run(submission, arrive)
 
     async def accept(self, submission: Submission, manifest: Manifest) -> Job:
         """Queue a new job; returns when it is on disk.
@@ -210,7 +208,7 @@ class JobBook:
         job = self[job_id]
         if job.state is not JobState.QUEUED:
             return
-        job = self.change(
+        job = self._change(
             job_id,
             state=JobState.RUNNING,
             position=0,
@@ -225,12 +223,12 @@ class JobBook:
         job = self[job_id]
         # A step of one group of takes is only a part of a step of the job.
         if (job.step, job.num_steps) != (done, total):
-            self.change(job_id, step=done, num_steps=total)
+            self._change(job_id, step=done, num_steps=total)
 
     def preview(self, job_id: str, step: int) -> None:
         """The preview after ``step`` denoising steps is at :func:`preview_path`."""
         path = preview_path(self.takes_folder, job_id)
-        self.change(job_id, preview=Preview(step, path))
+        self._change(job_id, preview=Preview(step, path))
 
     def put_back(self, job_ids: Sequence[str], *, blameless: Collection[str] = ()) -> None:
         """Jobs whose renderer was lost are first in line again, in this order.
@@ -239,14 +237,9 @@ class JobBook:
         """
         for job_id in reversed(job_ids):
             job = self[job_id]
-            counted = job.state is JobState.RUNNING and job_id in blameless
-            job = self.change(
-                job_id,
-                state=JobState.QUEUED,
-                step=0,
-                preview=None,
-                attempts=job.attempts - int(counted),
-            )
+            uncounted = job.state is JobState.RUNNING and job_id in blameless
+            before = {"state": JobState.QUEUED, "step": 0, "preview": None}
+            job = self._change(job_id, **before, attempts=job.attempts - uncounted)
             self._queue_of(job).put_back(job)
         for queue in {self._queue_of(self[job_id]) for job_id in job_ids}:
             self._renumber(queue)
@@ -278,29 +271,16 @@ class JobBook:
         self.put(last)
         self._renumber(queue)
 
-    def change(self, job_id: str, **changes: Any) -> Job:
-        """A new snapshot with ``changes``; a final job stays as it is."""
-        return self.put(msgspec.structs.replace(self[job_id], **changes))
-
     def put(self, job: Job) -> Job:
-        """``job`` as the new snapshot; a final job stays as it is."""
+        """``job`` as the new snapshot, as another engine describes it; a final job stays."""
         if self[job.id].state.final:
             return self[job.id]
         self._jobs[job.id] = job
         self._notify(job)
         return job
 
-    async def _arrive(
-        self,
-        submission: Submission,
-        accept: Callable[[Submission], Awaitable[Job]],
-        manifest_of: Callable[[Job], Manifest],
-    ) -> Job:
-        known = self.of_request(submission.owner, submission.request_id)
-        if known is None:
-            return await accept(submission)
-        submission.check_same(known, manifest_of(known))
-        return known
+    def _change(self, job_id: str, **changes: Any) -> Job:
+        return self.put(msgspec.structs.replace(self[job_id], **changes))
 
     def _remember(self, job: Job) -> None:
         self._jobs[job.id] = job
@@ -317,7 +297,7 @@ class JobBook:
     def _renumber(self, queue: JobQueue) -> None:
         for job_id, position in queue.positions():
             if self[job_id].position != position:
-                self.change(job_id, position=position)
+                self._change(job_id, position=position)
 
     async def _record(self, job: Job) -> None:
         """Write a change of an accepted job; on a full disk the job goes on all the same."""

@@ -194,9 +194,9 @@ async def _check(response: httpx.Response) -> None:
         return
     content = await response.aread()
     try:
-        told = msgspec.json.decode(content, type=ErrorBody).error
+        error = msgspec.json.decode(content, type=ErrorBody).error
     except NOT_JSON:
         raise EngineUnavailable(
             f"{response.url} answered {response.status_code}, not like an audioldm-server"
         ) from None
-    raise _ERRORS.get(told.code, AudioLDMError)(told.message)
+    raise _ERRORS.get(error.code, AudioLDMError)(error.message)

@@ -7,7 +7,6 @@ go first, and each replica keeps a place for one.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from server.engine.fleet import Fleet
 from server.jobs.job import Job
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
-from server.remote.cluster_renderer import Replicas, replica_renderer
+from server.remote.cluster_renderer import ReplicaRenderer, Replicas
 
 __all__ = ["MAX_ATTEMPTS", "ClusterEngine"]
 
@@ -39,8 +38,8 @@ class ClusterEngine(Fleet):
         journal: Journal | None = None,
     ) -> None:
         def make_executors(_: Path, manifest: Manifest, shared: Shared) -> list[Executor]:
-            admission, renderer = ReplicaAdmission(manifest), partial(replica_renderer, replicas)
-            return [Executor("cluster", shared, admission, renderer, retries=_LOSSES)]
+            admission, renderer = ReplicaAdmission(manifest), ReplicaRenderer(replicas)
+            return [Executor("cluster", shared, admission, renderer.running, retries=_LOSSES)]
 
         super().__init__(
             [folder],

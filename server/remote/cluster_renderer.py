@@ -35,7 +35,7 @@ from server.worker.protocol import (
     ToWorker,
 )
 
-__all__ = ["ReplicaRenderer", "Replicas", "replica_renderer"]
+__all__ = ["ReplicaRenderer", "Replicas"]
 
 log = logging.getLogger("audioldm.cluster")
 
@@ -47,11 +47,7 @@ class Replicas(Protocol):
     """Where jobs are rendered."""
 
     async def start(self) -> int:
-        """Come up; how many replicas there are to be.
-
-        Raises:
-            ModelError, EngineUnavailable.
-        """
+        """Come up; how many replicas there are to be. Raises ModelError, EngineUnavailable."""
 
     def render(self, request: AnyResolved, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
         """Render on one of them; see :meth:`server.remote.cluster_replica.Replica.render`.
@@ -64,39 +60,30 @@ class Replicas(Protocol):
         """Let them go."""
 
 
-@asynccontextmanager
-async def replica_renderer(replicas: Replicas) -> AsyncIterator[ReplicaRenderer]:
-    """``replicas`` as one renderer; they are let go at the end of the block.
-
-    Raises:
-        ModelError, EngineUnavailable: they do not come up.
-    """
-    try:
-        renderer = ReplicaRenderer(replicas, await replicas.start())
-        try:
-            yield renderer
-        finally:
-            await renderer.close()
-    finally:
-        await replicas.close()
-
-
 class ReplicaRenderer:
-    """A :class:`~server.worker.renderer.Renderer` of ``num_replicas``."""
+    """A :class:`~server.worker.renderer.Renderer` of ``replicas``."""
 
-    def __init__(self, replicas: Replicas, num_replicas: int) -> None:
-        self.ready = Ready(("Ray Serve",), frames_a_call=0, replicas=num_replicas)
-        self.details: dict[str, Any] = {"replicas": num_replicas}
+    def __init__(self, replicas: Replicas) -> None:
+        self.ready = Ready(("Ray Serve",), frames_a_call=0, replicas=0)
+        self.details: dict[str, Any] = {}
         self._replicas = replicas
         self._rendering: dict[str, asyncio.Task[None]] = {}
         self._events: asyncio.Queue[FromWorker] = asyncio.Queue()
 
-    async def close(self) -> None:
-        """Give up all jobs."""
-        tasks = tuple(self._rendering.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[ReplicaRenderer]:
+        """Itself, while the replicas are up; see :data:`~server.worker.renderer.NewRenderer`."""
+        try:
+            num_replicas = await self._replicas.start()
+            self.ready = msgspec.structs.replace(self.ready, replicas=num_replicas)
+            self.details = {"replicas": num_replicas}
+            yield self
+        finally:
+            tasks = tuple(self._rendering.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._replicas.close()
 
     async def send(self, command: ToWorker) -> None:
         """Begin or cancel a job."""

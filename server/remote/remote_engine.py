@@ -121,7 +121,7 @@ class RemoteEngine(Engine):
         await self._there.close()
         self._connected.clear()
         await self._client.close()
-        await self._book.finish_arrivals()
+        await self._book.arrivals.finish()
         if self._fallback is not None:
             await self._fallback.close()
 

@@ -243,3 +243,20 @@ def test_a_cancellation_from_inside_is_a_failure_too() -> None:
         assert (len(runs), task.restarts) == (2, 1)
 
     asyncio.run(scenario())
+
+
+def test_a_task_that_fails_while_it_is_stopped_ends() -> None:
+    async def fails_to_clean_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("while cleaning up")
+
+    async def scenario() -> None:
+        supervisor = Supervisor()
+        supervisor.add(SupervisedTask("cleaning", fails_to_clean_up, pause_s=0.0))
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            await supervisor.close()
+
+    asyncio.run(scenario())

@@ -37,7 +37,7 @@ class Line:
 
     def __init__(self, folder: Path, *jobs: Job) -> None:
         self.queue, self.admission = JobQueue(), Admission(Manifest.load(folder))
-        self.admission.renderer_is(READY)
+        self.admission.configure(READY)
         for job in jobs:
             self.queue.append(job)
 
