@@ -24,7 +24,7 @@ from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
 from server.model.listener import UNHEARD, Listener
 from server.model.manifest import LISTENER, Manifest
-from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM
 from server.model.schedule import Latents, Steps, make_steps
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
@@ -32,6 +32,7 @@ from server.render.conditioning import meaning
 from server.render.delivery import deliver
 from server.render.denoise import GuidedUnet, UnetCall, Work, finished
 from server.render.joining import JoinedUnet
+from server.render.known_part import known_part
 from server.render.note_tempo_check import played
 from server.render.plan import Plan, RenderContext
 from server.render.plans import plan
@@ -203,7 +204,7 @@ class Pipeline:
         if planned.start is not None:
             start = np.tile(planned.start, (len(seeds), 1, 1, 1))
             x = steps.add_noise(start, x, 0) if len(steps) else start
-        hold = _holder(planned, steps, noise, len(seeds))
+        hold = known_part(planned, steps, noise, len(seeds))
 
         def takes_of(x: Latents) -> Latents:
             whole = hold(x, len(steps)) if hold else x
@@ -317,27 +318,3 @@ def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:
         on_step((begun * total + group * done) // takes, total)
 
     return progress
-
-
-def _holder(
-    planned: Plan, steps: Steps, noise: Callable[[int], Latents], takes: int
-) -> Callable[[Latents, int], Latents] | None:
-    """Puts what is known back into the latent, as noisy as the step wants it.
-
-    A deterministic run follows one trajectory, so the known part keeps the run's own noise; a
-    stochastic one gets fresh noise at each step, as the original does. After the last step the
-    known part is the clip's own latent.
-    """
-    known = planned.known
-    if known is None:
-        return None
-    clean = np.tile(known.clean, (takes, 1, 1, 1))
-    initial = noise(INITIAL_STREAM)
-
-    def hold(x: Latents, i: int) -> Latents:
-        if i == len(steps):
-            return np.where(known.mask, clean, x)
-        fresh = noise(KNOWN_STREAM + i) if planned.settings.eta else initial
-        return np.where(known.mask, steps.add_noise(clean, fresh, i), x)
-
-    return hold
