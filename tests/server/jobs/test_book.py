@@ -1,4 +1,4 @@
-"""The life of a job: accepted once, written before it is told, and told in order."""
+"""The life of a job: accepted once, and written before anybody is notified."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def states(events: list[Job], job_id: str) -> list[str]:
     return [job.state.value for job in events if job.id == job_id]
 
 
-def test_what_is_told_was_written_before(tmp_path: Path, manifest: Manifest) -> None:
+def test_what_listeners_see_was_written_before(tmp_path: Path, manifest: Manifest) -> None:
     async def scenario() -> None:
         journal = SlowJournal()
         book = JobBook(tmp_path, journal=journal)
@@ -96,8 +96,8 @@ def test_what_is_told_was_written_before(tmp_path: Path, manifest: Manifest) -> 
         await ending
         await book.fail(job.id, RenderError("too late"))
         book.step(job.id, 2, 2)
-        told = ["queued", "running", "running", "done"]
-        assert states(events, job.id) == told
+        changes = ["queued", "running", "running", "done"]
+        assert states(events, job.id) == changes
         assert journal.written == [(job.id, s) for s in ("queued", "running", "done")]
         assert (book[job.id].attempts, book.queue().num_unfinished) == (1, 0)
 
