@@ -1,1 +1,1 @@
-"""Placement: which worker gets a job, and which models are loaded."""
+"""Placement: which renderer gets a job, and which models are loaded."""

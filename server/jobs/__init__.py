@@ -1,1 +1,1 @@
-"""The life of a job, from the promise to the take that is kept."""
+"""The life of a job: submission, queue, book, journal, and the library of takes."""

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from server import errors
-from server.engine.model_host import ModelInfo
+from server.engine.engine import ModelInfo
 from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
@@ -194,9 +194,9 @@ async def _check(response: httpx.Response) -> None:
         return
     content = await response.aread()
     try:
-        told = msgspec.json.decode(content, type=ErrorBody).error
+        error = msgspec.json.decode(content, type=ErrorBody).error
     except NOT_JSON:
         raise EngineUnavailable(
             f"{response.url} answered {response.status_code}, not like an audioldm-server"
         ) from None
-    raise _ERRORS.get(told.code, AudioLDMError)(told.message)
+    raise _ERRORS.get(error.code, AudioLDMError)(error.message)
