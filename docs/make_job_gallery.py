@@ -39,6 +39,19 @@ from server.requests.request import (
 HERE: Final = Path(__file__).parent
 PICTURES: Final = HERE / "jobs"
 MEGABYTE: Final = 2**20
+MEASURES: Final = [
+    ["`prompt_distance`", "1 - cosine to the nearest caption of the training sounds"],
+    ["`score`", "how well the take matches the prompt, up to 1"],
+    ["`note_cents`", "distance from the note in the prompt"],
+    ["`tempo_bpm`", "measured tempo"],
+    ["`seam_db`", "the worst join, less the usual jump of the sound itself; 0 is inaudible"],
+    ["`naive_seam_db`", "the same for a plain cut"],
+    ["`length_error_samples`", "distance from the exact length of the bars"],
+    ["`cutoff_hz`", "where the dull clip ends"],
+    ["`stereo_correlation`", "correlation of the two sides"],
+    ["`mono_sum_db`", "level of the mono sum against one side"],
+]
+"""Names in the takes' measures, and what they mean."""
 
 
 def main() -> None:
@@ -61,18 +74,20 @@ def page(studio: Studio) -> Iterator[str]:
     name = studio.pipeline.manifest.name
     yield (
         "# Jobs\n\n"
-        f"Every job on the model `{name}`, made by `python docs/make_job_gallery.py`, which can "
-        "be run again on any model folder. Pictures show 0 to 8 kHz upwards and 70 dB of level; "
-        "the upper one is what was there before. Python: `Pipeline(folder).render(request)` with "
-        "the request that is shown.\n"
+        f"What each job does, as a command, an OSC message and a Python request, on the model "
+        f"`{name}`.\n`python docs/make_job_gallery.py` makes this page on any model folder.\n\n"
+        "Pictures are spectrograms from 0 to 8 kHz, over 70 dB of level. If there are two, the "
+        "upper one is the clip.\nIn Python, pass the request to "
+        "`Pipeline(folder).render(request)`.\n"
     )
+    yield table("Measures", "Each take carries its measures.", ["measure", "meaning"], MEASURES)
     for number, (example, before) in enumerate(examples(studio), 1):
         takes = studio.render(example.request, example.title)
         picture = f"{number:02d}-{example.title.lower().replace(' ', '-')}.png"
         draw(before, takes[0].waveform, PICTURES / picture)
         yield section(example, takes, picture)
-    for table in (strengths, distances, widths, seeds):
-        yield table(studio)
+    for section_of in (strengths, distances, widths, seeds):
+        yield section_of(studio)
     yield costs(studio)
 
 
@@ -80,14 +95,14 @@ def section(example: Example, takes: list[Take], picture: str) -> str:
     """One job: words, command, message, request, measures, picture."""
     request = example.request
     names = [field for field in example.shown if field in takes[0].measures]
-    told = "; ".join(
+    measured = "; ".join(
         f"{name} " + ", ".join(f"{take.measures[name]:.4g}" for take in takes) for name in names
     )
     return (
         f"\n## {example.title}\n\n{example.words}\n\n"
         f"    {command(request)}\n    {osc(request)}\n\n"
         f"`{python(request)}`\n\n"
-        + (f"Measured: {told}.\n\n" if told else "")
+        + (f"Measured: {measured}.\n\n" if measured else "")
         + f"![before and after](jobs/{picture})\n"
     )
 
@@ -170,7 +185,7 @@ def strengths(studio: Studio) -> str:
         )
     return table(
         "Strength of a transfer",
-        "Correlation of log-mel spectrograms with the clip, and CLAP similarity with the prompt.",
+        "Correlation of spectrograms with the clip, and CLAP similarity with the prompt.",
         ["strength", "like the clip", "like the prompt"],
         rows,
     )
@@ -186,7 +201,7 @@ def distances(studio: Studio) -> str:
         rows.append([f"{distance:g}", f"{likeness(take, source):.3f}"])
     return table(
         "Distance of a variation",
-        "Correlation of log-mel spectrograms with the take.",
+        "Correlation of spectrograms with the take.",
         ["distance", "like the take"],
         rows,
     )
@@ -207,8 +222,8 @@ def widths(studio: Studio) -> str:
         )
     return table(
         "Width",
-        "Correlation of the sides, and the level of their mono sum against a side in dB "
-        "(independent sides lose 3 dB).",
+        "Correlation of the sides, and level of their mono sum against one side. "
+        "Independent sides lose 3 dB.",
         ["width", "correlation", "mono sum, dB"],
         rows,
     )
@@ -238,9 +253,9 @@ def seeds(studio: Studio) -> str:
         )
     return table(
         "Seams",
-        "The worst join less the usual jump of the sound itself, in dB as `server/audio/seam.py` "
-        "defines it, over four seeds: mean (range), and the mean of a naive splice.",
-        ["job", "seam, dB", "naive splice, dB"],
+        "The worst join, less the usual jump of the sound itself, in dB (`server/audio/seam.py`). "
+        "Four seeds: mean (range), and the mean of a plain cut. Lower is better.",
+        ["job", "seam, dB", "plain cut, dB"],
         rows,
     )
 
@@ -259,8 +274,8 @@ def costs(studio: Studio) -> str:
     ]
     return table(
         "Costs",
-        "Processor time of the second run of each job, against plain text to audio of the same "
-        "length in the same process (which is 1.00), and resident memory at the peak beyond it.",
+        "Processor time of each job's second run, on a CPU. *Against text* compares it with plain "
+        "text-to-audio of the same length; so does the extra peak memory. Lower is better.",
         ["job", "length, s", "processor, s", "against text", "extra memory, MiB"],
         rows,
     )
