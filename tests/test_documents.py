@@ -1,0 +1,119 @@
+"""The documents: links lead somewhere, commands exist, sentences are short, README's lines run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from documents import DOCUMENTS, ROOT, anchors, code_lines, links, sentences
+from running_programs import running_instrument
+
+import onnx_export.cli
+import osc_bridge.cli
+import server.cli
+import server.harp.cli
+import training.cli
+import training.evaluation.evaluate
+from onnx_export.arguments import export_parser
+from osc_bridge.cli import main as audioldm_daw
+
+MOST_WORDS = 25
+GENERATED = Path("docs/osc.md")
+LARGEST_PICTURE = 300_000
+PARSERS = {
+    "audioldm-daw": osc_bridge.cli._parser,
+    "audioldm-server": server.cli._parser,
+    "audioldm-harp": server.harp.cli._parser,
+    "audioldm-train": training.cli._parser,
+    "audioldm-train evaluate": training.evaluation.evaluate._parser,
+    "audioldm-export": export_parser,
+    **{f"audioldm-export {name}": make for name, (make, _) in onnx_export.cli.COMMANDS.items()},
+}
+NO_PARSER = {"audioldm-osc"}
+"""It takes any OSC message."""
+
+
+def read(document: Path) -> str:
+    return (ROOT / document).read_text("utf-8")
+
+
+def commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Our commands in code blocks: name and arguments."""
+    for line in code_lines(text):
+        name = line.split(" ")[0].rpartition("/")[2]
+        if name in (*PARSERS, *NO_PARSER):
+            words = shlex.split(line, comments=True)[1:]
+            is_sub = f"{name} {words[0] if words else ''}" in PARSERS
+            yield (f"{name} {words[0]}", words[1:]) if is_sub else (name, words)
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if d != GENERATED], ids=str)
+def test_sentences_are_short(document: Path) -> None:
+    long = [s for s in sentences(read(document)) if len(re.findall(r"\S*\w\S*", s)) > MOST_WORDS]
+    assert long == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in links(read(document)):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (ROOT / document).parent / name if name else ROOT / document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text("utf-8")), link
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs" / "images").glob("*"))
+    assert pictures
+    assert [p.name for p in pictures if p.stat().st_size > LARGEST_PICTURE] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_commands_exist(document: Path) -> None:
+    """By name wherever they are named, and with all their flags in code blocks."""
+    text = read(document)
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts) == {name for name in (*PARSERS, *NO_PARSER) if " " not in name}
+    for name, words in commands(text):
+        if name in PARSERS:
+            PARSERS[name]().parse_args(words)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:`|^\s*)make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+    for module in re.findall(r"python -m ((?:benchmarks|training|osc_bridge|server)[\w.]*)", text):
+        assert importlib.util.find_spec(module), module
+
+
+@pytest.mark.integration
+def test_the_readme_s_renders_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands that leave a sound file, in their order."""
+    monkeypatch.chdir(tmp_path)
+    outputs = []
+    for name, words in commands(read(Path("README.md"))):
+        if name == "audioldm-daw" and "-o" in words:
+            assert audioldm_daw(words) == 0, capsys.readouterr().err
+            outputs.append(Path(words[words.index("-o") + 1]))
+    assert len(outputs) >= 3
+    assert all(output.is_file() for output in outputs)
+
+
+@pytest.mark.integration
+def test_the_readme_s_doctor_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    audioldm_daw(["doctor"])
+    assert "model: tiny" in capsys.readouterr().out
+
+
+@pytest.mark.integration
+def test_the_readme_s_python_runs(tiny_folder: Path, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", read(Path("README.md")), re.DOTALL)
+    with running_instrument(tiny_folder, tmp_path) as instrument:
+        exec(block.replace("Client()", f"Client(port={instrument.port})"), {})
+    assert list((tmp_path / "takes").glob("*.wav"))
