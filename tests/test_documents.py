@@ -69,6 +69,13 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target.read_text("utf-8")), link
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_named_files_exist(document: Path) -> None:
+    folders = "server|osc_bridge|onnx_export|training|tests|benchmarks|docs|deploy|models|presets"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", read(document))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_pictures_are_small() -> None:
     pictures = list((ROOT / "docs" / "images").glob("*"))
     assert pictures
