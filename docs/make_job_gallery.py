@@ -1,6 +1,6 @@
 """Renders every job on a model folder and writes docs/jobs.md with what came out.
 
-    python docs/make_job_gallery.py [--model FOLDER]
+    python docs/make_job_gallery.py [--model FOLDER] [--out FOLDER]
 
 The commands and OSC messages on the page are made from the very requests that are rendered.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +37,6 @@ from server.requests.request import (
 )
 
 HERE: Final = Path(__file__).parent
-PICTURES: Final = HERE / "jobs"
 MEGABYTE: Final = 2**20
 MEASURES: Final = [
     ["`prompt_distance`", "1 - cosine to the nearest caption of the training sounds"],
@@ -54,23 +53,25 @@ MEASURES: Final = [
 """Names in the takes' measures, and what they mean."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Render, draw, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path(models.__path__[0]) / "tiny")
     parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of jobs.md and jobs/")
+    options = parser.parse_args(arguments)
     pipeline = Pipeline(options.model, "auto", options.threads)
     pipeline.warm_up()
-    PICTURES.mkdir(exist_ok=True)
+    pictures = options.out / "jobs"
+    pictures.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(pipeline, Path(folder))
-        text = "".join(page(studio))
-    (HERE / "jobs.md").write_text(text, "utf-8")
+        text = "".join(page(studio, pictures))
+    (options.out / "jobs.md").write_text(text, "utf-8")
 
 
-def page(studio: Studio) -> Iterator[str]:
-    """The page, piece by piece."""
+def page(studio: Studio, pictures: Path) -> Iterator[str]:
+    """The page, piece by piece; its pictures go into ``pictures``."""
     name = studio.pipeline.manifest.name
     yield (
         "# Jobs\n\n"
@@ -84,7 +85,7 @@ def page(studio: Studio) -> Iterator[str]:
     for number, (example, before) in enumerate(examples(studio), 1):
         takes = studio.render(example.request, example.title)
         picture = f"{number:02d}-{example.title.lower().replace(' ', '-')}.png"
-        draw(before, takes[0].waveform, PICTURES / picture)
+        draw(before, takes[0].waveform, pictures / picture)
         yield section(example, takes, picture)
     for section_of in (strengths, distances, widths, seeds):
         yield section_of(studio)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,3 +127,18 @@ def test_the_readme_s_python_runs(tiny_folder: Path, tmp_path: Path) -> None:
     with running_instrument(tiny_folder, tmp_path) as instrument:
         exec(block.replace("Client()", f"Client(port={instrument.port})"), {})
     assert list((tmp_path / "takes").glob("*.wav"))
+
+
+@pytest.mark.integration
+def test_the_jobs_page_is_what_the_gallery_makes(tiny_folder: Path, tmp_path: Path) -> None:
+    """Its words and commands; measures and pictures depend on the model."""
+    script = (sys.executable, "docs/make_job_gallery.py", "--model", tiny_folder, "--out", tmp_path)
+    subprocess.run(script, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    made, kept = ((folder / "jobs.md").read_text("utf-8") for folder in (tmp_path, ROOT / "docs"))
+    assert headings(made) == headings(kept)
+    assert list(code_lines(made))[2:] == list(code_lines(kept))[2:]  # the first: all settings
+    assert len(list((tmp_path / "jobs").glob("*.png"))) == len(list(ROOT.glob("docs/jobs/*.png")))
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^## .*", text, re.MULTILINE)
