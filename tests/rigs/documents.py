@@ -16,7 +16,7 @@ DOCUMENTS = sorted(
 )
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`[^`]+`")
-_ITEM = re.compile(r"\s*([-*]|\d+\.)\s+")
+_ITEM = re.compile(r"^\s*([-*]|\d+\.)\s+")
 _SENTENCE_END = re.compile(r"[.!?][\"')*]*(?:\s+|$)")
 
 
