@@ -38,14 +38,15 @@ class Example:
 def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
     """Every job, and the clip that it works on."""
     make = studio.pipeline.render
-    rain = make(TextToAudio(prompt="heavy rain on a tin roof", seed=3, audio_length_in_s=5.12))[0]
+    text = TextToAudio(prompt="heavy rain on a tin roof", seed=3, audio_length_in_s=5.12)
+    rain = make(text)[0]
     clip = studio.clip("rain.wav", rain)
     sound = Waveform.read(Path(clip))
     beat = make(TextToAudio(prompt="drum loop", seed=5, bars=2, bpm=120.0, loop=True))[0]
     loop = studio.clip("beat.wav", beat)
     dull = studio.clip("dull.wav", sound.resample(8000))
     seam = ("seam_db", "naive_seam_db")
-    yield Example("Text", "Sound from words.", rain.recipe.request, ("prompt_distance",)), None
+    yield Example("Text", "Sound from words.", text, ("prompt_distance",)), None
     yield (
         Example(
             "Note",
