@@ -10,34 +10,23 @@ from __future__ import annotations
 import argparse
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from job_examples import Example, examples
-from job_pictures import draw, likeness
+from job_pictures import draw
 from job_studio import Studio
+from job_tables import costs, distances, seams, strengths, table, widths
 
 import models
 from osc_bridge.messages.submissions import SUBMISSIONS
-from server.audio.waveform import Waveform
 from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.requests.fields import Field, fields_of
-from server.requests.request import (
-    ClipRequest,
-    Continue,
-    Delivery,
-    Inpaint,
-    Request,
-    TextToAudio,
-    Transfer,
-    Vary,
-)
+from server.requests.request import ClipRequest, Request
 
 HERE: Final = Path(__file__).parent
-MEGABYTE: Final = 2**20
 MEASURES: Final = [
     ["`prompt_distance`", "1 - cosine to the nearest caption of the training sounds"],
     ["`score`", "how well the take matches the prompt, up to 1"],
@@ -87,7 +76,7 @@ def page(studio: Studio, pictures: Path) -> Iterator[str]:
         picture = f"{number:02d}-{example.title.lower().replace(' ', '-')}.png"
         draw(before, takes[0].waveform, pictures / picture)
         yield section(example, takes, picture)
-    for section_of in (strengths, distances, widths, seeds):
+    for section_of in (strengths, distances, widths, seams):
         yield section_of(studio)
     yield costs(studio)
 
@@ -160,126 +149,6 @@ def python(request: Request) -> str:
     words = inside.pop("", [])
     words += [f"{name}={name.title()}({', '.join(parts)})" for name, parts in inside.items()]
     return f"{type(request).__name__}({', '.join(words)})"
-
-
-def table(title: str, words: str, heads: list[str], rows: list[list[str]]) -> str:
-    """A section with a table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return f"\n## {title}\n\n{words}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def strengths(studio: Studio) -> str:
-    """How near a transfer stays to its clip."""
-    clip = studio.folder / "rain.wav"
-    source = Waveform.read(clip)
-    rows = []
-    for strength in (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0):
-        request = Transfer(prompt="ocean waves", clip=str(clip), strength=strength, seed=3)
-        take = studio.render(request)[0].waveform
-        word = studio.pipeline.text("ocean waves")
-        rows.append(
-            [
-                f"{strength:g}",
-                f"{likeness(take, source):.3f}",
-                f"{float(studio.pipeline.audio(take) @ word):.3f}",
-            ]
-        )
-    return table(
-        "Strength of a transfer",
-        "Correlation of spectrograms with the clip, and CLAP similarity with the prompt.",
-        ["strength", "like the clip", "like the prompt"],
-        rows,
-    )
-
-
-def distances(studio: Studio) -> str:
-    """How near a variation stays to its take."""
-    clip = studio.folder / "rain.wav"
-    source = Waveform.read(clip)
-    rows = []
-    for distance in (0.0, 0.1, 0.3, 0.6, 1.0):
-        take = studio.render(Vary(clip=str(clip), distance=distance, seed=9))[0].waveform
-        rows.append([f"{distance:g}", f"{likeness(take, source):.3f}"])
-    return table(
-        "Distance of a variation",
-        "Correlation of spectrograms with the take.",
-        ["distance", "like the take"],
-        rows,
-    )
-
-
-def widths(studio: Studio) -> str:
-    """What a stereo width gives."""
-    rows = []
-    for width in (0.0, 0.25, 0.5, 1.0):
-        request = TextToAudio(prompt="rain", width=width, seed=3, delivery=Delivery(channels=2))
-        measures = studio.render(request)[0].measures
-        rows.append(
-            [
-                f"{width:g}",
-                f"{measures['stereo_correlation']:.3f}",
-                f"{measures['mono_sum_db']:.2f}",
-            ]
-        )
-    return table(
-        "Width",
-        "Correlation of the sides, and level of their mono sum against one side. "
-        "Independent sides lose 3 dB.",
-        ["width", "correlation", "mono sum, dB"],
-        rows,
-    )
-
-
-def seeds(studio: Studio) -> str:
-    """Joins over several seeds: inpainting, continuation, loops."""
-    clip = str(studio.folder / "rain.wav")
-    jobs: dict[str, Callable[[int], Request]] = {
-        "inpaint 1.5:2.2": lambda seed: Inpaint(clip=clip, regions="1.5:2.2", seed=seed),
-        "continue 5.12 s": lambda seed: Continue(clip=clip, audio_length_in_s=5.12, seed=seed),
-        "loop, 1 bar at 117.3": lambda seed: TextToAudio(
-            prompt="rain", bars=1, bpm=117.3, loop=True, seed=seed
-        ),
-    }
-    rows = []
-    for name, make in jobs.items():
-        measures = [studio.render(make(seed))[0].measures for seed in range(4)]
-        ours = [m["seam_db"] for m in measures]
-        naive = [m["naive_seam_db"] for m in measures if "naive_seam_db" in m]
-        rows.append(
-            [
-                name,
-                f"{np.mean(ours):.1f} ({min(ours):.1f} to {max(ours):.1f})",
-                f"{np.mean(naive):.1f}" if naive else "-",
-            ]
-        )
-    return table(
-        "Seams",
-        "The worst join, less the usual jump of the sound itself, in dB (`server/audio/seam.py`). "
-        "Four seeds: mean (range), and the mean of a plain cut. Lower is better.",
-        ["job", "seam, dB", "plain cut, dB"],
-        rows,
-    )
-
-
-def costs(studio: Studio) -> str:
-    """Time and memory of every job."""
-    rows = [
-        [
-            title,
-            f"{seconds:.2f}",
-            f"{spent:.2f}",
-            f"{spent / plain:.2f}",
-            f"{max(extra, 0) / MEGABYTE:.0f}",
-        ]
-        for title, seconds, spent, plain, extra in studio.costs
-    ]
-    return table(
-        "Costs",
-        "Processor time of each job's second run, on a CPU. *Against text* compares it with plain "
-        "text-to-audio of the same length; so does the extra peak memory. Lower is better.",
-        ["job", "length, s", "processor, s", "against text", "extra memory, MiB"],
-        rows,
-    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -21,7 +22,6 @@ import osc_bridge.cli
 import server.cli
 import server.harp.cli
 import training.cli
-import training.evaluation.evaluate
 from onnx_export.arguments import export_parser
 from osc_bridge.cli import main as audioldm_daw
 
@@ -33,12 +33,13 @@ PARSERS = {
     "audioldm-server": server.cli._parser,
     "audioldm-harp": server.harp.cli._parser,
     "audioldm-train": training.cli._parser,
-    "audioldm-train evaluate": training.evaluation.evaluate._parser,
     "audioldm-export": export_parser,
     **{f"audioldm-export {name}": make for name, (make, _) in onnx_export.cli.COMMANDS.items()},
 }
 NO_PARSER = {"audioldm-osc"}
 """It takes any OSC message."""
+NEEDS_TORCH = {"audioldm-train evaluate": "training.evaluation.evaluate"}
+"""The module that has the parser."""
 
 
 def read(document: Path) -> str:
@@ -51,7 +52,7 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
         name = line.split(" ")[0].rpartition("/")[2]
         if name in (*PARSERS, *NO_PARSER):
             words = shlex.split(line, comments=True)[1:]
-            is_sub = f"{name} {words[0] if words else ''}" in PARSERS
+            is_sub = f"{name} {words[0] if words else ''}" in (*PARSERS, *NEEDS_TORCH)
             yield (f"{name} {words[0]}", words[1:]) if is_sub else (name, words)
 
 
@@ -98,6 +99,25 @@ def test_commands_exist(document: Path) -> None:
     assert set(re.findall(r"(?:`|^\s*)make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
     for module in re.findall(r"python -m ((?:benchmarks|training|osc_bridge|server)[\w.]*)", text):
         assert importlib.util.find_spec(module), module
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_commands_that_need_torch_exist(document: Path) -> None:
+    for name, words in commands(read(document)):
+        if name in NEEDS_TORCH:
+            importlib.import_module(NEEDS_TORCH[name])._parser().parse_args(words)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_python_names_exist(document: Path) -> None:
+    text = read(document)
+    packages = "(?:server|osc_bridge|onnx_export|training)"
+    for module, names in re.findall(rf"from ({packages}[\w.]*) import ([\w, ]+)", text):
+        assert all(hasattr(importlib.import_module(module), name) for name in names.split(", "))
+    for name in re.findall(rf"`({packages}\.[a-z_.]*\w+)`", text):
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.integration
