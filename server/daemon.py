@@ -112,5 +112,5 @@ def _say_ready(config: Config, engine: Engine, port: int, seconds: float) -> Non
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(-1, "  NOTE    tokens travel readable: put TLS in front (docs/http.md)")
+        lines.insert(-1, "  NOTE    tokens travel readable: put TLS in front (SECURITY.md)")
     print("\n".join(lines), flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -213,8 +212,8 @@ def test_sets_that_ship_can_be_loaded() -> None:
 
 def test_the_set_in_the_documentation_is_one() -> None:
     text = (Path(__file__).parents[3] / "docs" / "stage.md").read_text("utf-8")
-    example = text[text.index("    name: Night train") : text.index("| pad | |")]
-    live_set = parse_set(textwrap.dedent(example).encode())
+    example = text.split("```yaml\n")[1].split("```")[0]
+    live_set = parse_set(example.encode())
     assert [pad.name for pad in live_set.pads] == ["kick", "bed"]
 
 
