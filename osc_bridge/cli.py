@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_config(vars(options))
         if options.command == "render" or options.command in _JOBS:
-            from osc_bridge.render import render
+            from osc_bridge.commands.render import render
 
             return render(options, config)
         if options.command == "doctor":
-            from osc_bridge.doctor import doctor
+            from osc_bridge.commands.doctor import doctor
 
             return doctor(config, as_json=options.json)
         if options.command == "devices":
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from osc_bridge.request_flags import add_request_flags
+    from osc_bridge.commands.request_flags import add_request_flags
 
     parser = argparse.ArgumentParser(
         prog="audioldm-daw",

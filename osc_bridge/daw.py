@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
-from osc_bridge.announcement import announced
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
 from osc_bridge.handlers.stage import stage_on
-from osc_bridge.oscquery import OscQuery
+from osc_bridge.oscquery.announcement import announced
+from osc_bridge.oscquery.app import OscQuery
 from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.config import Config

@@ -24,7 +24,7 @@ from server.errors import DeviceError
 
 __all__ = ["CardOutput", "Output"]
 
-logger = logging.getLogger("audioldm.audio")
+log = logging.getLogger("audioldm.audio")
 
 _OPEN_TIMEOUT_S: Final = 20.0
 _SILENT_AFTER_S: Final = 2.0
@@ -103,7 +103,7 @@ class CardOutput:
         try:
             await asyncio.wait_for(process.wait(), 3.0)
         except (TimeoutError, asyncio.CancelledError) as error:
-            logger.warning("the audio process hangs; it is ended by force")
+            log.warning("the audio process hangs; it is ended by force")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -144,7 +144,7 @@ class CardOutput:
         assert process.stderr is not None
         async for line in process.stderr:
             self._said.append(line.decode(errors="replace").rstrip())
-            logger.debug("audio process: %s", self._said[-1])
+            log.debug("audio process: %s", self._said[-1])
 
     def _epitaph(self, process: asyncio.subprocess.Process) -> str:
         last = self._said[-1] if self._said else "it said nothing"

@@ -16,7 +16,7 @@ from server.errors import InvalidRequest, TooLarge
 
 __all__ = ["LoadedClip", "ClipStore", "Loop", "prepare"]
 
-logger = logging.getLogger("audioldm.audio")
+log = logging.getLogger("audioldm.audio")
 
 _SEAM_S: Final = 0.05
 """Longest crossfade from a loop's end into its beginning."""
@@ -156,7 +156,7 @@ class ClipStore:
             try:
                 await self._convert(clip)
             except TooLarge as error:
-                logger.warning("a sound is silent at %d Hz: %s", sample_rate, error)
+                log.warning("a sound is silent at %d Hz: %s", sample_rate, error)
 
     async def _convert(self, clip: LoadedClip) -> None:
         """Bring a clip to the current rate, even if that changes meanwhile."""

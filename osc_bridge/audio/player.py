@@ -34,7 +34,7 @@ from server.errors import AudioLDMError, DeviceError, QueueFull
 
 __all__ = ["Player", "decibels"]
 
-logger = logging.getLogger("audioldm.audio")
+log = logging.getLogger("audioldm.audio")
 
 POLL_S: Final = 0.01
 REOPEN_S: Final = 1.0
@@ -344,13 +344,13 @@ class Player:
                 self.poll()
             except Exception:
                 # Whoever was told has failed; the device is watched all the same.
-                logger.exception("a voice began or ended")
+                log.exception("a voice began or ended")
             reason = self.output.failure()
             if reason:
                 await self._bring_back(reason)
 
     async def _bring_back(self, reason: str) -> None:
-        logger.warning("audio device lost: %s", reason)
+        log.warning("audio device lost: %s", reason)
         self.opened = None
         self._report(DeviceReport(state="lost", reason=reason))
         while True:
@@ -358,7 +358,7 @@ class Player:
                 await self.output.close()
                 await self._bring_up()
             except (AudioLDMError, OSError) as error:
-                logger.info("audio device not back yet: %s", error)
+                log.info("audio device not back yet: %s", error)
                 self.opened = None
                 await asyncio.sleep(REOPEN_S)
                 self._forget_what_is_over(self.frame_now())

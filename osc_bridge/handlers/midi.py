@@ -18,7 +18,7 @@ from server.errors import InvalidRequest
 
 __all__ = ["MidiService"]
 
-log = logging.getLogger("audioldm.stage")
+log = logging.getLogger("audioldm.osc.midi")
 
 
 class MidiService:

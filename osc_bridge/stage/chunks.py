@@ -25,7 +25,7 @@ from server.requests.request import AnyRequest, Continue, Delivery, TextToAudio
 
 __all__ = ["Chunk", "ChunkMaker", "Method", "Rung", "ladder"]
 
-logger = logging.getLogger("audioldm.stream")
+log = logging.getLogger("audioldm.stage.stream")
 
 Method = Literal["continue", "crossfade"]
 LOOP_SEAM_S: Final = 0.05
@@ -118,7 +118,7 @@ class ChunkMaker:
                 raise
             except AudioLDMError as error:
                 # This engine or model cannot; chunks of their own with crossfades always work.
-                logger.info("stream goes on with crossfades: %s", error)
+                log.info("stream goes on with crossfades: %s", error)
                 self.method = "crossfade"
                 chunk = await self._fresh(prompt, steps)
         else:

@@ -19,7 +19,7 @@ from server.errors import AudioLDMError, InvalidRequest
 
 __all__ = ["Follower", "LinkClock", "MidiClock"]
 
-logger = logging.getLogger("audioldm.clock")
+log = logging.getLogger("audioldm.stage.clock")
 
 _JUMP_S: Final = 0.02
 """A clock that is further off than this is believed at once."""
@@ -144,5 +144,5 @@ class LinkClock:
                 if after - before < self._BLINK_NS:
                     self._follower.hear(beat, bpm, (before + after) // 2)
             except AudioLDMError as error:  # the card takes no commands for a moment
-                logger.warning("Ableton Link: %s", error)
+                log.warning("Ableton Link: %s", error)
             await asyncio.sleep(self.POLL_S)

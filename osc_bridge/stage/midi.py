@@ -18,7 +18,7 @@ from server.errors import DeviceError
 
 __all__ = ["MidiIn", "MidiRouter", "list_midi_inputs"]
 
-logger = logging.getLogger("audioldm.midi")
+log = logging.getLogger("audioldm.stage.midi")
 
 VIRTUAL: Final = "audioldm"
 """Our own port, that others connect to (not on Windows)."""

@@ -27,7 +27,7 @@ from server.requests.request import TextToAudio
 
 __all__ = ["Pads"]
 
-logger = logging.getLogger("audioldm.pads")
+log = logging.getLogger("audioldm.stage.pads")
 
 _OFF_GRID_S: Final = 0.01
 """Loops that are further off the bar than this are started anew."""
@@ -231,7 +231,7 @@ class Pads:
             else:  # refreshed meanwhile, for the tempo of now
                 self._unload(clips)
         except AudioLDMError as error:
-            logger.warning("pad %s is not back on the bar: %s", slot.pad.name, error)
+            log.warning("pad %s is not back on the bar: %s", slot.pad.name, error)
 
     # --- inside
 
@@ -310,7 +310,7 @@ class Pads:
             clips = await self._load(slot, sounds, request)
         except AudioLDMError as error:
             slot.error = str(error)
-            logger.warning("pad %s: %s", slot.pad.name, error)
+            log.warning("pad %s: %s", slot.pad.name, error)
             return
         slot.error = ""
         slot.take = 0 if slot.loops and slot.stays else -1

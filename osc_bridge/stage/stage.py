@@ -42,7 +42,7 @@ from server.requests.request import TextToAudio
 
 __all__ = ["BarReport", "Notice", "Stage", "VoiceReport"]
 
-logger = logging.getLogger("audioldm.stage")
+log = logging.getLogger("audioldm.stage")
 
 
 class VoiceReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,7 +324,7 @@ class Stage:
         try:
             self.pads.hit(pad, velocity)
         except AudioLDMError as error:
-            logger.info("pad %d: %s", pad, error)
+            log.info("pad %d: %s", pad, error)
 
     def _midi_clock(self, kind: str, time_ns: int, position: int) -> None:
         if self.clock == "midi":
@@ -332,7 +332,7 @@ class Stage:
 
     @staticmethod
     def _nowhere(address: str, arguments: list[object]) -> None:
-        logger.info("MIDI is mapped to %s, but nobody handles OSC here", address)
+        log.info("MIDI is mapped to %s, but nobody handles OSC here", address)
 
     # --- rendering for a bar
 

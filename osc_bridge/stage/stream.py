@@ -27,7 +27,7 @@ from server.requests.request import TextToAudio, validate
 
 __all__ = ["Stream"]
 
-logger = logging.getLogger("audioldm.stream")
+log = logging.getLogger("audioldm.stage.stream")
 
 _RETRY_S: Final = 0.5
 _USE: Final = 0.9
@@ -193,10 +193,10 @@ class Stream:
             try:
                 await work()
             except AudioLDMError as error:
-                logger.warning("stream: %s", error)
+                log.warning("stream: %s", error)
                 self._say(error=str(error))
             except Exception as error:
-                logger.exception("stream")
+                log.exception("stream")
                 self._say(error=f"internal error: {error}")
             if (task := asyncio.current_task()) and task.cancelling():
                 return  # what failed was clearing up: the cancellation went with it

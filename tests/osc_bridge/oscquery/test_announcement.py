@@ -18,7 +18,7 @@ BOTH = """
 import asyncio
 from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
-from osc_bridge.announcement import announced
+from osc_bridge.oscquery.announcement import announced
 
 KINDS = ["_oscjson._tcp.local.", "_osc._udp.local."]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from osc_bridge.request_flags import request_from, with_preset
+from osc_bridge.commands.request_flags import request_from, with_preset
 from server.audio.formats import file_format_of, fitting
 from server.config import Config
 from server.errors import InvalidRequest

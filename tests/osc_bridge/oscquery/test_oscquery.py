@@ -148,9 +148,9 @@ def test_a_closed_websocket_is_forgotten(bridge: Running) -> None:
     with connect(f"ws://127.0.0.1:{bridge.http_port}/") as socket:
         socket.send(encode(OscMessage("/ldm/ping", (1,))))
         socket.recv(timeout=10)
-        assert bridge.oscquery.num_listeners == 1
+        assert bridge.oscquery.num_subscribers == 1
     with bridge.client() as client:
-        while bridge.oscquery.num_listeners:
+        while bridge.oscquery.num_subscribers:
             client.query("/ldm/ping")
         assert client.query("/ldm/status")[6] == 1
 
