@@ -35,9 +35,11 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from benchmarks.verdicts import Verdict, show
 from osc_bridge.audio.arena import Arena
-from osc_bridge.audio.card import CardOutput, Output
+from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
-from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened, open_stream
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened
+from osc_bridge.audio.output import Output
+from osc_bridge.audio.portaudio import open_stream
 from osc_bridge.stage.stage import Stage
 from osc_bridge.stage.stream_report import StreamReport
 from server.audio.waveform import Waveform

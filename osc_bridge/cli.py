@@ -93,7 +93,7 @@ def _add_ways(command: argparse.ArgumentParser) -> None:
 
 
 def _devices() -> int:
-    from osc_bridge.audio.device import list_devices
+    from osc_bridge.audio.portaudio import list_devices
 
     devices = list_devices()
     for device in devices:

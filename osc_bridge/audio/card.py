@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -22,30 +22,13 @@ from osc_bridge.audio.device import DeviceSettings, Opened
 from osc_bridge.audio.process import Orders, Report
 from server.errors import DeviceError
 
-__all__ = ["CardOutput", "Output"]
+__all__ = ["CardOutput"]
 
 log = logging.getLogger("audioldm.audio")
 
 _OPEN_TIMEOUT_S: Final = 20.0
 _SILENT_AFTER_S: Final = 2.0
 """A device that has not asked for a block this long is taken for dead."""
-
-
-class Output(Protocol):
-    """What plays an arena: a sound card, or memory."""
-
-    async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        """Begin to play at ``frame``.
-
-        Raises:
-            DeviceError: why it cannot.
-        """
-
-    async def close(self) -> None:
-        """Stop; the device is free for others when this returns."""
-
-    def failure(self) -> str:
-        """Why it does not play any more; empty while it does."""
 
 
 class CardOutput:

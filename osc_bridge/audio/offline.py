@@ -7,7 +7,8 @@ import time
 import numpy as np
 
 from osc_bridge.audio.arena import CHANNELS, Arena
-from osc_bridge.audio.device import Callback, DeviceSettings, Opened
+from osc_bridge.audio.callback import Callback
+from osc_bridge.audio.device import DeviceSettings, Opened
 from osc_bridge.audio.mixer import Mixer
 from server.audio.waveform import Samples
 from server.errors import DeviceError

@@ -20,8 +20,10 @@ from pathlib import Path
 import msgspec
 
 from osc_bridge.audio.arena import Arena, ArenaShape, Gauge
-from osc_bridge.audio.device import NO_DEVICE, Callback, DeviceSettings, Opened, open_stream
+from osc_bridge.audio.callback import Callback
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened
 from osc_bridge.audio.mixer import Mixer
+from osc_bridge.audio.portaudio import open_stream
 from server.errors import AudioLDMError
 
 __all__ = ["Orders", "Report", "main"]

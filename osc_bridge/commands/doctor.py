@@ -151,7 +151,7 @@ def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
 
 
 def _sound_card(_: Config) -> Finding:
-    from osc_bridge.audio.device import list_devices
+    from osc_bridge.audio.portaudio import list_devices
 
     try:
         outputs = [device for device in list_devices() if device.outputs]

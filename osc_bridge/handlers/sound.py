@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from osc_bridge.audio.device import DeviceSettings, list_devices
+from osc_bridge.audio.device import DeviceSettings
+from osc_bridge.audio.portaudio import list_devices
 from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import sound as m
 from osc_bridge.messages.arguments import SOFTEST_DB

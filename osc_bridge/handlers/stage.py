@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from msgspec.structs import astuple
 
 from osc_bridge.audio.arena import ArenaShape
-from osc_bridge.audio.card import Output
-from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.device import DeviceReport
+from osc_bridge.audio.output import Output
 from osc_bridge.handlers.midi import MidiService
 from osc_bridge.handlers.pads import PadService
 from osc_bridge.handlers.panic import Stops

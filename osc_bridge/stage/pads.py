@@ -250,7 +250,7 @@ class Pads:
         """Those that wait for such a frame never begin; the frames."""
         taken = []
         for number, voice in slot.voices.items():
-            begin = self._player.begins_at(number)
+            begin = self._player.start_frame(number)
             if not voice.begun and number not in slot.leaving and begins(begin):
                 slot.leaving.add(number)
                 self._player.stop(number)

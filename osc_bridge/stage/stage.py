@@ -19,10 +19,10 @@ from pathlib import Path
 import msgspec
 
 from osc_bridge.audio.arena import ArenaShape
-from osc_bridge.audio.card import CardOutput, Output
+from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
-from osc_bridge.audio.device import DeviceSettings, Opened
-from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
+from osc_bridge.audio.output import Output
 from osc_bridge.audio.player import Player
 from osc_bridge.choices import Bus, ClockName, MidiApi
 from osc_bridge.stage.clock import Follower, LinkClock, MidiClock
@@ -103,7 +103,7 @@ class Stage:
         self._link: LinkClock | None = None
         self._bars: set[asyncio.Task[None]] = set()
         self._stops = 0
-        self._unlisten = self.player.listen(self._device_changed)
+        self._unlisten = self.player.device.listen(self._device_changed)
 
     async def close(self) -> None:
         """Silence, and everything given back."""

@@ -212,10 +212,10 @@ def test_a_loop_that_was_there_before_a_tempo_change_keeps_its_place_on_a_new_de
                 b"name: x\npads: [{name: bed, prompt: p, seconds: 2}]"
             ).pads[0]  # fmt: skip
             (voice,) = slot.voices
-            begin = rig.stage.player.begins_at(voice)
+            begin = rig.stage.player.start_frame(voice)
             rig.stage.set_tempo(77.0)
-            assert rig.stage.player.begins_at(voice) == begin
+            assert rig.stage.player.start_frame(voice) == begin
             await rig.stage.open_device(DeviceSettings())
-            assert rig.stage.player.begins_at(voice) == begin
+            assert rig.stage.player.start_frame(voice) == begin
 
     asyncio.run(run())

@@ -1,0 +1,165 @@
+"""Where an arena is played, and how an output that fails is opened again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from osc_bridge.audio.arena import Arena
+from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
+from server.errors import AudioLDMError
+
+__all__ = ["Output", "Playback", "WatchedOutput"]
+
+log = logging.getLogger("audioldm.audio")
+
+POLL_S: Final = 0.01
+REOPEN_S: Final = 1.0
+
+
+class Output(Protocol):
+    """What plays an arena: a sound card, or memory."""
+
+    async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
+        """Start to play at ``frame``.
+
+        Raises:
+            DeviceError: the device or its settings cannot be used.
+        """
+
+    async def close(self) -> None:
+        """Stop; the device is free for others when this returns."""
+
+    def failure(self) -> str:
+        """Why it stopped playing; empty while it plays."""
+
+
+class Playback(Protocol):
+    """What is played: the part of the player that follows the output."""
+
+    def next_frame(self) -> int:
+        """The frame at which an output that is opened now starts."""
+
+    async def resume(self, opened: Opened) -> None:
+        """Send the voices and levels to an output that has just been opened."""
+
+    def poll(self) -> None:
+        """Handle the events of the mixer."""
+
+    def expire(self) -> None:
+        """Drop the voices that ended while no output was open."""
+
+
+class WatchedOutput:
+    """Opens an output, watches it, and opens it again when it fails.
+
+    Args:
+        output: a sound card or memory.
+        arena: what it plays.
+        playback: what is resumed on a newly opened output.
+    """
+
+    def __init__(self, output: Output, arena: Arena, playback: Playback) -> None:
+        self.output = output
+        self.settings = DeviceSettings()
+        self.opened: Opened | None = None
+        self.reopened = 0
+        """How often it was opened again after a failure."""
+        self.in_use = False
+        """True from the first opening on, also while the device is lost or being replaced."""
+        self._arena = arena
+        self._playback = playback
+        self._watching: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self._listeners: list[Callable[[DeviceReport], None]] = []
+
+    @property
+    def state(self) -> str:
+        """open, lost or closed."""
+        return "open" if self.opened else "lost" if self.in_use else "closed"
+
+    def listen(self, listener: Callable[[DeviceReport], None]) -> Callable[[], None]:
+        """Call ``listener`` when the device comes or goes; returns a function that ends this."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def open(self, settings: DeviceSettings) -> Opened:
+        """Open the device that ``settings`` name, in place of the current one.
+
+        Raises:
+            DeviceError: it cannot be opened; nothing is open then.
+        """
+        async with self._lock:
+            await self._stop_watching()
+            if self.opened is not None:
+                self.opened = None
+                self._report(DeviceReport(state="closed", reason="a device is being opened"))
+            await self.output.close()
+            self.settings = settings
+            try:
+                opened = await self._open()
+            except Exception as error:
+                self.in_use = False
+                self._report(DeviceReport(state="closed", reason=str(error)))
+                raise
+            self.in_use = True
+            self._watching = asyncio.create_task(self._watch())
+            return opened
+
+    async def close(self, then: Callable[[], None]) -> None:
+        """Close the device and call ``then`` before another one can be opened."""
+        async with self._lock:
+            await self._stop_watching()
+            await self.output.close()
+            was_open, self.opened, self.in_use = self.opened is not None, None, False
+            then()
+            if was_open:
+                self._report(DeviceReport(state="closed"))
+
+    async def _open(self) -> Opened:
+        frame = self._playback.next_frame()
+        self._arena.commands.clear()
+        self.opened = await self.output.open(self._arena, self.settings, frame)
+        self._playback.poll()
+        await self._playback.resume(self.opened)
+        self._report(DeviceReport(state="open", opened=self.opened))
+        return self.opened
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            self._playback.poll()
+            if reason := self.output.failure():
+                await self._reopen(reason)
+
+    async def _reopen(self, reason: str) -> None:
+        """Try to open the device again until it works."""
+        log.warning("audio device lost: %s", reason)
+        self.opened = None
+        self._report(DeviceReport(state="lost", reason=reason))
+        while True:
+            try:
+                await self.output.close()
+                await self._open()
+            except (AudioLDMError, OSError) as error:
+                log.info("audio device not back yet: %s", error)
+                self.opened = None
+                await asyncio.sleep(REOPEN_S)
+                self._playback.expire()
+            else:
+                self.reopened += 1
+                return
+
+    async def _stop_watching(self) -> None:
+        task, self._watching = self._watching, None
+        if task:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _report(self, report: DeviceReport) -> None:
+        for listener in tuple(self._listeners):
+            listener(report)

@@ -1,0 +1,141 @@
+"""Sound cards through PortAudio: the list of them, and a stream that plays the mixer on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from osc_bridge.audio.arena import Arena
+from osc_bridge.audio.callback import Callback
+from osc_bridge.audio.device import DeviceInfo, DeviceSettings, Opened
+from osc_bridge.audio.mixer import Mixer
+from server.errors import DeviceError, InvalidRequest
+
+__all__ = ["find_device", "list_devices", "open_stream"]
+
+
+def list_devices() -> tuple[DeviceInfo, ...]:
+    """All sound cards.
+
+    Raises:
+        DeviceError: PortAudio is not installed.
+    """
+    sounddevice = _portaudio()
+    apis = sounddevice.query_hostapis()
+    return tuple(
+        DeviceInfo(
+            id=number,
+            name=str(entry["name"]),
+            host_api=str(apis[entry["hostapi"]]["name"]),
+            inputs=int(entry["max_input_channels"]),
+            outputs=int(entry["max_output_channels"]),
+            sample_rate=round(entry["default_samplerate"]),
+            default=number == apis[entry["hostapi"]]["default_output_device"],
+        )
+        for number, entry in enumerate(sounddevice.query_devices())
+    )
+
+
+def find_device(
+    settings: DeviceSettings, devices: tuple[DeviceInfo, ...], *, to_record: bool = False
+) -> DeviceInfo:
+    """The one device that ``settings`` mean for playing, or ``to_record``.
+
+    Raises:
+        DeviceError: none or several fit; the sentence lists what there is.
+    """
+    kind, name = ("input", settings.input_device) if to_record else ("output", settings.device)
+    usable = [d for d in devices if (d.inputs if to_record else d.outputs)]
+    wanted = settings.host_api or ("JACK" if any("JACK" in d.host_api for d in devices) else "")
+    here = [d for d in usable if wanted.lower() in d.host_api.lower()]
+    if name.isdigit():
+        fitting = [d for d in usable if d.id == int(name)]
+    elif name:
+        fitting = [d for d in here if d.name == name] or [
+            d for d in here if name.lower() in d.name.lower()
+        ]
+    else:
+        fitting = [d for d in here if d.default][:1]
+    if len(fitting) == 1:
+        return fitting[0]
+    problem = f"{len(fitting) or 'no'} {kind} devices for {name!r}"
+    listed = "; ".join(f"{d.id} {d.name} ({d.host_api})" for d in usable)
+    raise DeviceError(
+        f"{problem}, host API {settings.host_api!r}: choose one of: {listed or 'none at all'}"
+    )
+
+
+def open_stream(
+    arena: Arena,
+    settings: DeviceSettings,
+    first_frame: Callable[[int], int],
+    on_finished: Any = None,
+) -> tuple[Any, Opened]:
+    """A running PortAudio stream (keep it, ``close()`` it) and what was opened.
+
+    Args:
+        first_frame: gives the number of the first frame, at a sample rate.
+        on_finished: called when the stream ends for whatever reason.
+
+    Raises:
+        DeviceError: no PortAudio, no such device, or it refuses the settings.
+    """
+    sounddevice = _portaudio()
+    devices = list_devices()
+    info = find_device(settings, devices)
+    recorder = find_device(settings, devices, to_record=True) if settings.input_device else info
+    outputs, inputs = _channels(info, recorder, settings)
+    jack = "JACK" in info.host_api
+    # JACK dictates its own rate and period; asking for another one is refused or costs xruns.
+    rate = info.sample_rate if jack else settings.sample_rate or info.sample_rate
+    callback = Callback(
+        Mixer(arena, rate, first_frame(rate)), settings.first_output, settings.first_input
+    )
+    common = {
+        "samplerate": rate,
+        "blocksize": 0 if jack else settings.blocksize,
+        "dtype": "float32",
+        "latency": "low",
+        "finished_callback": on_finished,
+    }
+    try:
+        if inputs:
+            pair = {"device": (recorder.id, info.id), "channels": (inputs, outputs)}
+            stream = sounddevice.Stream(callback=callback.duplex, **pair, **common)
+        else:
+            single = {"device": info.id, "channels": outputs}
+            stream = sounddevice.OutputStream(callback=callback.output, **single, **common)
+        stream.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise DeviceError(f"{info.name} ({info.host_api}) at {rate} Hz: {error}") from error
+    return stream, Opened(
+        name=info.name,
+        host_api=info.host_api,
+        sample_rate=rate,
+        outputs=outputs,
+        inputs=inputs,
+        latency_s=float(stream.latency[1] if inputs else stream.latency),
+    )
+
+
+def _channels(info: DeviceInfo, recorder: DeviceInfo, settings: DeviceSettings) -> tuple[int, int]:
+    """How many outputs and inputs to open so that the wanted pairs are among them."""
+    first = settings.first_output
+    if not 1 <= first <= info.outputs:
+        raise InvalidRequest(f"first_output {first}: {info.name} has outputs 1 to {info.outputs}")
+    wanted = settings.first_input if settings.first_input <= recorder.inputs else 0
+    inputs = min(wanted + 1, recorder.inputs) if wanted else 0
+    return min(first + 1, info.outputs), inputs
+
+
+def _portaudio() -> Any:
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise DeviceError("sounddevice is not installed: pip install sounddevice") from error
+    except OSError as error:
+        raise DeviceError(
+            "the PortAudio library is missing: apt install libportaudio2 (Debian, Ubuntu) "
+            "or the PortAudio package of your system"
+        ) from error
+    return sounddevice
