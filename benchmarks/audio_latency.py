@@ -41,7 +41,7 @@ from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened
 from osc_bridge.audio.output import Output
 from osc_bridge.audio.portaudio import open_stream
 from osc_bridge.stage.stage import Stage
-from osc_bridge.stage.stream_report import StreamReport
+from osc_bridge.stage.stream.report import StreamReport
 from server.audio.waveform import Waveform
 from server.config import built_in_model
 from server.engine.local import LocalEngine

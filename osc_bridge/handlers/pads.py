@@ -28,7 +28,7 @@ class PadService:
     def handlers(self) -> dict[type[Command], Handler]:
         """Command class to handler."""
         stage, pads = self._stage, self._stage.pads
-        at = stage.frame_of_time
+        at = stage.frame_at_time
         return {
             m.LiveLoad: self._live_load,
             m.LiveList: lambda _, c: self._service.reply(

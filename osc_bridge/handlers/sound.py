@@ -10,7 +10,6 @@ from pathlib import Path
 
 from osc_bridge.audio.device import DeviceSettings
 from osc_bridge.audio.portaudio import list_devices
-from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import sound as m
 from osc_bridge.messages.arguments import SOFTEST_DB
 from osc_bridge.messages.message import Command, Message
@@ -24,13 +23,10 @@ __all__ = ["SoundService"]
 class SoundService:
     """What is said about sound; ``folders`` are those in which clients may name files."""
 
-    def __init__(
-        self, service: Service, stage: Stage, folders: AllowedFolders, stops: Stops
-    ) -> None:
+    def __init__(self, service: Service, stage: Stage, folders: AllowedFolders) -> None:
         self._service = service
         self._stage = stage
         self._folders = folders
-        self._stops = stops
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -44,7 +40,7 @@ class SoundService:
             m.TakePlay: self._take_play,
             m.TakeStop: lambda t, c: player.stop(t.voice, fade_s=t.fade_s),
             m.TakeGain: lambda t, c: player.set_gain(t.voice, t.gain_db),
-            m.StopAll: self._stop_all,  # not async: it waits for nothing and nobody
+            m.StopAll: lambda s, c: self._stage.stop_all(s.fade_s),  # not async: it never waits
             m.MasterGain: lambda g, c: player.set_master(g.gain_db),
             m.MonitorGain: lambda g, c: player.set_monitor(g.gain_db),
             m.CaptureSave: self._capture_save,
@@ -76,16 +72,12 @@ class SoundService:
         )  # fmt: skip
 
     async def _take_play(self, take: m.TakePlay, context: Context) -> None:
-        self._stops.check(context)
         path = self._folders.file(take.path, anywhere=context.client.sender.is_local)
         voice, frame = await self._stage.play(
-            path, gain_db=take.gain_db, loop=take.loop, quantise=take.quantise, choke=take.choke
-        )
+            path, gain_db=take.gain_db, loop=take.loop, quantise=take.quantise,
+            choke=take.choke, panic_count=context.panic_count,
+        )  # fmt: skip
         self._service.reply(context.client, m.TakePlaying(voice, str(path), frame % 2**31))
-
-    def _stop_all(self, stop: m.StopAll, context: Context) -> None:
-        self._stops.note(context)
-        self._stage.stop_all(stop.fade_s)
 
     async def _capture_save(self, wanted: m.CaptureSave, context: Context) -> None:
         while True:

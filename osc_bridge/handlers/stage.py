@@ -12,7 +12,6 @@ from osc_bridge.audio.device import DeviceReport
 from osc_bridge.audio.output import Output
 from osc_bridge.handlers.midi import MidiService
 from osc_bridge.handlers.pads import PadService
-from osc_bridge.handlers.panic import Stops
 from osc_bridge.handlers.sound import SoundService
 from osc_bridge.handlers.stream import StreamService
 from osc_bridge.handlers.transport import TransportService
@@ -22,9 +21,9 @@ from osc_bridge.messages.sound import DeviceNotice, VoiceNotice
 from osc_bridge.messages.stream import StreamNotice
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Service
-from osc_bridge.stage.pad_slot import PadReport
+from osc_bridge.stage.pads.slot import PadReport
 from osc_bridge.stage.stage import Stage, VoiceReport
-from osc_bridge.stage.stream_report import StreamReport
+from osc_bridge.stage.stream.report import StreamReport
 from server.engine.engine import Engine
 
 __all__ = ["serve_stage", "stage_on"]
@@ -49,15 +48,15 @@ async def stage_on(
 
 def serve_stage(service: Service, stage: Stage, folders: AllowedFolders) -> None:
     """Let ``service`` answer for ``stage``; ``folders`` are those in which clients name files."""
-    stops = Stops()
-    sound = SoundService(service, stage, folders, stops)
+    sound = SoundService(service, stage, folders)
     transport = TransportService(service, stage)
     pads = PadService(service, stage, folders)
-    stream = StreamService(service, stage, stops)
+    stream = StreamService(service, stage)
     midi = MidiService(service, stage)
     for room in (sound, transport, pads, stream, midi):
         service.add(room.handlers)
     service.values |= sound.values | transport.values | stream.values
+    service.panic = stage.panic
     stage.notify = lambda notice: service.broadcast(_notice(notice))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from msgspec.structs import astuple
 
-from osc_bridge.handlers.panic import Stops
 from osc_bridge.messages import stream as m
 from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.service import Context, Handler, Service
@@ -18,10 +17,9 @@ __all__ = ["StreamService"]
 class StreamService:
     """What is said about the stream."""
 
-    def __init__(self, service: Service, stage: Stage, stops: Stops) -> None:
+    def __init__(self, service: Service, stage: Stage) -> None:
         self._service = service
         self._stage = stage
-        self._stops = stops
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -38,7 +36,7 @@ class StreamService:
         }
 
     async def _stream_start(self, wanted: m.StreamStart, context: Context) -> None:
-        self._stops.check(context)
+        self._stage.panic.check(context.panic_count)
         live_set = self._stage.live_set
         prompt = wanted.prompt or (live_set.stream_prompt if live_set else "")
         await self._stage.start_stream(prompt)

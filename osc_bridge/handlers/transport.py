@@ -8,7 +8,8 @@ from typing import Final
 from osc_bridge.messages import transport as m
 from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage.stage import BarReport, Stage
+from osc_bridge.stage.bars import BarReport
+from osc_bridge.stage.stage import Stage
 from osc_bridge.stage.transport import TempoMap
 from server.requests.request import TextToAudio, validate
 
@@ -33,30 +34,30 @@ class TransportService:
         stage = self._stage
         return {
             m.TransportQuery: lambda _, c: self._service.reply(c.client, self._position()),
-            m.TransportTempo: lambda t, c: stage.set_tempo(t.bpm),
-            m.TransportMeter: lambda t, c: stage.set_meter(t.beats_per_bar),
+            m.TransportTempo: lambda t, c: stage.clock.set_tempo(t.bpm),
+            m.TransportMeter: lambda t, c: stage.clock.set_meter(t.beats_per_bar),
             m.TransportRestart: self._restart,
             m.TransportClock: self._use_clock,
-            m.TransportBeat: lambda t, c: stage.hear_beat(t.beat, t.bpm, c.when_s),
+            m.TransportBeat: lambda t, c: stage.clock.osc_beat(t.beat, t.bpm, c.when_s),
             m.BarRender: self._bar_render,
         }
 
     def _restart(self, wanted: m.TransportRestart, context: Context) -> None:
         transport = self._stage.transport
         beat = float((wanted.bar - 1) * transport.beats_per_bar)
-        frame = self._stage.frame_of_time(context.when_s)
+        frame = self._stage.frame_at_time(context.when_s)
         transport.restart(beat, frame)
 
     async def _use_clock(self, wanted: m.TransportClock, context: Context) -> None:
-        await self._stage.use_clock(wanted.clock)
+        await self._stage.clock.choose(wanted.clock)
         self._service.reply(context.client, self._position())
 
     def _position(self) -> m.TransportPosition:
         stage = self._stage
         bar, beat = stage.transport.position()
         return m.TransportPosition(
-            bar, beat, stage.transport.bpm, stage.transport.beats_per_bar, stage.clock,
-            stage.link_peers, stage.clock_error_s,
+            bar, beat, stage.transport.bpm, stage.transport.beats_per_bar, stage.clock.name,
+            stage.clock.peers, stage.clock.error_s,
         )  # fmt: skip
 
     def _bar_render(self, wanted: m.BarRender, context: Context) -> None:
@@ -67,10 +68,10 @@ class TransportService:
             num_waveforms_per_prompt=wanted.num_waveforms_per_prompt, num_candidates=1,
         ))  # fmt: skip
 
-        def tell(report: BarReport) -> None:
+        def reply(report: BarReport) -> None:
             self._service.reply(context.client, _bar_state(wanted.request_id, report))
 
-        tell(self._stage.render_for_bar(request, wanted.bar, tell))
+        reply(self._stage.bars.render(request, wanted.bar, reply))
 
     @property
     def values(self) -> dict[type[Message], Callable[[], Message]]:
@@ -79,7 +80,7 @@ class TransportService:
         return {
             m.TransportTempo: lambda: m.TransportTempo(transport.bpm),
             m.TransportMeter: lambda: m.TransportMeter(transport.beats_per_bar),
-            m.TransportClock: lambda: m.TransportClock(stage.clock),
+            m.TransportClock: lambda: m.TransportClock(stage.clock.name),
             m.TransportPosition: self._position,
         }
 

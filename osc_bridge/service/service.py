@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from osc_bridge.messages.addresses import TABLE, AddressTable
@@ -23,6 +22,7 @@ from osc_bridge.messages.submissions import Submission
 from osc_bridge.service.bundles import BundleScheduler
 from osc_bridge.service.client_table import ClientTable, KnownClient, Sender
 from osc_bridge.service.inbox import Inbox
+from osc_bridge.stage.panic import Panic
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
 from server.errors import AudioLDMError, InvalidRequest
 
@@ -44,8 +44,8 @@ class Context:
     client: KnownClient
     when_s: float | None = None
     """The bundle's time (Unix seconds); None: now."""
-    number: int = field(default_factory=itertools.count(1).__next__)
-    """Messages are numbered as they arrive."""
+    panic_count: int = 0
+    """How often everything had been stopped when the message arrived, or its time came."""
 
 
 Handler = Callable[[Any, Context], Any]
@@ -58,6 +58,7 @@ class Service:
     def __init__(self, table: AddressTable = TABLE) -> None:
         self.table = table
         self.scheduler = BundleScheduler()
+        self.panic = Panic()
         self._inbox = Inbox(self._schedule)
         self.clients = ClientTable(self._forgotten)
         self.received = 0
@@ -126,14 +127,18 @@ class Service:
             return
         try:
             command = self.table.command(message.address)
-            context = Context(client, packet.when_s)
-            if packet.when_s is None:
+
+            def execute() -> None:
+                context = Context(client, packet.when_s, self.panic.count)
                 self._execute(command, message, context)
+
+            if packet.when_s is None:
+                execute()
             elif command.takes_time:
                 self.scheduler.admit(packet.when_s)
-                self._execute(command, message, context)
+                execute()
             else:
-                self.scheduler.at(packet.when_s, lambda: self._execute(command, message, context))
+                self.scheduler.at(packet.when_s, execute)
         except AudioLDMError as error:
             self._refuse(client, error, message)
 

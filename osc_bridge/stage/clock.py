@@ -17,7 +17,7 @@ from osc_bridge.audio.clock_filter import DelayLockedLoop
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM, Transport
 from server.errors import AudioLDMError, InvalidRequest
 
-__all__ = ["Follower", "LinkClock", "MidiClock"]
+__all__ = ["Follower", "LinkClock", "MidiClock", "monotonic_ns_at"]
 
 log = logging.getLogger("audioldm.stage.clock")
 
@@ -27,6 +27,12 @@ _SHARE: Final = 0.1
 """Of a smaller difference this much is taken back each time."""
 _TICKS: Final = 24
 """MIDI clock ticks a beat."""
+
+
+def monotonic_ns_at(when_s: float | None) -> int:
+    """The monotonic time in ns of a Unix time; now where None."""
+    now = time.monotonic_ns()
+    return now if when_s is None else now + round((when_s - time.time()) * 1e9)
 
 
 class Follower:
@@ -43,7 +49,7 @@ class Follower:
         self.error_s = 0.0
         """How far off the transport was when it was last told."""
 
-    def hear(self, beat: float, bpm: float, time_ns: int) -> None:
+    def follow(self, beat: float, bpm: float, time_ns: int) -> None:
         """``beat`` was (or will be) at the monotonic ``time_ns``; the tempo is ``bpm``."""
         if not MIN_BPM <= bpm <= MAX_BPM:
             return
@@ -90,7 +96,7 @@ class MidiClock:
             return
         if self._seen > _TICKS and self._ticks % 6 == 0:
             bpm = 60.0 / (self._period.period * _TICKS)
-            self._follower.hear(self._ticks / _TICKS, round(bpm, 2), int(due_s * 1e9))
+            self._follower.follow(self._ticks / _TICKS, round(bpm, 2), int(due_s * 1e9))
         self._ticks += 1
 
 
@@ -142,7 +148,7 @@ class LinkClock:
             after = time.monotonic_ns()
             try:
                 if after - before < self._BLINK_NS:
-                    self._follower.hear(beat, bpm, (before + after) // 2)
+                    self._follower.follow(beat, bpm, (before + after) // 2)
             except AudioLDMError as error:  # the card takes no commands for a moment
                 log.warning("Ableton Link: %s", error)
             await asyncio.sleep(self.POLL_S)

@@ -311,7 +311,7 @@ def test_a_bundle_in_the_future_hits_in_the_future(
     when_s = time.time() + 0.3
     handler = service._handlers[PadHit]
     context = Context(client, when_s)
-    wanted = running.call(stage.frame_of_time, when_s)
+    wanted = running.call(stage.frame_at_time, when_s)
     running.call(handler, PadHit("kick"), context)
     until(sounding, lambda m: m.arguments[:3] == (1, "kick", "playing"))
     voices = running.call(lambda: [p.start.frame for p in stage.player._voices.values()])

@@ -201,7 +201,7 @@ def test_midi_ticks_while_stopped_do_not_move_the_song() -> None:
 def test_a_stream_that_is_started_while_another_ends_goes_on(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("osc_bridge.stage.conductor.POLL_S", 0.0)
+    monkeypatch.setattr("osc_bridge.stage.stream.conductor.POLL_S", 0.0)
 
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:

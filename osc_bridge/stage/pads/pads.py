@@ -18,7 +18,7 @@ from osc_bridge.audio.clips import LoadedClip, Loop
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.launcher import Launcher
 from osc_bridge.stage.liveset import LiveSet
-from osc_bridge.stage.pad_slot import PadReport, PadVoice, Slot
+from osc_bridge.stage.pads.slot import PadReport, PadVoice, Slot
 from osc_bridge.stage.renders import Renders
 from osc_bridge.stage.transport import TempoMap, Transport, quantum_of
 from server.audio.waveform import Waveform

@@ -1,6 +1,6 @@
 """Endless sound that follows its prompt.
 
-One task renders chunks (here), another strings them together (:mod:`osc_bridge.stage.conductor`);
+One task renders chunks (here), another plays them (:mod:`osc_bridge.stage.stream.conductor`);
 between them lies one chunk. Where rendering falls behind, the ladder takes fewer steps, and where
 even that is late, earlier chunks are played again from other places.
 """
@@ -17,11 +17,11 @@ from typing import Final
 import msgspec
 
 from osc_bridge.audio.player import Player
-from osc_bridge.stage.chunks import Chunk, ChunkMaker, Rung, ladder
-from osc_bridge.stage.conductor import LEAD_S, Conductor
-from osc_bridge.stage.prompt_path import PromptPath, corner_weights, distance
 from osc_bridge.stage.renders import Renders
-from osc_bridge.stage.stream_report import StreamReport, StreamSettings
+from osc_bridge.stage.stream.chunks import Chunk, ChunkMaker, Rung, ladder
+from osc_bridge.stage.stream.conductor import LEAD_S, Conductor
+from osc_bridge.stage.stream.prompt_path import PromptPath, corner_weights, distance
+from osc_bridge.stage.stream.report import StreamReport, StreamSettings
 from server.errors import AudioLDMError, InvalidRequest
 from server.requests.request import TextToAudio, validate
 

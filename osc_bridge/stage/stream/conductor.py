@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from osc_bridge.audio.player import Player
-from osc_bridge.stage.chunks import Chunk
-from osc_bridge.stage.stream_report import StreamSettings
+from osc_bridge.stage.stream.chunks import Chunk
+from osc_bridge.stage.stream.report import StreamSettings
 
 __all__ = ["LEAD_S", "Conductor"]
 
