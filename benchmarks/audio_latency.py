@@ -275,7 +275,7 @@ async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
                 reports.append(notice)
 
         stage.notify = hear
-        stage.stream.on_turn = changed.set
+        stage.stream.on_prompt_change = changed.set
         await stage.start_stream(PROMPTS[0])
         until = time.monotonic() + minutes * 60
         for prompt in itertools.cycle(PROMPTS[1:] + PROMPTS[:1]):

@@ -63,6 +63,6 @@ class StreamService:
             m.StreamCorners: lambda: m.StreamCorners(
                 *stream.corners, *[""] * (4 - len(stream.corners))
             ),
-            m.StreamXY: lambda: m.StreamXY(*stream.place),
+            m.StreamXY: lambda: m.StreamXY(*stream.position),
             m.StreamState: self._stream_state,
         }

@@ -1,4 +1,4 @@
-"""One pad with what it holds: its takes, and the voices that play them."""
+"""One pad and what it holds: its takes, and the voices that play them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import msgspec
 from osc_bridge.audio.clips import LoadedClip
 from osc_bridge.stage.liveset import Pad
 
-__all__ = ["PadReport", "PadState", "PadVoice", "Slot"]
+__all__ = ["PadReport", "PadStatus", "PadVoice", "Slot"]
 
-PadState = Literal["empty", "rendering", "ready", "queued", "playing", "failed"]
+PadStatus = Literal["empty", "rendering", "ready", "queued", "playing", "failed"]
 _OWN_GROUP: Final = 1000
 """A loop without a choke group silences itself: group 1000 + its number."""
 
 
 class PadReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a pad stands."""
+    """The state of a pad."""
 
     number: int
     """From 1."""
     name: str
-    state: PadState
+    state: PadStatus
     takes: int = 0
     refreshing: bool = False
     error: str = ""
@@ -32,14 +32,14 @@ class PadReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class PadVoice:
-    """What sounds or waits."""
+    """A voice that plays or is scheduled."""
 
     level_db: float
     begun: bool = False
 
 
 class Slot:
-    """A pad with what it holds."""
+    """A pad of the loaded set."""
 
     def __init__(self, number: int, pad: Pad) -> None:
         self.number = number
@@ -47,27 +47,24 @@ class Slot:
         self.gain_db = pad.gain_db
         self.clips: list[LoadedClip] = []
         self.take = -1
-        """The one that was started last."""
+        """Index of the take that was started last."""
         self.level_db = 0.0
-        """How hard the pad was hit last."""
+        """Level of the last hit, from its velocity."""
         self.voices: dict[int, PadVoice] = {}
-        self.leaving: set[int] = set()
-        """Those that have been told to stop."""
+        self.stopping: set[int] = set()
+        """Voices that have been asked to stop."""
         self.render: asyncio.Task[None] | None = None
         self.error = ""
 
     @property
     def loops(self) -> bool:
+        """True where the pad repeats until it is stopped."""
         return self.pad.mode == "loop"
 
     @property
-    def sounds(self) -> bool:
-        return any(voice.begun for voice in self.voices.values())
-
-    @property
     def stays(self) -> bool:
-        """Something sounds or waits and has not been told to stop."""
-        return bool(self.voices.keys() - self.leaving)
+        """True where a voice plays or is scheduled that has not been asked to stop."""
+        return bool(self.voices.keys() - self.stopping)
 
     @property
     def clip(self) -> LoadedClip:
@@ -76,12 +73,15 @@ class Slot:
 
     @property
     def group(self) -> int:
+        """The choke group; 0 for none."""
         return self.pad.choke or (_OWN_GROUP + self.number if self.loops else 0)
 
     @property
-    def state(self) -> PadState:
+    def state(self) -> PadStatus:
+        """What the pad does now."""
         if self.voices:
-            return "playing" if self.sounds else "queued"
+            begun = any(voice.begun for voice in self.voices.values())
+            return "playing" if begun else "queued"
         if self.clips:
             return "ready"
         if self.render:
@@ -89,7 +89,7 @@ class Slot:
         return "failed" if self.error else "empty"
 
     def report(self) -> PadReport:
-        """Where the pad stands."""
+        """The state of the pad, as it is reported to clients."""
         return PadReport(
             number=self.number, name=self.pad.name, state=self.state, takes=len(self.clips),
             refreshing=self.render is not None and bool(self.clips), error=self.error,

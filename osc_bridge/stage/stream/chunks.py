@@ -1,4 +1,4 @@
-"""The pieces a stream is made of: rendered one after the other, each from the last one's end."""
+"""The chunks of a stream: each one is rendered as a continuation of the last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
 import numpy as np
 
 from osc_bridge.audio.clips import LoadedClip, Loop
@@ -23,65 +22,47 @@ from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull
 from server.jobs.job import Job
 from server.requests.request import AnyRequest, Continue, Delivery, TextToAudio
 
-__all__ = ["Chunk", "ChunkMaker", "Method", "Rung", "ladder"]
+__all__ = ["Chunk", "ChunkMaker", "Method"]
 
 log = logging.getLogger("audioldm.stage.stream")
 
 Method = Literal["continue", "crossfade"]
 LOOP_SEAM_S: Final = 0.05
-"""A chunk that nothing follows repeats with this seam, even if our process is gone."""
+"""Crossfade with which a chunk repeats that nothing follows, even if this process has died."""
 _CONTEXT_S: Final = 2.0
 _JOIN_BACK_S: Final = 0.1
-"""A continuation takes over this long before the end of what it continues, where both are equal."""
+"""A continuation takes over this long before the end of its context, where both are equal."""
 _EQUAL: Final = 1e-3
-
-
-class Rung(msgspec.Struct, frozen=True):
-    """A step of the ladder: how a stream is kept going."""
-
-    name: str
-    num_inference_steps: int
 
 
 @dataclass(eq=False)
 class Chunk:
-    """A rendered piece. ``usable`` frames can be heard before its end blends into its beginning."""
+    """A rendered chunk. After ``usable`` frames its end crossfades into its beginning."""
 
     clip: LoadedClip
     usable: int
     prompt: str
     steps: int
     joins: Chunk | None = None
-    """The chunk that this one continues sample by sample ..."""
+    """The chunk that this one continues sample by sample; None where a crossfade joins them."""
     join_at: int = 0
-    """... from this frame of its own on ..."""
+    """Frame of this chunk at which it takes over."""
     join_from: int = 0
-    """... which is this frame of the other."""
+    """The same frame in the chunk that it continues."""
     urgent: bool = False
-    """The prompt has changed: take over as soon as possible ..."""
+    """True where the prompt has changed: take over as soon as possible."""
     fade_s: float = 0.0
-    """... with a crossfade this long ..."""
-    turns: bool = False
-    """... and what was before is not to come back."""
-
-
-def ladder(steps: int, fewest: int = 2) -> tuple[Rung, ...]:
-    """The rungs from full quality down to playing on with what is there.
-
-    >>> [(rung.name, rung.num_inference_steps) for rung in ladder(20)]
-    [('full', 20), ('half', 10), ('quarter', 5), ('fewest', 2), ('recombine', 0)]
-    """
-    names = (("full", 1), ("half", 2), ("quarter", 4))
-    rungs = [Rung(name, steps // part) for name, part in names if steps // part > fewest]
-    return (*rungs, Rung("fewest", min(steps, fewest)), Rung("recombine", 0))
+    """Crossfade of an urgent chunk."""
+    new_prompt: bool = False
+    """True where chunks of the prompt before must not be played again."""
 
 
 class ChunkMaker:
     """Renders chunks into memory; their files are deleted again.
 
     Args:
-        player: where they will sound.
-        renders: who makes them.
+        player: plays them.
+        renders: renders them.
         seconds: length of a chunk.
     """
 
@@ -91,23 +72,23 @@ class ChunkMaker:
         self.seconds = seconds
         self.method: Method = "continue"
         self.wall_s = 0.0
-        """How long the last chunk took, waiting included."""
+        """Time from the request of the last chunk to its arrival in memory."""
         self._folder = Path(tempfile.mkdtemp(prefix="audioldm-stream-"))
         self._previous: Chunk | None = None
 
     def close(self) -> None:
-        """Delete what is left on disk."""
+        """Delete the files."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def forget(self) -> None:
-        """Let the next chunk begin afresh instead of continuing."""
+        """Render the next chunk from its prompt alone, not as a continuation."""
         self._previous = None
 
     async def make(self, prompt: str, steps: int) -> Chunk:
-        """The next chunk.
+        """Render the next chunk.
 
         Raises:
-            AudioLDMError: the engine could not.
+            AudioLDMError: the engine refused or failed.
         """
         begun_s = time.monotonic()
         previous = self._previous if self.method == "continue" else None
@@ -117,17 +98,17 @@ class ChunkMaker:
             except (Cancelled, EngineUnavailable, QueueFull):
                 raise
             except AudioLDMError as error:
-                # This engine or model cannot; chunks of their own with crossfades always work.
-                log.info("stream goes on with crossfades: %s", error)
+                # This engine or model cannot continue a clip; independent chunks always work.
+                log.info("the stream continues with crossfades: %s", error)
                 self.method = "crossfade"
-                chunk = await self._fresh(prompt, steps)
+                chunk = await self._start(prompt, steps)
         else:
-            chunk = await self._fresh(prompt, steps)
+            chunk = await self._start(prompt, steps)
         self._previous = chunk
         self.wall_s = time.monotonic() - begun_s
         return chunk
 
-    async def _fresh(self, prompt: str, steps: int) -> Chunk:
+    async def _start(self, prompt: str, steps: int) -> Chunk:
         request = TextToAudio(
             prompt=prompt, num_inference_steps=steps, audio_length_in_s=self.seconds,
             num_candidates=1, delivery=self._delivery(),
@@ -168,7 +149,7 @@ class ChunkMaker:
 
 
 def _tail(waveform: Waveform, seconds: float) -> Waveform:
-    """The end of a sound, as one chunk hands it on to the next."""
+    """The end of a chunk without its seam: the context of the next one."""
     seam = round(LOOP_SEAM_S * waveform.sample_rate)
     frames = round(seconds * waveform.sample_rate)
     end = waveform.frames - seam
@@ -185,7 +166,7 @@ def _holds(waveform: Waveform, context: Waveform, back: int) -> bool:
 
 
 def _delete(job: Job, folder: Path) -> None:
-    """Remove a job's files; a stream of weeks must not fill the disk."""
+    """Delete the files of a job; a stream of weeks must not fill the disk."""
     stems: Sequence[str] = [take.path.stem for take in job.takes]
     for path in folder.iterdir():
         if any(path.name.startswith(stem) for stem in stems):

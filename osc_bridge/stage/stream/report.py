@@ -1,4 +1,4 @@
-"""How a stream is made, and what it says of itself."""
+"""The settings of a stream, and the report of its state."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ __all__ = ["StreamReport", "StreamSettings"]
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stream is made."""
+    """Length of chunks, crossfades and level of a stream."""
 
     chunk_s: Annotated[float, Meta(ge=1.0, le=60.0)] = 5.0
     crossfade_s: Annotated[float, Meta(ge=0.01, le=10.0)] = 0.5
     morph_s: Annotated[float, Meta(ge=0.0, le=600.0)] = 3.0
-    """From one prompt to the next."""
+    """Time from one prompt to the next."""
     num_inference_steps: Annotated[int, Meta(ge=1, le=1000)] | None = None
     gain_db: Annotated[float, Meta(ge=-80.0, le=24.0)] = 0.0
 
+    @property
+    def lasts_s(self) -> float:
+        """Playing time of a chunk until the next one takes over."""
+        return max(0.1, self.chunk_s - self.crossfade_s)
+
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stream is doing."""
+    """The state of a stream."""
 
     state: Literal["stopped", "starting", "playing"]
     prompt: str = ""
@@ -30,7 +35,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """full, half, quarter, fewest (steps), or recombine."""
     num_inference_steps: int = 0
     real_time_factor: float = 0.0
-    """Time that the last chunk took / time that it lasts; below 1 keeps up."""
+    """Rendering time / playing time of the last chunk; below 1 keeps up."""
     rendered: int = 0
     recombined: int = 0
     method: str = ""

@@ -108,11 +108,11 @@ def test_loops_follow_a_clock_that_is_never_still(tiny_folder: Path, tmp_path: P
             first = slot.clips
             await wait(lambda: slot.clips is not first, lambda: correct(100.0, 0.1))
             assert slot.clip.period == pytest.approx(RATE * 240 / 100, rel=0.01)
-            await wait(lambda: stage.pads._regrid is None, lambda: correct(100.0, 0.1))
+            await wait(lambda: stage.pads._realigning is None, lambda: correct(100.0, 0.1))
             cut = slot.clips
             for _ in range(200):  # jitter alone is no change
                 correct(100.0, 0.1)
-            assert stage.pads._regrid is None
+            assert stage.pads._realigning is None
             assert slot.clips is cut
 
     asyncio.run(run())
@@ -129,7 +129,7 @@ def test_what_was_rendered_for_another_tempo_is_cut_to_the_one_of_now(
             )
             await asyncio.sleep(0)
             rig.stage.clock.set_tempo(150.0)
-            await wait(lambda: rig.stage.pads._grid.bpm == 150.0)
+            await wait(lambda: rig.stage.pads._grid.map.bpm == 150.0)
             rig.engine.down.set()
             await rig.until(lambda: pad(rig, 1).state == "ready")
             clips = rig.stage.pads._slots[1].clips
@@ -189,7 +189,7 @@ def test_nothing_comes_back_after_panic(tiny_folder: Path, tmp_path: Path) -> No
             rig.stage.clock.set_tempo(130.0)
             await rig.until(lambda: not pad(rig, BED).refreshing and bool(told))
             assert (told[-1].state, told[-1].error) == ("failed", "stopped")
-            await wait(lambda: rig.stage.pads._regrid is None)
+            await wait(lambda: rig.stage.pads._realigning is None)
             await rig.run(4.0)
             assert not (await rig.run(4.0)).any()
             assert pad(rig, BED).state == "ready"

@@ -13,7 +13,7 @@ import pytest
 from numpy_engine import LEVEL, pitch
 from stage_rig import RATE, Rig, stage_rig
 
-from osc_bridge.stage.stream.chunks import ladder
+from osc_bridge.stage.stream.ladder import ladder
 from osc_bridge.stage.stream.prompt_path import PromptPath, corner_weights
 from osc_bridge.stage.stream.report import StreamReport, StreamSettings
 from server.audio.waveform import Waveform
@@ -31,7 +31,7 @@ async def streaming(
 ) -> AsyncIterator[Rig]:
     """A rig with a stream of "rain" that has begun to sound."""
     monkeypatch.setattr("osc_bridge.stage.stream.conductor.POLL_S", 0.0)
-    monkeypatch.setattr("osc_bridge.stage.stream._RETRY_S", 0.01)
+    monkeypatch.setattr("osc_bridge.stage.stream.stream._RETRY_S", 0.01)
     async with stage_rig(model, folder, step_s) as rig:
         rig.stage.stream.settings = SETTINGS
         await rig.stage.start_stream("rain")
@@ -198,7 +198,7 @@ def test_stopping_fades_out_and_gives_memory_back(
     async def run() -> None:
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
             everything = rig.stage.player.arena.store.shape[0]
-            folder = rig.stage.stream._maker._folder
+            folder = rig.stage.stream._producer.maker._folder
             await rig.stage.stream.stop(0.1)
             heard = await rig.run(0.5)
             assert levels(heard)[0] > 0.05
@@ -249,7 +249,7 @@ def test_memory_and_disk_stay_flat(
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
             await rig.until(lambda: report(rig).rendered >= 14)
             assert len(rig.stage.player._clips) <= 8
-            assert len(list(rig.stage.stream._maker._folder.iterdir())) <= 2
+            assert len(list(rig.stage.stream._producer.maker._folder.iterdir())) <= 2
 
     asyncio.run(run())
 
