@@ -18,11 +18,13 @@
      `- StorageFull         the disk has no room for the result              507  storage_full
 
 Every leaf maps to one HTTP status and one code; OSC fail messages and the HTTP
-error body carry the same code and the same sentence.
+error body carry the same code and the same sentence. :func:`error_from` makes the
+error again from the two.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "UnreadableAudio",
+    "error_from",
 ]
 
 
@@ -155,3 +158,19 @@ class StorageFull(AudioLDMError):
 
     status = 507
     code = "storage_full"
+
+
+def error_from(code: str, sentence: str) -> AudioLDMError:
+    """The error that a program reported by its code, as it was raised there.
+
+    An unknown code makes the root class.
+
+    >>> error_from("queue_full", "try again later")
+    QueueFull('try again later')
+    """
+    return _classes().get(code, AudioLDMError)(sentence)
+
+
+@cache
+def _classes() -> dict[str, type[AudioLDMError]]:
+    return {leaf.code: leaf for leaf in AudioLDMError.__subclasses__()}

@@ -1,4 +1,4 @@
-"""A client's end of the connection: packets out, packets in until a deadline."""
+"""Packets to the server and back, over UDP or TCP."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from osc_bridge.wire.codec import MAX_DATAGRAM
 from osc_bridge.wire.framing import LengthFraming
 from server.errors import EngineUnavailable
 
-__all__ = ["TcpWire", "UdpWire", "Wire"]
+__all__ = ["PacketTransport", "TcpTransport", "UdpTransport"]
 
 
-class Wire(Protocol):
-    """What the client needs."""
+class PacketTransport(Protocol):
+    """Sends and receives whole packets."""
 
     def send(self, packet: bytes) -> None:
         """Send one packet.
@@ -25,18 +25,18 @@ class Wire(Protocol):
         """
 
     def receive(self, deadline: float) -> bytes | None:
-        """The next packet; None if none has come when :func:`time.monotonic` reaches ``deadline``.
+        """The next packet; None where none has come by ``deadline`` (monotonic seconds).
 
         Raises:
             EngineUnavailable: the connection is gone.
         """
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
 
 
-class UdpWire:
-    """Datagrams; who does not listen is noticed by silence."""
+class UdpTransport:
+    """One datagram a packet; a server that is not running is noticed by its silence only."""
 
     def __init__(self, host: str, port: int) -> None:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
@@ -44,14 +44,14 @@ class UdpWire:
         self._socket.connect((host, port))
 
     def send(self, packet: bytes) -> None:
-        """See :class:`Wire`."""
+        """See :class:`PacketTransport`."""
         try:
             self._socket.send(packet)
         except ConnectionRefusedError:
             self._socket.send(packet)  # the refusal was about an earlier datagram
 
     def receive(self, deadline: float) -> bytes | None:
-        """See :class:`Wire`."""
+        """See :class:`PacketTransport`."""
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
@@ -63,12 +63,16 @@ class UdpWire:
         return None
 
     def close(self) -> None:
-        """See :class:`Wire`."""
+        """See :class:`PacketTransport`."""
         self._socket.close()
 
 
-class TcpWire:
-    """A stream, with a length before each packet."""
+class TcpTransport:
+    """A TCP stream, with the length before each packet (OSC 1.0).
+
+    Raises:
+        EngineUnavailable: nobody listens at this port.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         try:
@@ -81,7 +85,7 @@ class TcpWire:
         self._packets: deque[bytes] = deque()
 
     def send(self, packet: bytes) -> None:
-        """See :class:`Wire`."""
+        """See :class:`PacketTransport`."""
         try:
             self._socket.settimeout(30)
             self._socket.sendall(LengthFraming.frame(packet))
@@ -89,7 +93,7 @@ class TcpWire:
             raise EngineUnavailable(f"the connection is gone: {error}") from error
 
     def receive(self, deadline: float) -> bytes | None:
-        """See :class:`Wire`."""
+        """See :class:`PacketTransport`."""
         while not self._packets:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -107,5 +111,5 @@ class TcpWire:
         return self._packets.popleft()
 
     def close(self) -> None:
-        """See :class:`Wire`."""
+        """See :class:`PacketTransport`."""
         self._socket.close()
