@@ -20,7 +20,7 @@ from job_pictures import draw, likeness
 from job_studio import Studio
 
 import models
-from osc_bridge.messages.submissions import SUBMISSIONS
+from osc_bridge.messages.generated import SUBMISSIONS
 from server.audio.waveform import Waveform
 from server.render.pipeline import Pipeline
 from server.render.take import Take

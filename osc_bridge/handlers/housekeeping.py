@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from osc_bridge.handlers.transfers import Transfers
 from osc_bridge.messages.files import DownloadGet, DownloadStart, UploadChunk, UploadStart
+from osc_bridge.messages.generated import SETTINGS
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.notices import EngineNotice, Notified, Notify
 from osc_bridge.messages.server import (
@@ -21,8 +22,7 @@ from osc_bridge.messages.server import (
     Version,
     VersionReply,
 )
-from osc_bridge.messages.settings import SetClear, Setting
-from osc_bridge.messages.submissions import SETTINGS, Set
+from osc_bridge.messages.settings import Set, SetClear, Setting
 from osc_bridge.service.service import Context, Handler, Service
 from server import __version__
 from server.engine.engine import Engine

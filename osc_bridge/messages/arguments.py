@@ -1,12 +1,16 @@
-"""What the arguments of the messages may be: types with ranges, units and descriptions."""
+"""Types of arguments, with ranges, units and descriptions; and how a field's value is sent."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta
 
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
+from osc_bridge.wire.codec import Argument
+from server.errors import InvalidRequest
+from server.requests.fields import Field
 
 SOFTEST_DB: Final = -80.0
 Level = Annotated[float, Meta(ge=SOFTEST_DB, le=24.0, description="level", extra={"unit": "dB"})]
@@ -31,3 +35,27 @@ Sentence = Annotated[str, Meta(description="what went wrong and what to do")]
 TakeIndex = Annotated[int, Meta(ge=0, description="which take, from 0")]
 TakePath = Annotated[str, Meta(description="the finished file")]
 Length = Annotated[float, Meta(ge=0, description="length", extra={"unit": "s"})]
+
+
+def check_range(field: Field, value: Any) -> None:
+    """Check a value against the range, choices and length of its field.
+
+    Raises:
+        InvalidRequest: it is outside.
+    """
+    too_low = field.low is not None and value is not None and value < field.low
+    too_high = field.high is not None and value is not None and value > field.high
+    unknown = field.choices and value is not None and value not in field.choices
+    if too_low or too_high or unknown:
+        raise InvalidRequest(f"{field.name} = {value!r}: expected {field.range}")
+    if field.max_length is not None and isinstance(value, str) and len(value) > field.max_length:
+        raise InvalidRequest(f"{field.name}: at most {field.max_length} characters")
+
+
+def as_argument(field: Field, value: Any) -> Argument:
+    """A value of a field as an OSC argument: yes and no as 1 and 0, structures as JSON."""
+    if field.type == "T" and value is not None:
+        return int(value)
+    if field.type == "j":
+        return msgspec.json.encode(value).decode()
+    return str(value) if field.type == "s" and value is not None else value

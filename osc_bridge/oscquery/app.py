@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 
 from osc_bridge.bridge import OscBridge
 from osc_bridge.messages.message import Message
-from osc_bridge.messages.submissions import Set
+from osc_bridge.messages.settings import Set
 from osc_bridge.oscquery.subscriber import Subscriber
 from osc_bridge.oscquery.tree import ATTRIBUTES, Node, node_at, tree_of
 from osc_bridge.wire.codec import OscMessage, encode

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from osc_bridge.messages.addresses import AddressTable, type_tag
 from osc_bridge.messages.message import Command, Message
-from osc_bridge.messages.submissions import Set, Submission
+from osc_bridge.messages.settings import Set
+from osc_bridge.messages.submissions import Submission
 from server.errors import NotFound
 from server.requests.fields import Field
 
