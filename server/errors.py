@@ -18,14 +18,12 @@
      `- StorageFull         the disk has no room for the result              507  storage_full
 
 Every leaf maps to one HTTP status and one code; OSC fail messages and the HTTP
-error body carry the same code and the same sentence. :func:`error_from` makes the
-error again from the two.
+error body carry the same code and the same sentence.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "AudioLDMError",
@@ -44,7 +42,7 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "UnreadableAudio",
-    "error_from",
+    "error_for",
 ]
 
 
@@ -160,17 +158,13 @@ class StorageFull(AudioLDMError):
     code = "storage_full"
 
 
-def error_from(code: str, sentence: str) -> AudioLDMError:
-    """The error that a program reported by its code, as it was raised there.
+def error_for(code: str, message: str) -> AudioLDMError:
+    """The error that another process reported by its code; the root's class for an unknown code.
 
-    An unknown code makes the root class.
-
-    >>> error_from("queue_full", "try again later")
-    QueueFull('try again later')
+    >>> error_for("queue_full", "256 jobs are waiting")
+    QueueFull('256 jobs are waiting')
     """
-    return _classes().get(code, AudioLDMError)(sentence)
+    return _BY_CODE.get(code, AudioLDMError)(message)
 
 
-@cache
-def _classes() -> dict[str, type[AudioLDMError]]:
-    return {leaf.code: leaf for leaf in AudioLDMError.__subclasses__()}
+_BY_CODE: Final = {kind.code: kind for kind in AudioLDMError.__subclasses__()}

@@ -14,7 +14,7 @@ from osc_bridge.messages.message import Message, Reply
 from osc_bridge.messages.server import ErrorReply
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME
-from server.errors import AudioLDMError, EngineUnavailable, error_from
+from server.errors import AudioLDMError, EngineUnavailable, error_for
 
 __all__ = ["DEFAULT_PORT", "Connection", "error_in"]
 
@@ -170,7 +170,7 @@ def error_in(message: OscMessage) -> AudioLDMError:
     """The error of a ``/ldm/error`` or ``/ldm/job/fail`` message, as it was raised there."""
     first = 2 if message.address == JobFail.address else 0
     code, sentence = message.arguments[first : first + 2]
-    return error_from(code, sentence)
+    return error_for(code, sentence)
 
 
 def _is_error_about(message: OscMessage, address: str) -> bool:

@@ -101,9 +101,7 @@ class OscQuery:
             return list(self._bridge.service.values[message]().to_osc().arguments)
         if not issubclass(message, Set):
             return None
-        housekeeping = self._bridge.housekeeping
-        value = housekeeping.last_set.get(message.field.name)
-        value = housekeeping.value_of(message.field) if value is None else value
+        value = self._bridge.settings.value_of(message.field)
         return None if value is None else [value]
 
     async def _http(self, request: Request) -> Response:

@@ -14,13 +14,7 @@ import httpx
 import msgspec
 
 from server.engine.model_host import ModelInfo
-from server.errors import (
-    EngineUnavailable,
-    InvalidRequest,
-    NotFound,
-    StorageFull,
-    error_from,
-)
+from server.errors import EngineUnavailable, InvalidRequest, NotFound, StorageFull, error_for
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
@@ -199,4 +193,4 @@ async def _check(response: httpx.Response) -> None:
         raise EngineUnavailable(
             f"{response.url} answered {response.status_code}, not like an audioldm-server"
         ) from None
-    raise error_from(told.code, told.message)
+    raise error_for(told.code, told.message)
