@@ -24,6 +24,7 @@ from server.errors import DeviceError
 from server.http.server import serving
 from server.launch import keep_house, make_engine, make_http, settle
 from server.logs import set_up_logs
+from server.supervision import SupervisedTask
 
 __all__ = ["Instance", "instance", "run", "serve"]
 
@@ -97,8 +98,8 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
-        house = asyncio.create_task(keep_house(engine, config))
-        stack.callback(house.cancel)
+        housekeeping = SupervisedTask("housekeeping", lambda: keep_house(engine, config))
+        stack.push_async_callback(housekeeping.stop)
         yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
 
 

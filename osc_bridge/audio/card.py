@@ -28,7 +28,8 @@ log = logging.getLogger("audioldm.audio")
 
 _OPEN_TIMEOUT_S: Final = 20.0
 _SILENT_AFTER_S: Final = 2.0
-"""A device that has not asked for a block this long is taken for dead."""
+"""A device that has not asked for a block for this long counts as lost."""
+_MAX_LINE: Final = 10_000
 
 
 class CardOutput:
@@ -37,7 +38,7 @@ class CardOutput:
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: asyncio.Task[None] | None = None
-        self._said: deque[str] = deque(maxlen=20)
+        self._last_lines: deque[str] = deque(maxlen=20)
         self._arena: Arena | None = None
         self._callbacks = 0
         self._last_sign_s = 0.0
@@ -103,7 +104,7 @@ class CardOutput:
         if process is None or arena is None:
             return "the device is closed"
         if process.returncode is not None:
-            return "the device went away" if process.returncode == 3 else self._epitaph(process)
+            return "the device went away" if process.returncode == 3 else self._end_reason(process)
         callbacks, now = int(arena.gauges[Gauge.CALLBACKS]), time.monotonic()
         if callbacks != self._callbacks:
             self._callbacks, self._last_sign_s = callbacks, now
@@ -121,16 +122,22 @@ class CardOutput:
                     raise DeviceError(report.error)
                 return report.opened
         await process.wait()
-        raise DeviceError(self._epitaph(process))
+        raise DeviceError(self._end_reason(process))
 
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
+        """Keep the last lines; not line by line, for a line may be of any length."""
         assert process.stderr is not None
-        async for line in process.stderr:
-            self._said.append(line.decode(errors="replace").rstrip())
-            log.debug("audio process: %s", self._said[-1])
+        rest = ""
+        while data := await process.stderr.read(4096):
+            *lines, rest = (rest + data.decode(errors="replace"))[-_MAX_LINE:].split("\n")
+            for line in lines:
+                self._last_lines.append(line.rstrip())
+                log.debug("audio process: %s", line)
+        if rest:
+            self._last_lines.append(rest.rstrip())
 
-    def _epitaph(self, process: asyncio.subprocess.Process) -> str:
-        last = self._said[-1] if self._said else "it said nothing"
+    def _end_reason(self, process: asyncio.subprocess.Process) -> str:
+        last = self._last_lines[-1] if self._last_lines else "no message"
         return f"the audio process ended with code {process.returncode}: {last}"
 
 

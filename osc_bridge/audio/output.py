@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -11,6 +10,7 @@ from typing import Final, Protocol
 from osc_bridge.audio.arena import Arena
 from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
 from server.errors import AudioLDMError
+from server.supervision import SupervisedTask
 
 __all__ = ["Output", "Playback", "WatchedOutput"]
 
@@ -72,7 +72,7 @@ class WatchedOutput:
         """True from the first opening on, also while the device is lost or being replaced."""
         self._arena = arena
         self._playback = playback
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: SupervisedTask | None = None
         self._lock = asyncio.Lock()
         self._listeners: list[Callable[[DeviceReport], None]] = []
 
@@ -102,11 +102,15 @@ class WatchedOutput:
             try:
                 opened = await self._open()
             except Exception as error:
+                await self.output.close()
                 self.in_use = False
                 self._report(DeviceReport(state="closed", reason=str(error)))
                 raise
             self.in_use = True
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = SupervisedTask(
+                "the watch over the audio device", self._watch,
+                pause_s=REOPEN_S, on_failure=self._watch_failed,
+            )  # fmt: skip
             return opened
 
     async def close(self, then: Callable[[], None]) -> None:
@@ -122,17 +126,21 @@ class WatchedOutput:
     async def _open(self) -> Opened:
         frame = self._playback.next_frame()
         self._arena.commands.clear()
-        self.opened = await self.output.open(self._arena, self.settings, frame)
-        self._playback.poll()
-        await self._playback.resume(self.opened)
-        self._report(DeviceReport(state="open", opened=self.opened))
-        return self.opened
+        opened = self.opened = await self.output.open(self._arena, self.settings, frame)
+        try:
+            self._playback.poll()
+            await self._playback.resume(opened)
+        except BaseException:
+            self.opened = None
+            raise
+        self._report(DeviceReport(state="open", opened=opened))
+        return opened
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             self._playback.poll()
-            if reason := self.output.failure():
+            if reason := self.output.failure() if self.opened else "reopening failed":
                 await self._reopen(reason)
 
     async def _reopen(self, reason: str) -> None:
@@ -140,25 +148,24 @@ class WatchedOutput:
         log.warning("audio device lost: %s", reason)
         self.opened = None
         self._report(DeviceReport(state="lost", reason=reason))
-        while True:
+        while self.opened is None:
             try:
                 await self.output.close()
                 await self._open()
             except (AudioLDMError, OSError) as error:
                 log.info("audio device not back yet: %s", error)
-                self.opened = None
                 await asyncio.sleep(REOPEN_S)
                 self._playback.expire()
-            else:
-                self.reopened += 1
-                return
+        self.reopened += 1
+
+    def _watch_failed(self, error: Exception) -> None:
+        reason = f"internal error: {error}"
+        self._report(DeviceReport(state=self.state, reason=reason, opened=self.opened))
 
     async def _stop_watching(self) -> None:
-        task, self._watching = self._watching, None
-        if task:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        watching, self._watching = self._watching, None
+        if watching:
+            await watching.stop()
 
     def _report(self, report: DeviceReport) -> None:
         for listener in tuple(self._listeners):

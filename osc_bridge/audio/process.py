@@ -137,8 +137,10 @@ def _keep_time(arena: Arena, orders: Orders, realtime: bool) -> None:
 
 
 def _wait_for_end(ended: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    ended.set()
+    try:
+        sys.stdin.buffer.read()
+    finally:
+        ended.set()
 
 
 def _say(report: Report) -> None:

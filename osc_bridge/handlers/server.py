@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 from osc_bridge.messages.message import Command
@@ -23,6 +22,7 @@ from osc_bridge.messages.server import (
 from osc_bridge.service.service import Context, Handler, Service
 from server import __version__
 from server.engine.engine import Engine
+from server.supervision import SupervisedTask
 
 __all__ = ["ServerHandlers"]
 
@@ -38,7 +38,7 @@ class ServerHandlers:
         self._engine = engine
         self._listing: set[str] = set()
         """Keys of the clients that are being sent the list of addresses."""
-        self._watch = asyncio.get_running_loop().create_task(self._watch_engine())
+        self._watch = SupervisedTask("the watch over the engine", self._watch_engine)
         service.values |= {StatusReply: self.status, ModelReply: self.model}
 
     @property
@@ -56,9 +56,7 @@ class ServerHandlers:
 
     async def close(self) -> None:
         """Stop watching the engine."""
-        self._watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watch
+        await self._watch.stop()
 
     def status(self) -> StatusReply:
         """The state of the engine and the counters of the service."""

@@ -7,8 +7,6 @@ large ones at once; what waits for a bar is moved along.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,10 +14,9 @@ from typing import Any, Final
 from osc_bridge.audio.clock_filter import DelayLockedLoop
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM, Transport
 from server.errors import AudioLDMError, InvalidRequest
+from server.supervision import SupervisedTask
 
 __all__ = ["Follower", "LinkClock", "MidiClock", "monotonic_ns_at"]
-
-log = logging.getLogger("audioldm.stage.clock")
 
 _JUMP_S: Final = 0.02
 """A clock that is further off than this is believed at once."""
@@ -119,7 +116,9 @@ class LinkClock:
         self._link: Any = Link(transport.bpm)
         self._link.quantum = float(transport.beats_per_bar)
         self._link.enabled = True
-        self._task = asyncio.create_task(self._poll())
+        self._task = SupervisedTask(
+            "the poll of Ableton Link", self._poll, expected=(AudioLDMError,)
+        )
 
     @property
     def peers(self) -> int:
@@ -136,9 +135,7 @@ class LinkClock:
 
     async def close(self) -> None:
         """Leave the session."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._task.stop()
         self._link.enabled = False
 
     async def _poll(self) -> None:
@@ -146,9 +143,6 @@ class LinkClock:
             before = time.monotonic_ns()
             beat, bpm = float(self._link.beat), float(self._link.tempo)
             after = time.monotonic_ns()
-            try:
-                if after - before < self._BLINK_NS:
-                    self._follower.follow(beat, bpm, (before + after) // 2)
-            except AudioLDMError as error:  # the card takes no commands for a moment
-                log.warning("Ableton Link: %s", error)
+            if after - before < self._BLINK_NS:
+                self._follower.follow(beat, bpm, (before + after) // 2)
             await asyncio.sleep(self.POLL_S)

@@ -193,6 +193,8 @@ class Pads:
                 self._takes.unload(clips)
         except AudioLDMError as error:
             log.warning("pad %s is not back on the bar: %s", slot.pad.name, error)
+        except Exception:
+            log.exception("pad %s is not back on the bar", slot.pad.name)
 
     # --- inside
 
@@ -223,6 +225,10 @@ class Pads:
         except AudioLDMError as error:
             slot.error = str(error)
             log.warning("pad %s: %s", slot.pad.name, error)
+            return
+        except Exception:
+            slot.error = "internal error; see the log"
+            log.exception("pad %s could not be rendered", slot.pad.name)
             return
         slot.error = ""
         slot.take = 0 if slot.loops and slot.stays else -1

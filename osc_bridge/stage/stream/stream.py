@@ -9,7 +9,6 @@ played again from other positions.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,10 +26,9 @@ from osc_bridge.stage.stream.prompt_path import PromptPath, corner_weights, dist
 from osc_bridge.stage.stream.report import StreamReport, StreamSettings
 from server.errors import AudioLDMError, InvalidRequest
 from server.requests.request import TextToAudio, validate
+from server.supervision import SupervisedTask
 
 __all__ = ["Stream"]
-
-log = logging.getLogger("audioldm.stage.stream")
 
 _RETRY_S: Final = 0.5
 _MOVE_S: Final = 1.0
@@ -68,7 +66,8 @@ class Stream:
         self._renders = renders
         self._report = report
         self._rng = rng or random.Random()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[SupervisedTask] = []
+        self._ending: asyncio.Task[None] | None = None
         self._path = PromptPath("")
         self._status = StreamReport(state="stopped")
         self._producer: ChunkProducer | None = None
@@ -106,28 +105,27 @@ class Stream:
         )  # fmt: skip
         self._update(state="starting", prompt=prompt, rendered=0, recombined=0, error="")
         self._tasks = [
-            asyncio.create_task(self._keep_running(self._producer.run)),
-            asyncio.create_task(self._keep_running(self._conductor.run)),
+            self._supervised("the rendering of the stream", self._producer.run),
+            self._supervised("the playing of the stream", self._conductor.run),
         ]
 
     async def stop(self, fade_s: float = 2.0) -> None:
         """Fade out and end rendering."""
-        await asyncio.gather(*self.halt(fade_s), return_exceptions=True)
+        self.halt(fade_s)
+        if self._ending:
+            await self._ending
 
-    def halt(self, fade_s: float) -> Sequence[asyncio.Task[None]]:
-        """Start to fade out and to end rendering; returns the tasks that have yet to end."""
+    def halt(self, fade_s: float) -> None:
+        """Start to fade out and to end rendering."""
         tasks, self._tasks = self._tasks, []
         producer, self._producer = self._producer, None
         if not tasks or producer is None:
-            return ()
+            return
         for task in tasks:
             task.cancel()
-        # Not before the last one has ended: a cancelled render cleans up after itself.
-        ended = asyncio.gather(*tasks, return_exceptions=True)
-        ended.add_done_callback(lambda _: producer.maker.close())
         self._conductor.stop(fade_s)
+        self._ending = asyncio.create_task(_end(tasks, producer.maker))
         self._update(state="stopped")
-        return tasks
 
     # --- prompt and level
 
@@ -181,20 +179,15 @@ class Stream:
     def _new_conductor(self) -> Conductor:
         return Conductor(self._player, self.settings, self._rng, self._chunk_started)
 
-    async def _keep_running(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` again whenever it fails: a stream goes on until it is stopped."""
-        while True:
-            try:
-                await work()
-            except AudioLDMError as error:
-                log.warning("stream: %s", error)
-                self._update(error=str(error))
-            except Exception as error:
-                log.exception("stream")
-                self._update(error=f"internal error: {error}")
-            if (task := asyncio.current_task()) and task.cancelling():
-                return  # it failed while it was cancelled, which swallowed the cancellation
-            await asyncio.sleep(_RETRY_S)
+    def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> SupervisedTask:
+        """A task that goes on until the stream is stopped, whatever fails."""
+        return SupervisedTask(
+            name, run, pause_s=_RETRY_S, expected=(AudioLDMError,), on_failure=self._failed
+        )
+
+    def _failed(self, error: Exception) -> None:
+        known = isinstance(error, AudioLDMError)
+        self._update(error=str(error) if known else f"internal error: {error}")
 
     def _chunk_rendered(self, chunk: Chunk) -> None:
         maker = self._producer.maker if self._producer else None
@@ -220,3 +213,9 @@ class Stream:
         if status != self._status:
             self._status = status
             self._report(status)
+
+
+async def _end(tasks: Sequence[SupervisedTask], maker: ChunkMaker) -> None:
+    """Delete the files when the last task has ended: a cancelled render cleans up after itself."""
+    await asyncio.gather(*(task.stop() for task in tasks), return_exceptions=True)
+    maker.close()
