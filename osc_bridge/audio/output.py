@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from osc_bridge.audio.arena import Arena
 from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
 from server.errors import AudioLDMError
+from server.listeners import Listeners, Unlisten
 from server.supervision import SupervisedTask
 
 __all__ = ["Output", "Playback", "WatchedOutput"]
@@ -74,17 +75,16 @@ class WatchedOutput:
         self._playback = playback
         self._watching: SupervisedTask | None = None
         self._lock = asyncio.Lock()
-        self._listeners: list[Callable[[DeviceReport], None]] = []
+        self._listeners: Listeners[DeviceReport] = Listeners("the audio device")
 
     @property
     def state(self) -> str:
         """open, lost or closed."""
         return "open" if self.opened else "lost" if self.in_use else "closed"
 
-    def listen(self, listener: Callable[[DeviceReport], None]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[DeviceReport], None]) -> Unlisten:
         """Call ``listener`` when the device comes or goes; returns a function that ends this."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.add(listener)
 
     async def open(self, settings: DeviceSettings) -> Opened:
         """Open the device that ``settings`` name, in place of the current one.
@@ -96,7 +96,9 @@ class WatchedOutput:
             await self._stop_watching()
             if self.opened is not None:
                 self.opened = None
-                self._report(DeviceReport(state="closed", reason="a device is being opened"))
+                self._listeners.notify(
+                    DeviceReport(state="closed", reason="a device is being opened")
+                )
             await self.output.close()
             self.settings = settings
             try:
@@ -104,7 +106,7 @@ class WatchedOutput:
             except Exception as error:
                 await self.output.close()
                 self.in_use = False
-                self._report(DeviceReport(state="closed", reason=str(error)))
+                self._listeners.notify(DeviceReport(state="closed", reason=str(error)))
                 raise
             self.in_use = True
             self._watching = SupervisedTask(
@@ -121,7 +123,7 @@ class WatchedOutput:
             was_open, self.opened, self.in_use = self.opened is not None, None, False
             then()
             if was_open:
-                self._report(DeviceReport(state="closed"))
+                self._listeners.notify(DeviceReport(state="closed"))
 
     async def _open(self) -> Opened:
         frame = self._playback.next_frame()
@@ -133,7 +135,7 @@ class WatchedOutput:
         except BaseException:
             self.opened = None
             raise
-        self._report(DeviceReport(state="open", opened=opened))
+        self._listeners.notify(DeviceReport(state="open", opened=opened))
         return opened
 
     async def _watch(self) -> None:
@@ -147,7 +149,7 @@ class WatchedOutput:
         """Try to open the device again until it works."""
         log.warning("audio device lost: %s", reason)
         self.opened = None
-        self._report(DeviceReport(state="lost", reason=reason))
+        self._listeners.notify(DeviceReport(state="lost", reason=reason))
         while self.opened is None:
             try:
                 await self.output.close()
@@ -160,13 +162,9 @@ class WatchedOutput:
 
     def _watch_failed(self, error: Exception) -> None:
         reason = f"internal error: {error}"
-        self._report(DeviceReport(state=self.state, reason=reason, opened=self.opened))
+        self._listeners.notify(DeviceReport(state=self.state, reason=reason, opened=self.opened))
 
     async def _stop_watching(self) -> None:
         watching, self._watching = self._watching, None
         if watching:
             await watching.stop()
-
-    def _report(self, report: DeviceReport) -> None:
-        for listener in tuple(self._listeners):
-            listener(report)

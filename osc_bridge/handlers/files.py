@@ -76,7 +76,7 @@ class FileHandlers:
         self._folders = folders
         self._uploads: dict[_Key, _Upload] = {}
         self._downloads: dict[_Key, _Download] = {}
-        service.on_forget.append(self._forget)
+        service.clients.forgotten.add(self._forget)
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:

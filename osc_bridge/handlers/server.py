@@ -39,7 +39,7 @@ class ServerHandlers:
         self._listing: set[str] = set()
         """Keys of the clients that are being sent the list of addresses."""
         self._watch = SupervisedTask("the watch over the engine", self._watch_engine)
-        service.values |= {StatusReply: self.status, ModelReply: self.model}
+        service.values.add({StatusReply: self.status, ModelReply: self.model})
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:

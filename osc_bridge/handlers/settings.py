@@ -46,7 +46,7 @@ class SettingHandlers:
         name, settings = setting.field.name, context.client.settings
         if setting.given:
             settings[name] = self._last[name] = setting.value
-            self._service.observe(setting.to_osc())
+            self._service.values.changed.notify(setting.to_osc())
             return
         value = settings.get(name)
         shown = self._default_of(setting.field) if value is None else value

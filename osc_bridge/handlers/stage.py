@@ -58,7 +58,8 @@ def serve_stage(service: Service, stage: Stage, folders: AllowedFolders) -> None
     midi = MidiHandlers(service, stage)
     for part in (sound, transport, pads, stream, midi):
         service.add(part.handlers)
-    service.values |= sound.values | transport.values | stream.values
+    for part in (sound, transport, stream):
+        service.values.add(part.values)
     service.panic = stage.panic
     stage.notify = lambda notice: service.broadcast(_message(notice))
 

@@ -97,7 +97,7 @@ class TransportHandlers:
         """Show the new tempo; that of an external clock jitters all the time."""
         if abs(line.bpm - self._bpm) >= _SHOWN_BPM:
             self._bpm = line.bpm
-            self._service.show(m.TransportTempo)
+            self._service.values.refresh(m.TransportTempo)
 
 
 def _bar_state(request_id: str, report: BarReport) -> m.BarState:

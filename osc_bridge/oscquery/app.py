@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from osc_bridge.bridge import OscBridge
+from osc_bridge.messages.addresses import AddressTable
 from osc_bridge.messages.message import Message
 from osc_bridge.messages.settings import Set
 from osc_bridge.oscquery.subscriber import Subscriber
@@ -58,8 +59,8 @@ class OscQuery:
         self._bridge = bridge
         self._subscribers: set[Subscriber] = set()
         self._numbers = itertools.count(1)
-        bridge.service.on_change.append(self._value_changed)
-        bridge.service.on_table.append(self._table_changed)
+        bridge.service.values.changed.add(self._value_changed)
+        bridge.service.table_changed.add(self._table_changed)
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
@@ -97,8 +98,8 @@ class OscQuery:
         }
 
     def _value_of(self, message: type[Message]) -> list[Any] | None:
-        if message in self._bridge.service.values:
-            return list(self._bridge.service.values[message]().to_osc().arguments)
+        if value := self._bridge.service.values.read(message):
+            return list(value.to_osc().arguments)
         if not issubclass(message, Set):
             return None
         value = self._bridge.settings.value_of(message.field)
@@ -138,7 +139,7 @@ class OscQuery:
                 packet = packet or encode(message)
                 subscriber.put(packet)
 
-    def _table_changed(self) -> None:
+    def _table_changed(self, _: AddressTable) -> None:
         for subscriber in tuple(self._subscribers):
             subscriber.put(msgspec.json.encode({"COMMAND": "PATH_CHANGED", "DATA": "/"}).decode())
 

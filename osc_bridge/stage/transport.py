@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.listeners import Listeners, Unlisten
 
 __all__ = ["MAX_BPM", "MIN_BPM", "QUANTISE", "TempoMap", "Transport", "quantum_of"]
 
@@ -81,12 +82,11 @@ class Transport:
         self.map = TempoMap(bpm=bpm, sample_rate=sample_rate, frame=frame_now())
         self.beats_per_bar = beats_per_bar
         self._frame_now = frame_now
-        self._listeners: list[Callable[[TempoMap], None]] = []
+        self._listeners: Listeners[TempoMap] = Listeners("the transport")
 
-    def listen(self, listener: Callable[[TempoMap], None]) -> Callable[[], None]:
-        """Call ``listener`` with every new map; returns how to stop that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def listen(self, listener: Callable[[TempoMap], None]) -> Unlisten:
+        """Call ``listener`` with every new map; returns a function that ends this."""
+        return self._listeners.add(listener)
 
     @property
     def bpm(self) -> float:
@@ -161,8 +161,7 @@ class Transport:
 
     def _lay(self, line: TempoMap) -> None:
         self.map = line
-        for listener in tuple(self._listeners):
-            listener(line)
+        self._listeners.notify(line)
 
 
 def quantum_of(word: str, beats_per_bar: int) -> float:
