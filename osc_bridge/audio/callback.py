@@ -1,6 +1,6 @@
-"""The audio callback: asks the mixer for a block and publishes when the next one is due.
+"""The audio callback: gets a block from the mixer and publishes when the next one is due.
 
-Part of the audio callback: nothing here allocates an array, takes a lock, logs or waits.
+Nothing here allocates an array, takes a lock, logs or waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SANE_LATENCY_NS: Final = 1_000_000_000
 
 
 class BlockClock:
-    """Publishes which frame is due when, without the jitter of the callbacks."""
+    """Publishes when each frame is due, without the jitter of the callbacks."""
 
     def __init__(self, arena: Arena, sample_rate: int) -> None:
         self._arena = arena
@@ -30,7 +30,7 @@ class BlockClock:
         self._blocksize = 0
 
     def tick(self, frame: int, blocksize: int, now_ns: int) -> None:
-        """A block of ``blocksize`` frames that ends before ``frame`` was asked for at ``now_ns``"""
+        """Note that a block of ``blocksize`` frames up to ``frame`` was requested at ``now_ns``."""
         if blocksize != self._blocksize:
             self._blocksize = blocksize
             self._loop.reset(blocksize / self._rate)
@@ -42,7 +42,7 @@ class Callback:
     """PortAudio's callback: block in, block out, gauges.
 
     Args:
-        mixer: what sounds.
+        mixer: renders the blocks.
         first_output, first_input: the channel pairs, counted from 1.
     """
 
@@ -57,7 +57,7 @@ class Callback:
     def duplex(
         self, indata: Samples, outdata: Samples, frames: int, times: Any, status: Any
     ) -> None:
-        """sounddevice.Stream's signature."""
+        """Fill a block; the signature is that of sounddevice.Stream."""
         now = time.monotonic_ns()
         gauges = self._gauges
         if status:
@@ -69,22 +69,23 @@ class Callback:
         self.account(frames, now)
 
     def output(self, outdata: Samples, frames: int, times: Any, status: Any) -> None:
-        """sounddevice.OutputStream's signature."""
+        """Fill a block; the signature is that of sounddevice.OutputStream."""
         self.duplex(outdata[:, :0], outdata, frames, times, status)
 
     def silent(self, frames: int, now_ns: int) -> None:
-        """A block that nobody hears."""
+        """Render a block that is not played."""
         self._mixer.render(frames)
         self.account(frames, now_ns)
 
     def block(self, indata: Samples, outdata: Samples, frames: int) -> None:
+        """Render a block into ``outdata``; silence where rendering fails."""
         try:
             for at in range(0, frames, MAX_BLOCK):
                 n = min(MAX_BLOCK, frames - at)
                 block = self._mixer.render(n, self._record(indata[at : at + n]))
                 self._route(block, outdata[at : at + n])
         except Exception:
-            # A broken block must not end the stream: silence, and a number somebody reads.
+            # A broken block must not end the PortAudio stream.
             outdata.fill(0.0)
             self._gauges[Gauge.GLITCHES] += 1
 
@@ -109,6 +110,7 @@ class Callback:
             np.multiply(pair, 0.5, out=pair)
 
     def account(self, frames: int, now: int) -> None:
+        """Publish the clock and the load of a block that was requested at ``now`` (ns)."""
         gauges = self._gauges
         self._clock.tick(self._mixer.frame, frames, now)
         gauges[Gauge.BLOCKSIZE] = frames

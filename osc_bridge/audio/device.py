@@ -19,26 +19,26 @@ __all__ = [
 ]
 
 NO_DEVICE: Final = "none"
-"""The name of the output that keeps time and makes no sound."""
+"""The name of the output that keeps time without a sound card."""
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sound card, and how."""
+    """Which sound card to open, and how."""
 
     device: str = ""
-    """Number, part of the name, or "none"; empty: the host API's default."""
+    """Number, part of the name, or "none"; empty for the default of the host API."""
     host_api: str = ""
-    """Part of its name (ALSA, JACK, CoreAudio, ASIO ...); empty: JACK where a server runs."""
+    """Part of its name (ALSA, JACK, CoreAudio, ASIO ...); empty for JACK where a server runs."""
     sample_rate: int = 0
-    """Hz; 0: the device's own."""
+    """In Hz; 0 for the device's own."""
     blocksize: int = 128
-    """Frames; 0: what the host prefers. JACK always uses its server's period."""
+    """In frames; 0 for what the host prefers. JACK always uses the period of its server."""
     first_output: int = 1
-    """The pair that plays begins here, counted from 1."""
+    """First channel of the output pair, counted from 1."""
     first_input: int = 1
-    """The pair that is recorded; 0 opens no inputs."""
+    """First channel of the input pair; 0 opens no inputs."""
     input_device: str = ""
-    """Where inputs are another device than outputs; empty: the inputs of ``device``."""
+    """Where inputs are another device than outputs; empty for the inputs of ``device``."""
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """What was opened in the end."""
+    """What was opened."""
 
     name: str
     host_api: str = ""
@@ -67,16 +67,16 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The device came, went or refused."""
+    """The device was opened, was lost or cannot be opened."""
 
     state: str
-    """open, lost (it will be tried again) or closed."""
+    """open, lost (it is tried again) or closed."""
     reason: str = ""
     opened: Opened | None = None
 
 
 class PlayerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers of the audio side, since the player was made."""
+    """Numbers of the audio process, since the player was made."""
 
     state: str
     device: str
@@ -92,14 +92,14 @@ class PlayerStatus(msgspec.Struct, frozen=True, kw_only=True):
     voices: int
     peak: float
     load: float
-    """Share of the longest block's time that was used; of the blocks since the last status."""
+    """Rendering time / playing time of the slowest block since the last status."""
     reopened: int
 
 
 def read_status(
     arena: Arena, state: str, device: str, sample_rate: int, reopened: int
 ) -> PlayerStatus:
-    """The gauges of now; begins a new measurement of the load."""
+    """Read the gauges and start a new measurement of the load."""
     gauges = arena.gauges
     blocksize = int(gauges[Gauge.BLOCKSIZE])
     load = int(gauges[Gauge.LOAD_MAX_NS]) * sample_rate / (blocksize * 1e9) if blocksize else 0.0

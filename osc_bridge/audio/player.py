@@ -275,7 +275,7 @@ class Player:
                 self._drop(voice)
 
     def expire(self) -> None:
-        """Drop the voices that would have ended by now; without a device no event tells."""
+        """Drop the voices that would have ended by now; without a device there are no events."""
         self._drop_ended(self.frame_now())
 
     def _drop_ended(self, now: int) -> None:
@@ -290,7 +290,7 @@ class Player:
 
     def _drop(self, voice: int) -> None:
         state = self._voices.pop(voice)
-        self._clips.leave(state.clip)
+        self._clips.release(state.clip)
         state.ended()
 
     def _set_level(self, op: Op, gain: float, ramp_s: float) -> None:

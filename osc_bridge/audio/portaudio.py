@@ -15,7 +15,7 @@ __all__ = ["find_device", "list_devices", "open_stream"]
 
 
 def list_devices() -> tuple[DeviceInfo, ...]:
-    """All sound cards.
+    """List all sound cards.
 
     Raises:
         DeviceError: PortAudio is not installed.
@@ -39,15 +39,15 @@ def list_devices() -> tuple[DeviceInfo, ...]:
 def find_device(
     settings: DeviceSettings, devices: tuple[DeviceInfo, ...], *, to_record: bool = False
 ) -> DeviceInfo:
-    """The one device that ``settings`` mean for playing, or ``to_record``.
+    """The device that ``settings`` name, for playing or (``to_record``) for recording.
 
     Raises:
-        DeviceError: none or several fit; the sentence lists what there is.
+        DeviceError: none or several match; the message lists all.
     """
     kind, name = ("input", settings.input_device) if to_record else ("output", settings.device)
     usable = [d for d in devices if (d.inputs if to_record else d.outputs)]
-    wanted = settings.host_api or ("JACK" if any("JACK" in d.host_api for d in devices) else "")
-    here = [d for d in usable if wanted.lower() in d.host_api.lower()]
+    host_api = settings.host_api or ("JACK" if any("JACK" in d.host_api for d in devices) else "")
+    here = [d for d in usable if host_api.lower() in d.host_api.lower()]
     if name.isdigit():
         fitting = [d for d in usable if d.id == int(name)]
     elif name:
@@ -71,14 +71,19 @@ def open_stream(
     first_frame: Callable[[int], int],
     on_finished: Any = None,
 ) -> tuple[Any, Opened]:
-    """A running PortAudio stream (keep it, ``close()`` it) and what was opened.
+    """Open a PortAudio stream that plays the mixer.
 
     Args:
-        first_frame: gives the number of the first frame, at a sample rate.
-        on_finished: called when the stream ends for whatever reason.
+        arena: what is played.
+        settings: which sound card, and how.
+        first_frame: gives the number of the first frame for a sample rate.
+        on_finished: called when the stream ends, for any reason.
+
+    Returns:
+        The running stream, to be kept and closed, and what was opened.
 
     Raises:
-        DeviceError: no PortAudio, no such device, or it refuses the settings.
+        DeviceError: PortAudio is missing, there is no such device, or it refuses the settings.
     """
     sounddevice = _portaudio()
     devices = list_devices()
@@ -86,7 +91,7 @@ def open_stream(
     recorder = find_device(settings, devices, to_record=True) if settings.input_device else info
     outputs, inputs = _channels(info, recorder, settings)
     jack = "JACK" in info.host_api
-    # JACK dictates its own rate and period; asking for another one is refused or costs xruns.
+    # JACK has its own rate and period: others are refused or cause xruns.
     rate = info.sample_rate if jack else settings.sample_rate or info.sample_rate
     callback = Callback(
         Mixer(arena, rate, first_frame(rate)), settings.first_output, settings.first_input
@@ -119,12 +124,12 @@ def open_stream(
 
 
 def _channels(info: DeviceInfo, recorder: DeviceInfo, settings: DeviceSettings) -> tuple[int, int]:
-    """How many outputs and inputs to open so that the wanted pairs are among them."""
+    """Number of outputs and inputs to open, so that they include the pairs."""
     first = settings.first_output
     if not 1 <= first <= info.outputs:
         raise InvalidRequest(f"first_output {first}: {info.name} has outputs 1 to {info.outputs}")
-    wanted = settings.first_input if settings.first_input <= recorder.inputs else 0
-    inputs = min(wanted + 1, recorder.inputs) if wanted else 0
+    pair = settings.first_input if settings.first_input <= recorder.inputs else 0
+    inputs = min(pair + 1, recorder.inputs) if pair else 0
     return min(first + 1, info.outputs), inputs
 
 
