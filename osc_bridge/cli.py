@@ -21,11 +21,15 @@ _JOBS = {
     "vary": "make a take's neighbours",
     "morph": "render a sound that turns from one prompt into the next",
 }
-"""Commands that render a request of their own kind; ``render`` is for words."""
+"""Commands that render one kind of request each; ``render`` renders any kind."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0: done, 1: it failed (and said why), 2: wrong usage, 130: interrupted."""
+    """Entry point.
+
+    Returns:
+        0: done, 1: failed (the reason is on stderr), 2: wrong usage, 130: interrupted.
+    """
     options = _parser().parse_args(arguments)
     try:
         config = load_config(vars(options))
@@ -64,14 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     words = "what it should sound like"
     render.add_argument("prompt", nargs="?", default=argparse.SUPPRESS, help=words)
     render.add_argument("-p", "--prompt", default="", help="the same, as other commands have it")
-    _add_ways(render)
+    _add_output_flags(render)
     add_request_flags(render)
     add_flags(render, _RENDER_SETTINGS)
 
     for tag, summary in _JOBS.items():
         job = commands.add_parser(tag, help=summary, description=summary)
         job.add_argument("-p", "--prompt", default="", help="what it should sound like")
-        _add_ways(job)
+        _add_output_flags(job)
         job.set_defaults(kind=tag)
         add_request_flags(job, tag)
         add_flags(job, _RENDER_SETTINGS)
@@ -84,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_ways(command: argparse.ArgumentParser) -> None:
+def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
     command.add_argument("--json", action="store_true", help="describe the takes as JSON")
     command.add_argument(

@@ -1,4 +1,4 @@
-"""``audioldm-daw``: engine, OSC and HTTP in one program that stays up."""
+"""``audioldm-daw``: engine, OSC, HTTP and sound card in one program."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(config: Config) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        AudioLDMError: why it cannot start.
+        AudioLDMError: it cannot start.
     """
     set_up_logs()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -56,7 +56,7 @@ def run(config: Config) -> int:
 
 
 async def serve(config: Config) -> None:
-    """Come up, say where, and stay until a signal."""
+    """Start everything, print the addresses, and run until a signal."""
     started_s = time.perf_counter()
     stop = _stopped_by_signals()
     async with instance(config) as running:
@@ -82,17 +82,16 @@ async def serve(config: Config) -> None:
 
 @asynccontextmanager
 async def instance(config: Config) -> AsyncIterator[Instance]:
-    """Everything but the start of the engine: ports are open, and say that it is starting.
+    """A program whose ports are open; the engine is made but not started.
 
     Raises:
-        AudioLDMError: the model cannot be used, a port cannot be opened.
+        AudioLDMError: the model cannot be used, or a port cannot be opened.
     """
     async with AsyncExitStack() as stack:
         engine = make_engine(config)
         stack.push_async_callback(engine.close)
         bridge = await stack.enter_async_context(OscBridge(engine, config))
-        on_stage = stage_on(engine, bridge.service, bridge.folders)
-        stage = await stack.enter_async_context(on_stage)
+        stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
         http = make_http(engine, config, OscQuery(bridge).routes)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)
@@ -104,10 +103,10 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:
-    """Open the sound card, or keep time without one; what came of it in words."""
-    wanted = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
+    """Open the sound card, or keep time without one; returns the line for the banner."""
+    settings = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
     try:
-        opened = await stage.open_device(wanted)
+        opened = await stage.open_device(settings)
     except DeviceError as error:
         await stage.open_device(DeviceSettings(device=NO_DEVICE))
         return f"none ({error})"
@@ -130,12 +129,12 @@ def _banner(config: Config, running: Instance, sound: str, seconds: float) -> st
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(6, f"  NOTE    OSC has no password: who reaches {config.host} can use it")
+        lines.insert(6, f"  NOTE    OSC has no password: all who reach {config.host} can use it")
     return "\n".join(lines)
 
 
 def _stopped_by_signals() -> asyncio.Event:
-    """Set by SIGINT and SIGTERM."""
+    """An event that SIGINT and SIGTERM set."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:

@@ -1,4 +1,4 @@
-"""``audioldm-daw doctor``: what works here, what does not, and the command that fixes it."""
+"""``audioldm-daw doctor``: what works, what does not, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _MIN_FREE_BYTES: Final = 1_000_000_000
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     state: Literal["works", "missing", "broken"]
-    """missing: the rest works without it; broken: nothing works without it."""
+    """missing: the rest works without it; broken: nothing does."""
     detail: str = ""
     fix: str = ""
 
 
 def doctor(config: Config, *, as_json: bool) -> int:
-    """Print all findings; 1 where something is broken."""
+    """Print all findings; returns 1 where something is broken, else 0."""
     findings = list(diagnose(config))
     if as_json:
         print(msgspec.json.encode(findings).decode())
@@ -48,9 +48,9 @@ def doctor(config: Config, *, as_json: bool) -> int:
 
 
 def diagnose(config: Config) -> Iterator[Finding]:
-    """Look at everything, one thing after the other; nothing is changed."""
+    """Run all checks, one after the other; nothing is changed."""
     yield _program()
-    for look in (
+    for check in (
         _model,
         _providers,
         _takes_folder,
@@ -60,7 +60,7 @@ def diagnose(config: Config) -> Iterator[Finding]:
         _link,
         _announcement,
     ):
-        yield look(config)
+        yield check(config)
 
 
 def _program() -> Finding:

@@ -1,4 +1,4 @@
-"""``audioldm-daw render``: a prompt to a file in this process, without a server."""
+"""``audioldm-daw render`` and the other jobs: a request to a file, without a server."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["render"]
 
 
 def render(options: argparse.Namespace, config: Config) -> int:
-    """Render ``options.prompt`` to ``options.output``; prints what was made.
+    """Render the request of ``options`` to ``options.output`` and print the takes.
 
     Raises:
-        AudioLDMError: why there is no sound.
+        AudioLDMError: the request, the model or the file cannot be used.
     """
     flags = dict(vars(options))
     if options.preset:
@@ -63,7 +63,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
 
 
 def _store_all(takes: list[Take], output: Path) -> list[TakeInfo]:
-    """One take under the name itself, several with their numbers before the ending."""
+    """One take under the name itself, several with a number before the suffix."""
     from server.worker.main import store
 
     if len(takes) == 1:
@@ -73,7 +73,7 @@ def _store_all(takes: list[Take], output: Path) -> list[TakeInfo]:
 
 
 def _progress(step: int, num_steps: int) -> None:
-    """A line on a terminal, nothing in a pipe."""
+    """Show the progress on a terminal, but not in a pipe."""
     if sys.stderr.isatty():
         end = "\n" if step == num_steps else ""
         print(f"\rstep {step} of {num_steps}", end=end, file=sys.stderr, flush=True)

@@ -27,9 +27,11 @@ _METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT", "T": "0|1", "j": "JSON"}
 
 
 def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
-    """One flag for every field but the prompt, of the kind ``tag`` or else of every kind.
+    """Add a flag for every field except the prompt.
 
-    The clip of a kind that has one is an argument by position.
+    Args:
+        parser: of the command.
+        tag: the kind of request, whose clip is a positional argument; all kinds where empty.
     """
     group = parser.add_argument_group("request")
     if not tag:
@@ -40,7 +42,7 @@ def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
             continue
         leaf = field.name.rpartition(".")[2]
         names = [leaf.replace("_", "-"), *filter(None, [field.extra.get("flag")])]
-        # "--loop" alone says yes.
+        # "--loop" alone means yes.
         alone: dict[str, Any] = {"nargs": "?", "const": "1"} if field.type == "T" else {}
         group.add_argument(
             *(f"--{name}" for name in dict.fromkeys(names)),
@@ -54,7 +56,7 @@ def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
 
 
 def with_preset(flags: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
-    """The flags, and where nothing was given, the preset's values.
+    """The flags, completed by the values of a preset.
 
     Raises:
         InvalidRequest: the preset is for another kind of request.
@@ -70,7 +72,8 @@ def request_from(flags: Mapping[str, Any], prompt: str) -> AnyRequest:
     """The request that the flags describe.
 
     Raises:
-        InvalidRequest: out of range, contradictory, or a flag of another kind of request.
+        InvalidRequest: values are out of range or contradict each other, or a flag belongs to
+            another kind of request.
     """
     kind = _KINDS[flags.get("kind") or "text"]
     own = {field.name for field in fields_of(kind)}
@@ -91,7 +94,7 @@ def request_from(flags: Mapping[str, Any], prompt: str) -> AnyRequest:
 def _fields(tag: str = "") -> list[Field]:
     kinds = (_KINDS[tag],) if tag else REQUESTS
     fields = {field.name: field for kind in kinds for field in fields_of(kind)}
-    # The prompt has its place; --model is the folder of the one model that a command loads.
+    # The prompt has its own argument; --model is the folder of the model that a command loads.
     del fields["prompt"], fields["model"]
     return list(fields.values())
 

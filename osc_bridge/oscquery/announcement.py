@@ -1,7 +1,7 @@
-"""Tell the network that we are here (mDNS), so that control surfaces find us without an address.
+"""The announcement on the network (mDNS), by which control surfaces find this program.
 
-Announced are OSCQuery (``_oscjson._tcp``) and OSC (``_osc._udp``), on the interface that is
-listened on and no other: on loopback, nothing leaves the machine.
+OSCQuery (``_oscjson._tcp``) and OSC (``_osc._udp``) are announced on the interface that the ports
+listen on. On loopback nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _ANY: Final = ("0.0.0.0", "::", "")
 
 @asynccontextmanager
 async def announced(host: str, osc_port: int, http_port: int) -> AsyncIterator[None]:
-    """Announced inside the context, and taken back after it.
+    """Announce both ports inside the context.
 
     Raises:
         InvalidRequest: zeroconf is not installed.
-        DeviceError: multicast is not possible here.
+        DeviceError: multicast is not possible on this interface.
     """
     zeroconf = _open(host)
     services = [

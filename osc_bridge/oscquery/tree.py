@@ -48,7 +48,7 @@ class Access(IntEnum):
 
 
 def tree_of(table: AddressTable, value_of: Callable[[type[Message]], list[Any] | None]) -> Node:
-    """The root node; ``value_of`` gives the present arguments of a message, where it has some."""
+    """The root node; ``value_of`` gives the current arguments of a message, or None."""
     root: Node = {"FULL_PATH": "/", "ACCESS": int(Access.NONE), "CONTENTS": {}}
     for message in (*table.commands, *table.replies):
         _place(root, message.address).update(_described(message, value_of(message)))
@@ -83,7 +83,7 @@ def _place(root: Node, address: str) -> Node:
 def _described(message: type[Message], value: list[Any] | None) -> Node:
     arguments = message.arguments()
     if issubclass(message, Submission):
-        arguments = arguments[:2]  # the pairs after them are optional, and nodes of their own
+        arguments = arguments[:2]  # the pairs after them are optional, and have nodes of their own
     node: Node = {
         "DESCRIPTION": message.description(),
         "ACCESS": int(_access(message, value)),
@@ -97,7 +97,7 @@ def _described(message: type[Message], value: list[Any] | None) -> Node:
     if value is not None:
         node["VALUE"] = value
     if issubclass(message, Submission):
-        node["CRITICAL"] = True  # better sent over TCP than lost
+        node["CRITICAL"] = True  # to be sent over TCP where possible
     return node
 
 
@@ -108,7 +108,7 @@ def _access(message: type[Message], value: list[Any] | None) -> Access:
 
 
 def _type(message: type[Message], field: Field) -> str:
-    """As in the address table, but a switch a control surface may draw is ``T``."""
+    """As in the address table, but ``T`` for what a control surface shows as a switch."""
     return "T" if field.type == "T" and issubclass(message, Command) else type_tag(field)
 
 

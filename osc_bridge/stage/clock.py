@@ -1,7 +1,7 @@
-"""Clocks that lead the transport: Ableton Link, MIDI clock, OSC messages, or none but our own.
+"""External clocks: Ableton Link and MIDI clock, and how the transport follows one.
 
-A clock says "beat b is at time t, the tempo is x". Small differences are taken back smoothly,
-large ones at once; what waits for a bar is moved along.
+A clock reports that a beat is at a time, and the tempo. The transport corrects small differences
+smoothly and large ones at once; starts that are scheduled for a bar move with it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from server.supervision import SupervisedTask
 __all__ = ["Follower", "LinkClock", "MidiClock", "monotonic_ns_at"]
 
 _JUMP_S: Final = 0.02
-"""A clock that is further off than this is believed at once."""
+"""Differences above this are corrected at once."""
 _SHARE: Final = 0.1
-"""Of a smaller difference this much is taken back each time."""
+"""Share of a smaller difference that is corrected at each beat."""
 _TICKS: Final = 24
-"""MIDI clock ticks a beat."""
+"""MIDI clock ticks per beat."""
 
 
 def monotonic_ns_at(when_s: float | None) -> int:
@@ -33,21 +33,21 @@ def monotonic_ns_at(when_s: float | None) -> int:
 
 
 class Follower:
-    """Brings the transport into step with somebody else's beats.
+    """Synchronises the transport with the beats of an external clock.
 
     Args:
-        transport: what is led.
-        frame_at: the frame that is heard at a monotonic time in ns.
+        transport: what is synchronised.
+        frame_at: the frame that leaves the converter at a monotonic time in ns.
     """
 
     def __init__(self, transport: Transport, frame_at: Callable[[int], int]) -> None:
         self._transport = transport
         self._frame_at = frame_at
         self.error_s = 0.0
-        """How far off the transport was when it was last told."""
+        """Difference of the transport at the last beat."""
 
     def follow(self, beat: float, bpm: float, time_ns: int) -> None:
-        """``beat`` was (or will be) at the monotonic ``time_ns``; the tempo is ``bpm``."""
+        """Synchronise with a ``beat`` at the monotonic ``time_ns``, at the tempo ``bpm``."""
         if not MIN_BPM <= bpm <= MAX_BPM:
             return
         line = self._transport.map
@@ -61,19 +61,19 @@ class Follower:
 
 
 class MidiClock:
-    """24 ticks a beat, start, stop, continue and song position."""
+    """Follows a MIDI clock: 24 ticks per beat, start, stop, continue and song position."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._ticks = 0
         self._seen = 0
         self._stopped = False
-        """Ticks go on, but the song does not."""
+        """True where ticks go on, but the song does not."""
         self._period = DelayLockedLoop(60.0 / 120.0 / _TICKS, bandwidth_hz=0.5, reset_s=0.25)
         self._last_s = 0.0
 
     def receive(self, kind: str, time_ns: int, position: int = 0) -> None:
-        """A real-time message, named as mido does: clock, start, continue, stop, songpos."""
+        """Handle a real-time message; kinds are named as in mido: clock, start, stop, ..."""
         if kind in ("start", "continue", "stop"):
             self._stopped = kind == "stop"
         if kind == "start":
@@ -85,7 +85,7 @@ class MidiClock:
 
     def _tick(self, now_s: float) -> None:
         if self._seen == 1:
-            # The first two ticks give the tempo to begin with.
+            # The first two ticks give the initial tempo.
             self._period.reset(min(0.125, max(0.004, now_s - self._last_s)))
         due_s = self._period.update(now_s)
         self._last_s, self._seen = now_s, self._seen + 1
@@ -98,11 +98,15 @@ class MidiClock:
 
 
 class LinkClock:
-    """Ableton Link through aalink (``pip install 'audioldm-daw[link]'``)."""
+    """Follows Ableton Link through aalink (``pip install 'audioldm-daw[link]'``).
+
+    Raises:
+        InvalidRequest: aalink is not installed.
+    """
 
     POLL_S: Final = 0.05
-    _BLINK_NS: Final = 300_000
-    """A reading that took longer than this was interrupted and says nothing."""
+    _MAX_READ_NS: Final = 300_000
+    """A reading that took longer was interrupted and is dropped."""
 
     def __init__(self, follower: Follower, transport: Transport) -> None:
         try:
@@ -122,15 +126,15 @@ class LinkClock:
 
     @property
     def peers(self) -> int:
-        """How many others share the beat."""
+        """Number of other programs in the session."""
         return int(self._link.num_peers)
 
     def set_tempo(self, bpm: float) -> None:
-        """Ask everybody for another tempo."""
+        """Change the tempo of the session."""
         self._link.tempo = bpm
 
     def set_quantum(self, beats: int) -> None:
-        """Be in phase with the others every ``beats``."""
+        """Synchronise the phase every ``beats`` beats."""
         self._link.quantum = float(beats)
 
     async def close(self) -> None:
@@ -143,6 +147,6 @@ class LinkClock:
             before = time.monotonic_ns()
             beat, bpm = float(self._link.beat), float(self._link.tempo)
             after = time.monotonic_ns()
-            if after - before < self._BLINK_NS:
+            if after - before < self._MAX_READ_NS:
                 self._follower.follow(beat, bpm, (before + after) // 2)
             await asyncio.sleep(self.POLL_S)

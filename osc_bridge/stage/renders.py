@@ -1,4 +1,4 @@
-"""Jobs that the stage gives to the engine, and how long they take."""
+"""Jobs that the stage submits to the engine, and how long they take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEWEST_STEPS: Final = 2
 
 
 class BarPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be rendered in time."""
+    """The largest render that is ready in time."""
 
     num_inference_steps: int
     num_takes: int
@@ -70,11 +70,11 @@ class RenderSpeed:
 
 
 class Renders:
-    """Submits, waits and measures. Belongs to one asyncio loop.
+    """Submits jobs, waits for them and measures them. Belongs to one asyncio loop.
 
     Args:
-        engine: who renders.
-        owner: name under which the engine knows us.
+        engine: renders.
+        owner: the client's name in the engine.
     """
 
     def __init__(self, engine: Engine, owner: str = "stage") -> None:
@@ -83,24 +83,24 @@ class Renders:
         self._owner = owner
         self._waiting: dict[str, asyncio.Future[Job]] = {}
         self._stepping: dict[str, tuple[int, float, float]] = {}
-        self._unlisten = engine.listen(self._hear)
+        self._unlisten = engine.listen(self._job_changed)
 
     def close(self) -> None:
-        """Hear no more of the engine."""
+        """Stop listening to the engine."""
         self._unlisten()
 
     async def render(self, request: AnyRequest, folder: Path | None = None) -> Job:
-        """The finished job; cancelling this coroutine cancels the job.
+        """Render a request; cancelling this coroutine cancels the job.
 
         Raises:
             InvalidRequest, QueueFull, EngineUnavailable, ...: it was not accepted.
             RenderError: it failed.
-            Cancelled: somebody cancelled it.
+            Cancelled: it was cancelled.
         """
         job = await self.engine.submit(request, owner=self._owner, folder=folder)
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         self._waiting[job.id] = future
-        self._hear(self.engine.job(job.id))
+        self._job_changed(self.engine.job(job.id))
         try:
             done = await future
         except asyncio.CancelledError:
@@ -117,7 +117,7 @@ class Renders:
         return done
 
     def plan(self, request: NewSound, budget_s: float) -> BarPlan:
-        """What of ``request`` can be ready in ``budget_s``, behind the jobs that wait already."""
+        """The largest part of ``request`` that is ready in ``budget_s``, after the queued jobs."""
         full = resolve(request, self.engine.manifest)
         seconds = full.length_s(self.engine.manifest.defaults.audio_length_in_s)
         queue_s = sum(self._left_s(job) for job in self.engine.jobs() if not job.state.final)
@@ -126,15 +126,15 @@ class Renders:
         return self.speed.plan(steps, takes, seconds, budget_s - queue_s)
 
     def _left_s(self, job: Job) -> float:
-        """What is still to be done of another job."""
+        """Expected time until a job is done."""
         request = job.request
         seconds = getattr(request, "audio_length_in_s", None)
         steps = request.num_inference_steps or _FEWEST_STEPS
         length = seconds or self.engine.manifest.defaults.audio_length_in_s
         return self.speed.expected_s(steps - job.step, request.num_renders, length)
 
-    def _hear(self, job: Job) -> None:
-        """Measure every job, whoever asked for it, and wake up who waits for it."""
+    def _job_changed(self, job: Job) -> None:
+        """Measure a job of any owner, and resume the coroutine that waits for it."""
         now = time.monotonic()
         if job.state is JobState.RUNNING and job.step:
             first, begun, _ = self._stepping.get(job.id, (job.step, now, now))

@@ -1,4 +1,4 @@
-"""What a stream should sound like now: a prompt, a morph between two, or a place between four.
+"""The prompt of a stream over time: one prompt, a morph between two, or a mix of up to four.
 
 >>> path = PromptPath("rain")
 >>> path.go("wind", now_s=10.0, over_s=4.0)
@@ -17,22 +17,22 @@ from server.requests.prompt import Part, parse_blend
 __all__ = ["PromptPath", "corner_weights", "distance"]
 
 _FAINT: Final = 0.03
-"""Parts that count less are left out: they cannot be heard but cost a text encoding."""
+"""Parts with less weight are left out: they are inaudible but cost a text encoding."""
 
 
 class PromptPath:
-    """Weights of prompts that walk in a straight line from one mixture to another."""
+    """Weights of prompts that move linearly from one mixture to another."""
 
     def __init__(self, prompt: str) -> None:
         self._from = self._to = _weights(prompt)
         self._begun_s = self._over_s = 0.0
 
     def go(self, prompt: str, now_s: float, over_s: float) -> None:
-        """Be at ``prompt`` (words or a blend) ``over_s`` from now."""
+        """Move to ``prompt`` (words or a blend) over ``over_s``."""
         self.mix(_weights(prompt), now_s, over_s)
 
     def mix(self, weights: dict[str, float], now_s: float, over_s: float) -> None:
-        """Be at this mixture ``over_s`` from now."""
+        """Move to a mixture over ``over_s``."""
         self._from, self._to = self.mixture(now_s), weights
         self._begun_s, self._over_s = now_s, over_s
 
@@ -70,7 +70,7 @@ def corner_weights(corners: Sequence[str], x: float, y: float) -> dict[str, floa
     Two corners are a line along x, three a triangle without the last corner.
 
     Raises:
-        InvalidRequest: no corners, or a place outside.
+        InvalidRequest: there are no corners, or the position is outside.
 
     >>> corner_weights(["rain", "wind"], 0.25, 0.9)
     {'rain': 0.75, 'wind': 0.25}

@@ -232,12 +232,12 @@ def test_stopping_ends_a_render_that_fails_at_clearing_up(
             monkeypatch.setattr("osc_bridge.stage.stream.chunks.Waveform", Slow)
             await rig.until(reading.is_set)
             monkeypatch.setattr("osc_bridge.stage.stream.chunks._delete", fail)
-            ending = rig.stage.stream.halt(0.0)
-            done, pending = await asyncio.wait(ending, timeout=2)
+            ending = asyncio.create_task(rig.stage.stream.stop(0.0))
+            done, pending = await asyncio.wait((ending,), timeout=2)
             read.set()
             for task in pending:
                 task.cancel()
-            assert done == set(ending)
+            assert done == {ending}
 
     asyncio.run(run())
 
