@@ -48,14 +48,15 @@ def _submission(kind: type[Request]) -> type[Submission]:
 
 def _press(submission: type[Submission]) -> type[Press]:
     kind, tag = submission.kind, _tag(submission.kind)
-    doc = f"Render a {tag} request made of the values that this client has set."
+    article = "an" if tag[0] in "aeiou" else "a"
+    doc = f"Render {article} {tag} request with the values that this client has set."
     return _derived(
         Press, f"Press{kind.__name__}", doc, submission=submission, address=f"/ldm/press/{tag}"
     )
 
 
 def _set(field: Field) -> type[Set]:
-    doc = f"Set for this client's requests: {field.description or field.name}."
+    doc = f"Set the default for this client's requests: {field.description or field.name}."
     address = "/ldm/set/" + field.name.replace(".", "/")
     return _derived(Set, f"Set_{field.name.replace('.', '_')}", doc, field=field, address=address)
 

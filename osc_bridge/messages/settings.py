@@ -7,9 +7,10 @@ control surface sends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
+from msgspec import Meta
 
 from osc_bridge.messages.arguments import as_argument, check_range
 from osc_bridge.messages.message import Command, Message, Reply
@@ -21,15 +22,15 @@ __all__ = ["Set", "SetClear", "Setting"]
 
 
 class Setting(Reply, frozen=True):
-    """The value that this client's requests use where they name none."""
+    """The value of a field in this client's requests that do not name one."""
 
     address: ClassVar[str] = "/ldm/setting"
-    name: str
-    value: Any
+    name: Annotated[str, Meta(description="name of the field")]
+    value: Annotated[Any, Meta(description="its value; empty where it is chosen for each job")]
 
 
 class SetClear(Command, frozen=True):
-    """Forget all values this client has set."""
+    """Forget all values that this client has set."""
 
     address: ClassVar[str] = "/ldm/settings/clear"
 
@@ -44,15 +45,15 @@ class Set(Command, frozen=True):
 
     @classmethod
     def arguments(cls) -> tuple[Field, ...]:
-        """The value; without one, the present value is answered."""
+        """The value; without one, the current value is answered."""
         return (msgspec.structs.replace(cls.field, name="value", required=False),)
 
     @classmethod
     def from_osc(cls, arguments: Sequence[Argument]) -> Self:
-        """The setting, checked alone against its range.
+        """Parse a value and check it against its range.
 
         Raises:
-            InvalidRequest: more than one argument, a wrong type, out of range.
+            InvalidRequest: there is more than one, or it is of the wrong type or range.
         """
         if len(arguments) > 1:
             raise InvalidRequest(f"{cls.address} takes one value; got {len(arguments)}")
@@ -63,5 +64,5 @@ class Set(Command, frozen=True):
         return cls(value, True)
 
     def to_osc(self) -> OscMessage:
-        """The message that sets it."""
+        """The message that sets this value."""
         return OscMessage(self.address, [as_argument(self.field, self.value)] if self.given else [])

@@ -32,18 +32,18 @@ __all__ = ["Press", "Submission", "SubmissionOptions"]
 
 
 class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be said about a job besides the request itself."""
+    """Options of a job besides its request."""
 
     folder: Annotated[
-        str, Meta(max_length=4000, description="where the takes shall appear (an allowed folder)")
+        str, Meta(max_length=4000, description="folder for the takes, inside the allowed folders")
     ] = ""
     completion: Annotated[
-        bytes, Meta(description="an OSC packet that the server executes when the job is done")
+        bytes, Meta(description="an OSC packet that is executed when the job is done")
     ] = b""
 
 
 class Submission(Command, frozen=True):
-    """A request on its way in."""
+    """A request, sent by a client."""
 
     kind: ClassVar[type[Request]]
     replies: ClassVar[tuple[type[Message], ...]] = (
@@ -61,14 +61,14 @@ class Submission(Command, frozen=True):
 
     @classmethod
     def arguments(cls) -> tuple[Field, ...]:
-        """Request id and prompt by position, everything else as ``name value``."""
+        """Request id and prompt by position, the other fields as ``name value``."""
         prompt = msgspec.structs.replace(field_named(cls.kind, "prompt"), required=False)
         named = tuple(f for f in fields_of(cls.kind) if f.name != "prompt")
         return (_REQUEST_ID, prompt, *named, *fields_of(SubmissionOptions))
 
     @classmethod
     def usage(cls) -> str:
-        """The arguments' names, optional ones in brackets."""
+        """The names of the arguments, optional ones in brackets."""
         required = (f"{f.name} <{f.name}>" for f in fields_of(cls.kind) if f.required)
         return " ".join(("[request_id]", "[prompt]", *required, "[name value]..."))
 
@@ -76,10 +76,10 @@ class Submission(Command, frozen=True):
     def from_osc(
         cls, arguments: Sequence[Argument], settings: Mapping[str, Any] | None = None
     ) -> Self:
-        """The submission; ``settings`` are the client's own defaults, by dotted name.
+        """Parse the arguments; ``settings`` are the client's own defaults, by field name.
 
         Raises:
-            InvalidRequest: an unknown name, a value out of range, a contradiction.
+            InvalidRequest: a name is unknown, a value is out of range, or two contradict.
         """
         own = {field.name: field for field in fields_of(cls.kind)}
         values = {name: value for name, value in (settings or {}).items() if name in own}
@@ -96,14 +96,14 @@ class Submission(Command, frozen=True):
             else:
                 field = field_named(cls.kind, name)
                 values[field.name] = field.coerce(value)
-        # A value of None means "the model's default", which is also what leaving it out means.
+        # None means the default of the model, as leaving the field out does.
         given = {name: value for name, value in values.items() if value is not None}
         tag = cls.kind.__struct_config__.tag
         request = parse_request({"kind": tag, **nested(given)})
         return cls(request_id, request, SubmissionOptions(**options))
 
     def to_osc(self) -> OscMessage:
-        """The shortest message that says the same."""
+        """The shortest message for this request: defaults are left out."""
         pairs: list[Argument] = []
         for field in fields_of(self.kind):
             value = _value_at(self.request, field.name)
@@ -116,13 +116,13 @@ class Submission(Command, frozen=True):
 
 
 class Press(Command, frozen=True):
-    """Render with the values that this client has set: a button of a control surface."""
+    """Render with the values that this client has set, as a button of a control surface does."""
 
     submission: ClassVar[type[Submission]]
     replies: ClassVar[tuple[type[Message], ...]] = Submission.replies[1:]
-    pressed: Annotated[bool, Meta(description="1 renders; 0 (the button let go) does nothing")] = (
-        True
-    )
+    pressed: Annotated[
+        bool, Meta(description="1 renders; 0 (the button is released) does nothing")
+    ] = True
 
 
 def _pairs(address: str, arguments: Sequence[Argument]) -> list[tuple[str, Argument]]:
@@ -154,6 +154,6 @@ _REQUEST_ID: Final = Field(
     max_length=MAX_REQUEST_ID,
     required=False,
     default="",
-    description="an id of your choice: a repeated message with it makes no second job",
+    description="an id of your choice; repeating a message with it makes no second job",
 )
 _OPTIONS: Final = {field.name: field for field in fields_of(SubmissionOptions)}
