@@ -65,8 +65,8 @@ and `oscdump 9104`.
 - **Completion.** The option `completion` is a blob with an OSC packet. The server executes it, as
   if the client had sent it, when the job is done.
 - **Errors.** A refused message is answered by `/ldm/error code sentence address`, at most 50 a
-  second for each client. Messages to addresses that only the server sends are never answered. Codes:
-  {{codes}}.
+  second for each client. Messages to addresses that only the server sends are never answered.
+  Codes: {{codes}}.
 
 ## Limits
 
