@@ -85,7 +85,6 @@ def open_stream(
     Raises:
         DeviceError: PortAudio is missing, there is no such device, or it refuses the settings.
     """
-    sounddevice = _portaudio()
     devices = list_devices()
     info = find_device(settings, devices)
     recorder = find_device(settings, devices, to_record=True) if settings.input_device else info
@@ -96,23 +95,16 @@ def open_stream(
     callback = Callback(
         Mixer(arena, rate, first_frame(rate)), settings.first_output, settings.first_input
     )
-    common = {
+    options = {
         "samplerate": rate,
         "blocksize": 0 if jack else settings.blocksize,
-        "dtype": "float32",
-        "latency": "low",
         "finished_callback": on_finished,
     }
-    try:
-        if inputs:
-            pair = {"device": (recorder.id, info.id), "channels": (inputs, outputs)}
-            stream = sounddevice.Stream(callback=callback.duplex, **pair, **common)
-        else:
-            single = {"device": info.id, "channels": outputs}
-            stream = sounddevice.OutputStream(callback=callback.output, **single, **common)
-        stream.start()
-    except (sounddevice.PortAudioError, ValueError) as error:
-        raise DeviceError(f"{info.name} ({info.host_api}) at {rate} Hz: {error}") from error
+    if inputs:
+        options |= {"device": (recorder.id, info.id), "channels": (inputs, outputs)}
+    else:
+        options |= {"device": info.id, "channels": outputs}
+    stream = _started(callback, options, duplex=bool(inputs), name=f"{info.name} ({info.host_api})")
     return stream, Opened(
         name=info.name,
         host_api=info.host_api,
@@ -121,6 +113,19 @@ def open_stream(
         inputs=inputs,
         latency_s=float(stream.latency[1] if inputs else stream.latency),
     )
+
+
+def _started(callback: Callback, options: dict[str, Any], *, duplex: bool, name: str) -> Any:
+    """A running PortAudio stream."""
+    sounddevice = _portaudio()
+    kind = sounddevice.Stream if duplex else sounddevice.OutputStream
+    function = callback.duplex if duplex else callback.output
+    try:
+        stream = kind(callback=function, dtype="float32", latency="low", **options)
+        stream.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise DeviceError(f"{name} at {options['samplerate']} Hz: {error}") from error
+    return stream
 
 
 def _channels(info: DeviceInfo, recorder: DeviceInfo, settings: DeviceSettings) -> tuple[int, int]:

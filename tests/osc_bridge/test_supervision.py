@@ -6,15 +6,14 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
+from broken import Broken, failing, until
 from memory_engine import MemoryEngine
 from player_rig import FlakyDevice, noise, playing
 from running_bridge import RunningBridge
-from stage_rig import stage_rig
 from starlette.websockets import WebSocket
 
 from osc_bridge.audio.card import CardOutput
@@ -25,39 +24,9 @@ from osc_bridge.oscquery.subscriber import Subscriber
 from osc_bridge.service.client_table import Sender
 from osc_bridge.service.inbox import SLICE, Inbox
 from osc_bridge.service.service import Service
-from osc_bridge.stage.bars import BarReport
-from osc_bridge.stage.clock import Follower, LinkClock
-from osc_bridge.stage.liveset import parse_set
-from osc_bridge.stage.transport import Transport
 from osc_bridge.wire.codec import OscMessage, Packet
 from server.config import Config
 from server.engine.engine import Engine, EngineStatus
-from server.requests.request import TextToAudio
-
-ONE_PAD = parse_set(b"name: x\npads: [{name: kick, prompt: kick, mode: one_shot}]")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-class Broken(Exception):
-    """What nobody expects."""
-
-
-def failing(times: int, works: Callable) -> Callable:
-    """``works``, but the first calls raise."""
-    left = [times]
-
-    def call(*arguments: object, **named: object) -> object:
-        if left[0]:
-            left[0] -= 1
-            raise Broken("broken by the test")
-        return works(*arguments, **named)
-
-    return call
 
 
 @pytest.mark.integration
@@ -127,115 +96,6 @@ def test_a_device_that_opens_but_cannot_be_played_is_closed_again(monkeypatch) -
             assert player.status().state == "open"
 
     asyncio.run(run())
-
-
-def test_the_poll_of_ableton_link(monkeypatch, caplog) -> None:
-    class Link:
-        num_peers, beat, tempo, quantum, enabled = 1, 3.0, 150.0, 4.0, False
-
-        def __init__(self, bpm: float) -> None:
-            self.bpm = bpm
-
-    monkeypatch.setitem(sys.modules, "aalink", type(sys)("aalink"))
-    monkeypatch.setattr(sys.modules["aalink"], "Link", Link, raising=False)
-
-    async def run() -> None:
-        transport = Transport(lambda: 0, 48000)
-        follower = Follower(transport, lambda time_ns: 0)
-        monkeypatch.setattr(follower, "follow", failing(2, follower.follow))
-        clock = LinkClock(follower, transport)
-        await until(lambda: transport.bpm == 150.0)
-        await clock.close()
-
-    asyncio.run(run())
-    assert caplog.text.count("the poll of Ableton Link failed") == 2
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("part", ["_producer", "_conductor"])
-def test_both_tasks_of_the_stream(
-    part: str, tiny_folder: Path, tmp_path: Path, monkeypatch, caplog
-) -> None:
-    monkeypatch.setattr("osc_bridge.stage.stream.stream._RETRY_S", 0.01)
-    monkeypatch.setattr("osc_bridge.stage.stream.conductor.POLL_S", 0.0)
-    name = {"_producer": "_next_chunk", "_conductor": "_takeover"}[part]
-
-    async def run() -> None:
-        async with stage_rig(tiny_folder, tmp_path) as rig:
-            stream, errors = rig.stage.stream, list[str]()
-            await rig.stage.start_stream("rain")
-            await rig.until(lambda: stream.status().state == "playing")
-            working = getattr(getattr(stream, part), name)
-            monkeypatch.setattr(getattr(stream, part), name, failing(1, working))
-            rendered = stream.status().rendered
-            await rig.until(lambda: stream.status().rendered > rendered + 1)
-            errors = [getattr(notice, "error", "") for notice in rig.notices]
-            assert "internal error: broken by the test" in errors
-            assert stream.status().error == ""
-
-    asyncio.run(run())
-    assert "of the stream failed" in caplog.text
-
-
-@pytest.mark.integration
-def test_a_pad_that_cannot_be_rendered_says_so(
-    tiny_folder: Path, tmp_path: Path, monkeypatch, caplog
-) -> None:
-    async def run() -> None:
-        async with stage_rig(tiny_folder, tmp_path) as rig:
-            monkeypatch.setattr(rig.stage.renders, "render", failing(1, rig.stage.renders.render))
-            await rig.stage.use_set(ONE_PAD)
-            await rig.until(lambda: rig.stage.pads.reports()[0].state == "failed")
-            assert rig.stage.pads.reports()[0].error == "internal error; see the log"
-            rig.stage.pads.refresh("kick")
-            await rig.until(lambda: rig.stage.pads.reports()[0].state == "ready")
-
-    asyncio.run(run())
-    assert "pad kick could not be rendered" in caplog.text
-
-
-@pytest.mark.integration
-def test_loops_that_cannot_be_cut_to_a_new_tempo_are_cut_to_the_next_one(
-    tiny_folder: Path, tmp_path: Path, monkeypatch, caplog
-) -> None:
-    bed = parse_set(b"name: x\npads: [{name: bed, prompt: warm pad, bars: 1}]")
-
-    async def run() -> None:
-        async with stage_rig(tiny_folder, tmp_path) as rig:
-            pads = rig.stage.pads
-            await rig.stage.use_set(bed)
-            await rig.until(lambda: pads.reports()[0].state == "ready")
-            monkeypatch.setattr(pads._takes, "cut", failing(1, pads._takes.cut))
-            for bpm in (150.0, 100.0):
-                old = pads._slots[1].clips
-                rig.stage.clock.set_tempo(bpm)
-                await until(lambda: pads._realigning is not None)
-                await until(lambda: pads._realigning is None)
-                assert (pads._slots[1].clips is old) == (bpm == 150.0)
-
-    asyncio.run(run())
-    assert "pad bed is not back on the bar" in caplog.text
-
-
-@pytest.mark.integration
-def test_a_render_for_a_bar_that_breaks_is_reported_as_failed(
-    tiny_folder: Path, tmp_path: Path, monkeypatch, caplog
-) -> None:
-    async def run() -> None:
-        async with stage_rig(tiny_folder, tmp_path) as rig:
-            reports: list[BarReport] = []
-            request = TextToAudio(prompt="riser", bars=1.0, bpm=120.0, num_inference_steps=2)
-            monkeypatch.setattr(rig.stage.renders, "render", failing(1, rig.stage.renders.render))
-            for _ in range(2):
-                bar = rig.stage.transport.position()[0] + 50
-                rig.stage.bars.render(request, bar, reports.append)
-                before = len(reports)
-                await rig.until(lambda before=before: len(reports) > before)
-            assert [report.state for report in reports] == ["failed", "ready"]
-            assert reports[0].error == "internal error; see the log"
-
-    asyncio.run(run())
-    assert "the render for bar 51 failed" in caplog.text
 
 
 def test_an_audio_process_that_writes_a_line_without_end_is_read(monkeypatch) -> None:
