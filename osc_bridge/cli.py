@@ -14,12 +14,12 @@ __all__ = ["main"]
 
 _RENDER_SETTINGS = ("model", "device", "threads")
 _JOBS = {
-    "transfer": "bring a clip into the style of a prompt",
-    "inpaint": "make parts of a clip anew",
-    "continue": "let a clip go on, or begin earlier",
-    "upscale": "give a dull clip its missing upper band",
-    "vary": "make a take's neighbours",
-    "morph": "render a sound that turns from one prompt into the next",
+    "transfer": "change a clip into the style of a prompt",
+    "inpaint": "replace parts of a clip",
+    "continue": "extend a clip after its end, or before its start",
+    "upscale": "add the missing high frequencies of a clip",
+    "vary": "render variations of a take",
+    "morph": "render a sound that changes from one prompt to the next",
 }
 """Commands that render one kind of request each; ``render`` renders any kind."""
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="audioldm-daw",
-        description="Sound from words for your DAW. Without a command it stays up and answers OSC.",
+        description="Sound from words for your DAW. Without a command it runs and answers OSC.",
     )
     parser.add_argument("--version", action="version", version=f"audioldm-daw {__version__}")
     add_flags(parser)
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="render a prompt to a file, without a server")
     words = "what it should sound like"
     render.add_argument("prompt", nargs="?", default=argparse.SUPPRESS, help=words)
-    render.add_argument("-p", "--prompt", default="", help="the same, as other commands have it")
+    render.add_argument("-p", "--prompt", default="", help="the prompt, as an option")
     _add_output_flags(render)
     add_request_flags(render)
     add_flags(render, _RENDER_SETTINGS)
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("devices", help="list the sound cards")
 
-    doctor = commands.add_parser("doctor", help="what works here, and how to fix the rest")
+    doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
     return parser
@@ -92,7 +92,7 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
     command.add_argument("--json", action="store_true", help="describe the takes as JSON")
     command.add_argument(
-        "--preset", metavar="NAME", help="take its values; what is given besides replaces them"
+        "--preset", metavar="NAME", help="use the values of a preset; other flags replace them"
     )
 
 

@@ -183,7 +183,7 @@ def _is_about(message: OscMessage, request_id: Argument) -> bool:
 
 
 def _key(answer: OscMessage) -> tuple[str, Argument]:
-    """What tells one answer about a job from another: a step, a take, or the address alone."""
+    """The identity of an answer about a job: its address, and the step or take."""
     if answer.address == JobAccepted.address or len(answer.arguments) < 3:
         return answer.address, None
     return answer.address, answer.arguments[2]

@@ -114,7 +114,7 @@ class Connection:
         return message.arguments
 
     def exchange(self, message: Message, expected: type[R]) -> R:
-        """Send a typed message until it is answered; its first argument says which answer is its.
+        """Send a typed message until it is answered; the answer has the same first argument.
 
         Raises:
             AudioLDMError: the one that the server answers with.

@@ -1,4 +1,4 @@
-"""Long bundles in slices: a packet of a thousand questions holds up nobody else.
+"""Long bundles in slices: a packet of many messages does not delay other senders.
 
 The first :data:`SLICE` messages of a packet are handled at once. The rest waits, and so does
 everything that the same sender sends meanwhile. Waiting senders are served round-robin, a slice
@@ -59,7 +59,7 @@ class Inbox:
         self._waiting.clear()
 
     def _handle_slice(self) -> None:
-        """Handle one slice of one sender, then let the event loop serve everybody else."""
+        """Handle one slice of one sender, then let the event loop serve others."""
         if not self._waiting:
             return
         key, waiting = next(iter(self._waiting.items()))

@@ -25,7 +25,7 @@ class Launcher:
 
     Args:
         player: plays them.
-        transport: says at which frame a beat is.
+        transport: gives the frame of a beat.
     """
 
     def __init__(self, player: Player, transport: Transport) -> None:
