@@ -19,7 +19,7 @@ import msgspec
 
 from osc_bridge.audio.arena import Arena, Gauge
 from osc_bridge.audio.device import DeviceSettings, Opened
-from osc_bridge.audio.process import ProcessOptions, Report
+from osc_bridge.audio.process import ProcessOptions, ProcessReport
 from server.errors import DeviceError
 
 __all__ = ["CardOutput"]
@@ -117,7 +117,7 @@ class CardOutput:
         assert process.stdout is not None
         async for line in process.stdout:
             if line.startswith(b"{"):
-                report = msgspec.json.decode(line, type=Report)
+                report = msgspec.json.decode(line, type=ProcessReport)
                 if report.opened is None:
                     raise DeviceError(report.error)
                 return report.opened

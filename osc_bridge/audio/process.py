@@ -26,7 +26,7 @@ from osc_bridge.audio.mixer import Mixer
 from osc_bridge.audio.portaudio import open_stream
 from server.errors import AudioLDMError
 
-__all__ = ["ProcessOptions", "Report", "main"]
+__all__ = ["ProcessOptions", "ProcessReport", "main"]
 
 _PRIORITY = 60
 """SCHED_FIFO priority, between those of JACK's server (10) and its watchdog."""
@@ -51,7 +51,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.frame + (time.monotonic_ns() - self.time_ns) * sample_rate // 10**9
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProcessReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the process answers, as one line of JSON."""
 
     opened: Opened | None = None
@@ -73,10 +73,10 @@ def main(argument: str) -> int:
             arena, options.settings, options.frame_now, on_finished=lambda: os._exit(3)
         )
     except AudioLDMError as error:
-        _answer(Report(error=str(error)))
+        _answer(ProcessReport(error=str(error)))
         return 2
     arena.gauges[Gauge.STATE] = 1
-    _answer(Report(opened=msgspec.structs.replace(opened, realtime=realtime)))
+    _answer(ProcessReport(opened=msgspec.structs.replace(opened, realtime=realtime)))
     sys.stdin.buffer.read()
     # Closing a stream whose server died can hang; the system takes everything back anyway.
     threading.Timer(1.0, os._exit, (0,)).start()
@@ -122,7 +122,7 @@ def _keep_time(arena: Arena, options: ProcessOptions, realtime: bool) -> None:
     ended = threading.Event()
     threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     arena.gauges[Gauge.STATE] = 1
-    _answer(Report(opened=Opened(name=NO_DEVICE, sample_rate=rate, realtime=realtime)))
+    _answer(ProcessReport(opened=Opened(name=NO_DEVICE, sample_rate=rate, realtime=realtime)))
     begun, blocks = time.monotonic(), 0
     while not ended.is_set():
         due = begun + blocks * blocksize / rate
@@ -143,7 +143,7 @@ def _wait_for_end(ended: threading.Event) -> None:
         ended.set()
 
 
-def _answer(report: Report) -> None:
+def _answer(report: ProcessReport) -> None:
     sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     sys.stdout.flush()
 
