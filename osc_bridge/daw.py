@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,9 +21,9 @@ from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError
 from server.http.server import serving
-from server.launch import keep_house, make_engine, make_http, settle
+from server.launch import make_engine, make_http, settle, start_housekeeping
 from server.logs import set_up_logs
-from server.supervision import SupervisedTask
+from server.signals import on_stop_signal
 
 __all__ = ["Instance", "instance", "run", "serve"]
 
@@ -58,7 +57,8 @@ def run(config: Config) -> int:
 async def serve(config: Config) -> None:
     """Start everything, print the addresses, and run until a signal."""
     started_s = time.perf_counter()
-    stop = _stopped_by_signals()
+    stop = asyncio.Event()
+    on_stop_signal(stop.set)
     async with instance(config) as running:
         starting = asyncio.create_task(running.engine.start())
         stopping = asyncio.create_task(stop.wait())
@@ -97,8 +97,7 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
-        housekeeping = SupervisedTask("housekeeping", lambda: keep_house(engine, config))
-        stack.push_async_callback(housekeeping.stop)
+        start_housekeeping(engine, config)
         yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
 
 
@@ -131,14 +130,3 @@ def _banner(config: Config, running: Instance, sound: str, seconds: float) -> st
     if not config.is_loopback:
         lines.insert(6, f"  NOTE    OSC has no password: all who reach {config.host} can use it")
     return "\n".join(lines)
-
-
-def _stopped_by_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop

@@ -15,21 +15,28 @@ from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.http.access import Gate, TokenFile
-from server.jobs.clap_search import Ears
+from server.jobs.clap_search import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.storage import remove_parts
 from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
-from server.remote.cluster_engine import ClusterEngine
+from server.supervision import SupervisedTask
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from server.http.app import HttpApi
 
-__all__ = ["keep_house", "make_engine", "make_http", "make_local_engine", "settle"]
+__all__ = [
+    "keep_house",
+    "make_engine",
+    "make_http",
+    "make_local_engine",
+    "settle",
+    "start_housekeeping",
+]
 
 log = logging.getLogger("audioldm")
 
@@ -94,8 +101,8 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
     return HttpApi(
         engine,
         make_uploads(config),
-        journal=_journal_of(engine),
-        make_ears=partial(Ears, config.model_folder, 1),
+        journal=engine.journal,
+        make_towers=partial(ClapTowers, config.model_folder, 1),
         gate=_gate(config),
         presets=config.state / "presets",
         extra_routes=extra_routes,
@@ -107,9 +114,15 @@ def make_uploads(config: Config) -> Uploads:
     return Uploads(config.state / "uploads", config.max_upload_mb * 2**20)
 
 
+def start_housekeeping(engine: Engine, config: Config) -> None:
+    """Delete what need not be kept, now and every ten minutes, as long as the engine is up."""
+    housekeeping = partial(keep_house, engine, config)
+    engine.supervisor.add(SupervisedTask("housekeeping", housekeeping))
+
+
 async def keep_house(engine: Engine, config: Config) -> None:
     """Delete what need not be kept, now and every ten minutes, for ever."""
-    journal, uploads = _journal_of(engine), make_uploads(config)
+    journal, uploads = engine.journal, make_uploads(config)
     await asyncio.to_thread(remove_parts, uploads.folder)
     while True:
         try:
@@ -159,7 +172,3 @@ def _usable(config: Config) -> list[Path]:
         else:
             usable.append(folder)
     return usable
-
-
-def _journal_of(engine: Engine) -> Journal | None:
-    return engine.journal if isinstance(engine, Fleet | ClusterEngine) else None

@@ -54,6 +54,10 @@ class SupervisedTask:
         await asyncio.gather(self._task, return_exceptions=True)
         self.failure = ""
 
+    async def finish(self) -> None:
+        """Wait until the work has returned by itself."""
+        await asyncio.gather(self._task, return_exceptions=True)
+
     async def _supervise(self) -> None:
         while True:
             try:

@@ -15,8 +15,7 @@ from osc_bridge.messages.models import (
     ModelUnload,
 )
 from osc_bridge.service.service import Context, Handler, Service
-from server.engine.engine import Engine, Unlisten
-from server.engine.model_host import ModelHost, ModelInfo, host_of, models_of
+from server.engine.engine import Engine, ModelInfo
 
 __all__ = ["ModelHandlers"]
 
@@ -31,9 +30,7 @@ class ModelHandlers:
         self._engine = engine
         self._waiting: dict[str, set[str]] = {}
         """Keys of the clients that wait for a model, by its name."""
-        self._unlisten: Unlisten = lambda: None
-        if isinstance(engine, ModelHost):
-            self._unlisten = engine.listen_models(self._model_changed)
+        self._unlisten = engine.listen_models(self._model_changed)
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -45,19 +42,19 @@ class ModelHandlers:
         self._unlisten()
 
     def _list(self, _: ModelList, context: Context) -> None:
-        models = models_of(self._engine)
+        models = self._engine.models()
         for model in models:
             self._service.reply(context.client, _entry(model))
         self._service.reply(context.client, ModelListed(len(models)))
 
     async def _load(self, command: ModelLoad, context: Context) -> None:
-        model = await host_of(self._engine).load_model(command.name)
+        model = await self._engine.load_model(command.name)
         self._service.reply(context.client, _state(model))
         if model.state not in _SETTLED:
             self._waiting.setdefault(model.name, set()).add(context.client.key)
 
     async def _unload(self, command: ModelUnload, context: Context) -> None:
-        model = await host_of(self._engine).unload_model(command.name)
+        model = await self._engine.unload_model(command.name)
         self._service.reply(context.client, _state(model))
 
     def _model_changed(self, model: ModelInfo) -> None:

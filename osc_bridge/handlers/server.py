@@ -38,7 +38,8 @@ class ServerHandlers:
         self._engine = engine
         self._listing: set[str] = set()
         """Keys of the clients that are being sent the list of addresses."""
-        self._watch = SupervisedTask("the watch over the engine", self._watch_engine)
+        watch = SupervisedTask("the watch over the engine", self._watch_engine)
+        self._watch = engine.supervisor.add(watch)
         service.values.add({StatusReply: self.status, ModelReply: self.model})
 
     @property
@@ -56,7 +57,7 @@ class ServerHandlers:
 
     async def close(self) -> None:
         """Stop watching the engine."""
-        await self._watch.stop()
+        await self._engine.supervisor.stop(self._watch)
 
     def status(self) -> StatusReply:
         """The state of the engine and the counters of the service."""

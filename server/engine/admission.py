@@ -1,83 +1,61 @@
-"""What waits, what is in the worker, and who may go in next.
+"""Which waiting job a renderer gets next, and how many it has at a time.
 
-Live jobs are served before bulk jobs, owners in turn. A worker holds one job a priority, so that
-a live one never waits for a bulk one; more only where their unet calls can be joined.
+Live jobs are served before bulk jobs. A worker has one job of each priority, so that a live one
+never waits for a bulk one; it has more only where their unet calls can be joined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Final
 
 from server.jobs.job import Job
 from server.jobs.queue import JobQueue
 from server.model.manifest import Manifest
-from server.requests.request import TextToAudio
+from server.requests.resolved import ResolvedText
+from server.worker.protocol import Ready
 
-__all__ = ["Rota", "call_size"]
+__all__ = ["Admission", "ReplicaAdmission", "call_size"]
+
+_BULK_A_REPLICA: Final = 2
+"""The second may share the first one's unet calls, and is there when the first is done."""
 
 
-class Rota:
-    """Job ids in lines. ``frames_a_call`` is what the worker's device gains from joining."""
+class Admission:
+    """The jobs that one worker process has.
 
-    def __init__(self, manifest: Manifest) -> None:
+    Args:
+        manifest: its model.
+        joining: False where jobs never share a unet call.
+    """
+
+    def __init__(self, manifest: Manifest, *, joining: bool = True) -> None:
         self._manifest = manifest
-        self._waiting = {True: JobQueue(), False: JobQueue()}
-        self._known: dict[str, Job] = {}
-        self.inside: dict[str, Job] = {}
-        """In the worker, in the order of going in."""
-        self.frames_a_call = 0
+        self._joining = joining
+        self._frames_a_call = 0
+        self.admitted: dict[str, Job] = {}
+        """By id, in the order of admission, as they were then."""
 
-    def __len__(self) -> int:
-        """How many wait."""
-        return sum(map(len, self._waiting.values()))
+    def configure(self, ready: Ready) -> None:
+        """A renderer has come up."""
+        self._frames_a_call = self._joining * ready.frames_a_call
 
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._known and job_id not in self.inside
-
-    def positions(self) -> Iterator[tuple[str, int]]:
-        """Waiting jobs in the order of being served, with the number of jobs ahead."""
-        waiting = (job_id for live in (True, False) for job_id in self._waiting[live])
-        yield from ((job_id, k) for k, job_id in enumerate(waiting, len(self.inside)))
-
-    def append(self, job: Job) -> None:
-        """Last in its owner's line."""
-        self._known[job.id] = job
-        self._waiting[job.request.live].append(job.owner, job.id)
-
-    def remove(self, job_id: str) -> None:
-        """It waits no more."""
-        self._waiting[self._known.pop(job_id).request.live].remove(job_id)
-
-    def clear(self) -> None:
-        """Nothing waits any more."""
-        for queue in self._waiting.values():
-            queue.clear()
-        self._known = dict(self.inside)
-
-    def admit(self) -> Job | None:
-        """The next job that may go into the worker, which it is then in."""
-        for live, queue in self._waiting.items():
-            job_id = next(iter(queue), None)
-            if job_id is not None and self._fits(job := self._known[job_id], live):
-                queue.popleft()
-                self.inside[job_id] = job
-                return job
+    def admit(self, queue: JobQueue) -> Job | None:
+        """Take the next job out of ``queue``; None where there is none, or no room for it."""
+        for live in (True, False):
+            job = queue.first(live=live)
+            if job is not None and self._has_room(job):
+                self.admitted[job.id] = job
+                return queue.take(live=live)
         return None
 
     def leave(self, job_id: str) -> None:
-        """It is finished."""
-        self.inside.pop(job_id, None)
-        self._known.pop(job_id, None)
+        """The renderer is through with a job."""
+        self.admitted.pop(job_id, None)
 
-    def put_back(self, jobs: list[Job]) -> None:
-        """They were in a worker that died, and are first in line again, in this order."""
-        for job in reversed(jobs):
-            del self.inside[job.id]
-            self._known[job.id] = job
-            self._waiting[job.request.live].appendleft(job.id)
-
-    def _fits(self, job: Job, live: bool) -> bool:
-        beside = [other for other in self.inside.values() if other.request.live is live]
+    def _has_room(self, job: Job) -> bool:
+        beside = [
+            other for other in self.admitted.values() if other.request.live is job.request.live
+        ]
         if not beside:
             return True
         if any(other.attempts for other in (job, *beside)):
@@ -86,7 +64,18 @@ class Rota:
         sizes = [call_size(other, self._manifest) for other in (job, *beside)]
         if len({length for length, _ in sizes}) > 1 or not sizes[0][0]:
             return False
-        return sum(frames for _, frames in sizes) <= self.frames_a_call
+        return sum(frames for _, frames in sizes) <= self._frames_a_call
+
+
+class ReplicaAdmission(Admission):
+    """The jobs that the replicas of a cluster have: each keeps a place for a live one."""
+
+    def configure(self, ready: Ready) -> None:
+        """The replicas have come up."""
+        self._replicas = ready.replicas
+
+    def _has_room(self, job: Job) -> bool:
+        return len(self.admitted) < self._replicas * (_BULK_A_REPLICA + job.request.live)
 
 
 def call_size(job: Job, manifest: Manifest) -> tuple[int, int]:
@@ -94,13 +83,12 @@ def call_size(job: Job, manifest: Manifest) -> tuple[int, int]:
 
     It is known of new sounds that are one window long. Others are not joined.
     """
-    request, defaults = job.request, manifest.defaults
-    if not isinstance(request, TextToAudio) or request.loop:
+    request = job.request
+    if not isinstance(request, ResolvedText) or request.loop:
         return 0, 0
-    seconds = request.length_s(defaults.audio_length_in_s)
-    if seconds > defaults.max_audio_length_in_s:
+    if request.seconds > manifest.defaults.max_audio_length_in_s:
         return 0, 0
-    frames = manifest.latent_frames(seconds)
+    frames = manifest.latent_frames(request.seconds)
     lanes = 2 if request.width else 1
     rows = lanes * (1 if request.guidance_scale == 1.0 else 2)
     return frames, frames * rows * request.num_renders

@@ -2,8 +2,9 @@
 
 The budget is one device's: every model has one worker on each device. What is wanted is loaded
 in the order in which it was asked for. Room is made by the idle model that was used least
-recently; where all are busy, the first in line waits for an idle one, at most ``PATIENCE_S``,
-then the least recently used one finishes what it renders, and its queue waits in turn.
+recently. Where all are busy, the first in line waits for an idle one, at most ``PATIENCE_S``; then
+the least recently used one finishes what it renders, and its other jobs wait until it is loaded
+again.
 """
 
 from __future__ import annotations
@@ -12,92 +13,79 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
-from server.engine.engine import Unlisten
+from server.engine.engine import ModelInfo
 from server.engine.fleet_model import FleetModel
-from server.engine.model_host import ModelInfo, ModelListener
 from server.errors import AudioLDMError, ModelError, TooLarge
-from server.jobs.job import Job
-from server.jobs.journal import Journal
+from server.jobs.book import JobBook
+from server.listeners import Listeners
 from server.model.memory import shown
+from server.supervision import SupervisedTask, Supervisor
 
 __all__ = ["Loader"]
 
 log = logging.getLogger("audioldm.fleet")
 
 PATIENCE_S: float = 30.0
-_FAILURES: Final = (AudioLDMError, OSError)
 
 
 class Loader:
-    """Keeps ``models`` within ``budget_bytes``.
+    """Keeps ``models``, the default first, within ``budget_bytes`` of each device.
 
-    ``unfinished`` lists a model's jobs; ``mirror`` hears every snapshot of its engines;
-    ``left_over`` is awaited when a model's engines are gone, with why it could not be loaded.
+    ``listeners`` are called at every change of a model's state.
     """
 
     def __init__(
         self,
         models: Sequence[FleetModel],
         budget_bytes: int,
-        journal: Journal | None,
-        *,
-        unfinished: Callable[[FleetModel], list[Job]],
-        mirror: Callable[[Job], None],
-        left_over: Callable[[FleetModel, AudioLDMError | None], Awaitable[None]],
+        book: JobBook,
+        supervisor: Supervisor,
+        listeners: Listeners[ModelInfo],
     ) -> None:
         self.budget_bytes = budget_bytes
         self.restarts = 0
-        """Workers lost by engines that are not loaded any more."""
+        """Workers lost by models that are not loaded any more."""
         self._models = models
-        self._journal = journal
-        self._unfinished = unfinished
-        self._mirror = mirror
-        self._left_over = left_over
-        self._listeners: list[ModelListener] = []
+        self._book = book
+        self._supervisor = supervisor
+        self._listeners = listeners
         self._wake = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._task: SupervisedTask | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """True while nothing can be loaded or unloaded; it is about to be started again."""
+        return self._task is not None and bool(self._task.failure)
 
     @property
     def used_bytes(self) -> int:
         """What the models take that are loaded."""
-        return sum(model.memory_bytes for model in self._models if model.engines)
+        return sum(model.memory_bytes for model in self._models if model.executors)
 
     async def start(self) -> None:
-        """Load the first model; from then on, load what is wanted.
-
-        Raises:
-            ModelError: it cannot be loaded.
-            TooLarge: the budget is too small for it.
-        """
+        """Load the first model; from then on, load what is wanted."""
         self.check(self._models[0])
         await self._load(self._models[0])
-        self._keeper = asyncio.create_task(self._keep())
+        self._task = self._supervisor.add(SupervisedTask("loading of models", self._keep))
 
     async def close(self) -> None:
         """Unload everything; jobs stay as they are."""
         await self.pause()
-        await asyncio.gather(*(m.stop(drain=False) for m in self._models if m.engines))
+        await asyncio.gather(*(model.stop() for model in self._models))
         for model in self._models:
             model.state = "unloaded"
 
     async def pause(self) -> None:
         """Load and unload nothing more."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
+        if self._task is not None:
+            await self._supervisor.stop(self._task)
+            self._task = None
 
     def look(self) -> None:
         """Something has changed: a model may be wanted, or idle."""
         self._wake.set()
-
-    def listen(self, listener: ModelListener) -> Unlisten:
-        """Call ``listener`` at every change of a model's state."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
 
     def check(self, model: FleetModel) -> None:
         """Refuse what can never be loaded.
@@ -113,24 +101,25 @@ class Loader:
 
     def want(self, model: FleetModel) -> None:
         """Load ``model`` as soon as there is room."""
-        if not model.engines and not model.wanted:
+        if not model.executors and not model.wanted:
             model.wanted = True
             model.used_s = time.monotonic()
-            self._tell(model, "waiting")
+            self._set_state(model, "waiting")
             self.look()
 
     async def unload(self, model: FleetModel, *, drain: bool = False) -> None:
-        """Stop the model's engines."""
-        self._tell(model, "unloading")
-        self.restarts += sum(engine.status().restarts for engine in model.engines)
-        await model.stop(drain=drain)
-        await self._left_over(model, None)
-        self._tell(model, "unloaded")
+        """Stop the model's renderers; its jobs wait until it is loaded again."""
+        self._set_state(model, "unloading")
+        if drain:
+            await model.drain()
+        self.restarts += sum(executor.restarts for executor in model.executors)
+        await model.stop()
+        self._set_state(model, "unloaded")
         self.look()
 
     def info(self, model: FleetModel) -> ModelInfo:
         """How a model stands."""
-        return model.info(default=model is self._models[0], jobs=len(self._unfinished(model)))
+        return model.info(default=model is self._models[0])
 
     async def _keep(self) -> None:
         while True:
@@ -144,15 +133,15 @@ class Loader:
 
     async def _advance(self) -> float | None:
         """One load or unload; then how long to wait for news, None without end."""
-        wanting = [m for m in self._models if not m.engines and self._wanted(m)]
+        wanting = [model for model in self._models if self._is_wanted(model)]
         if not wanting:
             return None
         model = min(wanting, key=lambda m: m.used_s)
         loaded = [m for m in self._models if m.state == "loaded"]
-        idle = [m for m in loaded if not m.busy]
+        idle = [m for m in loaded if not m.queue.num_unfinished]
         left_s = model.used_s + PATIENCE_S - time.monotonic()
         if model.memory_bytes <= self.budget_bytes - self.used_bytes:
-            with contextlib.suppress(ModelError):
+            with contextlib.suppress(AudioLDMError):
                 await self._load(model)
         elif idle:
             await self.unload(_least_used(idle))
@@ -162,36 +151,32 @@ class Loader:
             await self.unload(_least_used(loaded), drain=True)
         return 0
 
-    def _wanted(self, model: FleetModel) -> bool:
-        if not model.wanted and self._unfinished(model):
+    def _is_wanted(self, model: FleetModel) -> bool:
+        if not model.executors and model.queue.num_unfinished:
             self.want(model)
-        return model.wanted
+        return not model.executors and model.wanted
 
     async def _load(self, model: FleetModel) -> None:
-        self._tell(model, "loading")
+        self._set_state(model, "loading")
         try:
-            await model.load(self._journal, lambda: self._unfinished(model), self._mirror)
-        except _FAILURES as error:
+            await model.load()
+        except Exception as error:
             failure = error if isinstance(error, AudioLDMError) else ModelError(str(error))
             log.warning("model %s cannot be loaded: %s", model.name, failure)
             model.wanted = False
-            if self._keeper is not None:
-                await self._left_over(model, failure)
-            self._tell(model, "failed", str(failure))
-            raise ModelError(str(failure)) from error
+            if self._task is not None:
+                for job_id in model.queue.unfinished:
+                    await self._book.fail(job_id, failure)
+            self._set_state(model, "failed", str(failure))
+            raise failure from error
         model.wanted = False
         model.used_s = time.monotonic()
-        self._tell(model, "loaded")
+        self._set_state(model, "loaded")
 
-    def _tell(self, model: FleetModel, state: str, error: str = "") -> None:
+    def _set_state(self, model: FleetModel, state: str, error: str = "") -> None:
         model.state, model.error = state, error
         log.info("model %s is %s", model.name, state)
-        told = self.info(model)
-        for listener in tuple(self._listeners):
-            try:
-                listener(told)
-            except Exception:
-                log.exception("a listener failed on model %s", model.name)
+        self._listeners.notify(self.info(model))
 
 
 def _least_used(models: Iterable[FleetModel]) -> FleetModel:

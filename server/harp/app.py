@@ -95,14 +95,7 @@ class HarpCard:
         Raises:
             AudioLDMError: it failed, or somebody else cancelled it.
         """
-        changed = asyncio.Event()
-        unlisten = self._engine.listen(lambda job: changed.set() if job.id == job_id else None)
-        try:
-            while not (job := self._engine.job(job_id)).state.final:
-                changed.clear()
-                await changed.wait()
-        finally:
-            unlisten()
+        job = await self._engine.ended(job_id)
         if job.state is JobState.CANCELLED:
             raise Cancelled("the job was cancelled")
         if job.state is JobState.FAILED:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -65,11 +63,10 @@ async def _serve(config: Config, port: int) -> None:
     from server.harp.app import serving_harp
     from server.harp.cards import CARDS
     from server.launch import make_engine
+    from server.signals import on_stop_signal
 
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C cancels this task
-            loop.add_signal_handler(number, stop.set)
+    stop = asyncio.Event()
+    on_stop_signal(stop.set)
     engine = make_engine(config)
     try:
         await engine.start()

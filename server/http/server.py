@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from server.errors import Conflict
+from server.supervision import SupervisedTask
 
 __all__ = ["listen", "serving"]
 
@@ -35,8 +34,29 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     Raises:
         Conflict: the address cannot be had.
     """
-    listening = listen(host, port)
-    config = uvicorn.Config(
+    sockets = [listen(host, port)]
+    bound = sockets[0].getsockname()[1]
+    server = _Server(_config(app))
+
+    async def serve() -> None:
+        nonlocal server
+        server = _Server(_config(app))
+        try:
+            await server.serve([sockets.pop() if sockets else listen(host, bound)])
+        finally:
+            for listening in server.servers:
+                listening.close()
+
+    task = SupervisedTask(f"HTTP on port {bound}", serve)
+    try:
+        yield bound
+    finally:
+        server.should_exit = True
+        await (task.stop() if task.failure else task.finish())
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -48,15 +68,6 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve([listening]))
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        listening.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,11 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.engine.engine import Engine
-from server.engine.model_host import ModelInfo
+from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden, NotFound
 from server.http.access import Caller
-from server.jobs.estimate import Estimator
 from server.jobs.job import Job, TakeInfo
 from server.jobs.library import StoredTake
 from server.jobs.uploads import Uploads
@@ -144,11 +142,6 @@ class Views:
     def __init__(self, engine: Engine, uploads: Uploads) -> None:
         self._engine = engine
         self._uploads = uploads
-        self._estimator = Estimator(engine)
-
-    def close(self) -> None:
-        """Stop listening to the engine."""
-        self._estimator.unlisten()
 
     def job(self, job: Job, client: Caller) -> JobView:
         """``job`` for ``client``."""
@@ -162,7 +155,7 @@ class Views:
             position=job.position,
             step=job.step,
             num_steps=job.num_steps,
-            estimate_s=self._estimator.seconds_until_done(job),
+            estimate_s=self._engine.cost.seconds_until_done(job),
             attempts=job.attempts,
             preview=self.preview(job, client),
             takes=tuple(

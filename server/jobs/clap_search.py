@@ -1,6 +1,6 @@
-"""What takes sound like, in words: the CLAP towers of a model folder, outside of the worker.
+"""The CLAP towers of a model folder, for searching the library by sound.
 
-The library asks them when somebody searches by sound. They are loaded then, on the CPU, and stay.
+They are loaded outside of the worker, on the CPU, when somebody first searches, and stay.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from server.model.manifest import Manifest
 if TYPE_CHECKING:
     from server.model.text import Embedding
 
-__all__ = ["Ears"]
+__all__ = ["ClapTowers"]
 
 
-class Ears:
+class ClapTowers:
     """The text and the audio tower in ``folder``; both are slow, so call them in a thread.
 
     Raises:
@@ -42,11 +42,11 @@ class Ears:
         return self._text(text)
 
     def sound(self, path: Path) -> Embedding:
-        """The unit-length embedding [D] of an audio file; zero where there is nothing to hear.
+        """The unit-length embedding [D] of an audio file; zero where it is silent.
 
         Raises:
             UnreadableAudio: it is gone, or no audio.
-            RenderError: the tower cannot hear it.
+            RenderError: the tower failed.
         """
         from server.audio.waveform import Waveform
 

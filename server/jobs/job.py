@@ -1,29 +1,21 @@
-"""A job: one request on its way to takes, and what is told about it on the way."""
+"""A job: one request on its way to takes, as a snapshot."""
 
 from __future__ import annotations
 
 import enum
 import re
-import secrets
-import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from server.errors import Conflict, QueueFull
-from server.jobs.storage import check_room
-from server.model.manifest import Manifest
-from server.requests.request import AnyRequest, resolve, validate
+from server.requests.resolved import AnyResolved
 
 __all__ = [
     "Job",
     "JobState",
     "Preview",
     "TakeInfo",
-    "check_queue",
-    "new_job",
-    "same_again",
     "take_stem",
 ]
 
@@ -56,7 +48,7 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
     embedding: bytes = b""
-    """How CLAP hears it: the embedding as little-endian float16; empty where it was not made."""
+    """Its CLAP embedding as little-endian float16; empty where there is none."""
 
     @property
     def seconds(self) -> float:
@@ -73,11 +65,10 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot of one job; the engine hands out a new one at every change."""
+    """A snapshot of one job; every change makes a new one."""
 
     id: str
-    request: AnyRequest
-    """With every setting filled in."""
+    request: AnyResolved
     owner: str = ""
     """Who asked (an OSC client, an HTTP token); request ids are unique within an owner."""
     request_id: str = ""
@@ -98,49 +89,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
-
-
-def check_queue(waiting: int, limit: int) -> None:
-    """Refuse one more job where ``limit`` are ``waiting``.
-
-    Raises:
-        QueueFull: they are.
-    """
-    if waiting >= limit:
-        raise QueueFull(f"{waiting} jobs are waiting already; try again later")
-
-
-def new_job(
-    request: AnyRequest, manifest: Manifest, folder: Path, *, owner: str, request_id: str
-) -> Job:
-    """A job with every setting of its ``request`` filled in.
-
-    Raises:
-        InvalidRequest, NotFound, StorageFull: it cannot be done.
-    """
-    resolved = resolve(validate(request), manifest)
-    check_room(folder)
-    return Job(
-        id=secrets.token_hex(5),
-        request=resolved,
-        owner=owner,
-        request_id=request_id,
-        folder=folder,
-        created_s=time.time(),
-    )
-
-
-def same_again(job: Job, request: AnyRequest, manifest: Manifest) -> Job:
-    """The job that a repeated datagram has made before.
-
-    Raises:
-        Conflict: this time it asks for something else.
-    """
-    if not request.model:
-        request = msgspec.structs.replace(request, model=job.request.model)
-    if resolve(request, manifest, lambda _: job.request.seed or 0) == job.request:
-        return job
-    raise Conflict(f"request id {job.request_id!r} was used before for another request")
 
 
 def take_stem(job: Job) -> str:

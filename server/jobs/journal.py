@@ -1,6 +1,6 @@
-"""What was promised, on disk: every acknowledged job and every finished take (SQLite, WAL).
+"""Every acknowledged job and every finished take, on disk (SQLite, WAL).
 
-A job is written before it is acknowledged and its end before anybody is told, with
+A job is written before it is acknowledged and its end before anybody is notified, with
 ``synchronous=FULL``: after a kill or a power cut the journal says what the clients know. All
 work is done by one thread; what arrives while it writes goes into the next transaction, so a
 burst of jobs costs few syncs.
@@ -127,6 +127,11 @@ class Journal:
                 await self.query(partial(_write_jobs, jobs=jobs))
             except StorageFull as error:
                 self._refuse(batch, error)
+            except Exception as error:
+                log.exception("%s", self.path)
+                for job, _ in batch:
+                    self._unsaved.pop(job.id, None)
+                _settle(batch, StorageFull(f"the journal {self.path} failed: {error!r}"))
             else:
                 for job in jobs:
                     del self._unsaved[job.id]

@@ -1,6 +1,6 @@
-"""Who is next: each owner in turn, so that nobody waits for another's hundred jobs.
+"""The order in which waiting jobs are rendered: live before bulk, and owners in turn.
 
->>> queue = JobQueue()
+>>> queue = RoundRobin()
 >>> for owner, job_id in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1")]:
 ...     queue.append(owner, job_id)
 >>> list(queue)
@@ -15,11 +15,13 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import zip_longest
 
-__all__ = ["JobQueue"]
+from server.jobs.job import Job
+
+__all__ = ["JobQueue", "RoundRobin"]
 
 
-class JobQueue:
-    """Waiting job ids; one owner's are served first come, first served."""
+class RoundRobin:
+    """Waiting job ids; owners take turns, and one owner's are served first come, first served."""
 
     def __init__(self) -> None:
         self._front: deque[str] = deque()
@@ -28,9 +30,6 @@ class JobQueue:
     def __len__(self) -> int:
         return len(self._front) + sum(map(len, self._of_owner.values()))
 
-    def __contains__(self, job_id: str) -> bool:
-        return any(job_id == waiting for waiting in self)
-
     def __iter__(self) -> Iterator[str]:
         """In the order in which they will be served if nothing is added."""
         yield from tuple(self._front)
@@ -38,7 +37,7 @@ class JobQueue:
             yield from (job_id for job_id in round_ if job_id is not None)
 
     def append(self, owner: str, job_id: str) -> None:
-        """Last in the owner's own line."""
+        """Last among the owner's own."""
         self._of_owner.setdefault(owner, deque()).append(job_id)
 
     def appendleft(self, job_id: str) -> None:
@@ -53,10 +52,10 @@ class JobQueue:
         """
         if self._front:
             return self._front.popleft()
-        owner, line = next(iter(self._of_owner.items()), ("", deque[str]()))
-        job_id = line.popleft()
+        owner, waiting = next(iter(self._of_owner.items()), ("", deque[str]()))
+        job_id = waiting.popleft()
         self._of_owner.move_to_end(owner)
-        if not line:
+        if not waiting:
             del self._of_owner[owner]
         return job_id
 
@@ -65,14 +64,73 @@ class JobQueue:
         if job_id in self._front:
             self._front.remove(job_id)
             return
-        for owner, line in self._of_owner.items():
-            if job_id in line:
-                line.remove(job_id)
-                if not line:
+        for owner, waiting in self._of_owner.items():
+            if job_id in waiting:
+                waiting.remove(job_id)
+                if not waiting:
                     del self._of_owner[owner]
                 return
 
-    def clear(self) -> None:
-        """Nothing is waiting any more."""
-        self._front.clear()
-        self._of_owner.clear()
+
+class JobQueue:
+    """The unfinished jobs of one model: those that wait, and those that a renderer has."""
+
+    def __init__(self) -> None:
+        self._lanes = {True: RoundRobin(), False: RoundRobin()}
+        self._waiting: dict[str, Job] = {}
+        self._taken: set[str] = set()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def __contains__(self, job_id: str) -> bool:
+        """Whether the job waits."""
+        return job_id in self._waiting
+
+    @property
+    def num_unfinished(self) -> int:
+        """Jobs that wait or are with a renderer."""
+        return len(self._waiting) + len(self._taken)
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Their ids; those that wait in the order of being served."""
+        return (*self._taken, *(job_id for job_id, _ in self.positions()))
+
+    def positions(self) -> Iterator[tuple[str, int]]:
+        """Waiting jobs in the order of being served, with the number of jobs ahead."""
+        waiting = (job_id for lane in self._lanes.values() for job_id in lane)
+        yield from ((job_id, k) for k, job_id in enumerate(waiting, len(self._taken)))
+
+    def append(self, job: Job) -> None:
+        """Last among its owner's jobs."""
+        self._waiting[job.id] = job
+        self._lanes[job.request.live].append(job.owner, job.id)
+
+    def put_back(self, job: Job) -> None:
+        """First in line again: its renderer was lost."""
+        self._taken.discard(job.id)
+        self._waiting[job.id] = job
+        self._lanes[job.request.live].appendleft(job.id)
+
+    def first(self, *, live: bool) -> Job | None:
+        """The live or bulk job that is next."""
+        job_id = next(iter(self._lanes[live]), None)
+        return None if job_id is None else self._waiting[job_id]
+
+    def take(self, *, live: bool) -> Job:
+        """The live or bulk job that is next; a renderer has it from now on.
+
+        Raises:
+            LookupError: none is waiting.
+        """
+        job = self._waiting.pop(self._lanes[live].popleft())
+        self._taken.add(job.id)
+        return job
+
+    def remove(self, job_id: str) -> None:
+        """The job is finished, or nobody wants it any more."""
+        self._taken.discard(job_id)
+        if job := self._waiting.pop(job_id, None):
+            self._lanes[job.request.live].remove(job_id)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from server.engine.model_host import ModelInfo
+from server.engine.engine import ModelInfo
 from server.errors import EngineUnavailable, InvalidRequest, NotFound, StorageFull, error_for
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
@@ -188,9 +188,9 @@ async def _check(response: httpx.Response) -> None:
         return
     content = await response.aread()
     try:
-        told = msgspec.json.decode(content, type=ErrorBody).error
+        error = msgspec.json.decode(content, type=ErrorBody).error
     except NOT_JSON:
         raise EngineUnavailable(
             f"{response.url} answered {response.status_code}, not like an audioldm-server"
         ) from None
-    raise error_for(told.code, told.message)
+    raise error_for(error.code, error.message)

@@ -14,7 +14,7 @@ from server.jobs.journal import Journal
 from server.model.manifest import Manifest
 from server.remote.cluster_engine import ClusterEngine
 from server.remote.cluster_replica import Part, Replica
-from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = ["RayReplicas", "make_cluster_engine"]
 
@@ -47,7 +47,7 @@ def make_cluster_engine(config: Config, address: str, num_replicas: int) -> Clus
 
 
 class RayReplicas:
-    """Implements :class:`server.remote.cluster_engine.Replicas`.
+    """Implements :class:`server.remote.cluster_renderer.Replicas`.
 
     ``address`` is what ``ray.init`` takes: ``auto`` finds the cluster of this machine, ``local``
     starts one. ``num_replicas`` 0 means one a GPU, or one a node where there is no GPU; every
@@ -80,7 +80,7 @@ class RayReplicas:
         """
         return await asyncio.to_thread(self._deploy)
 
-    async def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
+    async def render(self, request: AnyResolved, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
         """See :meth:`server.remote.cluster_replica.Replica.render`.
 
         Raises:

@@ -19,7 +19,7 @@ from server.engine.local import LocalEngine
 from server.errors import AudioLDMError, EngineUnavailable, ModelError
 from server.jobs.job import Job, JobState
 from server.model.manifest import Manifest
-from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = ["Part", "PreviewPart", "Replica"]
 
@@ -67,7 +67,7 @@ class Replica:
         if self._engine.status().state == "down":
             raise EngineUnavailable("the engine of this replica is down")
 
-    async def render(self, request: AnyRequest, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
+    async def render(self, request: AnyResolved, files: Mapping[str, bytes]) -> AsyncIterator[Part]:
         """Render ``request``, its file fields named in ``files`` replaced by their contents.
 
         A reader that stops reading cancels the job.
@@ -87,25 +87,23 @@ class Replica:
                 return
             unlisten = self._engine.listen(lambda j: changed.set() if j.id == job.id else None)
             try:
-                heard = 0
+                previewed = 0
                 while not (job := self._engine.job(job.id)).state.final:
                     changed.clear()
                     yield job
-                    if job.preview is not None and job.preview.step != heard:
-                        heard = job.preview.step
+                    if job.preview is not None and job.preview.step != previewed:
+                        previewed = job.preview.step
                         with contextlib.suppress(FileNotFoundError):  # the job has just ended
                             sound = await asyncio.to_thread(job.preview.path.read_bytes)
-                            yield PreviewPart(heard, sound)
+                            yield PreviewPart(previewed, sound)
                     await changed.wait()
                 yield job
                 for take in job.takes:
                     yield await asyncio.to_thread(take.path.read_bytes)
             finally:
-                await self._engine.cancel(job.id)
-                while not self._engine.job(job.id).state.final:
-                    changed.clear()
-                    await changed.wait()
                 unlisten()
+                await self._engine.cancel(job.id)
+                await self._engine.ended(job.id)
 
     async def close(self) -> None:
         """Stop rendering."""
@@ -113,7 +111,7 @@ class Replica:
         self._folder.cleanup()
 
 
-def _unpacked(request: AnyRequest, files: Mapping[str, bytes], folder: Path) -> AnyRequest:
+def _unpacked(request: AnyResolved, files: Mapping[str, bytes], folder: Path) -> AnyResolved:
     paths = {}
     for field, data in files.items():
         # The ending is kept: it decides the type of a take that is delivered as its clip was.

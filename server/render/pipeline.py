@@ -24,7 +24,7 @@ from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
 from server.model.listener import UNHEARD, Listener
 from server.model.manifest import LISTENER, Manifest
-from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
+from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM
 from server.model.schedule import Latents, Steps, make_steps
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
@@ -32,6 +32,7 @@ from server.render.conditioning import meaning
 from server.render.delivery import deliver
 from server.render.denoise import GuidedUnet, UnetCall, Work, finished
 from server.render.joining import JoinedUnet
+from server.render.known_part import known_part
 from server.render.note_tempo_check import played
 from server.render.plan import Plan, RenderContext
 from server.render.plans import plan
@@ -43,7 +44,8 @@ from server.render.samplers import SAMPLERS, SPACINGS, Hear, sample
 from server.render.take import Take
 from server.render.working_memory import Free, Need, Room, free_memory
 from server.requests.notation import Notation
-from server.requests.request import Request, TextToAudio, resolve, settled, validate
+from server.requests.request import Request, TextToAudio, validate
+from server.requests.resolved import AnyResolved, resolve
 
 __all__ = ["OnStep", "Pipeline"]
 
@@ -104,22 +106,21 @@ class Pipeline:
             UnreadableAudio: a clip cannot be read.
             RenderError: ONNX Runtime failed.
         """
-        return finished(self.rendering(request, on_step), self.unet)
+        resolved = resolve(validate(request), self.manifest)
+        return finished(self.rendering(resolved, on_step), self.unet)
 
     def rendering(
-        self, request: Request, on_step: OnStep, on_preview: OnPreview | None = None
+        self, request: AnyResolved, on_step: OnStep, on_preview: OnPreview | None = None
     ) -> Work[list[Take]]:
         """:meth:`render` in pieces: one that plans, the unet calls, one a take that is finished.
 
         ``on_preview`` hears the first take as often as the request asks for ``previews``, each a
         piece of its own.
         """
-        request = resolve(validate(request), self.manifest)
         digests: dict[str, str] = {}
         planned = plan(request, self.context(digests))
         familiarity = self._familiarity(planned.settings)
-        first = settled(request.seed)
-        seeds = range(first, first + request.num_renders)
+        seeds = range(request.seed, request.seed + request.num_renders)
         num_steps = len(self._steps(planned))
         hear = None
         if on_preview is not None and request.previews:
@@ -195,15 +196,15 @@ class Pipeline:
             planned.windows,
             np.repeat(np.stack([planned.conditions(seed) for seed in seeds]), lanes, axis=0),
             planned.unconditional,
-            settled(settings.guidance_scale),
-            settled(settings.guidance_end),
+            settings.guidance_scale,
+            settings.guidance_end,
             self.unet.frames_a_call,
             self._telling(planned.notation),
         )
         if planned.start is not None:
             start = np.tile(planned.start, (len(seeds), 1, 1, 1))
             x = steps.add_noise(start, x, 0) if len(steps) else start
-        hold = _holder(planned, steps, noise, len(seeds))
+        hold = known_part(planned, steps, noise, len(seeds))
 
         def takes_of(x: Latents) -> Latents:
             whole = hold(x, len(steps)) if hold else x
@@ -213,9 +214,7 @@ class Pipeline:
             denoiser,
             x,
             steps,
-            SAMPLERS[settled(settings.sampler)](
-                steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)
-            ),
+            SAMPLERS[settings.sampler](steps, settings.eta, lambda i: noise(FIRST_STEP_STREAM + i)),
             constrain=hold,
             on_step=on_step,
             hear=hear and (lambda clean, done: hear(takes_of(clean)[0], done)),
@@ -231,9 +230,13 @@ class Pipeline:
 
     def _steps(self, planned: Plan) -> Steps:
         """The steps that are run."""
-        sampler = settled(planned.settings.sampler)
-        num_steps = settled(planned.settings.num_inference_steps)
-        return make_steps(self.manifest.schedule, num_steps, SPACINGS[sampler], planned.strength)
+        settings = planned.settings
+        return make_steps(
+            self.manifest.schedule,
+            settings.num_inference_steps,
+            SPACINGS[settings.sampler],
+            planned.strength,
+        )
 
     def _takes_at_once(self, planned: Plan, seeds: Sequence[int]) -> int:
         """How many takes are denoised together; a take sounds the same whatever it is."""
@@ -261,7 +264,7 @@ class Pipeline:
             return UNHEARD
 
     def _take(
-        self, planned: Plan, request: Request, render: Candidate, digests: dict[str, str]
+        self, planned: Plan, request: AnyResolved, render: Candidate, digests: dict[str, str]
     ) -> Take:
         """One take as a file of its own would have it, with its recipe."""
         finished = planned.finish(render.latent)
@@ -280,7 +283,16 @@ class Pipeline:
         heard, fit = self._heard(sound), render.fit
         if fit is None:
             fit = UNHEARD if heard is None else float(heard @ planned.target)
-        return Take(sound, recipe, measures, file_format, heard, fit, finished.fine)
+        return Take(
+            waveform=sound,
+            recipe=recipe,
+            seed=render.seed,
+            measures=measures,
+            file_format=file_format,
+            embedding=heard,
+            fit=fit,
+            fine=finished.fine,
+        )
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """How near the words are to what the model was trained on, where that is known."""
@@ -306,27 +318,3 @@ def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:
         on_step((begun * total + group * done) // takes, total)
 
     return progress
-
-
-def _holder(
-    planned: Plan, steps: Steps, noise: Callable[[int], Latents], takes: int
-) -> Callable[[Latents, int], Latents] | None:
-    """Puts what is known back into the latent, as noisy as the step wants it.
-
-    A deterministic run follows one trajectory, so the known part keeps the run's own noise; a
-    stochastic one gets fresh noise at each step, as the original does. After the last step the
-    known part is the clip's own latent.
-    """
-    known = planned.known
-    if known is None:
-        return None
-    clean = np.tile(known.clean, (takes, 1, 1, 1))
-    initial = noise(INITIAL_STREAM)
-
-    def hold(x: Latents, i: int) -> Latents:
-        if i == len(steps):
-            return np.where(known.mask, clean, x)
-        fresh = noise(KNOWN_STREAM + i) if planned.settings.eta else initial
-        return np.where(known.mask, steps.add_noise(clean, fresh, i), x)
-
-    return hold

@@ -22,7 +22,7 @@ from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.windows import Windows
 from server.requests.notation import Notation
-from server.requests.request import Request
+from server.requests.resolved import AnyResolved, ResolvedVary, WithSettings
 
 __all__ = ["Finished", "Known", "SeedVariation", "Plan", "RenderContext", "plan"]
 
@@ -75,7 +75,7 @@ class Known:
 class Plan:
     """One job, as the denoising run sees it."""
 
-    settings: Request
+    settings: WithSettings
     """Whose sampler, steps, guidance and eta are used."""
     windows: Windows
     condition: Embedding
@@ -98,7 +98,7 @@ class Plan:
     """What a take leans to besides."""
     leaning: float = 0.0
     """How far it does, 0 to 1."""
-    recipe: Request | None = None
+    recipe: ResolvedVary | None = None
     """What the recipe says instead of the request, where that would not suffice."""
 
     def conditions(self, seed: int) -> Embedding:
@@ -110,7 +110,7 @@ class Plan:
 
 
 @singledispatch
-def plan(request: Request, context: RenderContext) -> Plan:
+def plan(request: AnyResolved, context: RenderContext) -> Plan:
     """The plan of a resolved request.
 
     Raises:

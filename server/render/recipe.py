@@ -13,7 +13,8 @@ from server.audio.waveform import read_comment
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
-from server.requests.request import AnyRequest, Request
+from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = ["Recipe"]
 
@@ -22,6 +23,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """The request of one take (its own seed, every setting filled in) and the model it is for."""
 
     request: AnyRequest
+    """Resolved where it is written; a file of another version may leave settings open."""
     model: str
     model_digest: str
     licence: str
@@ -31,7 +33,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(
-        cls, request: Request, manifest: Manifest, clips: Mapping[str, str] | None = None
+        cls, request: AnyResolved, manifest: Manifest, clips: Mapping[str, str] | None = None
     ) -> Recipe:
         """The recipe of a take of ``request`` by the model that ``manifest`` describes."""
         values: dict[str, Any] = {

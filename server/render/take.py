@@ -20,6 +20,7 @@ class Take:
 
     waveform: Waveform
     recipe: Recipe
+    seed: int
     measures: dict[str, Any]
     file_format: FileFormat = "wav24"
     embedding: Embedding | None = None

@@ -1,4 +1,4 @@
-"""What one can ask for. A request is frozen; the one that arrives is the one that is rendered.
+"""What one can ask for. A request is frozen; :mod:`server.requests.resolved` is what is rendered.
 
 One class a kind of job; its tag is the word for it everywhere: the command, the OSC address
 and ``"kind"`` in JSON.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
@@ -17,7 +16,6 @@ from msgspec import Meta
 
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
-from server.model.manifest import Manifest
 from server.requests.fields import fields_of
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions
@@ -48,13 +46,8 @@ __all__ = [
     "Upscale",
     "Vary",
     "parse_request",
-    "resolve",
-    "settled",
     "validate",
 ]
-
-_DRAWN_SEED: Final = 2**31
-"""Seeds drawn here fit an OSC int32, so that every client can send them back."""
 
 
 class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
@@ -169,7 +162,6 @@ AnyRequest = TextToAudio | Transfer | Inpaint | Continue | Upscale | Vary | Morp
 REQUESTS: Final[tuple[type[Request], ...]] = get_args(AnyRequest)
 
 R = TypeVar("R", bound=Request)
-T = TypeVar("T")
 
 
 def validate(request: R) -> R:
@@ -206,43 +198,6 @@ def parse_request(data: bytes | dict[str, Any]) -> AnyRequest:
     except msgspec.ValidationError as error:
         raise InvalidRequest(_explain(error, values)) from error
     return validate(request)
-
-
-def resolve(
-    request: R, manifest: Manifest, draw_seed: Callable[[int], int] = secrets.randbelow
-) -> R:
-    """The request with every open setting filled in from the model: the take's recipe."""
-    defaults = manifest.defaults
-    filled: dict[str, Any] = {}
-    filled["num_candidates"] = 1
-    if request.seed is None:
-        filled["seed"] = draw_seed(_DRAWN_SEED)
-        if isinstance(request, TextToAudio) and request.num_waveforms_per_prompt == 1:
-            filled["num_candidates"] = defaults.num_candidates
-    if not isinstance(request, Vary):
-        filled["num_inference_steps"] = defaults.num_inference_steps
-        filled["guidance_scale"] = defaults.guidance_scale
-        filled["guidance_end"] = defaults.guidance_end
-        filled["sampler"] = "ddim" if request.eta else defaults.sampler
-    if not (isinstance(request, NewSound) and request.bars is not None):
-        filled["audio_length_in_s"] = defaults.audio_length_in_s
-    open_fields = {
-        name: value
-        for name, value in filled.items()
-        if name in request.__struct_fields__ and getattr(request, name) is None
-    }
-    return msgspec.structs.replace(request, **open_fields)
-
-
-def settled(value: T | None) -> T:
-    """A setting of a resolved request, which :func:`resolve` has filled in.
-
-    Raises:
-        InvalidRequest: it was not resolved.
-    """
-    if value is None:
-        raise InvalidRequest("a setting is still open; resolve() the request first")
-    return value
 
 
 def _plain(values: Any, levels: int = 16) -> Any:

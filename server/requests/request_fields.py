@@ -230,11 +230,16 @@ class NewSound(Request, frozen=True, kw_only=True):
         float, Meta(ge=0.0, le=1.0, description="stereo width; 0 is mono, 1 independent sides")
     ] = 0.0
 
-    def length_s(self, default: float) -> float:
-        """Length in seconds; ``default`` where the request leaves it open."""
+    @property
+    def seconds(self) -> float:
+        """Length in seconds, in bars or not; 0 where the model's default decides."""
         if self.bars is not None and self.bpm is not None:
             return self.bars * self.beats_per_bar * 60.0 / self.bpm
-        return default if self.audio_length_in_s is None else self.audio_length_in_s
+        return self.audio_length_in_s or 0.0
+
+    def length_s(self, default: float) -> float:
+        """Length in seconds; ``default`` where the request leaves it open."""
+        return self.seconds or default
 
     def contradictions(self) -> str:
         """A prompt is needed, and one length."""
@@ -252,7 +257,7 @@ class NewSound(Request, frozen=True, kw_only=True):
                 f"bars {self.bars:g} and audio_length_in_s {self.audio_length_in_s:g} both say "
                 "how long it is; give one of them"
             )
-        length = self.length_s(0.0)
+        length = self.seconds
         if not MIN_SECONDS <= length <= MAX_SECONDS:
             return (
                 f"bars {self.bars:g} at bpm {self.bpm:g} last {length:g} s; "

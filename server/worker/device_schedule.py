@@ -1,4 +1,4 @@
-"""Whose turn it is on the device, decided anew at each step.
+"""Which jobs have the device, decided anew at each step.
 
 Live jobs always go before bulk jobs, so that a bulk job costs a live one no more than the step
 that has begun. Within a priority what began first is finished first, joined by jobs whose next
@@ -14,7 +14,7 @@ from server.jobs.job import TakeInfo
 from server.render.denoise import UnetCall, Work
 from server.worker.protocol import Render
 
-__all__ = ["Running", "next_turn"]
+__all__ = ["Running", "next_on_device"]
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Running:
     call: UnetCall | None = None
 
 
-def next_turn(jobs: Sequence[Running], frames_a_call: int) -> list[Running]:
+def next_on_device(jobs: Sequence[Running], frames_a_call: int) -> list[Running]:
     """The jobs, of those in the order of their beginning, whose next piece of work is done now.
 
     Where it is not a unet call it is one job: it plans, or decodes a take. Otherwise all calls

@@ -24,17 +24,17 @@ from server.render.denoise import Work
 from server.render.joining import joined, parted
 from server.render.pipeline import Pipeline
 from server.render.take import Take
-from server.worker.device_schedule import Running, next_turn
+from server.worker.device_schedule import Running, next_on_device
 from server.worker.protocol import (
     Cancel,
     Done,
     Failed,
     FromWorker,
-    Heard,
+    OnDevice,
+    Previewed,
     Ready,
     Render,
     Step,
-    Turn,
     read_command,
     write_event,
 )
@@ -46,7 +46,7 @@ _NICENESS = 10
 
 
 class Worker:
-    """Renders the jobs it is given, step by step in turns, and tells the engine."""
+    """Renders the jobs it is given, step by step, and reports to the engine."""
 
     def __init__(self, pipeline: Pipeline, commands: BinaryIO, events: BinaryIO) -> None:
         self._pipeline = pipeline
@@ -55,17 +55,17 @@ class Worker:
         self._running: list[Running] = []
         self._on_device: tuple[str, ...] = ()
         self._cancelled: set[str] = set()
-        threading.Thread(target=self._listen, args=(commands,), daemon=True).start()
+        threading.Thread(target=self._read_commands, args=(commands,), daemon=True).start()
 
     def run(self) -> None:
         """Render until the engine is gone."""
         unet = self._pipeline.unet
-        self._tell(Ready(tuple(self._pipeline.graphs["unet"].providers), unet.frames_a_call))
+        self._send(Ready(tuple(self._pipeline.graphs["unet"].providers), unet.frames_a_call))
         while True:
             self._take_up()
             self._drop_cancelled()
             if self._running:
-                self._advance(next_turn(self._running, unet.frames_a_call))
+                self._advance(next_on_device(self._running, unet.frames_a_call))
 
     def _take_up(self) -> None:
         """New jobs; waits where there is nothing else to do."""
@@ -83,7 +83,7 @@ class Worker:
         on_device = tuple(job.order.job_id for job in jobs)
         if on_device != self._on_device:
             self._on_device = on_device
-            self._tell(Turn(on_device))
+            self._send(OnDevice(on_device))
         calls = [job.call for job in jobs if job.call is not None]
         if not calls:
             self._go_on(jobs[0], None)
@@ -113,17 +113,17 @@ class Worker:
     def _end(self, job: Running, event: Done | Failed) -> None:
         job.work.close()
         self._running.remove(job)
-        self._tell(event)
+        self._send(event)
         self._cancelled.discard(job.order.job_id)
 
     def _rendering(self, order: Render) -> Work[tuple[TakeInfo, ...]]:
         def on_step(done: int, total: int) -> None:
-            self._tell(Step(order.job_id, done, total))
+            self._send(Step(order.job_id, done, total))
 
         def on_preview(done: int, sound: Waveform) -> None:
             if order.preview is not None:
                 write_whole(order.preview, sound.encode("wav16"))
-                self._tell(Heard(order.job_id, done))
+                self._send(Previewed(order.job_id, done))
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
@@ -131,7 +131,7 @@ class Worker:
             for k, take in enumerate(takes, 1)
         )
 
-    def _listen(self, commands: BinaryIO) -> None:
+    def _read_commands(self, commands: BinaryIO) -> None:
         while (command := read_command(commands)) is not None:
             if isinstance(command, Cancel):
                 self._cancelled.add(command.job_id)
@@ -139,7 +139,7 @@ class Worker:
                 self._orders.put(command)
         os._exit(0)
 
-    def _tell(self, event: FromWorker) -> None:
+    def _send(self, event: FromWorker) -> None:
         try:
             write_event(self._events, event)
         except BrokenPipeError:
@@ -155,12 +155,12 @@ def _failure(job_id: str, error: Exception) -> Failed:
 
 
 def store(take: Take, path: Path) -> TakeInfo:
-    """Write a take whole; what is told about it."""
+    """Write a take whole; returns its description."""
     write_whole(path, take.encode())
     sound = take.waveform
     return TakeInfo(
         path=path,
-        seed=take.recipe.request.seed or 0,
+        seed=take.seed,
         sample_rate=sound.sample_rate,
         channels=sound.channels,
         frames=sound.frames,

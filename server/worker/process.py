@@ -8,14 +8,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from server.errors import ModelError
 from server.worker.protocol import Failed, FromWorker, Ready, ToWorker, pack, receive
 
-__all__ = ["WORKER_GONE", "WorkerProcess", "worker_process"]
-
-WORKER_GONE = (asyncio.IncompleteReadError, ConnectionError, TimeoutError)
-"""What comes of listening when there is nobody left to listen to, or for too long."""
+__all__ = ["WorkerProcess", "worker_process"]
 
 _GRACE_S = 3.0
 _LOADING_S = 300.0
@@ -23,7 +21,7 @@ _LOADING_S = 300.0
 
 
 class WorkerProcess:
-    """A running worker that has loaded its model."""
+    """A :class:`~server.worker.renderer.Renderer`: a running worker that has loaded its model."""
 
     def __init__(self, process: asyncio.subprocess.Process, ready: Ready) -> None:
         self._process = process
@@ -31,9 +29,9 @@ class WorkerProcess:
         """What it said of itself."""
 
     @property
-    def pid(self) -> int:
-        """Process id, for tests that kill it."""
-        return self._process.pid
+    def details(self) -> dict[str, Any]:
+        """Its process id."""
+        return {"worker_pid": self._process.pid}
 
     async def send(self, command: ToWorker) -> None:
         """Hand over a command; a dead worker is noticed by :meth:`receive`."""
@@ -58,7 +56,8 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
 
     Raises:
         ModelError: the model cannot be loaded.
-        asyncio.IncompleteReadError, ConnectionError: the worker died while it loaded it.
+        OSError: the process cannot be started.
+        asyncio.IncompleteReadError, ConnectionError: the worker died while it loaded the model.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -68,12 +67,12 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield WorkerProcess(process, await _first_words(process, model))
+        yield WorkerProcess(process, await _wait_until_ready(process, model))
     finally:
         await _end(process)
 
 
-async def _first_words(process: asyncio.subprocess.Process, model: Path) -> Ready:
+async def _wait_until_ready(process: asyncio.subprocess.Process, model: Path) -> Ready:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_LOADING_S):

@@ -1,4 +1,7 @@
-"""What the engine and its worker process say to each other: length-prefixed MessagePack."""
+"""The commands that a renderer takes and the events that it gives.
+
+To and from a worker process they travel as length-prefixed MessagePack.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,20 @@ from typing import BinaryIO, Final
 import msgspec
 
 from server.jobs.job import TakeInfo
-from server.requests.request import AnyRequest
+from server.requests.resolved import AnyResolved
 
 __all__ = [
     "Cancel",
     "Done",
     "Failed",
     "FromWorker",
-    "Heard",
+    "Lost",
+    "OnDevice",
+    "Previewed",
     "Ready",
     "Render",
     "Step",
     "ToWorker",
-    "Turn",
     "read_command",
     "receive",
     "write_event",
@@ -35,13 +39,13 @@ class Render(msgspec.Struct, frozen=True, tag=True):
     """Render ``request``; its takes go to ``folder`` as ``stem``-1.wav, ``stem``-2.wav ..."""
 
     job_id: str
-    request: AnyRequest
+    request: AnyResolved
     folder: Path
     stem: str
     live: bool
     """It goes before what is not, at every step."""
     preview: Path | None = None
-    """Where it is put while it is unfinished, if somebody wants to hear that."""
+    """Where previews are written; None where none are wanted."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -56,10 +60,12 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     providers: tuple[str, ...]
     frames_a_call: int
     """Latent frames in a unet call beyond which this device gains nothing from joining."""
+    replicas: int = 1
+    """How many machines render at the same time."""
 
 
-class Turn(msgspec.Struct, frozen=True, tag=True):
-    """These jobs have the device from now on: they are to blame if the worker dies."""
+class OnDevice(msgspec.Struct, frozen=True, tag=True):
+    """These jobs have the device from now on: one of them is the cause if the renderer dies."""
 
     job_ids: tuple[str, ...]
 
@@ -72,8 +78,8 @@ class Step(msgspec.Struct, frozen=True, tag=True):
     total: int
 
 
-class Heard(msgspec.Struct, frozen=True, tag=True):
-    """A job's preview, as it sounds after ``step`` denoising steps, is on disk."""
+class Previewed(msgspec.Struct, frozen=True, tag=True):
+    """A job's preview after ``step`` denoising steps is on disk."""
 
     job_id: str
     step: int
@@ -94,8 +100,15 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
+class Lost(msgspec.Struct, frozen=True, tag=True):
+    """The machine that rendered a job is gone; the renderer goes on with others."""
+
+    job_id: str
+    why: str
+
+
 ToWorker = Render | Cancel
-FromWorker = Ready | Turn | Step | Heard | Done | Failed
+FromWorker = Ready | OnDevice | Step | Previewed | Done | Failed | Lost
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker, dec_hook=lambda kind, value: kind(value))
 _from_worker = msgspec.msgpack.Decoder(FromWorker, dec_hook=lambda kind, value: kind(value))
@@ -129,6 +142,6 @@ def read_command(stream: BinaryIO) -> ToWorker | None:
 
 
 def write_event(stream: BinaryIO, event: FromWorker) -> None:
-    """Tell the engine."""
+    """Send the engine an event."""
     stream.write(pack(event))
     stream.flush()

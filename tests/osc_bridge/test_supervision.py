@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 import time
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -19,14 +18,12 @@ from starlette.websockets import WebSocket
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.device import DeviceReport
 from osc_bridge.client.client import Client
-from osc_bridge.daw import instance
 from osc_bridge.oscquery.subscriber import Subscriber
 from osc_bridge.service.client_table import Sender
 from osc_bridge.service.inbox import SLICE, Inbox
 from osc_bridge.service.service import Service
 from osc_bridge.wire.codec import OscMessage, Packet
-from server.config import Config
-from server.engine.engine import Engine, EngineStatus
+from server.engine.engine import EngineStatus
 
 
 @pytest.mark.integration
@@ -153,30 +150,3 @@ def test_a_websocket_that_cannot_be_written_ends_and_says_so(caplog) -> None:
 
     asyncio.run(run())
     assert "ws:1: the connection failed: broken by the test" in caplog.text
-
-
-@pytest.mark.integration
-def test_the_housekeeping(tiny_folder: Path, tmp_path: Path, monkeypatch, caplog) -> None:
-    begun: list[Engine] = []
-
-    async def keep_house(engine: Engine, config: Config) -> None:
-        begun.append(engine)
-        if len(begun) < 3:
-            raise Broken("broken by the test")
-        await asyncio.get_running_loop().create_future()
-
-    monkeypatch.setattr("osc_bridge.daw.keep_house", keep_house)
-    config = Config(
-        model=(str(tiny_folder),),
-        osc_port=0,
-        http_port=0,
-        takes_folder=str(tmp_path / "takes"),
-        state_folder=str(tmp_path / "state"),
-    )
-
-    async def run() -> None:
-        async with instance(config):
-            await until(lambda: len(begun) == 3)
-
-    asyncio.run(run())
-    assert caplog.text.count("housekeeping failed") == 2

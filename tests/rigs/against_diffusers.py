@@ -12,7 +12,8 @@ import torch
 
 from server.render.pipeline import Pipeline
 from server.render.plan import plan
-from server.requests.request import Delivery, TextToAudio, resolve, validate
+from server.requests.request import Delivery, TextToAudio, validate
+from server.requests.resolved import resolve
 
 __all__ = ["EndToEnd", "relative_error"]
 

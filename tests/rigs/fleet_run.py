@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from engine_log import EngineLog
 
+from server.engine.engine import Engine, ModelInfo
 from server.engine.fleet import Fleet
-from server.engine.model_host import ModelHost, ModelInfo
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed
 
@@ -37,13 +37,13 @@ def room_for(count: float, folder: Path) -> int:
 
 
 class ModelLog:
-    """What a host said of its models, in order."""
+    """What an engine said of its models, in order."""
 
-    def __init__(self, host: ModelHost) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.events: list[ModelInfo] = []
-        self._host = host
+        self._engine = engine
         self._changed = asyncio.Event()
-        host.listen_models(self._take_note)
+        engine.listen_models(self._take_note)
 
     def _take_note(self, info: ModelInfo) -> None:
         self.events.append(info)
@@ -57,7 +57,7 @@ class ModelLog:
         async with asyncio.timeout(120):
             while True:
                 self._changed.clear()
-                (info,) = (i for i in self._host.models() if i.name == name)
+                (info,) = (i for i in self._engine.models() if i.name == name)
                 if info.state == state:
                     return info
                 await self._changed.wait()

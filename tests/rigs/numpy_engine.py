@@ -1,27 +1,27 @@
 """An engine that renders for real, in numpy: each prompt has a pitch, each seed a phase.
 
-Implements :class:`server.engine.engine.Engine` on the loop; a step takes as long as the test says.
-Continuations go on with the phase of the clip, so that a seam would be heard.
+A step takes as long as the test says. Continuations go on with the phase of the clip, so that a
+seam would be heard.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
+from one_model import OneModelEngine
 
 from server.audio.waveform import Waveform
-from server.engine.engine import EngineStatus, Listener, Unlisten
-from server.errors import NotFound
+from server.engine.engine import EngineStatus
+from server.errors import NotFound, RenderError
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, TakeInfo
+from server.jobs.submission import Submission
 from server.model.manifest import Manifest
 from server.requests.prompt import parse_blend
-from server.requests.request import AnyRequest, Continue, NewSound, resolve, validate
+from server.requests.request import Continue, NewSound
 
 LEVEL = 0.3
 
@@ -32,15 +32,13 @@ def pitch(prompt: str) -> float:
     return 200.0 + 10.0 * (zlib.crc32(text.encode()) % 100)
 
 
-class NumpyEngine:
+class NumpyEngine(OneModelEngine):
     """One job after the other; ``step_s`` is how long a step of one take takes."""
 
     def __init__(self, manifest: Manifest, folder: Path, step_s: float = 0.0) -> None:
+        super().__init__(JobBook(folder))
         self._manifest = manifest
-        self._folder = folder
-        self._jobs = JobBook()
-        self._numbers = itertools.count(1)
-        self._turn = asyncio.Lock()
+        self._device = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.step_s = step_s
         self.can_continue = True
@@ -60,57 +58,38 @@ class NumpyEngine:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def submit(self, request: AnyRequest, *, owner: str = "", request_id: str = "",
-                     folder: Path | None = None) -> Job:  # fmt: skip
-        job = Job(
-            id=f"job{next(self._numbers)}", request=resolve(validate(request), self._manifest),
-            owner=owner, request_id=request_id, folder=folder or self._folder,
-            created_s=time.time(),
-        )  # fmt: skip
-        self._jobs.add(job)
-        self._tasks[job.id] = asyncio.create_task(self._run(job))
-        return job
-
     async def cancel(self, job_id: str) -> Job:
-        if not self._jobs[job_id].state.final:
+        if not self._book[job_id].state.final:
             self._tasks[job_id].cancel()
-            self._jobs.change(job_id, state=JobState.CANCELLED, finished_s=time.time())
-        return self._jobs[job_id]
-
-    def job(self, job_id: str) -> Job:
-        return self._jobs[job_id]
-
-    def jobs(self) -> list[Job]:
-        return list(self._jobs)
-
-    def listen(self, listener: Listener) -> Unlisten:
-        return self._jobs.listen(listener)
+            await self._book.end(job_id, JobState.CANCELLED)
+        return self._book[job_id]
 
     def status(self) -> EngineStatus:
         return EngineStatus(state="ready")
 
+    async def _accept(self, submission: Submission) -> Job:
+        job = await self._book.accept(submission, self._manifest)
+        self._tasks[job.id] = asyncio.create_task(self._run(job))
+        return job
+
     async def _run(self, job: Job) -> None:
-        async with self._turn:
+        async with self._device:
             steps = job.request.num_inference_steps or 1
-            self._jobs.change(
-                job.id, state=JobState.RUNNING, num_steps=steps, started_s=time.time()
-            )
+            await self._book.begin(job.id)
+            self._book.step(job.id, 0, steps)
             for step in range(1, steps + 1):
                 await self.down.wait()
                 await asyncio.sleep(self.step_s * job.request.num_waveforms_per_prompt)
-                self._jobs.change(job.id, step=step)
+                self._book.step(job.id, step, steps)
             if isinstance(job.request, Continue) and not self.can_continue:
-                self._jobs.change(job.id, state=JobState.FAILED, error_code="render_error",
-                                  error="this model cannot continue")  # fmt: skip
+                await self._book.fail(job.id, RenderError("this model cannot continue"))
                 return
             takes = [self._take(job, k) for k in range(job.request.num_waveforms_per_prompt)]
-            self._jobs.change(
-                job.id, state=JobState.DONE, takes=tuple(takes), finished_s=time.time()
-            )
+            await self._book.end(job.id, JobState.DONE, takes=tuple(takes))
 
     def _take(self, job: Job, index: int) -> TakeInfo:
-        waveform = self._sound(job, (job.request.seed or 0) + index)
-        path = (job.folder or self._folder) / f"{job.id}-{index + 1}.wav"
+        waveform = self._sound(job, job.request.seed + index)
+        path = job.folder / f"{job.id}-{index + 1}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(waveform.encode("wav32f"))
         return TakeInfo(path=path, seed=index, sample_rate=waveform.sample_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -37,11 +38,12 @@ class RunningBridge(Generic[E]):
     def client(self, transport: str = "udp") -> Client:
         return Client(port=self.port, transport=transport)  # type: ignore[arg-type]
 
-    def call(self, function: Callable[..., R], *arguments: Any) -> R:
-        """``function`` on the loop's thread."""
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """``function`` on the loop's thread, awaited where it is a coroutine."""
 
-        async def called() -> R:
-            return function(*arguments)
+        async def called() -> Any:
+            result = function(*arguments)
+            return await result if inspect.isawaitable(result) else result
 
         return self.run(called())
 

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from server.engine.engine import Engine
-from server.engine.model_host import ModelHost, ModelInfo
+from server.engine.engine import Engine, ModelInfo
 from server.errors import InvalidRequest, NotFound, QueueFull
 from server.http.access import Caller
 from server.http.io import answer, body, body_chunks, client_of, query
@@ -210,7 +209,7 @@ class _Feed:
             if self._concerns(job) and (job_id or not job.state.final)
         }
         self._unlisten = [engine.listen(self._take_note)]
-        if isinstance(engine, ModelHost) and not job_id:
+        if not job_id:
             self._unlisten.append(engine.listen_models(self._take_note_of_model))
 
     async def follow(

@@ -6,8 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.engine.engine import Engine
-from server.engine.model_host import ModelInfo, host_of, memory_of, models_of
+from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden
 from server.http.io import answer, client_of
 from server.http.openapi import Operation
@@ -53,19 +52,17 @@ class ModelRoutes:
         )
 
     async def list_models(self, _: Request) -> Response:
-        used, budget = memory_of(self._engine)
-        models = tuple(models_of(self._engine))
+        used, budget = self._engine.memory
+        models = tuple(self._engine.models())
         return answer(Models(budget_bytes=budget, used_bytes=used, models=models))
 
     async def load_model(self, request: Request) -> Response:
-        host = host_of(self._engine)
         _check_may(request)
-        return answer(await host.load_model(request.path_params["name"]), 202)
+        return answer(await self._engine.load_model(request.path_params["name"]), 202)
 
     async def unload_model(self, request: Request) -> Response:
-        host = host_of(self._engine)
         _check_may(request)
-        return answer(await host.unload_model(request.path_params["name"]))
+        return answer(await self._engine.unload_model(request.path_params["name"]))
 
 
 def _check_may(request: Request) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -131,7 +131,6 @@ def _kind(kind: Any) -> Kind:
 
 
 def _without_details(status: EngineStatus) -> EngineStatus:
-    return msgspec.structs.replace(status, details=_NOTHING)
-
-
-_NOTHING: Final[dict[str, Any]] = {}
+    """What everybody may see: of the details, only the names of tasks that have failed."""
+    failing = sorted(status.details.get("failing", ()))
+    return msgspec.structs.replace(status, details={"failing": failing} if failing else {})

@@ -12,16 +12,16 @@ from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.render.plan import Plan, RenderContext, plan
 from server.render.plans.editing import Edit, edit_plan
-from server.requests.request import Continue, settled
+from server.requests.resolved import ResolvedContinue
 
 __all__: list[str] = []
 
 
 @plan.register
-def _(request: Continue, context: RenderContext) -> Plan:
+def _(request: ResolvedContinue, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     sound = clip.waveform
-    added = round(settled(request.audio_length_in_s) * sound.sample_rate)
+    added = round(request.audio_length_in_s * sound.sample_rate)
     after = request.side == "after"
     padding = ((0, added) if after else (added, 0), (0, 0))
     longer = Waveform(np.pad(sound.samples, padding), sound.sample_rate)

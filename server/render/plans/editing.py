@@ -28,10 +28,12 @@ from server.render.conditioning import condition, notation_of, unconditional
 from server.render.plan import Finished, Known, Plan, RenderContext
 from server.render.plans.sound import longest_window
 from server.render.windows import Windows
-from server.requests.request import ClipRequest
 from server.requests.request_fields import MAX_SECONDS
+from server.requests.resolved import ResolvedContinue, ResolvedInpaint, ResolvedUpscale
 
 __all__ = ["Edit", "edit_plan"]
+
+EditRequest = ResolvedInpaint | ResolvedContinue | ResolvedUpscale
 
 _MARGIN: Final = 1
 """Latent frames on either side of a span that are unknown too: what was there reaches them."""
@@ -67,7 +69,7 @@ class _Excerpt:
     """Nothing but the clip says what it should sound like."""
 
 
-def edit_plan(request: ClipRequest, context: RenderContext, edit: Edit) -> Plan:
+def edit_plan(request: EditRequest, context: RenderContext, edit: Edit) -> Plan:
     """The plan that makes the spans of ``edit`` anew.
 
     Raises:

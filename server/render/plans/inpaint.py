@@ -10,13 +10,13 @@ from server.errors import InvalidRequest
 from server.render.plan import Plan, RenderContext, plan
 from server.render.plans.editing import Edit, edit_plan
 from server.requests.region import MIN_BAND_HZ, Region, parse_regions
-from server.requests.request import Inpaint
+from server.requests.resolved import ResolvedInpaint
 
 __all__ = ["merged"]
 
 
 @plan.register
-def _(request: Inpaint, context: RenderContext) -> Plan:
+def _(request: ResolvedInpaint, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     top_hz = context.manifest.sample_rate / 2.0
     regions = parse_regions(request.regions)

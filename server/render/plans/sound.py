@@ -21,7 +21,7 @@ from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.windows import Windows
 from server.requests.notation import Notation
 from server.requests.prompt import PromptStage, parse_stages
-from server.requests.request import Morph, NewSound, TextToAudio
+from server.requests.resolved import ResolvedMorph, ResolvedSound, ResolvedText
 
 __all__ = ["longest_window", "one_shot", "ring_of", "take_windows"]
 
@@ -31,7 +31,7 @@ _MORPH_WINDOWS: Final = 8
 
 
 @plan.register
-def _(request: TextToAudio, context: RenderContext) -> Plan:
+def _(request: ResolvedText, context: RenderContext) -> Plan:
     windows = _windows(request, context.manifest)
     wanted = condition(request, context)
     planned = _plan(
@@ -41,7 +41,7 @@ def _(request: TextToAudio, context: RenderContext) -> Plan:
 
 
 @plan.register
-def _(request: Morph, context: RenderContext) -> Plan:
+def _(request: ResolvedMorph, context: RenderContext) -> Plan:
     windows = _windows(request, context.manifest, _MORPH_WINDOWS)
     stages = parse_stages(request.prompt)
     wanted = [condition(request, context, stage.prompt) for stage in stages]
@@ -50,7 +50,7 @@ def _(request: Morph, context: RenderContext) -> Plan:
 
 
 def _plan(
-    request: NewSound,
+    request: ResolvedSound,
     context: RenderContext,
     windows: Windows,
     conditions: Embedding,
@@ -68,20 +68,17 @@ def _plan(
     )
 
 
-def _notation(request: NewSound, manifest: Manifest, windows: Windows) -> Notation:
+def _notation(request: ResolvedSound, manifest: Manifest, windows: Windows) -> Notation:
     """A ring is rounded to whole latent frames: its beats are as much longer as it is."""
     notation = notation_of(request)
     if not request.loop:
         return notation
-    seconds = request.length_s(manifest.defaults.audio_length_in_s)
-    return replace(
-        notation, bpm=notation.bpm * seconds / (windows.total * manifest.seconds_per_latent_frame)
-    )
+    ring_s = windows.total * manifest.seconds_per_latent_frame
+    return replace(notation, bpm=notation.bpm * request.seconds / ring_s)
 
 
-def _windows(request: NewSound, manifest: Manifest, at_least: int = 1) -> Windows:
-    seconds = request.length_s(manifest.defaults.audio_length_in_s)
-    return take_windows(manifest, seconds, request.loop, at_least)
+def _windows(request: ResolvedSound, manifest: Manifest, at_least: int = 1) -> Windows:
+    return take_windows(manifest, request.seconds, request.loop, at_least)
 
 
 def take_windows(manifest: Manifest, seconds: float, loop: bool, at_least: int = 1) -> Windows:
@@ -103,7 +100,7 @@ def longest_window(manifest: Manifest) -> int:
     return manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
 
 
-def _noise(request: NewSound, manifest: Manifest, frames: int) -> LaneNoise:
+def _noise(request: ResolvedSound, manifest: Manifest, frames: int) -> LaneNoise:
     if request.width:
         return lanes_apart(manifest.latent, frames, request.width)
     return lanes_alike(manifest.latent, frames)
@@ -118,13 +115,11 @@ def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float
     return unit(slerp(wanted[before], wanted[after], share))
 
 
-def _finish(request: NewSound, context: RenderContext, latents: Latents) -> Finished:
-    manifest = context.manifest
-    seconds = request.length_s(manifest.defaults.audio_length_in_s)
+def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) -> Finished:
     rate = request.delivery.sample_rate or DEFAULT_RATE
     if request.loop:
-        return _finish_loop(context, latents, seconds, rate)
-    return Finished(one_shot(context, latents, seconds, rate))
+        return _finish_loop(context, latents, request.seconds, rate)
+    return Finished(one_shot(context, latents, request.seconds, rate))
 
 
 def one_shot(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:

@@ -22,8 +22,8 @@ from server.render.conditioning import condition, notation_of, unconditional
 from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
 from server.render.windows import Windows
-from server.requests.request import Transfer
 from server.requests.request_fields import MAX_SECONDS
+from server.requests.resolved import ResolvedTransfer
 
 __all__: list[str] = []
 
@@ -32,7 +32,7 @@ _NOTHING_DB: Final = -100.0
 
 
 @plan.register
-def _(request: Transfer, context: RenderContext) -> Plan:
+def _(request: ResolvedTransfer, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     if clip.waveform.seconds > _LONGEST_S:
         raise InvalidRequest(
@@ -73,7 +73,9 @@ def _start(context: RenderContext, lanes: Lanes, windows: Windows) -> Latents:
     return lanes.encode(context.autoencoder, windows.total * hop)
 
 
-def _finish(request: Transfer, context: RenderContext, clip: Clip, latents: Latents) -> Finished:
+def _finish(
+    request: ResolvedTransfer, context: RenderContext, clip: Clip, latents: Latents
+) -> Finished:
     seconds, own_rate = clip.waveform.seconds, clip.waveform.sample_rate
     render = ring_of if request.loop else one_shot
     sound = render(context, latents, seconds, request.delivery.sample_rate or own_rate)
@@ -92,7 +94,9 @@ def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
     return Waveform(sound.samples * np.float32(gain), sound.sample_rate)
 
 
-def _untouched(request: Transfer, context: RenderContext, clip: Clip, windows: Windows) -> Plan:
+def _untouched(
+    request: ResolvedTransfer, context: RenderContext, clip: Clip, windows: Windows
+) -> Plan:
     frames = context.manifest.latent.time_multiple
     noise = lanes_alike(context.manifest.latent, frames)
     nothing = context.text.unconditional()

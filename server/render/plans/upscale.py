@@ -16,7 +16,7 @@ from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.render.plan import Plan, RenderContext, plan
 from server.render.plans.editing import Edit, edit_plan
-from server.requests.request import Upscale
+from server.requests.resolved import ResolvedUpscale
 
 __all__ = ["cutoff_of"]
 
@@ -29,7 +29,7 @@ Curve = npt.NDArray[np.float64]
 
 
 @plan.register
-def _(request: Upscale, context: RenderContext) -> Plan:
+def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     top_hz = context.manifest.sample_rate / 2.0
     rate = max(clip.waveform.sample_rate, context.manifest.sample_rate)

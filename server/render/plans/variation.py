@@ -15,7 +15,8 @@ from server.model.schedule import Latents
 from server.model.text import unit
 from server.render.plan import Plan, RenderContext, SeedVariation, plan
 from server.render.recipe import Recipe
-from server.requests.request import Delivery, Request, Vary, resolve, settled
+from server.requests.request import Delivery, Request
+from server.requests.resolved import ResolvedVary, resolve
 
 __all__: list[str] = []
 
@@ -32,12 +33,12 @@ _OVERRIDABLE = (
 
 
 @plan.register
-def _(request: Vary, context: RenderContext) -> Plan:
+def _(request: ResolvedVary, context: RenderContext) -> Plan:
     recipe = _recipe(request, context)
     # A take of an older version knows nothing of the settings that came later.
     base = resolve(_with_overrides(recipe.request, request), context.manifest)
     planned = plan(base, replace(context, clips=partial(_same_clip, context.clips, recipe)))
-    origin = settled(base.seed)
+    origin = base.seed
 
     def noise(seed: int, stream: int) -> Latents:
         return slerp(planned.noise(origin, stream), planned.noise(seed, stream), request.distance)
@@ -55,7 +56,7 @@ def _between(nuance: SeedVariation | None, origin: int, distance: float) -> Seed
     return lambda seed: unit((1.0 - distance) * nuance(origin) + distance * nuance(seed))
 
 
-def _recipe(request: Vary, context: RenderContext) -> Recipe:
+def _recipe(request: ResolvedVary, context: RenderContext) -> Recipe:
     """The recipe given with the request, else the one in the take's file."""
     if request.recipe is None:
         clip = context.clips(request.clip)
@@ -88,7 +89,7 @@ def _converted(values: dict[str, Any]) -> Recipe:
         raise InvalidRequest(f"recipe: {error}") from error
 
 
-def _with_overrides(base: Request, request: Vary) -> Request:
+def _with_overrides(base: Request, request: ResolvedVary) -> Request:
     changed = {
         name: value for name in _OVERRIDABLE if (value := getattr(request, name)) not in (None, "")
     }

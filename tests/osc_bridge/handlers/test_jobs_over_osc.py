@@ -263,7 +263,8 @@ def test_notices_tell_of_everybodys_takes(bridge: Running) -> None:
 
 
 def test_a_full_queue_is_said_to_be_full(bridge: Running, client: Client) -> None:
-    bridge.engine.automatic, bridge.engine.max_queued = False, 2
+    bridge.engine.automatic = False
+    bridge.engine.refuse_beyond(2)
     for number in range(2):
         client.send("/ldm/text", f"n{number}", "rain")
     with pytest.raises(QueueFull, match="try again later"):

@@ -11,7 +11,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.client.client import Client
-from server.engine.model_host import ModelHost, ModelInfo, ModelListener
+from server.engine.engine import ModelInfo
 from server.errors import InvalidRequest, NotFound, TooLarge
 from server.model.manifest import Manifest
 
@@ -26,7 +26,6 @@ class ModelsEngine(MemoryEngine):
         small = ModelInfo(name="small", state="loaded", default=True, memory_bytes=200 * 2**20)
         large = ModelInfo(name="large", state="unloaded", devices=("cuda:0", "cuda:1"))
         self.all = {"small": small, "large": large}
-        self.listeners: list[ModelListener] = []
 
     @property
     def memory(self) -> tuple[int, int]:
@@ -43,26 +42,24 @@ class ModelsEngine(MemoryEngine):
     async def unload_model(self, name: str) -> ModelInfo:
         return self.become(name, "unloaded")
 
-    def listen_models(self, listener: ModelListener):
-        self.listeners.append(listener)
-        return lambda: self.listeners.remove(listener)
+    @property
+    def num_model_listeners(self) -> int:
+        return len(self._model_listeners)
 
     def become(self, name: str, state: str) -> ModelInfo:
         if name not in self.all:
             raise NotFound(f"no model {name!r}")
         self.all[name] = msgspec.structs.replace(self.all[name], state=state)
-        for listener in self.listeners:
-            listener(self.all[name])
+        self._model_listeners.notify(self.all[name])
         return self.all[name]
 
 
 @pytest.fixture
 def models(tiny_folder: Path, takes: Path) -> Iterator[RunningBridge[ModelsEngine]]:
     engine = ModelsEngine(Manifest.load(tiny_folder), takes)
-    assert isinstance(engine, ModelHost)
     with running_bridge(engine, takes) as running:
         yield running
-    assert engine.listeners == []
+    assert engine.num_model_listeners == 0
 
 
 def test_models_are_listed(models: RunningBridge[ModelsEngine]) -> None:

@@ -12,7 +12,6 @@ from engine_log import ENDLESS
 from fleet_run import make_models, room_for, running_fleet
 
 from server.engine import loader as fleet_loader
-from server.engine.model_host import ModelHost
 from server.errors import Conflict, EngineUnavailable, ModelError, NotFound, QueueFull, TooLarge
 from server.jobs.job import Job, JobState
 from server.jobs.journal import Journal
@@ -42,7 +41,6 @@ def model_of(job: Job) -> str:
 def test_a_job_goes_to_the_model_that_it_names(folders: list[Path], tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_fleet(folders, tmp_path / "takes") as (fleet, log, models):
-            assert isinstance(fleet, ModelHost)
             states = {i.name: (i.state, i.default) for i in fleet.models()}
             unloaded = ("unloaded", False)
             assert states == {"one": ("loaded", True), "two": unloaded, "three": unloaded}

@@ -56,7 +56,8 @@ def test_a_job_is_queued_runs_step_by_step_and_is_done(tiny_folder: Path, tmp_pa
             (take,) = done.takes
             assert take.path.parent == tmp_path
             assert (take.sample_rate, take.frames, take.seed) == (48000, 24000, 7)
-            assert Recipe.read(take.path).request == job.request
+            recipe = msgspec.to_builtins(Recipe.read(take.path).request)
+            assert recipe == msgspec.to_builtins(job.request)
             assert done.created_s <= done.started_s <= done.finished_s
 
     asyncio.run(scenario())

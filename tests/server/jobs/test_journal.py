@@ -17,14 +17,25 @@ from server.jobs import storage
 from server.jobs.job import Job, JobState, TakeInfo
 from server.jobs.journal import Journal
 from server.requests.request import TextToAudio
+from server.requests.resolved import ResolvedText
 
 pytestmark = pytest.mark.integration
 
 REQUEST = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
+RESOLVED = ResolvedText(
+    prompt="low hum",
+    seed=7,
+    num_candidates=1,
+    num_inference_steps=3,
+    guidance_scale=2.5,
+    guidance_end=1.0,
+    sampler="ddim",
+    audio_length_in_s=0.5,
+)
 
 
 def job(job_id: str, state: JobState = JobState.QUEUED, **more: object) -> Job:
-    values = {"id": job_id, "request": REQUEST, "state": state, "created_s": 1.0, **more}
+    values = {"id": job_id, "request": RESOLVED, "state": state, "created_s": 1.0, **more}
     return Job(**values)  # type: ignore[arg-type]
 
 

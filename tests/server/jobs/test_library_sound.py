@@ -12,7 +12,7 @@ from fleet_run import running_fleet
 from server.config import built_in_model
 from server.http.app import HttpApi
 from server.http.server import serving
-from server.jobs.clap_search import Ears
+from server.jobs.clap_search import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.uploads import Uploads
 from server.requests.request import TextToAudio
@@ -24,16 +24,16 @@ def test_rain_is_found_by_its_sound_and_not_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
     made = 0
 
-    def ears() -> Ears:
+    def towers() -> ClapTowers:
         nonlocal made
         made += 1
-        return Ears(built_in_model())
+        return ClapTowers(built_in_model())
 
     async def scenario() -> None:
         journal = Journal(path)
         async with running_fleet([built_in_model()], tmp_path, journal=journal) as (fleet, log, _):
             api = HttpApi(
-                fleet, Uploads(tmp_path / "uploads", 2**20), journal=journal, make_ears=ears
+                fleet, Uploads(tmp_path / "uploads", 2**20), journal=journal, make_towers=towers
             )
             async with serving(api.app, "127.0.0.1", 0) as port:
                 http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60)

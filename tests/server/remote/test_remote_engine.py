@@ -84,6 +84,25 @@ def test_remote_equals_local(tiny_folder: Path, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_listeners_that_raise_do_not_end_the_connection(tiny_folder: Path, tmp_path: Path) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("a listener")
+
+    async def scenario() -> None:
+        async with (
+            running_server(tiny_folder, tmp_path) as server,
+            remote_engine(server.url, tmp_path / "mine") as (engine, log),
+        ):
+            engine.listen(broken)
+            engine.listen_models(broken)
+            for seed in (1, 2):
+                wanted = msgspec.structs.replace(QUICK, seed=seed)
+                assert (await log.final((await engine.submit(wanted)).id)).state is JobState.DONE
+            assert (engine.connection, engine.status().restarts) == ("connected", 0)
+
+    asyncio.run(scenario())
+
+
 def samples(path: Path) -> bytes:
     import soundfile
 

@@ -19,7 +19,8 @@ from server.model.noise import FIRST_STEP_STREAM, INITIAL_STREAM, KNOWN_STREAM
 from server.render.pipeline import Pipeline
 from server.render.plan import Plan
 from server.render.plans import plan
-from server.requests.request import Inpaint, Request, TextToAudio, Transfer, Upscale, resolve
+from server.requests.request import Inpaint, Request, TextToAudio, Transfer, Upscale
+from server.requests.resolved import resolve
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")

@@ -17,7 +17,8 @@ from server.render.pipeline import Pipeline
 from server.render.plans import plan
 from server.render.plans.sound import ring_of
 from server.render.windows import Windows
-from server.requests.request import Delivery, Morph, TextToAudio, resolve, validate
+from server.requests.request import Delivery, Morph, TextToAudio, validate
+from server.requests.resolved import resolve
 
 pytestmark = pytest.mark.integration
 
@@ -80,7 +81,8 @@ def test_one_unet_call_never_holds_more_than_the_bound(tiny_pipeline: Pipeline) 
         return tiny_pipeline.unet(call)
 
     request = TextToAudio(prompt="mid", seed=1, audio_length_in_s=30.0, num_waveforms_per_prompt=3)
-    finished(tiny_pipeline.rendering(request, lambda done, total: None), noting)
+    resolved = resolve(request, tiny_pipeline.manifest)
+    finished(tiny_pipeline.rendering(resolved, lambda done, total: None), noting)
     bound = tiny_pipeline.unet.frames_a_call
     assert all(call.size <= max(bound, 2 * call.frames) for call in calls)
     assert len({call.frames for call in calls}) <= 2

@@ -22,7 +22,8 @@ from server.render.denoise import UnetCall, finished
 from server.render.pipeline import Pipeline
 from server.render.plans import plan
 from server.render.recipe import Recipe
-from server.requests.request import Delivery, Morph, Request, TextToAudio, Vary, resolve, validate
+from server.requests.request import Delivery, Morph, Request, TextToAudio, Vary, validate
+from server.requests.resolved import resolve
 
 pytestmark = pytest.mark.integration
 
@@ -141,7 +142,9 @@ def test_guidance_may_end_early(tiny_pipeline: Pipeline) -> None:
             rows.append(len(call))
             return tiny_pipeline.unet(call)
 
-        work = tiny_pipeline.rendering(msgspec.structs.replace(wanted, **settings), lambda *_: None)
+        changed = msgspec.structs.replace(wanted, **settings)
+        resolved = resolve(changed, tiny_pipeline.manifest)
+        work = tiny_pipeline.rendering(resolved, lambda *_: None)
         return finished(work, counting)[0].waveform.samples, rows
 
     whole, rows = rendered(guidance_scale=3.0)

@@ -21,7 +21,8 @@ from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.render.working_memory import Free
 from server.requests.request import TextToAudio
-from server.worker.device_schedule import Running, next_turn
+from server.requests.resolved import resolve
+from server.worker.device_schedule import Running, next_on_device
 from server.worker.protocol import Render
 
 SHORT = TextToAudio(prompt="low", seed=1, num_inference_steps=4, audio_length_in_s=0.5)
@@ -45,7 +46,7 @@ def running(name: str, live: bool, next_call: UnetCall | None) -> Running:
 
 
 def names(jobs: list[Running], frames_a_call: int) -> str:
-    return "".join(job.order.job_id for job in next_turn(jobs, frames_a_call))
+    return "".join(job.order.job_id for job in next_on_device(jobs, frames_a_call))
 
 
 def test_live_jobs_go_first_and_calls_of_one_length_go_together() -> None:
@@ -68,7 +69,7 @@ def test_a_live_job_waits_for_no_more_than_the_call_that_has_begun(
     live = Running(Render("live", SHORT, Path(), "", live=True), work(tiny_pipeline, SHORT))
     jobs, turns = [bulk], []
     while jobs:
-        (job,) = next_turn(jobs, tiny_pipeline.unet.frames_a_call)
+        (job,) = next_on_device(jobs, tiny_pipeline.unet.frames_a_call)
         turns.append(job.order.job_id)
         if len(turns) == 3:
             jobs.append(live)
@@ -83,7 +84,7 @@ def test_a_live_job_waits_for_no_more_than_the_call_that_has_begun(
 
 
 def work(pipeline: Pipeline, request: TextToAudio) -> Any:
-    return pipeline.rendering(request, lambda done, total: None)
+    return pipeline.rendering(resolve(request, pipeline.manifest), lambda done, total: None)
 
 
 def together(pipeline: Pipeline, requests: list[TextToAudio]) -> tuple[list[list[Take]], int]:
@@ -98,7 +99,7 @@ def together(pipeline: Pipeline, requests: list[TextToAudio]) -> tuple[list[list
     while waiting or jobs:
         if waiting:
             jobs.append(waiting.pop(0))
-        chosen = next_turn(jobs, 10_000)
+        chosen = next_on_device(jobs, 10_000)
         calls = [job.call for job in chosen if job.call is not None]
         answers: list[Any] = [None]
         if calls:

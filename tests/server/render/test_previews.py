@@ -27,6 +27,7 @@ from server.render.pipeline import Pipeline
 from server.render.recipe import Recipe
 from server.render.take import Take
 from server.requests.request import AnyRequest, Inpaint, TextToAudio, Transfer, Vary
+from server.requests.resolved import resolve
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +47,8 @@ def rendered(
         steps.append(step)
         sounds.append(sound)
 
-    work = pipeline.rendering(request, lambda done, total: None, on_preview)
+    resolved = resolve(request, pipeline.manifest)
+    work = pipeline.rendering(resolved, lambda done, total: None, on_preview)
     return finished(work, pipeline.unet), steps, sounds
 
 
@@ -106,7 +108,8 @@ def test_a_preview_that_fails_costs_nothing(tiny_pipeline: Pipeline) -> None:
     def on_preview(step: int, sound: Waveform) -> None:
         raise MemoryError
 
-    work = tiny_pipeline.rendering(HEARD, lambda done, total: None, on_preview)
+    resolved = resolve(HEARD, tiny_pipeline.manifest)
+    work = tiny_pipeline.rendering(resolved, lambda done, total: None, on_preview)
     (take,) = finished(work, tiny_pipeline.unet)
     assert take.encode() == tiny_pipeline.render(HUM)[0].encode()
 
@@ -140,7 +143,8 @@ def test_an_engine_tells_of_previews_and_leaves_none(tiny_folder: Path, tmp_path
             assert job.preview is None
             assert not path.exists()
             assert job.takes[0].path.read_bytes() == unheard.takes[0].path.read_bytes()
-            assert Recipe.read(job.takes[0].path).request == unheard.request
+            recipe = Recipe.read(job.takes[0].path)
+            assert msgspec.to_builtins(recipe.request) == msgspec.to_builtins(unheard.request)
 
     asyncio.run(scenario())
 

@@ -16,7 +16,8 @@ from server.render.pipeline import Pipeline
 from server.render.plan import plan
 from server.render.ranking import Candidate, best_first, enough
 from server.requests.notation import Notation
-from server.requests.request import TextToAudio, resolve
+from server.requests.request import TextToAudio
+from server.requests.resolved import resolve
 
 
 @pytest.fixture(scope="module")
