@@ -19,17 +19,7 @@ from server.jobs.job import Job, JobState, take_stem
 from server.jobs.queue import JobQueue
 from server.jobs.storage import preview_path
 from server.supervision import SupervisedTask, Supervisor
-from server.worker.protocol import (
-    Cancel,
-    Done,
-    Failed,
-    FromWorker,
-    Lost,
-    OnDevice,
-    Previewed,
-    Render,
-    Step,
-)
+from server.worker import protocol
 from server.worker.renderer import RENDERER_GONE, NewRenderer, Renderer
 
 __all__ = ["CRASHES", "MAX_LOADS", "Executor", "Retries", "Shared"]
@@ -162,7 +152,7 @@ class Executor:
         """Have the renderer give up a job at its next step."""
         self._cancelling.add(job_id)
         if self._renderer is not None:
-            await self._renderer.send(Cancel(job_id))
+            await self._renderer.send(protocol.Cancel(job_id))
 
     def admit(self) -> Job | None:
         """Take the next job that the renderer may have out of the queue."""
@@ -177,7 +167,9 @@ class Executor:
         if self._renderer is not None:
             request = job.request
             preview = preview_path(self._book.takes_folder, job.id) if request.previews else None
-            render = Render(job.id, request, job.folder, take_stem(job), request.live, preview)
+            render = protocol.Render(
+                job.id, request, job.folder, take_stem(job), request.live, preview
+            )
             await self._renderer.send(render)
 
     async def _render(self) -> None:
@@ -231,23 +223,23 @@ class Executor:
             now = asyncio.get_running_loop().time()
             self._watchdog.reschedule(now + self._timeout_s if self._admission.admitted else None)
 
-    async def _apply(self, event: FromWorker) -> None:
+    async def _apply(self, event: protocol.FromWorker) -> None:
         match event:
-            case OnDevice(job_ids):
+            case protocol.OnDevice(job_ids):
                 self._on_device = frozenset(job_ids)
                 for job_id in job_ids:
                     await self._book.begin(job_id)
-            case Step(job_id, done, total):
+            case protocol.Step(job_id, done, total):
                 self._book.step(job_id, done, total)
-            case Previewed(job_id, step):
+            case protocol.Previewed(job_id, step):
                 self._book.preview(job_id, step)
-            case Done(job_id, takes):
+            case protocol.Done(job_id, takes):
                 await self._end(job_id, JobState.DONE, takes=takes)
-            case Failed(job_id, "cancelled", _):
+            case protocol.Failed(job_id, "cancelled", _):
                 await self._end(job_id, JobState.CANCELLED)
-            case Failed(job_id, code, message):
+            case protocol.Failed(job_id, code, message):
                 await self._end(job_id, JobState.FAILED, error_code=code, error=message)
-            case Lost(job_id, why):
+            case protocol.Lost(job_id, why):
                 log.warning("job %s lost its renderer: %s", job_id, why)
                 self.restarts += 1
                 await self._retry((job_id,), frozenset((job_id,)), "died")

@@ -81,6 +81,7 @@ class Fleet(Engine):
             for name, folder in named.items()
         }
         self._default = self._models[default]
+        self._default.is_default = True
         self._stays_loaded = stays_loaded
         self._state = "down"
         self._loader = Loader(
@@ -155,7 +156,7 @@ class Fleet(Engine):
 
     def models(self) -> list[ModelInfo]:
         """All models, the default first."""
-        return [self._loader.info(model) for model in self._models.values()]
+        return [model.info for model in self._models.values()]
 
     async def load_model(self, name: str) -> ModelInfo:
         """Begin to load a model; see :meth:`server.engine.engine.Engine.load_model`."""
@@ -163,7 +164,7 @@ class Fleet(Engine):
         self._check_up()
         self._loader.check(model)
         self._loader.want(model)
-        return self._loader.info(model)
+        return model.info
 
     async def unload_model(self, name: str) -> ModelInfo:
         """Free a model's memory; see :meth:`server.engine.engine.Engine.unload_model`."""
@@ -174,7 +175,7 @@ class Fleet(Engine):
             raise Conflict(f"model {model.name!r} is being loaded; wait until it is")
         if model.state == "loaded":
             await self._loader.unload(model)
-        return self._loader.info(model)
+        return model.info
 
     async def _accept(self, submission: Submission) -> Job:
         self._check_up()

@@ -49,6 +49,7 @@ class FleetModel:
         self.digest = self.manifest.digest
         self.memory_bytes = memory_needed(self.manifest)
         self.queue = book.queue(name)
+        self.is_default = False
         self.state = "unloaded"
         self.error = ""
         self.wanted = False
@@ -102,12 +103,13 @@ class FleetModel:
             if executor.has(job_id):
                 await executor.cancel(job_id)
 
-    def info(self, *, default: bool) -> ModelInfo:
+    @property
+    def info(self) -> ModelInfo:
         """How it stands."""
         return ModelInfo(
             name=self.name,
             state=self.state,
-            default=default,
+            default=self.is_default,
             memory_bytes=self.memory_bytes,
             devices=self._devices,
             providers=tuple(dict.fromkeys(p for e in self.executors for p in e.providers)),

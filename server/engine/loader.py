@@ -117,10 +117,6 @@ class Loader:
         self._set_state(model, "unloaded")
         self.look()
 
-    def info(self, model: FleetModel) -> ModelInfo:
-        """How a model stands."""
-        return model.info(default=model is self._models[0])
-
     async def _keep(self) -> None:
         while True:
             self._wake.clear()
@@ -176,7 +172,7 @@ class Loader:
     def _set_state(self, model: FleetModel, state: str, error: str = "") -> None:
         model.state, model.error = state, error
         log.info("model %s is %s", model.name, state)
-        self._listeners.notify(self.info(model))
+        self._listeners.notify(model.info)
 
 
 def _least_used(models: Iterable[FleetModel]) -> FleetModel:

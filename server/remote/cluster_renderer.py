@@ -21,19 +21,7 @@ from server.jobs.job import Job, JobState, TakeInfo
 from server.jobs.storage import write_whole
 from server.remote.cluster_replica import Part, PreviewPart
 from server.requests.resolved import AnyResolved
-from server.worker.protocol import (
-    Cancel,
-    Done,
-    Failed,
-    FromWorker,
-    Lost,
-    OnDevice,
-    Previewed,
-    Ready,
-    Render,
-    Step,
-    ToWorker,
-)
+from server.worker import protocol
 
 __all__ = ["ReplicaRenderer", "Replicas"]
 
@@ -64,11 +52,11 @@ class ReplicaRenderer:
     """A :class:`~server.worker.renderer.Renderer` of ``replicas``."""
 
     def __init__(self, replicas: Replicas) -> None:
-        self.ready = Ready(("Ray Serve",), frames_a_call=0, replicas=0)
+        self.ready = protocol.Ready(("Ray Serve",), frames_a_call=0, replicas=0)
         self.details: dict[str, Any] = {}
         self._replicas = replicas
         self._rendering: dict[str, asyncio.Task[None]] = {}
-        self._events: asyncio.Queue[FromWorker] = asyncio.Queue()
+        self._events: asyncio.Queue[protocol.FromWorker] = asyncio.Queue()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ReplicaRenderer]:
@@ -85,40 +73,42 @@ class ReplicaRenderer:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._replicas.close()
 
-    async def send(self, command: ToWorker) -> None:
+    async def send(self, command: protocol.ToWorker) -> None:
         """Begin or cancel a job."""
         match command:
-            case Render(job_id):
+            case protocol.Render(job_id):
                 self._rendering[job_id] = asyncio.create_task(self._render(command))
-            case Cancel(job_id) if job_id in self._rendering:
+            case protocol.Cancel(job_id) if job_id in self._rendering:
                 self._rendering[job_id].cancel()
 
-    async def receive(self) -> FromWorker:
+    async def receive(self) -> protocol.FromWorker:
         """The next event of any job."""
         return await self._events.get()
 
-    async def _render(self, order: Render) -> None:
+    async def _render(self, order: protocol.Render) -> None:
         """One job, up to the event that ends it."""
         try:
             event = await self._outcome(order)
         except asyncio.CancelledError:
-            event = Failed(order.job_id, Cancelled.code, "cancelled")
+            event = protocol.Failed(order.job_id, Cancelled.code, "cancelled")
         del self._rendering[order.job_id]
         self._events.put_nowait(event)
 
-    async def _outcome(self, order: Render) -> Done | Failed | Lost:
+    async def _outcome(
+        self, order: protocol.Render
+    ) -> protocol.Done | protocol.Failed | protocol.Lost:
         try:
             return await self._on_a_replica(order)
         except ConnectionError as error:
             await asyncio.sleep(_PAUSE_S)
-            return Lost(order.job_id, str(error))
+            return protocol.Lost(order.job_id, str(error))
         except AudioLDMError as error:
-            return Failed(order.job_id, error.code, str(error))
+            return protocol.Failed(order.job_id, error.code, str(error))
         except Exception as error:
             log.exception("job %s", order.job_id)
-            return Failed(order.job_id, RenderError.code, repr(error))
+            return protocol.Failed(order.job_id, RenderError.code, repr(error))
 
-    async def _on_a_replica(self, order: Render) -> Done | Failed:
+    async def _on_a_replica(self, order: protocol.Render) -> protocol.Done | protocol.Failed:
         files = await asyncio.to_thread(_contents, order.request)
         last, takes = Job(id="", request=order.request), list[TakeInfo]()
         async for part in self._replicas.render(order.request, files):
@@ -131,20 +121,20 @@ class ReplicaRenderer:
                 self._progress(order.job_id, last, part)
                 last = part
         if last.state is JobState.FAILED:
-            return Failed(order.job_id, last.error_code, last.error)
+            return protocol.Failed(order.job_id, last.error_code, last.error)
         if last.state is JobState.CANCELLED:
-            return Failed(order.job_id, Cancelled.code, "cancelled")
+            return protocol.Failed(order.job_id, Cancelled.code, "cancelled")
         if last.state is not JobState.DONE or len(takes) < len(last.takes):
             raise ConnectionError("the replica stopped in the middle of an answer")
-        return Done(order.job_id, tuple(takes))
+        return protocol.Done(order.job_id, tuple(takes))
 
     def _progress(self, job_id: str, before: Job, job: Job) -> None:
         if job.state is JobState.RUNNING:
             if before.state is not JobState.RUNNING:
-                self._events.put_nowait(OnDevice((job_id,)))
-            self._events.put_nowait(Step(job_id, job.step, job.num_steps))
+                self._events.put_nowait(protocol.OnDevice((job_id,)))
+            self._events.put_nowait(protocol.Step(job_id, job.step, job.num_steps))
 
-    async def _preview(self, order: Render, part: PreviewPart) -> None:
+    async def _preview(self, order: protocol.Render, part: PreviewPart) -> None:
         if order.preview is None:
             return
         try:
@@ -152,7 +142,7 @@ class ReplicaRenderer:
         except StorageFull as error:
             log.info("no preview of job %s: %s", order.job_id, error)
         else:
-            self._events.put_nowait(Previewed(order.job_id, part.step))
+            self._events.put_nowait(protocol.Previewed(order.job_id, part.step))
 
 
 def _contents(request: AnyResolved) -> dict[str, bytes]:
@@ -167,7 +157,7 @@ def _contents(request: AnyResolved) -> dict[str, bytes]:
     return found
 
 
-def _store(data: bytes, take: TakeInfo, order: Render, number: int) -> TakeInfo:
+def _store(data: bytes, take: TakeInfo, order: protocol.Render, number: int) -> TakeInfo:
     """A take that came over the network, where the job wants it."""
     path = order.folder / f"{order.stem}-{number}{take.path.suffix}"
     write_whole(path, data)

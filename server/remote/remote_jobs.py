@@ -12,8 +12,6 @@ import logging
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,12 +92,10 @@ class RemoteJobs:
         if job.state.final or view.id in self._fetching:
             return
         if state is JobState.DONE:
-            self._fetching[job.id] = self._transfer(job, partial(self._fetch, job, view))
+            self._fetching[job.id] = asyncio.create_task(self._fetch(job, view))
         elif state.final:
-            error = (
-                {"error_code": view.error.code, "error": view.error.message} if view.error else {}
-            )
-            await self._book.end(job.id, state, **error)
+            code, message = (view.error.code, view.error.message) if view.error else ("", "")
+            await self._book.end(job.id, state, error_code=code, error=message)
         else:
             self._go_on(job, view, state)
 
@@ -138,21 +134,7 @@ class RemoteJobs:
         there = view.preview
         # A preview that comes while another is on its way is left out.
         if there and there.step != known and job.id not in self._previewing:
-            self._previewing[job.id] = self._transfer(job, partial(self._preview, job, there))
-
-    def _transfer(self, job: Job, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """``work`` as a task; where it breaks, its job fails."""
-
-        async def transfer() -> None:
-            try:
-                await work()
-            except AudioLDMError as error:
-                await self._book.fail(job.id, error)
-            except Exception as error:
-                log.exception("job %s", job.id)
-                await self._book.fail(job.id, RenderError(repr(error)))
-
-        return asyncio.create_task(transfer())
+            self._previewing[job.id] = asyncio.create_task(self._preview(job, there))
 
     async def _preview(self, job: Job, there: PreviewView) -> None:
         folder = self._book.takes_folder
@@ -161,6 +143,8 @@ class RemoteJobs:
             await asyncio.to_thread(write_whole, preview_path(folder, job.id), sound)
         except AudioLDMError as error:
             log.info("no preview of job %s: %s", job.id, error)
+        except Exception:
+            log.exception("no preview of job %s", job.id)
         else:
             self._book.preview(job.id, there.step)
         finally:
@@ -174,6 +158,11 @@ class RemoteJobs:
             takes = [await self._fetch_take(job, take) for take in view.takes]
             self._book.step(job.id, view.step, view.num_steps)
             await self._book.end(job.id, JobState.DONE, takes=tuple(takes), attempts=view.attempts)
+        except AudioLDMError as error:
+            await self._book.fail(job.id, error)
+        except Exception as error:
+            log.exception("job %s", job.id)
+            await self._book.fail(job.id, RenderError(repr(error)))
         finally:
             del self._fetching[job.id]
 
