@@ -35,11 +35,13 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from benchmarks.verdicts import Verdict, show
 from osc_bridge.audio.arena import Arena
-from osc_bridge.audio.card import CardOutput, Output
+from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
-from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened, open_stream
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened
+from osc_bridge.audio.output import Output
+from osc_bridge.audio.portaudio import open_stream
 from osc_bridge.stage.stage import Stage
-from osc_bridge.stage.stream_report import StreamReport
+from osc_bridge.stage.stream.report import StreamReport
 from server.audio.waveform import Waveform
 from server.config import built_in_model
 from server.engine.local import LocalEngine
@@ -273,7 +275,7 @@ async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
                 reports.append(notice)
 
         stage.notify = hear
-        stage.stream.on_turn = changed.set
+        stage.stream.on_prompt_change = changed.set
         await stage.start_stream(PROMPTS[0])
         until = time.monotonic() + minutes * 60
         for prompt in itertools.cycle(PROMPTS[1:] + PROMPTS[:1]):

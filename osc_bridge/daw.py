@@ -1,4 +1,4 @@
-"""``audioldm-daw``: engine, OSC and HTTP in one program that stays up."""
+"""``audioldm-daw``: engine, OSC, HTTP and sound card in one program."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
-from osc_bridge.announcement import announced
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
 from osc_bridge.handlers.stage import stage_on
-from osc_bridge.oscquery import OscQuery
+from osc_bridge.oscquery.announcement import announced
+from osc_bridge.oscquery.app import OscQuery
 from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.config import Config
@@ -43,7 +43,7 @@ def run(config: Config) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        AudioLDMError: why it cannot start.
+        AudioLDMError: it cannot start.
     """
     set_up_logs()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -55,7 +55,7 @@ def run(config: Config) -> int:
 
 
 async def serve(config: Config) -> None:
-    """Come up, say where, and stay until a signal."""
+    """Start everything, print the addresses, and run until a signal."""
     started_s = time.perf_counter()
     stop = asyncio.Event()
     on_stop_signal(stop.set)
@@ -82,17 +82,16 @@ async def serve(config: Config) -> None:
 
 @asynccontextmanager
 async def instance(config: Config) -> AsyncIterator[Instance]:
-    """Everything but the start of the engine: ports are open, and say that it is starting.
+    """A program whose ports are open; the engine is made but not started.
 
     Raises:
-        AudioLDMError: the model cannot be used, a port cannot be opened.
+        AudioLDMError: the model cannot be used, or a port cannot be opened.
     """
     async with AsyncExitStack() as stack:
         engine = make_engine(config)
         stack.push_async_callback(engine.close)
         bridge = await stack.enter_async_context(OscBridge(engine, config))
-        on_stage = stage_on(engine, bridge.service, bridge.folders)
-        stage = await stack.enter_async_context(on_stage)
+        stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
         http = make_http(engine, config, OscQuery(bridge).routes)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)
@@ -103,10 +102,10 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:
-    """Open the sound card, or keep time without one; what came of it in words."""
-    wanted = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
+    """Open the sound card, or keep time without one; returns the line for the banner."""
+    settings = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
     try:
-        opened = await stage.open_device(wanted)
+        opened = await stage.open_device(settings)
     except DeviceError as error:
         await stage.open_device(DeviceSettings(device=NO_DEVICE))
         return f"none ({error})"
@@ -129,5 +128,5 @@ def _banner(config: Config, running: Instance, sound: str, seconds: float) -> st
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(6, f"  NOTE    OSC has no password: who reaches {config.host} can use it")
+        lines.insert(6, f"  NOTE    OSC has no password: all who reach {config.host} can use it")
     return "\n".join(lines)

@@ -33,8 +33,7 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from benchmarks.verdicts import Verdict, show
 from osc_bridge.audio.card import CardOutput
-from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
-from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.device import NO_DEVICE, DeviceReport, DeviceSettings
 from osc_bridge.client.client import Client
 from osc_bridge.daw import Instance, instance
 from osc_bridge.stage.stage import Notice
@@ -359,7 +358,7 @@ async def _kill(
             return
         actions[f"killed: {what}"] += 1
         if what == "device reopened":
-            await running.stage.open_device(running.stage.player.settings)
+            await running.stage.open_device(running.stage.player.device.settings)
             continue
         pid = _audio_pid(running) if what == "audio process" else _worker_pid(running)
         if pid:
@@ -368,7 +367,7 @@ async def _kill(
 
 
 def _audio_pid(running: Instance) -> int | None:
-    output = running.stage.player.output
+    output = running.stage.player.device.output
     return output.pid if isinstance(output, CardOutput) else None
 
 

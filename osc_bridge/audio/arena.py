@@ -1,8 +1,8 @@
-"""The memory that the audio process and everybody else share.
+"""The memory that the audio process shares with the player.
 
-One block of memory holds the gauges (a row of int64), the two rings (commands towards the mixer,
-events back), the sample store and the capture buses. On Linux it is an anonymous memory file that
-a child opens under /proc, elsewhere a temporary file: no size limit of /dev/shm, nothing left over.
+One block holds the gauges (a row of int64), two rings (commands to the mixer, events back), the
+sample store and the capture buses. On Linux it is an anonymous memory file that the child opens
+under /proc, elsewhere a temporary file. Neither has the size limit of /dev/shm.
 """
 
 from __future__ import annotations
@@ -34,49 +34,49 @@ __all__ = [
 ]
 
 CHANNELS: Final = 2
-"""The mixer is stereo; mono takes sit in the middle."""
+"""The mixer is stereo; mono takes are centred."""
 
 MAX_BLOCK: Final = 4096
-"""Longest block rendered in one go; devices split longer ones."""
+"""Largest number of frames rendered at once; longer blocks are split."""
 
 
 class Gauge(enum.IntEnum):
-    """What the audio side publishes, one int64 each."""
+    """What the audio process publishes, one int64 each."""
 
     VERSION = 0
     """Odd while FRAME and TIME_NS are being written."""
     FRAME = 1
-    """First frame of the block after the one being played."""
+    """First frame of the block after the current one."""
     TIME_NS = 2
-    """Monotonic time of that frame, smoothed, without the latency of the device."""
+    """Monotonic time of that frame in ns, smoothed, without the latency of the device."""
     SAMPLE_RATE = 3
     BLOCKSIZE = 4
-    """Frames of the last block."""
+    """Frames in the last block."""
     CALLBACKS = 5
     UNDER_RUNS = 6
-    """Blocks that the device reports as late (output under-run)."""
+    """Output under-runs that the device reports."""
     OVER_RUNS = 7
     LATE = 8
-    """Commands that arrived after the frame they were meant for."""
+    """Commands that arrived after their frame."""
     STOLEN = 9
     LOAD_MAX_NS = 10
-    """Longest time spent on one block since it was last set to zero."""
+    """Longest time spent on one block since this was last set to zero."""
     LOAD_SUM_NS = 11
     PEAK = 12
-    """Largest sample of the last block in millionths of full scale, after the limiter."""
+    """Largest sample of the last block after the limiter, in millionths of full scale."""
     VOICES = 13
     LATENCY_NS = 14
-    """From the callback to the converter, as the device states it."""
+    """From the callback to the converter, as the device reports it."""
     STATE = 15
-    """0 nothing, 1 sounding."""
+    """1 while the device is open, else 0."""
     LIMITED = 16
-    """Blocks in which the limiter worked."""
+    """Blocks in which the limiter reduced the level."""
     GLITCHES = 17
-    """Blocks whose rendering raised an error and that were silent."""
+    """Blocks that are silent because rendering them raised an error."""
 
 
 class Op(enum.IntEnum):
-    """What a command asks of the mixer."""
+    """Commands to the mixer."""
 
     START = 1
     STOP = 2
@@ -89,7 +89,7 @@ class Op(enum.IntEnum):
 
 
 class Event(enum.IntEnum):
-    """What the mixer tells."""
+    """Events of the mixer."""
 
     STARTED = 1
     FINISHED = 2
@@ -121,7 +121,7 @@ _PAGE: Final = mmap.ALLOCATIONGRANULARITY
 
 
 class ArenaShape(msgspec.Struct, frozen=True, kw_only=True):
-    """How much room there is. Pages are taken from the system only when they are used."""
+    """Sizes of the sample store and of the capture rings; unused pages take no memory."""
 
     store_frames: int = 48000 * 60 * 15
     capture_frames: int = 48000 * 120
@@ -132,11 +132,11 @@ class ArenaShape(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def nbytes(self) -> int:
-        """The whole block in bytes."""
+        """Size of the whole block in bytes."""
         return self._layout()[-1]
 
     def _layout(self) -> tuple[int, int, int, int, int, int]:
-        """Where commands, events, store, output bus, input bus and the end begin."""
+        """Offsets of commands, events, store, output bus and input bus, and the end."""
         frame = CHANNELS * 4
         commands = _GAUGES * 8
         events = commands + INDEX_BYTES + _RING * COMMAND.itemsize
@@ -147,7 +147,7 @@ class ArenaShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arena:
-    """Views into the shared block; made by :meth:`create`, joined by :meth:`attach`."""
+    """Views into the shared block; made by :meth:`create`, opened again by :meth:`attach`."""
 
     def __init__(self, memory: mmap.mmap, shape: ArenaShape, path: Path, fd: int) -> None:
         self.shape = shape
@@ -164,7 +164,7 @@ class Arena:
 
     @classmethod
     def create(cls, shape: ArenaShape | None = None) -> Arena:
-        """A new block, all zero."""
+        """Make a new block, all zero."""
         shape = shape or ArenaShape()
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("audioldm-audio")
@@ -177,13 +177,13 @@ class Arena:
 
     @classmethod
     def attach(cls, path: Path, shape: ArenaShape) -> Arena:
-        """The block that another process made."""
+        """Open the block that another process has made."""
         with path.open("r+b") as file:
             memory = mmap.mmap(file.fileno(), shape.nbytes)
         return cls(memory, shape, path, -1)
 
     def close(self) -> None:
-        """Let go of the memory; views handed out before keep it alive until they are gone."""
+        """Free the memory; it stays valid until the last view of it is gone."""
         if self._fd >= 0:
             os.close(self._fd)
             if not self.path.is_relative_to("/proc"):
@@ -191,7 +191,7 @@ class Arena:
             self._fd = -1
 
     def position(self) -> tuple[int, int]:
-        """Frame and monotonic time in ns of the newest block, read consistently."""
+        """Frame and monotonic time in ns of the newest block, read consistently (seqlock)."""
         gauges = self.gauges
         frame = time_ns = 0
         # Bounded: a writer that was killed half-way leaves the version odd for good.
@@ -203,7 +203,7 @@ class Arena:
         return frame, time_ns
 
     def publish(self, frame: int, time_ns: int) -> None:
-        """Tell the newest block's end and when it is due (audio side only)."""
+        """Publish the end of the newest block and when it is due (audio process only)."""
         gauges = self.gauges
         version = int(gauges[Gauge.VERSION]) | 1
         gauges[Gauge.VERSION] = version
@@ -212,7 +212,7 @@ class Arena:
         gauges[Gauge.VERSION] = version + 1
 
     def silence(self, begin: int, end: int) -> None:
-        """Nothing was played or recorded from frame ``begin`` to ``end`` (audio side only)."""
+        """Clear both buses from frame ``begin`` to ``end`` (audio process only)."""
         for bus in (self.played, self.recorded):
             frames = min(end - begin, bus.shape[0])
             if frames > 0:

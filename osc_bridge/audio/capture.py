@@ -1,4 +1,4 @@
-"""What was just played, or just came in: the last minutes, as a clip for any job."""
+"""The last minutes that were played or recorded, as a clip for any job."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ from server.errors import InvalidRequest, NotFound
 __all__ = ["capture"]
 
 _MARGIN_S: Final = 1.0
-"""The oldest second is left out: it is being overwritten while it is copied."""
+"""The oldest second is left out: it may be overwritten while it is copied."""
 
 
 def capture(
     arena: Arena, sample_rate: int, seconds: float, bus: Bus = "played", end_frame: int = 0
 ) -> Waveform:
-    """The ``seconds`` before ``end_frame``, or before now where that is 0; stereo.
-
-    Shorter where the device has not been open that long.
+    """The ``seconds`` before ``end_frame``, in stereo; fewer if less was played so far.
 
     Args:
-        arena: whose capture ring is read.
-        sample_rate: of the device, Hz.
-        seconds: how much.
-        bus: "played" is what went to the outputs, "recorded" what came from the inputs.
-        end_frame: the frame after the last one wanted.
+        arena: holds the capture rings.
+        sample_rate: of the device in Hz.
+        seconds: length.
+        bus: "played" for the outputs, "recorded" for the inputs.
+        end_frame: the frame after the last one; 0 for now.
 
     Raises:
-        InvalidRequest: nothing, or more than is kept.
-        NotFound: it has not been played yet, or not kept that long.
+        InvalidRequest: no length, or more than is kept.
+        NotFound: not played yet, or no longer kept.
     """
     if bus not in get_args(Bus):
         raise InvalidRequest(f"bus {bus!r}: choose played or recorded")

@@ -1,7 +1,7 @@
 """A sound card in a process of its own, as the player sees it.
 
-Python's interpreter lock and a busy core cannot reach the audio callback there, a crash of the
-audio driver does not reach us, and a process that hangs can be ended and started again.
+There, Python's interpreter lock does not delay the audio callback. A crash of the audio driver
+does not end this process, and a process that hangs can be killed and started again.
 """
 
 from __future__ import annotations
@@ -13,88 +13,72 @@ import os
 import sys
 import time
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from osc_bridge.audio.arena import Arena, Gauge
 from osc_bridge.audio.device import DeviceSettings, Opened
-from osc_bridge.audio.process import Orders, Report
+from osc_bridge.audio.process import ProcessOptions, ProcessReport
 from server.errors import DeviceError
 
-__all__ = ["CardOutput", "Output"]
+__all__ = ["CardOutput"]
 
-logger = logging.getLogger("audioldm.audio")
+log = logging.getLogger("audioldm.audio")
 
 _OPEN_TIMEOUT_S: Final = 20.0
-_SILENT_AFTER_S: Final = 2.0
-"""A device that has not asked for a block this long is taken for dead."""
-
-
-class Output(Protocol):
-    """What plays an arena: a sound card, or memory."""
-
-    async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        """Begin to play at ``frame``.
-
-        Raises:
-            DeviceError: why it cannot.
-        """
-
-    async def close(self) -> None:
-        """Stop; the device is free for others when this returns."""
-
-    def failure(self) -> str:
-        """Why it does not play any more; empty while it does."""
+_TIMEOUT_S: Final = 2.0
+"""A device that has not asked for a block for this long counts as lost."""
+_MAX_LINE: Final = 10_000
 
 
 class CardOutput:
-    """Starts, watches and ends the audio process."""
+    """Starts, watches and ends the audio process (:mod:`osc_bridge.audio.process`)."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: asyncio.Task[None] | None = None
-        self._said: deque[str] = deque(maxlen=20)
+        self._last_lines: deque[str] = deque(maxlen=20)
         self._arena: Arena | None = None
         self._callbacks = 0
-        self._last_sign_s = 0.0
+        self._last_callback_s = 0.0
 
     @property
     def pid(self) -> int | None:
-        """The audio process."""
+        """Process id of the audio process; None while it does not run."""
         return self._process.pid if self._process else None
 
     async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        """Begin to play at ``frame``.
+        """Start to play at ``frame``.
 
         Raises:
-            DeviceError: PortAudio, the device or its settings are to blame.
+            DeviceError: the device or its settings cannot be used.
         """
         await self.close()
         self._arena = arena
-        orders = Orders(
+        options = ProcessOptions(
             arena=str(arena.path), shape=arena.shape, settings=settings, frame=frame,
             time_ns=time.monotonic_ns(),
         )  # fmt: skip
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "osc_bridge.audio.process", msgspec.json.encode(orders).decode(),
+            sys.executable, "-m", "osc_bridge.audio.process", msgspec.json.encode(options).decode(),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env=_one_thread(),
+            stderr=asyncio.subprocess.PIPE, env=_environment(),
         )  # fmt: skip
         self._stderr = asyncio.create_task(self._read_stderr(self._process))
         try:
-            opened = await asyncio.wait_for(self._first_word(self._process), _OPEN_TIMEOUT_S)
+            opened = await asyncio.wait_for(self._read_report(self._process), _OPEN_TIMEOUT_S)
         except TimeoutError as error:
             await self.close()
             raise DeviceError(f"the device did not open in {_OPEN_TIMEOUT_S:.0f} s") from error
         except BaseException:
             await self.close()
             raise
-        self._callbacks, self._last_sign_s = -1, time.monotonic()
+        self._callbacks, self._last_callback_s = -1, time.monotonic()
         return opened
 
     async def close(self) -> None:
-        """End the audio process; by force where it does not end by itself."""
+        """End the audio process; it is killed if it does not end in 3 s."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -103,7 +87,7 @@ class CardOutput:
         try:
             await asyncio.wait_for(process.wait(), 3.0)
         except (TimeoutError, asyncio.CancelledError) as error:
-            logger.warning("the audio process hangs; it is ended by force")
+            log.warning("the audio process hangs; it is killed")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -115,42 +99,48 @@ class CardOutput:
             self._arena.gauges[Gauge.STATE] = 0
 
     def failure(self) -> str:
-        """Why it does not play any more; empty while it does."""
+        """Why it stopped playing; empty while it plays."""
         process, arena = self._process, self._arena
         if process is None or arena is None:
             return "the device is closed"
         if process.returncode is not None:
-            return "the device went away" if process.returncode == 3 else self._epitaph(process)
+            return "the device went away" if process.returncode == 3 else self._end_reason(process)
         callbacks, now = int(arena.gauges[Gauge.CALLBACKS]), time.monotonic()
         if callbacks != self._callbacks:
-            self._callbacks, self._last_sign_s = callbacks, now
-        elif now - self._last_sign_s > _SILENT_AFTER_S:
-            return f"the device asked for nothing in {_SILENT_AFTER_S:.0f} s"
+            self._callbacks, self._last_callback_s = callbacks, now
+        elif now - self._last_callback_s > _TIMEOUT_S:
+            return f"the device requested no block in {_TIMEOUT_S:.0f} s"
         return ""
 
-    async def _first_word(self, process: asyncio.subprocess.Process) -> Opened:
-        """Read the report; libraries may print lines of their own before it."""
+    async def _read_report(self, process: asyncio.subprocess.Process) -> Opened:
+        """Read the report; libraries may print lines before it."""
         assert process.stdout is not None
         async for line in process.stdout:
             if line.startswith(b"{"):
-                report = msgspec.json.decode(line, type=Report)
+                report = msgspec.json.decode(line, type=ProcessReport)
                 if report.opened is None:
                     raise DeviceError(report.error)
                 return report.opened
         await process.wait()
-        raise DeviceError(self._epitaph(process))
+        raise DeviceError(self._end_reason(process))
 
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
+        """Keep the last lines; not line by line, for a line may be of any length."""
         assert process.stderr is not None
-        async for line in process.stderr:
-            self._said.append(line.decode(errors="replace").rstrip())
-            logger.debug("audio process: %s", self._said[-1])
+        rest = ""
+        while data := await process.stderr.read(4096):
+            *lines, rest = (rest + data.decode(errors="replace"))[-_MAX_LINE:].split("\n")
+            for line in lines:
+                self._last_lines.append(line.rstrip())
+                log.debug("audio process: %s", line)
+        if rest:
+            self._last_lines.append(rest.rstrip())
 
-    def _epitaph(self, process: asyncio.subprocess.Process) -> str:
-        last = self._said[-1] if self._said else "it said nothing"
+    def _end_reason(self, process: asyncio.subprocess.Process) -> str:
+        last = self._last_lines[-1] if self._last_lines else "no message"
         return f"the audio process ended with code {process.returncode}: {last}"
 
 
-def _one_thread() -> dict[str, str]:
-    """The environment without numerical thread pools: they would only spin beside the callback."""
+def _environment() -> dict[str, str]:
+    """The environment of the audio process: no thread pools that compete with the callback."""
     return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""Sounds ready to be triggered: converted to the device's rate and placed in the sample store."""
+"""Clips: sounds converted to the rate of the device and placed in the sample store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from server.errors import InvalidRequest, TooLarge
 
 __all__ = ["LoadedClip", "ClipStore", "Loop", "prepare"]
 
-logger = logging.getLogger("audioldm.audio")
+log = logging.getLogger("audioldm.audio")
 
 _SEAM_S: Final = 0.05
 """Longest crossfade from a loop's end into its beginning."""
 _WRAP_S: Final = 0.05
-"""A loop that is this much too short for its period goes on with its beginning."""
+"""A loop that is up to this much too short for its period is extended by its beginning."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Loop:
     """How a sound repeats.
 
     Args:
-        period_s: from one beginning to the next; None: the sound's own length.
-        seam_s: length of the equal-power crossfade at the seam, as far as the sound reaches.
+        period_s: time from one repetition to the next; the length of the sound where None.
+        seam_s: length of the equal-power crossfade at the seam, if the sound is long enough.
     """
 
     period_s: float | None = None
@@ -39,7 +39,7 @@ class Loop:
 
 @dataclass(eq=False)
 class LoadedClip:
-    """A sound in the store. ``source`` is kept, to be converted again when the rate changes."""
+    """A sound in the store. ``source`` is kept, to convert it again when the rate changes."""
 
     id: int
     source: Waveform
@@ -49,18 +49,21 @@ class LoadedClip:
     loop_start: int = 0
     period: float = 0.0
     users: int = 0
-    """Voices that play it or will."""
+    """Number of voices that play it, or will."""
     unloaded: bool = field(default=False, repr=False)
 
 
 def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samples, int, float]:
-    """Samples [frames, 2] at ``sample_rate``, where the loop begins, and its period in frames.
+    """Convert a sound to what the mixer plays.
 
-    A loop's last ``seam`` frames are blended with its first ones, so that jumping from the end
-    back to ``loop_start`` is heard as a crossfade while the first pass begins untouched.
+    The last frames of a loop are crossfaded with its first ones. Jumping from the end back to the
+    loop start is then a crossfade, and the first pass begins unchanged.
+
+    Returns:
+        Samples [frames, 2] at ``sample_rate``, the loop start and the period in frames.
 
     Raises:
-        InvalidRequest: no frames, or samples that are not numbers.
+        InvalidRequest: it is empty or holds samples that are not numbers.
     """
     if not source.frames or not np.isfinite(source.samples).all():
         raise InvalidRequest("the sound is empty or holds samples that are not numbers")
@@ -92,13 +95,18 @@ def _looped(samples: Samples, sample_rate: int, loop: Loop) -> tuple[Samples, in
         angle = (np.arange(seam, dtype=np.float32)[:, None] + 0.5) * (np.pi / 2 / seam)
         looped[-seam:] = looped[-seam:] * np.cos(angle) + samples[:seam] * np.sin(angle)
     if length < seam + round(period):
-        return looped, seam, period  # silence until the period is over
-    # One frame more: passes of a period that is no whole number differ by one frame.
+        return looped, seam, period  # the rest of the period is silent
+    # One frame more: the passes of a fractional period differ by one frame.
     return np.concatenate([looped, samples[seam : seam + 1]]), seam, period
 
 
 class ClipStore:
-    """Keeps track of what lies where in the arena's sample store."""
+    """Allocates the sample store of the arena.
+
+    Args:
+        arena: holds the store.
+        sample_rate: of the device in Hz.
+    """
 
     def __init__(self, arena: Arena, sample_rate: int) -> None:
         self._arena = arena
@@ -112,14 +120,14 @@ class ClipStore:
 
     @property
     def free_frames(self) -> int:
-        """Room that is left."""
+        """Frames that are free."""
         return sum(frames for _, frames in self._holes)
 
     async def load(self, source: Waveform, loop: Loop | None = None) -> LoadedClip:
-        """Convert ``source`` (in a thread) and place it.
+        """Convert ``source`` (in a thread) and place it in the store.
 
         Raises:
-            InvalidRequest: empty or not numbers.
+            InvalidRequest: it is empty or holds samples that are not numbers.
             TooLarge: the store is full.
         """
         clip = LoadedClip(next(self._ids), source, loop)
@@ -132,21 +140,21 @@ class ClipStore:
         return clip
 
     def unload(self, clip: LoadedClip) -> None:
-        """Give the room back as soon as no voice plays the clip."""
+        """Free a clip as soon as no voice plays it."""
         clip.unloaded = True
-        self._release(clip)
+        self._free_if_unused(clip)
 
     def acquire(self, clip: LoadedClip) -> None:
-        """A voice will play it."""
+        """Note that a voice plays the clip."""
         clip.users += 1
 
-    def leave(self, clip: LoadedClip) -> None:
-        """A voice has ended."""
+    def release(self, clip: LoadedClip) -> None:
+        """Note that a voice has ended, and free the clip if it was the last one."""
         clip.users -= 1
-        self._release(clip)
+        self._free_if_unused(clip)
 
     async def convert(self, sample_rate: int) -> None:
-        """Make everything again at another rate; only while nothing plays."""
+        """Convert all clips to another rate; only while nothing plays."""
         self.sample_rate = sample_rate
         self._holes = [(0, self._arena.store.shape[0])]
         clips = tuple(self._clips.values())
@@ -156,10 +164,10 @@ class ClipStore:
             try:
                 await self._convert(clip)
             except TooLarge as error:
-                logger.warning("a sound is silent at %d Hz: %s", sample_rate, error)
+                log.warning("a sound is silent at %d Hz: %s", sample_rate, error)
 
     async def _convert(self, clip: LoadedClip) -> None:
-        """Bring a clip to the current rate, even if that changes meanwhile."""
+        """Convert a clip to the current rate, even if that changes meanwhile."""
         rate = 0
         while rate != self.sample_rate:
             rate = self.sample_rate
@@ -167,11 +175,11 @@ class ClipStore:
         if clip.id in self._clips and not clip.frames:
             self._place(clip, *prepared)
 
-    def _release(self, clip: LoadedClip) -> None:
+    def _free_if_unused(self, clip: LoadedClip) -> None:
         if clip.unloaded and clip.users <= 0 and clip.id in self._clips:
             del self._clips[clip.id]
             if clip.frames:
-                self._give_back(clip.offset, clip.frames)
+                self._free(clip.offset, clip.frames)
 
     def _place(self, clip: LoadedClip, samples: Samples, loop_start: int, period: float) -> None:
         clip.loop_start, clip.period = loop_start, period
@@ -190,7 +198,7 @@ class ClipStore:
             f"({self.free_frames / self.sample_rate:.0f} s free, in pieces); unload some takes"
         )
 
-    def _give_back(self, at: int, frames: int) -> None:
+    def _free(self, at: int, frames: int) -> None:
         holes = sorted([*self._holes, (at, frames)])
         merged = [holes[0]]
         for start, room in holes[1:]:

@@ -1,4 +1,4 @@
-"""Takes the jitter out of times that come at a steady pace: audio callbacks, MIDI clock ticks."""
+"""Removes the jitter from the times of regular events: audio callbacks, MIDI clock ticks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["DelayLockedLoop"]
 
 
 class DelayLockedLoop:
-    """Second-order loop after F. Adriaensen, "Using a DLL to filter time" (LAC 2005).
+    """A second-order delay-locked loop: F. Adriaensen, "Using a DLL to filter time" (LAC 2005).
 
     Args:
-        period: expected seconds from one event to the next.
-        bandwidth_hz: smaller is smoother and slower to follow.
-        reset_s: an event that is further off than this starts the loop anew.
+        period: expected time from one event to the next in seconds.
+        bandwidth_hz: a smaller one is smoother and follows more slowly.
+        reset_s: an event that is further off than this restarts the loop.
     """
 
     def __init__(self, period: float, bandwidth_hz: float = 0.5, reset_s: float = 0.1) -> None:
@@ -24,7 +24,7 @@ class DelayLockedLoop:
         self._locked = False
 
     def update(self, time_s: float) -> float:
-        """Tell that an event happened at ``time_s``; returns when it should have happened."""
+        """Note an event at ``time_s``; returns when it should have happened."""
         error = time_s - self.expected
         if not self._locked or abs(error) > self.reset_s:
             self._locked = True
@@ -37,6 +37,6 @@ class DelayLockedLoop:
         return smoothed
 
     def reset(self, period: float) -> None:
-        """Forget everything but the new expected ``period``."""
+        """Restart the loop with another expected ``period``."""
         self.period = period
         self._locked = False

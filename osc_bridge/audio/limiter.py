@@ -1,6 +1,6 @@
-"""The last thing before the converter: nothing leaves louder than full scale.
+"""The limiter, last before the converter: no sample is larger than full scale.
 
-Part of the audio callback: nothing here makes an array, takes a lock, logs or waits.
+Part of the audio callback: nothing here allocates an array, takes a lock, logs or waits.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ __all__ = ["Limiter"]
 
 
 class Limiter:
-    """Gain comes down at the sample that is too loud and goes back in a straight line.
+    """Reduces the gain at a sample that is too large, and releases it linearly.
 
-    Up to ``ceiling`` the sound passes bit for bit and nothing is ever delayed. The gain at
-    frame n is the smallest of ``wanted[k] + (n - k) * release`` over all k <= n.
+    Up to ``ceiling`` the sound passes unchanged, and it is never delayed. The gain at frame n is
+    the minimum over all k <= n of ``target[k] + (n - k) * release``.
 
     Args:
-        max_frames: longest block.
-        sample_rate: Hz.
-        release_s: from silence back to full gain.
-        ceiling: largest sample that passes.
+        max_frames: size of the largest block.
+        sample_rate: in Hz.
+        release_s: time from gain 0 back to 1.
+        ceiling: largest sample that passes unchanged.
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class Limiter:
         self.gain = 1.0
         self.release = 1.0 / (release_s * sample_rate)
         self._loudest = np.zeros(max_frames, np.float32)
-        self._wanted = np.zeros(max_frames, np.float32)
-        self._walk = (np.arange(max_frames + 1) * self.release).astype(np.float32)
+        self._target = np.zeros(max_frames, np.float32)
+        self._ramp = (np.arange(max_frames + 1) * self.release).astype(np.float32)
         self._level = np.zeros((max_frames, 2), np.float32)
 
     def process(self, block: Samples) -> float:
@@ -51,15 +51,15 @@ class Limiter:
         return float(level.max())
 
     def _reduce(self, block: Samples, loudest: Samples, n: int) -> None:
-        wanted, walk = self._wanted[:n], self._walk[1 : n + 1]
-        np.maximum(loudest, self.ceiling, out=wanted)
-        np.divide(self.ceiling, wanted, out=wanted)
-        np.subtract(wanted, walk, out=wanted)
-        wanted[0] = min(float(wanted[0]), self.gain)
-        np.minimum.accumulate(wanted, out=wanted)
-        np.add(wanted, walk, out=wanted)
-        np.minimum(wanted, 1.0, out=wanted)
-        self.gain = float(wanted[n - 1])
-        shape(block, wanted)
+        target, ramp = self._target[:n], self._ramp[1 : n + 1]
+        np.maximum(loudest, self.ceiling, out=target)
+        np.divide(self.ceiling, target, out=target)
+        np.subtract(target, ramp, out=target)
+        target[0] = min(float(target[0]), self.gain)
+        np.minimum.accumulate(target, out=target)
+        np.add(target, ramp, out=target)
+        np.minimum(target, 1.0, out=target)
+        self.gain = float(target[n - 1])
+        shape(block, target)
         # Rounding may leave a sample one unit above full scale.
         np.clip(block, -self.ceiling, self.ceiling, out=block)

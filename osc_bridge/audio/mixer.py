@@ -1,8 +1,8 @@
-"""The mixer: voices from the sample store, summed, limited, kept in the capture ring.
+"""The mixer: sums voices from the sample store, limits the sum and keeps it in the capture ring.
 
-``render`` is what the audio callback runs. It makes no arrays (every buffer is made here at the
-start; numpy writes with ``out=``), takes no lock, never logs and never waits. Commands take
-effect at their own frame, also in the middle of a block.
+Part of the audio callback: ``render`` allocates no array (buffers are made at the start, numpy
+writes with ``out=``), takes no lock, and never logs or waits. A command takes effect at its own
+frame, also in the middle of a block.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["CHOKE_S", "MAX_VOICES", "Mixer"]
 
 MAX_VOICES: Final = 64
 CHOKE_S: Final = 0.005
-"""How fast a voice makes room for the next one of its choke group."""
+"""Fade-out of a voice that another one of its choke group replaces."""
 _MAX_PENDING: Final = 512
 
 Command = tuple[Any, ...]
@@ -30,11 +30,11 @@ Command = tuple[Any, ...]
 
 
 class Mixer:
-    """Plays the arena's commands.
+    """Executes the commands in the arena.
 
     Args:
-        arena: where commands, samples and gauges are.
-        sample_rate: of the device, Hz.
+        arena: holds commands, samples and gauges.
+        sample_rate: of the device in Hz.
         frame: number of the first frame to render.
     """
 
@@ -54,11 +54,11 @@ class Mixer:
         self._scratch = Scratch(MAX_BLOCK)
         if arena.gauges[Gauge.SAMPLE_RATE] in (0, sample_rate):
             arena.silence(arena.position()[0], frame)
-        else:  # what was played at another rate is of no use
+        else:  # what was played at another rate cannot be used
             arena.silence(0, arena.played.shape[0])
         arena.gauges[Gauge.SAMPLE_RATE] = sample_rate
         arena.gauges[Gauge.LATENCY_NS] = 0
-        # Who asks before the first block is rendered is not to hear where the last device ended.
+        # Before the first block is rendered, the position must not be that of the last device.
         arena.publish(frame, time.monotonic_ns())
 
     def render(self, frames: int, recorded: Samples | None = None) -> Samples:
@@ -66,7 +66,7 @@ class Mixer:
 
         Args:
             frames: how many.
-            recorded: what came in during the block [frames, 2], kept in the input bus.
+            recorded: the input of the block [frames, 2], kept in the input bus.
         """
         self._collect()
         mix = self._mix[:frames]
@@ -80,14 +80,14 @@ class Mixer:
             self._mix_voices(mix[at:until], start + until)
             at = until
         if recorded is not None:
-            self._listen_in(mix, recorded)
+            self._add_monitor(mix, recorded)
         self._scale(mix, self._master)
         self._finish(mix, recorded)
         self.frame = start + frames
         return mix
 
     def _collect(self) -> None:
-        """Take what the ring holds; retiming and cancelling work on what is pending."""
+        """Read the commands in the ring; those that change pending commands take effect at once."""
         commands = self.arena.commands
         while (command := commands.pop()) is not None:
             if command[0] == Op.RETIME:
@@ -102,8 +102,8 @@ class Mixer:
             if len(self._pending) < _MAX_PENDING:
                 self._enter(max(frame, self.frame), command)
             elif command[0] == Op.START:
-                self._tell(Event.CANCELLED, command[1], self.frame)
-            else:  # a stop is not to wait for room
+                self._send(Event.CANCELLED, command[1], self.frame)
+            else:  # a stop must not wait for room
                 self._enter(self.frame, command)
 
     def _enter(self, frame: int, command: Command) -> None:
@@ -150,12 +150,12 @@ class Mixer:
             voice.fade.set(0.0)
             voice.fade.go(1.0, fade)
         self._sounding.append(voice)
-        self._tell(Event.STARTED, id, now)
+        self._send(Event.STARTED, id, now)
         if on_grid and frame and frame < now and not voice.skip(now - frame):
             self._end(voice, now)
 
     def _take_voice(self, now: int) -> Voice:
-        """A free voice, or the oldest one (those that fade out first)."""
+        """A free voice, else the oldest one; voices that fade out go first."""
         if not self._free:
             oldest = next((v for v in self._sounding if v.stopping), self._sounding[0])
             self.arena.gauges[Gauge.STOLEN] += 1
@@ -170,16 +170,16 @@ class Mixer:
         for index, (_, _, waiting) in enumerate(self._pending):
             if waiting[0] == Op.START and waiting[1] == id:
                 del self._pending[index]
-                self._tell(Event.CANCELLED, id, now)
+                self._send(Event.CANCELLED, id, now)
                 return
 
     def _stop_all(self, fade: int) -> None:
-        """Stop what was asked for so far; what comes after it, even in the same block, stays."""
+        """Stop all earlier starts; later ones, even in the same block, are played."""
         for voice in self._sounding:
             voice.stop(fade)
         for _, _, waiting in self._pending:
             if waiting[0] == Op.START:
-                self._tell(Event.CANCELLED, waiting[1], self.frame)
+                self._send(Event.CANCELLED, waiting[1], self.frame)
         self._pending = [entry for entry in self._pending if entry[2][0] != Op.START]
 
     def _set_gain(self, id: int, gain: float, frames: int) -> None:
@@ -191,15 +191,15 @@ class Mixer:
     def _choke(self, group: int, fade: int) -> None:
         for voice in self._sounding:
             if voice.choke == group:
-                # One that begins on the same frame is not heard at all.
+                # One that starts on the same frame is silent from the start.
                 voice.stop(fade if voice.elapsed else 0)
 
     def _end(self, voice: Voice, now: int) -> None:
         self._sounding.remove(voice)
         self._free.append(voice)
-        self._tell(Event.FINISHED, voice.id, now)
+        self._send(Event.FINISHED, voice.id, now)
 
-    def _tell(self, event: Event, id: int, frame: int) -> None:
+    def _send(self, event: Event, id: int, frame: int) -> None:
         self.arena.events.push_unfenced(int(event), id, frame)
 
     def _mix_voices(self, out: Samples, end: int) -> None:
@@ -211,13 +211,13 @@ class Mixer:
             else:
                 self._end(voice, end)
 
-    def _listen_in(self, mix: Samples, recorded: Samples) -> None:
+    def _add_monitor(self, mix: Samples, recorded: Samples) -> None:
         if not self._monitor.left and self._monitor.value == 0.0:
             return
-        heard = self._scratch.dry[: mix.shape[0]]
-        np.copyto(heard, recorded)
-        self._scale(heard, self._monitor)
-        np.add(mix, heard, out=mix)
+        monitor = self._scratch.dry[: mix.shape[0]]
+        np.copyto(monitor, recorded)
+        self._scale(monitor, self._monitor)
+        np.add(mix, monitor, out=mix)
 
     def _scale(self, block: Samples, gain: Ramp) -> None:
         n = block.shape[0]
@@ -240,7 +240,7 @@ class Mixer:
             self._keep(self.arena.recorded, recorded)
 
     def _keep(self, bus: Samples, block: Samples) -> None:
-        """Write the block into its place of the capture ring."""
+        """Write the block into the capture ring."""
         at = self.frame % bus.shape[0]
         first = min(block.shape[0], bus.shape[0] - at)
         bus[at : at + first] = block[:first]

@@ -1,4 +1,4 @@
-"""The output that is only memory: the same mixer, no sound card."""
+"""An output in memory: the same mixer, without a sound card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import time
 import numpy as np
 
 from osc_bridge.audio.arena import CHANNELS, Arena
-from osc_bridge.audio.device import Callback, DeviceSettings, Opened
+from osc_bridge.audio.callback import Callback
+from osc_bridge.audio.device import DeviceSettings, Opened
 from osc_bridge.audio.mixer import Mixer
 from server.audio.waveform import Samples
 from server.errors import DeviceError
@@ -16,11 +17,11 @@ __all__ = ["OfflineDevice"]
 
 
 class OfflineDevice:
-    """The in-memory output: blocks are rendered when somebody asks, as fast as they can be.
+    """Renders blocks on request, faster than real time.
 
     Args:
-        sample_rate: Hz.
-        blocksize: frames a block.
+        sample_rate: in Hz.
+        blocksize: in frames.
     """
 
     def __init__(self, sample_rate: int = 48000, blocksize: int = 128) -> None:
@@ -40,19 +41,22 @@ class OfflineDevice:
         return Opened(name="offline", sample_rate=self.sample_rate)
 
     async def close(self) -> None:
-        """Nothing sounds any more."""
+        """Stop; nothing can be rendered until it is opened again."""
         self._mixer = self._callback = None
 
     def failure(self) -> str:
-        """Memory does not break."""
+        """Always empty: memory does not fail."""
         return ""
 
     def render(self, frames: int, recorded: Samples | None = None) -> Samples:
-        """The next ``frames`` as a new array [frames, 2], made block by block.
+        """Render the next ``frames``, block by block.
 
         Args:
             frames: how many.
-            recorded: what the inputs hear meanwhile [frames, 2].
+            recorded: the input meanwhile [frames, 2].
+
+        Returns:
+            A new array [frames, 2].
 
         Raises:
             DeviceError: the device is closed.
@@ -60,10 +64,10 @@ class OfflineDevice:
         if self._mixer is None or self._callback is None:
             raise DeviceError("the offline device is closed; open it first")
         out = np.zeros((frames, CHANNELS), np.float32)
-        heard = out[:, :0] if recorded is None else recorded
+        inputs = out[:, :0] if recorded is None else recorded
         for at in range(0, frames, self.blocksize):
             part = slice(at, min(at + self.blocksize, frames))
-            self._callback.block(heard[part], out[part], part.stop - part.start)
+            self._callback.block(inputs[part], out[part], part.stop - part.start)
             elapsed = (self._mixer.frame - self._opened_frame) / self.sample_rate
             self._callback.account(part.stop - part.start, self._opened_ns + int(elapsed * 1e9))
         return out

@@ -1,8 +1,8 @@
-"""The audio process: a mixer on a sound card, and nothing else that could hold the GIL.
+"""The audio process: a mixer on a sound card, without other threads that hold the GIL.
 
-Started by :class:`osc_bridge.audio.card.CardOutput` as ``python -m osc_bridge.audio.process``. It
-says one line of JSON on standard output when the device is open (or why it is not) and ends when
-standard input closes, so it never outlives its owner.
+:class:`osc_bridge.audio.card.CardOutput` starts it as ``python -m osc_bridge.audio.process``. It
+writes one line of JSON to standard output when the device is open, or why it is not. It ends when
+standard input closes, so that it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -20,37 +20,39 @@ from pathlib import Path
 import msgspec
 
 from osc_bridge.audio.arena import Arena, ArenaShape, Gauge
-from osc_bridge.audio.device import NO_DEVICE, Callback, DeviceSettings, Opened, open_stream
+from osc_bridge.audio.callback import Callback
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings, Opened
 from osc_bridge.audio.mixer import Mixer
+from osc_bridge.audio.portaudio import open_stream
 from server.errors import AudioLDMError
 
-__all__ = ["Orders", "Report", "main"]
+__all__ = ["ProcessOptions", "ProcessReport", "main"]
 
 _PRIORITY = 60
-"""SCHED_FIFO, between JACK's server (10) and its watchdog (as it is common for audio clients)."""
+"""SCHED_FIFO priority, between those of JACK's server (10) and its watchdog."""
 _SILENT_RATE = 48000
-_LOCK_WHAT_IS_TOUCHED = 1 | 2 | 4
+_MLOCK_FLAGS = 1 | 2 | 4
 """mlockall's MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT."""
 
 
-class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner wants, one argument of JSON."""
+class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the parent passes, as one argument of JSON."""
 
     arena: str
     shape: ArenaShape
     settings: DeviceSettings
     frame: int
-    """The frame that was due ..."""
+    """The frame that was due at ``time_ns``; the count goes on from there."""
     time_ns: int
-    """... at this monotonic time; the count goes on from there."""
+    """Monotonic time in ns."""
 
     def frame_now(self, sample_rate: int) -> int:
         """The frame that is due now."""
         return self.frame + (time.monotonic_ns() - self.time_ns) * sample_rate // 10**9
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of it, one line of JSON."""
+class ProcessReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the process answers, as one line of JSON."""
 
     opened: Opened | None = None
     error: str = ""
@@ -58,23 +60,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def main(argument: str) -> int:
     """Play until standard input closes (0), the device fails (3) or never opened (2)."""
-    orders = msgspec.json.decode(argument, type=Orders)
-    arena = Arena.attach(Path(orders.arena), orders.shape)
-    realtime = _ask_for_priority()
-    _hold_memory(arena)
-    _stop_collecting()
+    options = msgspec.json.decode(argument, type=ProcessOptions)
+    arena = Arena.attach(Path(options.arena), options.shape)
+    realtime = _raise_priority()
+    _lock_memory(arena)
+    _disable_collector()
     try:
-        if orders.settings.device == NO_DEVICE:
-            _keep_time(arena, orders, realtime)
+        if options.settings.device == NO_DEVICE:
+            _keep_time(arena, options, realtime)
             return 0
         stream, opened = open_stream(
-            arena, orders.settings, orders.frame_now, on_finished=lambda: os._exit(3)
+            arena, options.settings, options.frame_now, on_finished=lambda: os._exit(3)
         )
     except AudioLDMError as error:
-        _say(Report(error=str(error)))
+        _answer(ProcessReport(error=str(error)))
         return 2
     arena.gauges[Gauge.STATE] = 1
-    _say(Report(opened=msgspec.structs.replace(opened, realtime=realtime)))
+    _answer(ProcessReport(opened=msgspec.structs.replace(opened, realtime=realtime)))
     sys.stdin.buffer.read()
     # Closing a stream whose server died can hang; the system takes everything back anyway.
     threading.Timer(1.0, os._exit, (0,)).start()
@@ -82,8 +84,8 @@ def main(argument: str) -> int:
     os._exit(0)
 
 
-def _ask_for_priority() -> bool:
-    """Real-time scheduling, inherited by PortAudio's threads; else as nice as allowed."""
+def _raise_priority() -> bool:
+    """Ask for real-time scheduling, which PortAudio's threads inherit; else for a low niceness."""
     if hasattr(os, "sched_setscheduler"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
@@ -94,33 +96,33 @@ def _ask_for_priority() -> bool:
     return False
 
 
-def _hold_memory(arena: Arena) -> None:
-    """No page faults in the callback: touch the capture ring, and keep what was touched."""
+def _lock_memory(arena: Arena) -> None:
+    """Avoid page faults in the callback: touch the capture rings and lock what was touched."""
     for bus in (arena.played, arena.recorded):
-        # Not with zeros: what was played before the device came back is still wanted.
+        # Not with zeros: what was played before the device came back is kept.
         frames = max(1, mmap.PAGESIZE // bus.strides[0])
         bus[::frames] = bus[::frames].copy()
     if sys.platform == "linux":
-        # Without permission (ulimit -l) the pages merely stay as movable as any.
-        ctypes.CDLL(None).mlockall(_LOCK_WHAT_IS_TOUCHED)
+        # Without permission (ulimit -l) this does nothing.
+        ctypes.CDLL(None).mlockall(_MLOCK_FLAGS)
 
 
-def _stop_collecting() -> None:
-    """No garbage collector in the callback: it makes no cycles, and a pass takes a block's time."""
+def _disable_collector() -> None:
+    """Disable the garbage collector: a pass takes the time of a block, and there are no cycles."""
     gc.collect()
     gc.freeze()
     gc.disable()
 
 
-def _keep_time(arena: Arena, orders: Orders, realtime: bool) -> None:
-    """Render in real time without a device."""
-    rate = orders.settings.sample_rate or _SILENT_RATE
-    blocksize = orders.settings.blocksize or 512
-    callback = Callback(Mixer(arena, rate, orders.frame_now(rate)))
+def _keep_time(arena: Arena, options: ProcessOptions, realtime: bool) -> None:
+    """Render in real time without a sound card."""
+    rate = options.settings.sample_rate or _SILENT_RATE
+    blocksize = options.settings.blocksize or 512
+    callback = Callback(Mixer(arena, rate, options.frame_now(rate)))
     ended = threading.Event()
     threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     arena.gauges[Gauge.STATE] = 1
-    _say(Report(opened=Opened(name=NO_DEVICE, sample_rate=rate, realtime=realtime)))
+    _answer(ProcessReport(opened=Opened(name=NO_DEVICE, sample_rate=rate, realtime=realtime)))
     begun, blocks = time.monotonic(), 0
     while not ended.is_set():
         due = begun + blocks * blocksize / rate
@@ -135,11 +137,13 @@ def _keep_time(arena: Arena, orders: Orders, realtime: bool) -> None:
 
 
 def _wait_for_end(ended: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    ended.set()
+    try:
+        sys.stdin.buffer.read()
+    finally:
+        ended.set()
 
 
-def _say(report: Report) -> None:
+def _answer(report: ProcessReport) -> None:
     sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     sys.stdout.flush()
 

@@ -1,9 +1,8 @@
-"""Lock-free ring between one writer and one reader, in memory that both can see.
+"""A lock-free ring between one writer and one reader, in shared memory.
 
-The writer fills a record and then moves the head; the reader takes records and then moves the
-tail. Neither waits: a full ring refuses, an empty one gives nothing. Each record carries its own
-running number, so that a reader that sees the head before the record (a CPU may reorder stores)
-stops there and finds it complete at its next visit.
+The writer fills a record and then moves the head; the reader takes a record and then moves the
+tail. Neither waits. Each record carries its sequence number: a CPU may reorder stores, so a reader
+may see the head before the record. It stops there and finds the record at its next visit.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy.typing as npt
 __all__ = ["INDEX_BYTES", "Ring"]
 
 INDEX_BYTES = 16
-"""Room that the two positions of a ring need."""
+"""Size of the two positions of a ring."""
 
 _HEAD, _TAIL = 0, 1
 
@@ -27,7 +26,7 @@ class Ring:
 
     Args:
         records: the storage; its first field must be an int64 named ``sequence``.
-        index: int64 [2], head and tail, both counting records since the beginning.
+        index: int64 [2], head and tail; both count records since the start.
 
     Raises:
         ValueError: the capacity is not a power of two.
@@ -45,11 +44,11 @@ class Ring:
 
     @property
     def capacity(self) -> int:
-        """How many records fit."""
+        """Number of records that fit."""
         return int(self._mask) + 1
 
     def __len__(self) -> int:
-        """Records waiting to be read."""
+        """Number of records that have not been read."""
         return int(self._index[_HEAD]) - int(self._index[_TAIL])
 
     def push(self, *values: Any) -> bool:
@@ -61,13 +60,13 @@ class Ring:
         if head - int(self._index[_TAIL]) > self._mask:
             return False
         self._records[head & self._mask] = (head, *values)
-        # Taking and leaving a lock that nobody else knows is a memory barrier on every platform.
+        # Taking and releasing a private lock is a memory barrier on every platform.
         with self._fence:
             self._index[_HEAD] = head + 1
         return True
 
     def push_unfenced(self, *values: Any) -> bool:
-        """Like :meth:`push`, for the audio callback: touches no lock at all."""
+        """Like :meth:`push` without the memory barrier, for the audio callback."""
         head = int(self._index[_HEAD])
         if head - int(self._index[_TAIL]) > self._mask:
             return False
@@ -76,7 +75,10 @@ class Ring:
         return True
 
     def pop(self) -> tuple[Any, ...] | None:
-        """The oldest record without its sequence, or None. Only one thread may pop."""
+        """Remove and return the oldest record without its sequence; None where the ring is empty.
+
+        Only one thread of one process may pop.
+        """
         tail = int(self._index[_TAIL])
         if tail == int(self._index[_HEAD]):
             return None
@@ -88,5 +90,5 @@ class Ring:
         return tuple(record[1:])
 
     def clear(self) -> None:
-        """Forget what is waiting; only while neither side is at work."""
+        """Drop all records; only while neither side uses the ring."""
         self._index[_TAIL] = self._index[_HEAD]

@@ -1,6 +1,6 @@
-"""One sound being played: where it reads, how loud it is, when it ends.
+"""A voice of the mixer: where it reads, how loud it is, when it ends.
 
-Part of the audio callback: nothing here makes an array, takes a lock, logs or waits.
+Part of the audio callback: nothing here allocates an array, takes a lock, logs or waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HALF_PI: Final = math.pi / 2
 
 
 class Ramp:
-    """A value that walks in a straight line to its target."""
+    """A value that moves linearly to its target."""
 
     __slots__ = ("left", "step", "target", "value")
 
@@ -27,13 +27,13 @@ class Ramp:
         self.set(value)
 
     def set(self, value: float) -> None:
-        """Be ``value`` at once."""
+        """Jump to ``value``."""
         self.value = self.target = value
         self.step = 0.0
         self.left = 0
 
     def go(self, target: float, frames: int) -> None:
-        """Reach ``target`` in ``frames`` frames from now."""
+        """Move to ``target`` over ``frames`` frames."""
         if frames <= 0:
             self.set(target)
             return
@@ -54,14 +54,14 @@ class Ramp:
             out[run:count] = self.value
 
     def skip(self, count: int) -> None:
-        """Walk ``count`` frames without writing."""
+        """Move on by ``count`` frames without writing."""
         run = min(count, self.left)
         self.left -= run
         self.value = self.value + self.step * run if self.left else self.target
 
 
 class Scratch:
-    """Room to work in, for blocks of up to ``max_frames``, made once."""
+    """Buffers for blocks of up to ``max_frames``, allocated once."""
 
     def __init__(self, max_frames: int) -> None:
         self.dry = np.zeros((max_frames, CHANNELS), np.float32)
@@ -79,11 +79,11 @@ def shape(block: Samples, envelope: Samples) -> None:
 
 
 class Voice:
-    """A player of one stretch of the sample store.
+    """Plays one part of the sample store.
 
-    A voice plays from its first to its last frame once. With a ``period`` it then goes back to
-    ``loop_start`` for ever; the n-th pass begins ``loop_start + round(n * period)`` frames after
-    the start, so that a loop whose length is no whole number of frames keeps to its bar.
+    Without a ``period`` a voice plays once. With one it repeats from ``loop_start`` on: pass n
+    begins ``loop_start + round(n * period)`` frames after the start. A loop of a fractional number
+    of frames stays on its bar.
     """
 
     __slots__ = (
@@ -97,7 +97,7 @@ class Voice:
         self.start(0, 0, 0, 0, 0.0)
 
     def start(self, id: int, first: int, frames: int, loop_start: int, period: float) -> None:
-        """Be ready to play ``frames`` frames of the store from ``first``."""
+        """Prepare to play ``frames`` frames of the store from ``first``."""
         self.id = id
         self.first = first
         self.last = first + frames
@@ -113,14 +113,14 @@ class Voice:
         self.fade.set(1.0)
 
     def stop(self, fade_frames: int) -> None:
-        """Fade out and end. A shorter fade overtakes a longer one that is under way."""
+        """Fade out and end; a shorter fade replaces a longer one that is in progress."""
         if self.stopping and self.fade.left <= fade_frames:
             return
         self.stopping = True
         self.fade.go(0.0, fade_frames)
 
     def skip(self, frames: int) -> bool:
-        """Be where the voice would be after ``frames`` frames; False where that is past its end."""
+        """Move on by ``frames`` frames without playing; False where that is past the end."""
         self.gain.skip(frames)
         self.fade.skip(frames)
         self.elapsed += frames
@@ -130,15 +130,15 @@ class Voice:
         if self.period <= 0.0:
             return False
         self.passes = int((self.elapsed - self.loop_start) / self.period)
-        self._again()
+        self._repeat()
         if self.elapsed >= self.ends_at:
-            self._again()
+            self._repeat()
         begun = self.loop_start + round((self.passes - 1) * self.period)
         self.position += self.elapsed - begun
         return True
 
     def mix(self, out: Samples, store: Samples, scratch: Scratch) -> bool:
-        """Add the next frames of ``store`` to ``out`` [n, 2]; False where the voice has ended."""
+        """Add the next frames to ``out`` [n, 2]; False where the voice has ended."""
         n = out.shape[0]
         read = self._read(store, scratch.dry, n)
         wet = scratch.dry[:read]
@@ -151,24 +151,24 @@ class Voice:
         return read == n and not (self.stopping and not self.fade.left)
 
     def _read(self, store: Samples, dry: Samples, n: int) -> int:
-        """Copy the next frames into ``dry``; fewer than ``n`` only at the voice's end."""
+        """Copy the next frames into ``dry``; fewer than ``n`` only at the end of the voice."""
         done = 0
         while done < n:
             run = min(n - done, self.ends_at - self.elapsed)
             held = max(0, min(run, self.last - self.position))
             dry[done : done + held] = store[self.position : self.position + held]
             if held < run:
-                # A pass longer than the sound: silence until the bar comes round.
+                # The period is longer than the sound: the rest is silent.
                 dry[done + held : done + run] = 0.0
             self.position += run
             self.elapsed += run
             done += run
-            if self.elapsed >= self.ends_at and not self._again():
+            if self.elapsed >= self.ends_at and not self._repeat():
                 break
         return done
 
-    def _again(self) -> bool:
-        """Go back to the loop's start, if there is a loop."""
+    def _repeat(self) -> bool:
+        """Go back to the loop start; False where the voice is no loop."""
         if self.period <= 0.0:
             return False
         self.passes += 1
@@ -177,7 +177,7 @@ class Voice:
         return True
 
     def _envelope(self, scratch: Scratch, n: int) -> None:
-        """Gain times fade; the fade is a quarter sine, so crossfades keep their power."""
+        """Gain times fade; the fade is a quarter sine, so that crossfades have equal power."""
         self.fade.fill(scratch.curve, scratch.steps, n)
         line = scratch.curve[:n]
         np.multiply(line, _HALF_PI, out=line)

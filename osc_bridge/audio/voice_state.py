@@ -1,14 +1,18 @@
-"""What is needed to take a sounding clip up again: on another frame, device or rate."""
+"""Voices as they were requested, so that they can be started again on another device."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from osc_bridge.audio.arena import Op
 from osc_bridge.audio.clips import LoadedClip
 
-__all__ = ["MixerCommand", "Sounding"]
+__all__ = ["MixerCommand", "VoiceState"]
+
+log = logging.getLogger("audioldm.audio")
 
 
 class MixerCommand(NamedTuple):
@@ -30,51 +34,65 @@ class MixerCommand(NamedTuple):
 
 
 @dataclass
-class Sounding:
-    """A voice as it was asked for."""
+class VoiceState:
+    """A voice as it was requested: enough to start it again on another device or rate."""
 
     clip: LoadedClip
     start: MixerCommand
     skip: int
+    on_start: Callable[[], None] | None = None
+    on_end: Callable[[], None] | None = None
     stop: tuple[int, int] | None = None
-    """Frame (0: at once) and fade of a stop that was asked for."""
+    """Frame (0: at once) and fade of a requested stop."""
 
     @classmethod
     def of(
         cls, clip: LoadedClip, voice: int, frame: int, *, skip: int, looped: bool,
         gain: float, fade: int, choke: int,
-    ) -> Sounding:  # fmt: skip
+        on_start: Callable[[], None] | None, on_end: Callable[[], None] | None,
+    ) -> VoiceState:  # fmt: skip
         """``clip`` without its first ``skip`` frames, from ``frame`` on."""
         period = clip.period if looped else 0.0
         start = MixerCommand(
             Op.START, voice, frame, period=period, gain=gain, fade=fade, choke=choke,
             on_grid=int(period > 0),
         )  # fmt: skip
-        sounding = cls(clip, start, skip)
-        sounding._place()
-        return sounding
+        state = cls(clip, start, skip, on_start, on_end)
+        state._place()
+        return state
 
-    def begins_at(self, frame: int) -> None:
-        """It begins, or began, at ``frame``."""
+    def started(self) -> None:
+        """Call ``on_start``, the first time only."""
+        listener, self.on_start = self.on_start, None
+        _call(listener)
+
+    def ended(self) -> None:
+        """Call ``on_end``."""
+        _call(self.on_end)
+
+    def starts_at(self, frame: int) -> None:
+        """Set the frame at which it starts or started."""
         self.start = self.start._replace(frame=frame)
 
     def set_gain(self, gain: float) -> None:
-        """Its level is ``gain`` from now on."""
+        """Set its level."""
         self.start = self.start._replace(gain=gain)
 
     def is_over(self, now: int) -> bool:
-        """True where at ``now`` it was stopped, or a clip that plays once had begun."""
+        """True where it was to stop before ``now``, or plays once and started before ``now``."""
         if self.stop is not None and self.stop[0] <= now:
             return True
         return self.start.frame <= now and self.start.period <= 0
 
     def stretch(self, factor: float, now: int) -> None:
-        """Say the same as before at another rate, of a clip that may lie elsewhere.
+        """Convert all frames to another rate, after the clip has been converted and moved.
 
-        Distances from ``now`` grow by ``factor``, new rate / old rate.
+        Args:
+            factor: new rate / old rate, by which distances from ``now`` grow.
+            now: a frame whose number stays.
         """
         start = self.start
-        # Before the first frame is long ago; 0 would be now.
+        # 0 would mean "at once".
         frame = (now + round((start.frame - now) * factor)) or -1 if start.frame else 0
         period = self.clip.period if start.period else 0.0
         fade = round(start.fade * factor)
@@ -86,10 +104,19 @@ class Sounding:
             self.stop = (now + round((frame - now) * factor), round(fade * factor))
 
     def _place(self) -> None:
-        """Where the clip lies in memory."""
+        """Take over where the clip lies in memory."""
         clip, skip = self.clip, self.skip
         self.start = self.start._replace(
             offset=clip.offset + skip,
             frames=clip.frames - skip,
             loop_start=max(0, clip.loop_start - skip),
         )
+
+
+def _call(listener: Callable[[], None] | None) -> None:
+    """A listener that fails is logged; the voice goes on all the same."""
+    if listener is not None:
+        try:
+            listener()
+        except Exception:
+            log.exception("the listener of a voice failed")

@@ -1,1 +1,1 @@
-"""The other end: a client of the OSC port, in Python and as a command."""
+"""Clients of the OSC port: in Python, and as the command ``audioldm-osc``."""

@@ -1,4 +1,4 @@
-"""A client in Python: send, ask, render and wait.
+"""A client in Python: send, query, render, and move sound files.
 
 >>> with Client() as ldm:                                                    # doctest: +SKIP
 ...     ldm.query("/ldm/ping", 7)
@@ -13,15 +13,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, Self, TypeVar
+from typing import Final
 
 import msgspec
 
-from osc_bridge.client.client_transport import TcpWire, UdpWire, Wire
+from osc_bridge.client.connection import DEFAULT_PORT, RESEND_S, Connection, error_in
 from osc_bridge.messages.files import (
     CHUNK_BYTES,
     DownloadChunk,
@@ -42,28 +40,17 @@ from osc_bridge.messages.jobs import (
     JobReceived,
     TakeReply,
 )
-from osc_bridge.messages.message import Message, Reply
-from osc_bridge.messages.server import ErrorReply
-from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
-from osc_bridge.wire.framing import MAX_FRAME
-from server import errors
-from server.errors import AudioLDMError, EngineUnavailable, UnreadableAudio
+from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage
+from server.errors import EngineUnavailable, UnreadableAudio
 
 __all__ = ["DEFAULT_PORT", "Client", "FinishedTake"]
 
-DEFAULT_PORT: Final = 9536
-_RESEND_S: Final = 0.5
-"""How long an unanswered message waits before it is sent again; ids make that harmless."""
 _REPEAT_S: Final = 2.0
-"""The same, for a job that was heard of before."""
-_MAX_PENDING: Final = 10_000
-"""Messages kept for later; beyond that the oldest are dropped."""
-
-M = TypeVar("M", bound=Reply)
+"""A message whose job has been received is sent again after this time without an answer."""
 
 
-class FinishedTake(msgspec.Struct, frozen=True):
-    """A take as a client sees it."""
+class FinishedTake(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished take, as a client sees it."""
 
     path: Path
     seconds: float
@@ -74,92 +61,8 @@ class FinishedTake(msgspec.Struct, frozen=True):
     silent: bool
 
 
-class Client:
-    """Talks to a running ``audioldm-daw``; not for use from several threads at once.
-
-    Args:
-        transport: ``udp``, or ``tcp`` where nothing may be lost.
-        timeout_s: how long an answer may take (a render has a time of its own).
-    """
-
-    def __init__(
-        self,
-        host: str = "127.0.0.1",
-        port: int = DEFAULT_PORT,
-        *,
-        transport: Literal["udp", "tcp"] = "udp",
-        timeout_s: float = 5.0,
-    ) -> None:
-        self._wire: Wire = (UdpWire if transport == "udp" else TcpWire)(host, port)
-        self._where = f"{transport} {host}:{port}"
-        self._timeout_s = timeout_s
-        self._pending: deque[OscMessage] = deque(maxlen=_MAX_PENDING)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Hang up."""
-        self._wire.close()
-
-    def send(self, address: str | Message, *arguments: Argument) -> None:
-        """Send one message, given as address and arguments or as a typed message."""
-        if isinstance(address, Message):
-            self._wire.send(encode(address.to_osc()))
-        else:
-            self._wire.send(encode(OscMessage(address, arguments)))
-
-    def send_bundle(self, messages: Sequence[OscMessage], when_s: float | None = None) -> None:
-        """Send messages to be executed together at a Unix time (None: at once)."""
-        self._wire.send(encode_bundle(messages, when_s))
-
-    def receive(self, timeout_s: float | None = None) -> OscMessage | None:
-        """The next message from the server; None where none comes in time."""
-        if self._pending:
-            return self._pending.popleft()
-        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
-        while not self._pending:
-            packet = self._wire.receive(deadline)
-            if packet is None:
-                return None
-            self._pending.extend(p.message for p in decode(packet, MAX_FRAME))
-        return self._pending.popleft()
-
-    def messages(self, timeout_s: float | None = None) -> Iterator[OscMessage]:
-        """Messages from the server until none comes for ``timeout_s``."""
-        while (message := self.receive(timeout_s)) is not None:
-            yield message
-
-    def query(
-        self, address: str, *arguments: Argument, timeout_s: float | None = None
-    ) -> tuple[Argument, ...]:
-        """Ask, and wait for the answer's arguments; other messages are kept for later.
-
-        Raises:
-            AudioLDMError: the one that the server answers with.
-            EngineUnavailable: no answer in time.
-        """
-        from osc_bridge.messages.addresses import TABLE
-
-        self._forget_errors_about(address)
-        self.send(address, *arguments)
-        expected = {reply.address for reply in TABLE.command(address).replies}
-
-        def answers(message: OscMessage) -> bool:
-            return message.address in expected or _is_error_about(message, address)
-
-        message = self._wait(answers, timeout_s, f"no answer to {address}")
-        if message.address in (ErrorReply.address, JobFail.address):
-            raise _raised(message)
-        return message.arguments
+class Client(Connection):
+    """A connection with the calls that take several messages: jobs and files."""
 
     def render(
         self,
@@ -171,66 +74,67 @@ class Client:
         on_progress: Callable[[int, int], None] | None = None,
         **fields: Argument,
     ) -> list[FinishedTake]:
-        """Submit a request and wait for its takes. ``fields`` are the request's own, by name.
+        """Submit a request and wait for its takes.
+
+        Args:
+            prompt: what it should sound like.
+            kind: the kind of request: text, transfer, ...
+            request_id: makes repeats of the request harmless; a random one where empty.
+            timeout_s: longest time without progress.
+            on_progress: called with the step and the number of steps.
+            fields: the fields of the request, by name.
 
         Raises:
             AudioLDMError: why the job failed.
-            EngineUnavailable: no acceptance, or nothing is heard of the job in time.
+            EngineUnavailable: no answer, or no progress in time.
         """
         request_id = request_id or secrets.token_hex(8)
         pairs = [part for name, value in fields.items() for part in (name, value)]
         message = OscMessage(f"/ldm/{kind}", (request_id, prompt, *pairs))
         takes: list[FinishedTake] = []
-        for about in self.follow(message, timeout_s=timeout_s):
-            if about.address == JobProgress.address and on_progress is not None:
-                on_progress(about.arguments[2], about.arguments[3])
-            elif about.address == TakeReply.address:
-                takes.append(_finished(TakeReply.from_osc(about.arguments)))
-            elif about.address == JobFail.address:
-                raise _raised(about)
+        for answer in self.follow(message, timeout_s=timeout_s):
+            if answer.address == JobProgress.address and on_progress is not None:
+                on_progress(answer.arguments[2], answer.arguments[3])
+            elif answer.address == TakeReply.address:
+                takes.append(_finished(TakeReply.from_osc(answer.arguments)))
+            elif answer.address == JobFail.address:
+                raise error_in(answer)
         return takes
 
     def follow(self, message: OscMessage, *, timeout_s: float = 600.0) -> Iterator[OscMessage]:
         """Send a message that starts a job; yields its answers, each once, to done or fail.
 
-        While nothing is heard the message is sent again: datagrams may be lost, a server may be
-        restarted, and the request id (the first argument) makes repeats harmless.
+        While no answer comes the message is sent again: datagrams may be lost, a server may be
+        restarted. The request id (the first argument) makes repeats harmless.
 
         Raises:
-            EngineUnavailable: nobody answers, or the job makes no progress for ``timeout_s``.
+            EngineUnavailable: no answer, or no progress for ``timeout_s``.
         """
-        request_id, told = message.arguments[0], set()
+        request_id, seen = message.arguments[0], set()
         answered_s = progressed_s = time.monotonic()
-        patience_s = _RESEND_S
-        self._wire.send(encode(message))
+        patience_s = RESEND_S
+        self.send(message.address, *message.arguments)
         while True:
-            answer = self._next_matching(
-                lambda m: _is_about(m, request_id), time.monotonic() + patience_s
-            )
+            answer = self._next(lambda m: _is_about(m, request_id), time.monotonic() + patience_s)
             now = time.monotonic()
             if answer is None:
                 if now - answered_s > self._timeout_s:
-                    raise self._silence(f"job {request_id} is not heard of")
+                    raise self._unanswered(f"no answer about job {request_id}")
                 if now - progressed_s > timeout_s:
                     raise EngineUnavailable(f"job {request_id}: no progress for {timeout_s:g} s")
-                self._wire.send(encode(message))
+                self.send(message.address, *message.arguments)
                 continue
             answered_s, patience_s = now, _REPEAT_S
-            if answer.address == JobReceived.address:
-                continue  # no promise yet
-            # A repeat is told everything again, so what tells one answer from another counts.
-            key = (answer.address, answer.arguments[2] if len(answer.arguments) > 2 else None)
-            if answer.address == JobAccepted.address:
-                key = (answer.address, None)
-            if key not in told:
-                told.add(key)
+            # A repeated message gets all answers again.
+            if answer.address != JobReceived.address and _key(answer) not in seen:
+                seen.add(_key(answer))
                 progressed_s = now
                 yield answer
             if answer.address in (JobDone.address, JobFail.address):
                 return
 
     def upload(self, path: Path) -> Path:
-        """Send a sound file to the server; the result can be named in requests.
+        """Send a sound file to the server; returns its path there, for use in requests.
 
         Raises:
             UnreadableAudio: the file cannot be read here.
@@ -242,124 +146,58 @@ class Client:
             raise UnreadableAudio(f"{path} cannot be read: {error.strerror}") from error
         upload_id, digest = secrets.token_hex(8), hashlib.sha256(data).hexdigest()
         start = UploadStart(upload_id, path.name, len(data), digest)
-        ready = self._exchange(start, UploadReady)
+        ready = self.exchange(start, UploadReady)
         for index in range(ready.num_chunks):
             piece = data[index * ready.chunk_bytes : (index + 1) * ready.chunk_bytes]
             last = index == ready.num_chunks - 1
-            answer = self._exchange(
-                UploadChunk(upload_id, index, piece), UploadDone if last else UploadGot
-            )
+            chunk = UploadChunk(upload_id, index, piece)
+            answer = self.exchange(chunk, UploadDone if last else UploadGot)
         assert isinstance(answer, UploadDone)
         return Path(answer.path)
 
     def download(self, path: str | Path) -> bytes:
-        """The bytes of a take that lies on the server's disk.
+        """The bytes of a file on the server, such as a take.
 
         Raises:
-            AudioLDMError: what the server answers, or a checksum that is wrong.
+            AudioLDMError: what the server answers.
+            UnreadableAudio: the checksum is wrong.
         """
         download_id = secrets.token_hex(8)
-        ready = self._exchange(DownloadStart(download_id, str(path)), DownloadReady)
+        ready = self.exchange(DownloadStart(download_id, str(path)), DownloadReady)
         data = b"".join(
-            self._exchange(DownloadGet(download_id, index), DownloadChunk).data
+            self.exchange(DownloadGet(download_id, index), DownloadChunk).data
             for index in range(ready.num_chunks)
         )
         if hashlib.sha256(data).hexdigest() != ready.sha256:
             raise UnreadableAudio(f"{path} changed while it was fetched; try again")
         return data
 
-    def _exchange(self, message: Message, expected: type[M]) -> M:
-        """Ask, repeat if lost, and read the typed answer."""
-        self._forget_errors_about(message.address)
-        deadline = time.monotonic() + self._timeout_s
-        key = message.to_osc().arguments[0]
-
-        def answers(reply: OscMessage) -> bool:
-            mine = reply.address == expected.address and reply.arguments[0] == key
-            return mine or _is_error_about(reply, message.address)
-
-        while time.monotonic() < deadline:
-            self.send(message)
-            reply = self._next_matching(answers, min(time.monotonic() + _RESEND_S, deadline))
-            if reply is not None and reply.address == ErrorReply.address:
-                raise _raised(reply)
-            if reply is not None:
-                return expected.from_osc(reply.arguments)
-        raise self._silence(f"no answer to {message.address}")
-
-    def _wait(
-        self, wanted: Callable[[OscMessage], bool], timeout_s: float | None, complaint: str
-    ) -> OscMessage:
-        limit = self._timeout_s if timeout_s is None else timeout_s
-        message = self._next_matching(wanted, time.monotonic() + limit)
-        if message is None:
-            raise self._silence(complaint)
-        return message
-
-    def _next_matching(
-        self, wanted: Callable[[OscMessage], bool], deadline: float
-    ) -> OscMessage | None:
-        """The next wanted message; the others stay, in order."""
-        for message in self._pending:
-            if wanted(message):
-                self._pending.remove(message)
-                return message
-        while (packet := self._wire.receive(deadline)) is not None:
-            arrived = [p.message for p in decode(packet, MAX_FRAME)]
-            for index, message in enumerate(arrived):
-                if wanted(message):
-                    self._pending.extend(arrived[:index] + arrived[index + 1 :])
-                    return message
-            self._pending.extend(arrived)
-        return None
-
-    def _forget_errors_about(self, address: str) -> None:
-        """An old complaint must not be taken for the answer to a new question."""
-        for message in [m for m in self._pending if _is_error_about(m, address)]:
-            self._pending.remove(message)
-
-    def _silence(self, what: str) -> EngineUnavailable:
-        return EngineUnavailable(
-            f"{what}: nobody answers at {self._where}; start audioldm-daw, or name its port"
-        )
-
 
 _JOB_REPLIES: Final = frozenset(
     cls.address for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
 )
-_ERRORS: Final[dict[str, type[AudioLDMError]]] = {
-    cls.code: cls
-    for cls in vars(errors).values()
-    if isinstance(cls, type) and issubclass(cls, AudioLDMError)
-}
 
 
 def _is_about(message: OscMessage, request_id: Argument) -> bool:
     return message.address in _JOB_REPLIES and message.arguments[0] == request_id
 
 
-def _is_error_about(message: OscMessage, address: str) -> bool:
-    return message.address == ErrorReply.address and message.arguments[2] == address
-
-
-def _raised(message: OscMessage) -> AudioLDMError:
-    """The error that the server tells of, as it was raised there."""
-    if message.address == JobFail.address:
-        code, sentence = message.arguments[2:4]
-    else:
-        code, sentence = message.arguments[:2]
-    return _ERRORS.get(code, AudioLDMError)(sentence)
+def _key(answer: OscMessage) -> tuple[str, Argument]:
+    """The identity of an answer about a job: its address, and the step or take."""
+    if answer.address == JobAccepted.address or len(answer.arguments) < 3:
+        return answer.address, None
+    return answer.address, answer.arguments[2]
 
 
 def _finished(take: TakeReply) -> FinishedTake:
     return FinishedTake(
-        Path(take.path),
-        take.seconds,
-        take.sample_rate,
-        take.channels,
-        take.seed,
-        take.score if take.score >= -1 else None,
-        take.silent,
+        path=Path(take.path),
+        seconds=take.seconds,
+        sample_rate=take.sample_rate,
+        channels=take.channels,
+        seed=take.seed,
+        score=take.score if take.score >= -1 else None,
+        silent=take.silent,
     )
 
 

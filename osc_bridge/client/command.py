@@ -1,13 +1,13 @@
 """``audioldm-osc``: send one OSC message and wait for its answers.
 
-For hosts that can run a program but speak no OSC. Arguments that look like numbers are sent
-as numbers. The answers are printed a line each: address, then arguments separated by tabs.
+For hosts that can run a program but do not speak OSC. Arguments that look like numbers are sent as
+numbers. Each answer is printed on a line: address, then arguments separated by tabs.
 
     audioldm-osc /ldm/ping 7
     audioldm-osc /ldm/text my-id "rain on a tin roof" seed 3 audio_length_in_s 2
 
-A message that starts a job is waited for until its last answer. Exit codes: 0 done, 1 refused
-or failed (the sentence is on stderr), 2 wrong usage, 3 nobody answers in time.
+After a message that starts a job, it waits for the last answer. Exit codes: 0 done, 1 refused or
+failed (the reason is on stderr), 2 wrong usage, 3 no answer in time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from server.errors import AudioLDMError, EngineUnavailable
 __all__ = ["main"]
 
 REFUSED: Final = 1
-SILENCE: Final = 3
+NO_ANSWER: Final = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,16 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("argument", nargs="*")
     options = parser.parse_args(arguments)
     try:
-        return _converse(options)
+        return _send_and_print(options)
     except EngineUnavailable as error:
-        return _complain(str(error), SILENCE)
+        return _fail(str(error), NO_ANSWER)
     except AudioLDMError as error:
-        return _complain(str(error), REFUSED)
+        return _fail(str(error), REFUSED)
     except KeyboardInterrupt:
         return 130
 
 
-def _converse(options: argparse.Namespace) -> int:
+def _send_and_print(options: argparse.Namespace) -> int:
     command = TABLE.command(options.address)
     words = [_typed(word) for word in options.argument]
     if issubclass(command, Submission):
@@ -80,7 +80,7 @@ def _follow(client: Client, message: OscMessage, options: argparse.Namespace) ->
     """Print what happens to a job; returns when it has ended."""
     for answer in client.follow(message, timeout_s=options.timeout):
         if answer.address == JobFail.address:
-            return _complain(f"{answer.arguments[2]}: {answer.arguments[3]}", REFUSED)
+            return _fail(f"{answer.arguments[2]}: {answer.arguments[3]}", REFUSED)
         if not options.quiet or answer.address == TakeReply.address:
             print("\t".join(map(str, (answer.address, *answer.arguments))), flush=True)
     return 0
@@ -95,7 +95,7 @@ def _typed(word: str) -> Argument:
     return word
 
 
-def _complain(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int) -> int:
     print(f"audioldm-osc: {sentence}", file=sys.stderr)
     return code
 

@@ -1,4 +1,4 @@
-"""MIDI inputs and what they are bound to: OSC handlers."""
+"""MIDI inputs, and the messages that notes and controllers send."""
 
 from __future__ import annotations
 
@@ -16,54 +16,57 @@ from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import Argument, OscMessage, encode
 from server.errors import InvalidRequest
 
-__all__ = ["MidiService"]
+__all__ = ["MidiHandlers"]
 
-log = logging.getLogger("audioldm.stage")
+log = logging.getLogger("audioldm.osc.midi")
 
 
-class MidiService:
-    """What is said about MIDI, and what MIDI says: messages of its own to the service."""
+class MidiHandlers:
+    """Handlers of MIDI; bound notes and controllers are a client of the service."""
 
     def __init__(self, service: Service, stage: Stage) -> None:
         self._service = service
         self._stage = stage
         self._sender = Sender("midi", lambda data: log.debug("answer to MIDI: %r", data))
-        stage.router.send = self._send_to_ourselves
+        stage.router.send = self._send_to_service
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
         """Command class to handler."""
         return {
-            m.MidiList: self._midi_list,
-            m.MidiOpen: self._midi_open,
+            m.MidiList: self._list,
+            m.MidiOpen: self._open,
             m.MidiClose: lambda _, c: self._stage.close_midi(),
-            m.MidiBind: self._midi_bind,
+            m.MidiBind: self._bind,
         }
 
-    async def _midi_list(self, wanted: m.MidiList, context: Context) -> None:
-        names = await asyncio.to_thread(list_midi_inputs, wanted.api)
-        self._service.reply(context.client, m.MidiListed("\n".join(names), self._midi_name()))
+    async def _list(self, command: m.MidiList, context: Context) -> None:
+        names = await asyncio.to_thread(list_midi_inputs, command.api)
+        self._service.reply(context.client, m.MidiListed("\n".join(names), self._open_port()))
 
-    async def _midi_open(self, wanted: m.MidiOpen, context: Context) -> None:
-        await self._stage.open_midi(wanted.port, wanted.api)
-        self._service.reply(context.client, m.MidiListed("", self._midi_name()))
+    async def _open(self, command: m.MidiOpen, context: Context) -> None:
+        await self._stage.open_midi(command.port, command.api)
+        self._service.reply(context.client, m.MidiListed("", self._open_port()))
 
-    def _midi_name(self) -> str:
+    def _open_port(self) -> str:
         return self._stage.midi.name if self._stage.midi else ""
 
-    def _midi_bind(self, wanted: m.MidiBind, context: Context) -> None:
-        self._service.table.command(wanted.target)
+    def _bind(self, command: m.MidiBind, context: Context) -> None:
+        self._service.table.command(command.target)
         try:
-            words = shlex.split(wanted.arguments_text)
+            words = shlex.split(command.arguments_text)
         except ValueError as error:
-            raise InvalidRequest(f"arguments {wanted.arguments_text!r}: {error}") from error
+            raise InvalidRequest(f"arguments {command.arguments_text!r}: {error}") from error
         binding = MidiBinding(
-            address=wanted.target, arguments=tuple(_argument(word) for word in words),
-            low=wanted.low, high=wanted.high, **{wanted.control: wanted.number},
-        )  # fmt: skip
+            address=command.target,
+            arguments=tuple(_argument(word) for word in words),
+            low=command.low,
+            high=command.high,
+            **{command.control: command.number},
+        )
         self._stage.router.bind(binding)
 
-    def _send_to_ourselves(self, address: str, arguments: list[Argument]) -> None:
+    def _send_to_service(self, address: str, arguments: list[Argument]) -> None:
         self._service.receive(encode(OscMessage(address, arguments)), self._sender)
 
 

@@ -1,4 +1,4 @@
-"""The models' OSC handlers: who asked for a load or an unload is told until it is settled."""
+"""Models: list them, load and unload them, and report how a load ends."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from osc_bridge.messages.models import (
 from osc_bridge.service.service import Context, Handler, Service
 from server.engine.engine import Engine, ModelInfo
 
-__all__ = ["ModelMessages"]
+__all__ = ["ModelHandlers"]
 
 _SETTLED: Final = ("loaded", "unloaded", "failed")
 
 
-class ModelMessages:
-    """Handlers of the model addresses, and the listener that tells what becomes of models."""
+class ModelHandlers:
+    """Handlers of the model addresses, and the listener that reports changes of models."""
 
     def __init__(self, service: Service, engine: Engine) -> None:
         self._service = service
         self._engine = engine
-        self._asked: dict[str, set[str]] = {}
+        self._waiting: dict[str, set[str]] = {}
         """Keys of the clients that wait for a model, by its name."""
-        self._unlisten = engine.listen_models(self._changed)
+        self._unlisten = engine.listen_models(self._model_changed)
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -47,31 +47,35 @@ class ModelMessages:
             self._service.reply(context.client, _entry(model))
         self._service.reply(context.client, ModelListed(len(models)))
 
-    async def _load(self, wanted: ModelLoad, context: Context) -> None:
-        model = await self._engine.load_model(wanted.name)
-        self._service.reply(context.client, ModelState(model.name, model.state, model.error))
+    async def _load(self, command: ModelLoad, context: Context) -> None:
+        model = await self._engine.load_model(command.name)
+        self._service.reply(context.client, _state(model))
         if model.state not in _SETTLED:
-            self._asked.setdefault(model.name, set()).add(context.client.key)
+            self._waiting.setdefault(model.name, set()).add(context.client.key)
 
-    async def _unload(self, wanted: ModelUnload, context: Context) -> None:
-        model = await self._engine.unload_model(wanted.name)
-        self._service.reply(context.client, ModelState(model.name, model.state, model.error))
+    async def _unload(self, command: ModelUnload, context: Context) -> None:
+        model = await self._engine.unload_model(command.name)
+        self._service.reply(context.client, _state(model))
 
-    def _changed(self, model: ModelInfo) -> None:
+    def _model_changed(self, model: ModelInfo) -> None:
         self._service.broadcast(ModelNotice(model.name, model.state, model.error))
-        for key in self._asked.get(model.name, ()):
+        for key in self._waiting.get(model.name, ()):
             if client := self._service.clients.get(key):
-                self._service.reply(client, ModelState(model.name, model.state, model.error))
+                self._service.reply(client, _state(model))
         if model.state in _SETTLED:
-            self._asked.pop(model.name, None)
+            self._waiting.pop(model.name, None)
+
+
+def _state(model: ModelInfo) -> ModelState:
+    return ModelState(model.name, model.state, model.error)
 
 
 def _entry(model: ModelInfo) -> ModelEntry:
     return ModelEntry(
-        model.name,
-        model.state,
-        model.memory_bytes // 2**20,
-        ",".join(model.devices or model.providers),
-        model.sample_rate,
-        model.licence,
+        name=model.name,
+        state=model.state,
+        memory_mib=model.memory_bytes // 2**20,
+        devices=",".join(model.devices or model.providers),
+        sample_rate=model.sample_rate,
+        licence=model.licence,
     )

@@ -1,4 +1,4 @@
-"""The device, takes, levels and what was captured: OSC handlers."""
+"""The sound card, takes, levels and the capture."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from osc_bridge.audio.device import DeviceSettings, list_devices
-from osc_bridge.handlers.panic import Stops
+from osc_bridge.audio.device import DeviceReport, DeviceSettings
+from osc_bridge.audio.portaudio import list_devices
 from osc_bridge.messages import sound as m
 from osc_bridge.messages.arguments import SOFTEST_DB
 from osc_bridge.messages.message import Command, Message
@@ -17,19 +17,22 @@ from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import Stage
 
-__all__ = ["SoundService"]
+__all__ = ["SoundHandlers", "device_notice"]
 
 
-class SoundService:
-    """What is said about sound; ``folders`` are those in which clients may name files."""
+class SoundHandlers:
+    """Handlers of the sound card, takes, levels and the capture.
 
-    def __init__(
-        self, service: Service, stage: Stage, folders: AllowedFolders, stops: Stops
-    ) -> None:
+    Args:
+        service: answers for them.
+        stage: plays.
+        folders: where clients may name files.
+    """
+
+    def __init__(self, service: Service, stage: Stage, folders: AllowedFolders) -> None:
         self._service = service
         self._stage = stage
         self._folders = folders
-        self._stops = stops
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -43,22 +46,41 @@ class SoundService:
             m.TakePlay: self._take_play,
             m.TakeStop: lambda t, c: player.stop(t.voice, fade_s=t.fade_s),
             m.TakeGain: lambda t, c: player.set_gain(t.voice, t.gain_db),
-            m.StopAll: self._stop_all,  # not async: it waits for nothing and nobody
+            # Not async: a panic waits for nothing.
+            m.StopAll: lambda s, c: self._stage.stop_all(s.fade_s),
             m.MasterGain: lambda g, c: player.set_master(g.gain_db),
             m.MonitorGain: lambda g, c: player.set_monitor(g.gain_db),
             m.CaptureSave: self._capture_save,
         }
 
+    @property
+    def values(self) -> dict[type[Message], Callable[[], Message]]:
+        """The values that control surfaces show."""
+        player = self._stage.player
+        return {
+            m.MasterGain: lambda: m.MasterGain(player.master_db),
+            m.MonitorGain: lambda: m.MonitorGain(max(player.monitor_db, SOFTEST_DB)),
+            m.DeviceState: self._device_state,
+        }
+
+    # --- sound card
+
     async def _device_list(self, _: m.DeviceList, context: Context) -> None:
         for card in await asyncio.to_thread(list_devices):
-            self._service.reply(context.client, m.DeviceListed(
-                card.id, card.name, card.host_api, card.inputs, card.outputs, card.sample_rate,
-                card.default,
-            ))  # fmt: skip
+            listed = m.DeviceListed(
+                id=card.id,
+                name=card.name,
+                host_api=card.host_api,
+                inputs=card.inputs,
+                outputs=card.outputs,
+                sample_rate=card.sample_rate,
+                default=card.default,
+            )
+            self._service.reply(context.client, listed)
         self._service.reply(context.client, self._device_state())
 
-    async def _device_open(self, wanted: m.DeviceOpen, context: Context) -> None:
-        values = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
+    async def _device_open(self, command: m.DeviceOpen, context: Context) -> None:
+        values = {name: getattr(command, name) for name in command.__struct_fields__}
         await self._stage.open_device(DeviceSettings(**values))
         self._service.reply(context.client, self._device_state())
 
@@ -68,34 +90,46 @@ class SoundService:
         self._service.reply(context.client, self._device_state())
 
     def _device_state(self) -> m.DeviceState:
-        s = self._stage.player.status()
+        status = self._stage.player.status()
         return m.DeviceState(
-            s.state, s.device, s.sample_rate, s.blocksize, s.latency_s, s.under_runs, s.late,
-            s.voices, s.peak, s.load, s.reopened,
-        )  # fmt: skip
+            state=status.state,
+            name=status.device,
+            sample_rate=status.sample_rate,
+            blocksize=status.blocksize,
+            latency_s=status.latency_s,
+            under_runs=status.under_runs,
+            late=status.late,
+            voices=status.voices,
+            peak=status.peak,
+            load=status.load,
+            reopened=status.reopened,
+        )
+
+    # --- takes
 
     async def _take_play(self, take: m.TakePlay, context: Context) -> None:
-        self._stops.check(context)
         path = self._folders.file(take.path, anywhere=context.client.sender.is_local)
         voice, frame = await self._stage.play(
-            path, gain_db=take.gain_db, loop=take.loop, quantise=take.quantise, choke=take.choke
+            path,
+            gain_db=take.gain_db,
+            loop=take.loop,
+            quantise=take.quantise,
+            choke=take.choke,
+            panic_count=context.panic_count,
         )
         self._service.reply(context.client, m.TakePlaying(voice, str(path), frame % 2**31))
 
-    def _stop_all(self, stop: m.StopAll, context: Context) -> None:
-        self._stops.note(context)
-        self._stage.stop_all(stop.fade_s)
+    # --- capture
 
-    async def _capture_save(self, wanted: m.CaptureSave, context: Context) -> None:
+    async def _capture_save(self, command: m.CaptureSave, context: Context) -> None:
         while True:
-            path = self._new_file(wanted.path)
-            # Of two who keep something at once under one name, one takes the next name.
+            path = self._new_file(command.path)
+            # Of two clients that save under one name at once, one takes the next name.
             with contextlib.suppress(FileExistsError):
-                waveform = await self._stage.save_capture(path, wanted.seconds, wanted.bus)
+                waveform = await self._stage.save_capture(path, command.seconds, command.bus)
                 break
-        self._service.reply(
-            context.client, m.CaptureSaved(str(path), waveform.seconds, waveform.peak)
-        )
+        saved = m.CaptureSaved(str(path), waveform.seconds, waveform.peak)
+        self._service.reply(context.client, saved)
 
     def _new_file(self, name: str) -> Path:
         """A path in an allowed folder that does not exist yet."""
@@ -108,12 +142,13 @@ class SoundService:
             number += 1
         return path
 
-    @property
-    def values(self) -> dict[type[Message], Callable[[], Message]]:
-        """What control surfaces show."""
-        player = self._stage.player
-        return {
-            m.MasterGain: lambda: m.MasterGain(player.master_db),
-            m.MonitorGain: lambda: m.MonitorGain(max(player.monitor_db, SOFTEST_DB)),
-            m.DeviceState: self._device_state,
-        }
+
+def device_notice(report: DeviceReport) -> m.DeviceNotice:
+    """The notice that the sound card came, went or refused."""
+    opened = report.opened
+    return m.DeviceNotice(
+        state=report.state,
+        name=opened.name if opened else "",
+        sample_rate=opened.sample_rate if opened else 0,
+        reason=report.reason,
+    )

@@ -1,30 +1,24 @@
-"""The stage answers OSC: its rooms' handlers together, and its notices to all who listen."""
+"""The stage over OSC: all its handlers, and its notices to the clients that asked for them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from msgspec.structs import astuple
-
 from osc_bridge.audio.arena import ArenaShape
-from osc_bridge.audio.card import Output
-from osc_bridge.audio.gauges import DeviceReport
-from osc_bridge.handlers.midi import MidiService
-from osc_bridge.handlers.pads import PadService
-from osc_bridge.handlers.panic import Stops
-from osc_bridge.handlers.sound import SoundService
-from osc_bridge.handlers.stream import StreamService
-from osc_bridge.handlers.transport import TransportService
+from osc_bridge.audio.output import Output
+from osc_bridge.handlers.midi import MidiHandlers
+from osc_bridge.handlers.pads import PadHandlers, pad_notice
+from osc_bridge.handlers.sound import SoundHandlers, device_notice
+from osc_bridge.handlers.stream import StreamHandlers, stream_notice
+from osc_bridge.handlers.transport import TransportHandlers
 from osc_bridge.messages.message import Reply
-from osc_bridge.messages.pads import PadNotice
-from osc_bridge.messages.sound import DeviceNotice, VoiceNotice
-from osc_bridge.messages.stream import StreamNotice
+from osc_bridge.messages.sound import VoiceNotice
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Service
-from osc_bridge.stage.pad_slot import PadReport
-from osc_bridge.stage.stage import Stage, VoiceReport
-from osc_bridge.stage.stream_report import StreamReport
+from osc_bridge.stage.pads.slot import PadReport
+from osc_bridge.stage.stage import Notice, Stage, VoiceReport
+from osc_bridge.stage.stream.report import StreamReport
 from server.engine.engine import Engine
 
 __all__ = ["serve_stage", "stage_on"]
@@ -38,7 +32,15 @@ async def stage_on(
     output: Output | None = None,
     shape: ArenaShape | None = None,
 ) -> AsyncIterator[Stage]:
-    """A stage that answers OSC inside the context; no device is open yet."""
+    """A stage that answers OSC inside the context; no device is open yet.
+
+    Args:
+        engine: renders.
+        service: answers for the stage.
+        folders: where clients may name files.
+        output: a sound card by default; memory for tests.
+        shape: size of the memory for sounds and of the capture ring.
+    """
     stage = Stage(engine, lambda notice: None, output, shape)
     try:
         serve_stage(service, stage, folders)
@@ -48,26 +50,25 @@ async def stage_on(
 
 
 def serve_stage(service: Service, stage: Stage, folders: AllowedFolders) -> None:
-    """Let ``service`` answer for ``stage``; ``folders`` are those in which clients name files."""
-    stops = Stops()
-    sound = SoundService(service, stage, folders, stops)
-    transport = TransportService(service, stage)
-    pads = PadService(service, stage, folders)
-    stream = StreamService(service, stage, stops)
-    midi = MidiService(service, stage)
-    for room in (sound, transport, pads, stream, midi):
-        service.add(room.handlers)
-    service.values |= sound.values | transport.values | stream.values
-    stage.notify = lambda notice: service.broadcast(_notice(notice))
+    """Let ``service`` answer for ``stage``; clients may name files in ``folders``."""
+    sound = SoundHandlers(service, stage, folders)
+    transport = TransportHandlers(service, stage)
+    pads = PadHandlers(service, stage, folders)
+    stream = StreamHandlers(service, stage)
+    midi = MidiHandlers(service, stage)
+    for part in (sound, transport, pads, stream, midi):
+        service.add(part.handlers)
+    for part in (sound, transport, stream):
+        service.values.add(part.values)
+    service.panic = stage.panic
+    stage.notify = lambda notice: service.broadcast(_message(notice))
 
 
-def _notice(notice: DeviceReport | PadReport | StreamReport | VoiceReport) -> Reply:
+def _message(notice: Notice) -> Reply:
     if isinstance(notice, PadReport):
-        return PadNotice(*astuple(notice))
+        return pad_notice(notice)
     if isinstance(notice, StreamReport):
-        return StreamNotice(*astuple(notice))
+        return stream_notice(notice)
     if isinstance(notice, VoiceReport):
         return VoiceNotice(notice.voice, notice.state, notice.path)
-    opened = notice.opened
-    name, rate = (opened.name, opened.sample_rate) if opened else ("", 0)
-    return DeviceNotice(notice.state, name, rate, notice.reason)
+    return device_notice(notice)

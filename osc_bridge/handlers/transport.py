@@ -1,4 +1,4 @@
-"""Tempo, bars, clocks and what is rendered for a bar: OSC handlers."""
+"""Tempo, bars, the clock source, and renders for a bar."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Final
 from osc_bridge.messages import transport as m
 from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage.stage import BarReport, Stage
+from osc_bridge.stage.bars import BarReport
+from osc_bridge.stage.stage import Stage
 from osc_bridge.stage.transport import TempoMap
 from server.requests.request import TextToAudio, validate
 
-__all__ = ["TransportService"]
+__all__ = ["TransportHandlers"]
 
 _SHOWN_BPM: Final = 0.05
-"""A tempo that changed by less is not shown as changed."""
+"""Control surfaces are not sent smaller changes of the tempo."""
 
 
-class TransportService:
-    """What is said about time; tells control surfaces when the tempo changes."""
+class TransportHandlers:
+    """Handlers of the transport; control surfaces are sent changes of the tempo."""
 
     def __init__(self, service: Service, stage: Stage) -> None:
         self._service = service
@@ -30,69 +31,84 @@ class TransportService:
     @property
     def handlers(self) -> dict[type[Command], Handler]:
         """Command class to handler."""
-        stage = self._stage
+        clock = self._stage.clock
         return {
             m.TransportQuery: lambda _, c: self._service.reply(c.client, self._position()),
-            m.TransportTempo: lambda t, c: stage.set_tempo(t.bpm),
-            m.TransportMeter: lambda t, c: stage.set_meter(t.beats_per_bar),
+            m.TransportTempo: lambda t, c: clock.set_tempo(t.bpm),
+            m.TransportMeter: lambda t, c: clock.set_meter(t.beats_per_bar),
             m.TransportRestart: self._restart,
-            m.TransportClock: self._use_clock,
-            m.TransportBeat: lambda t, c: stage.hear_beat(t.beat, t.bpm, c.when_s),
-            m.BarRender: self._bar_render,
+            m.TransportClock: self._choose_clock,
+            m.TransportBeat: lambda t, c: clock.osc_beat(t.beat, t.bpm, c.when_s),
+            m.BarRender: self._render_for_bar,
         }
-
-    def _restart(self, wanted: m.TransportRestart, context: Context) -> None:
-        transport = self._stage.transport
-        beat = float((wanted.bar - 1) * transport.beats_per_bar)
-        frame = self._stage.frame_of_time(context.when_s)
-        transport.restart(beat, frame)
-
-    async def _use_clock(self, wanted: m.TransportClock, context: Context) -> None:
-        await self._stage.use_clock(wanted.clock)
-        self._service.reply(context.client, self._position())
-
-    def _position(self) -> m.TransportPosition:
-        stage = self._stage
-        bar, beat = stage.transport.position()
-        return m.TransportPosition(
-            bar, beat, stage.transport.bpm, stage.transport.beats_per_bar, stage.clock,
-            stage.link_peers, stage.clock_error_s,
-        )  # fmt: skip
-
-    def _bar_render(self, wanted: m.BarRender, context: Context) -> None:
-        transport = self._stage.transport
-        request = validate(TextToAudio(
-            prompt=wanted.prompt, bars=wanted.bars, bpm=transport.bpm,
-            beats_per_bar=transport.beats_per_bar,
-            num_waveforms_per_prompt=wanted.num_waveforms_per_prompt, num_candidates=1,
-        ))  # fmt: skip
-
-        def tell(report: BarReport) -> None:
-            self._service.reply(context.client, _bar_state(wanted.request_id, report))
-
-        tell(self._stage.render_for_bar(request, wanted.bar, tell))
 
     @property
     def values(self) -> dict[type[Message], Callable[[], Message]]:
-        """What control surfaces show."""
+        """The values that control surfaces show."""
         stage, transport = self._stage, self._stage.transport
         return {
             m.TransportTempo: lambda: m.TransportTempo(transport.bpm),
             m.TransportMeter: lambda: m.TransportMeter(transport.beats_per_bar),
-            m.TransportClock: lambda: m.TransportClock(stage.clock),
+            m.TransportClock: lambda: m.TransportClock(stage.clock.name),
             m.TransportPosition: self._position,
         }
 
+    def _restart(self, command: m.TransportRestart, context: Context) -> None:
+        transport = self._stage.transport
+        beat = float((command.bar - 1) * transport.beats_per_bar)
+        transport.restart(beat, self._stage.frame_at_time(context.when_s))
+
+    async def _choose_clock(self, command: m.TransportClock, context: Context) -> None:
+        await self._stage.clock.choose(command.clock)
+        self._service.reply(context.client, self._position())
+
+    def _position(self) -> m.TransportPosition:
+        transport, clock = self._stage.transport, self._stage.clock
+        bar, beat = transport.position()
+        return m.TransportPosition(
+            bar=bar,
+            beat=beat,
+            bpm=transport.bpm,
+            beats_per_bar=transport.beats_per_bar,
+            clock=clock.name,
+            peers=clock.peers,
+            off_s=clock.error_s,
+        )
+
+    def _render_for_bar(self, command: m.BarRender, context: Context) -> None:
+        transport = self._stage.transport
+        request = validate(
+            TextToAudio(
+                prompt=command.prompt,
+                bars=command.bars,
+                bpm=transport.bpm,
+                beats_per_bar=transport.beats_per_bar,
+                num_waveforms_per_prompt=command.num_waveforms_per_prompt,
+                num_candidates=1,
+            )
+        )
+
+        def report(report: BarReport) -> None:
+            self._service.reply(context.client, _bar_state(command.request_id, report))
+
+        report(self._stage.bars.render(request, command.bar, report))
+
     def _tempo_changed(self, line: TempoMap) -> None:
-        """Whoever changed it; a clock that is followed wanders all the time."""
+        """Show the new tempo; that of an external clock jitters all the time."""
         if abs(line.bpm - self._bpm) >= _SHOWN_BPM:
             self._bpm = line.bpm
-            self._service.show(m.TransportTempo)
+            self._service.values.refresh(m.TransportTempo)
 
 
 def _bar_state(request_id: str, report: BarReport) -> m.BarState:
-    plan = report.plan
     return m.BarState(
-        request_id, report.bar, report.state, plan.num_inference_steps, plan.num_takes,
-        plan.expected_s, report.margin_s, report.path, report.error,
-    )  # fmt: skip
+        request_id=request_id,
+        bar=report.bar,
+        state=report.state,
+        num_inference_steps=report.plan.num_inference_steps,
+        num_takes=report.plan.num_takes,
+        expected_s=report.plan.expected_s,
+        margin_s=report.margin_s,
+        path=report.path,
+        error=report.error,
+    )

@@ -1,1 +1,1 @@
-"""What may be said over OSC: one class an address."""
+"""The OSC messages: one class for each address."""

@@ -1,7 +1,6 @@
-"""The address table: every OSC address once. docs/osc.md and the OSCQuery tree are made of it.
+"""The address table: every OSC address once.
 
-Another part of the bridge adds its addresses by passing its message classes to
-:class:`AddressTable`; nothing else needs to know of them.
+docs/osc.md, ``/ldm/help`` and the OSCQuery tree are made from it.
 
 >>> TABLE.command("/ldm/ping").usage()
 '[token]'
@@ -26,8 +25,8 @@ from osc_bridge.messages import (
     stream,
     transport,
 )
+from osc_bridge.messages.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
-from osc_bridge.messages.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.requests.fields import Field
 
@@ -37,7 +36,7 @@ PREFIX: Final = "/ldm"
 
 
 class AddressTable:
-    """All addresses, in the order in which they are documented."""
+    """Message classes by address, in the order in which they are documented."""
 
     def __init__(self, classes: Iterable[type[Message]]) -> None:
         self._commands: dict[str, type[Command]] = {}
@@ -56,17 +55,17 @@ class AddressTable:
             raise TypeError(f"{cls.__name__} is neither a Command nor a Reply")
 
     def extended(self, classes: Iterable[type[Message]]) -> AddressTable:
-        """This table and more."""
+        """This table with more message classes."""
         return AddressTable((*self.commands, *self.replies, *classes))
 
     @property
     def commands(self) -> tuple[type[Command], ...]:
-        """What clients may send."""
+        """The messages that clients send."""
         return tuple(self._commands.values())
 
     @property
     def replies(self) -> tuple[type[Reply], ...]:
-        """What the server sends."""
+        """The messages that the server sends."""
         return tuple(self._replies.values())
 
     def command(self, address: str) -> type[Command]:
@@ -82,12 +81,12 @@ class AddressTable:
             raise NotFound(f"{address}: {known}; /ldm/help lists the addresses") from None
 
     def is_reply(self, address: str) -> bool:
-        """True where only the server sends."""
+        """True for an address that only the server sends."""
         return address in self._replies
 
 
 def declared(module: object) -> list[type[Message]]:
-    """The message classes of a module, in the order in which they are written."""
+    """The message classes of a module, in their order in the file."""
     return [
         cls
         for cls in vars(module).values()
@@ -101,7 +100,7 @@ def declared(module: object) -> list[type[Message]]:
 STAGE: Final = tuple(
     cls for module in (sound, transport, pads, stream, midi) for cls in declared(module)
 )
-"""What is said about sound."""
+"""The addresses of the stage."""
 
 TABLE: Final = AddressTable(
     (
@@ -118,12 +117,12 @@ TABLE: Final = AddressTable(
 
 
 def type_tag(field: Field) -> str:
-    """The OSC type of an argument as it is sent: yes and no as ``i``, JSON as text."""
+    """The OSC type tag of an argument as it is sent: booleans as ``i``, JSON as text."""
     return {"T": "i", "j": "s"}.get(field.type, field.type)
 
 
 def render_markdown(table: AddressTable) -> str:
-    """docs/osc.md's tables."""
+    """The tables of docs/osc.md."""
     lines = ["## What you send", ""]
     for command in table.commands:
         lines += _section(command)

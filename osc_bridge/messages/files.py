@@ -1,4 +1,4 @@
-"""Files through OSC itself, in numbered chunks.
+"""Uploads and downloads in numbered chunks.
 
 >>> UploadStart("u1", "loop.wav", 3, "ab" * 32).to_osc().arguments[:3]
 ('u1', 'loop.wav', 3)
@@ -27,26 +27,26 @@ __all__ = [
 ]
 
 CHUNK_BYTES: Final = 32 * 1024
-"""Fits a datagram, and a TCP frame with room to spare."""
+"""Small enough for a datagram."""
 MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
 
 TransferId = Annotated[
-    str, Meta(min_length=1, max_length=100, description="an id that the client chose")
+    str, Meta(min_length=1, max_length=100, description="an id of the client's choice")
 ]
 Digest = Annotated[
-    str, Meta(min_length=64, max_length=64, description="SHA-256 of the file, hexadecimal")
+    str, Meta(min_length=64, max_length=64, description="SHA-256 of the file, in hexadecimal")
 ]
-ChunkIndex = Annotated[int, Meta(ge=0, description="which chunk, from 0")]
-Bytes = Annotated[int, Meta(ge=1, le=MAX_UPLOAD_BYTES, description="size of the file")]
+ChunkIndex = Annotated[int, Meta(ge=0, description="index of the chunk, from 0")]
+Bytes = Annotated[int, Meta(ge=1, le=MAX_UPLOAD_BYTES, description="size of the file in bytes")]
 
 
 class UploadReady(Reply, frozen=True):
-    """Send the chunks now, one after the other."""
+    """An upload is open: send its chunks, one after the other."""
 
     address: ClassVar[str] = "/ldm/upload/ready"
     upload_id: TransferId
-    chunk_bytes: Annotated[int, Meta(description="size of each chunk but the last")]
-    num_chunks: int
+    chunk_bytes: Annotated[int, Meta(description="size of each chunk except the last")]
+    num_chunks: Annotated[int, Meta(description="number of chunks to send")]
 
 
 class UploadGot(Reply, frozen=True):
@@ -58,65 +58,69 @@ class UploadGot(Reply, frozen=True):
 
 
 class UploadDone(Reply, frozen=True):
-    """The file is complete and its checksum right; ``path`` can be used in requests."""
+    """The upload is complete and its checksum is correct."""
 
     address: ClassVar[str] = "/ldm/upload/done"
     upload_id: TransferId
-    path: str
+    path: Annotated[str, Meta(description="path of the file, for use as clip in requests")]
 
 
 class UploadStart(Command, frozen=True):
-    """Begin to send a sound file to the server."""
+    """Start to send a sound file to the server."""
 
     address: ClassVar[str] = "/ldm/upload/start"
     replies: ClassVar[tuple[type[Message], ...]] = (UploadReady,)
     upload_id: TransferId
-    file_name: Annotated[str, Meta(max_length=200, description="its ending says what it is")]
+    file_name: Annotated[
+        str, Meta(max_length=200, description="name of the file; its suffix gives the format")
+    ]
     num_bytes: Bytes
     sha256: Digest
 
 
 class UploadChunk(Command, frozen=True):
-    """The next chunk of a file; a repeated one does no harm."""
+    """Send the next chunk of an upload; repeating one does no harm."""
 
     address: ClassVar[str] = "/ldm/upload/chunk"
     replies: ClassVar[tuple[type[Message], ...]] = (UploadGot, UploadDone)
     upload_id: TransferId
     index: ChunkIndex
-    data: bytes
+    data: Annotated[bytes, Meta(description="the bytes of the chunk")]
 
 
 class DownloadReady(Reply, frozen=True):
-    """Ask for the chunks now, one after the other."""
+    """A download is open: request its chunks, one after the other."""
 
     address: ClassVar[str] = "/ldm/download/ready"
     download_id: TransferId
-    file_name: str
-    num_bytes: int
-    num_chunks: int
+    file_name: Annotated[str, Meta(description="name of the file")]
+    num_bytes: Annotated[int, Meta(description="size of the file in bytes")]
+    num_chunks: Annotated[int, Meta(description="number of chunks to request")]
     sha256: Digest
 
 
 class DownloadChunk(Reply, frozen=True):
-    """A piece of the file."""
+    """One chunk of a download."""
 
     address: ClassVar[str] = "/ldm/download/chunk"
     download_id: TransferId
     index: ChunkIndex
-    data: bytes
+    data: Annotated[bytes, Meta(description="the bytes of the chunk")]
 
 
 class DownloadStart(Command, frozen=True):
-    """Begin to fetch a file from an allowed folder, such as a take."""
+    """Start to fetch a file from an allowed folder, such as a take."""
 
     address: ClassVar[str] = "/ldm/download/start"
     replies: ClassVar[tuple[type[Message], ...]] = (DownloadReady,)
     download_id: TransferId
-    path: Annotated[str, Meta(max_length=4000, description="as given by /ldm/take")]
+    path: Annotated[
+        str, Meta(max_length=4000, description="path of the file, as given by /ldm/take")
+    ]
 
 
 class DownloadGet(Command, frozen=True):
-    """Ask for one chunk; asking again does no harm."""
+    """Request one chunk of a download; repeating a request does no harm."""
 
     address: ClassVar[str] = "/ldm/download/get"
     replies: ClassVar[tuple[type[Message], ...]] = (DownloadChunk,)

@@ -1,4 +1,4 @@
-"""What is said about jobs once they are sent; the messages that start them are submissions."""
+"""Messages about jobs; the messages that start them are submissions."""
 
 from __future__ import annotations
 
@@ -36,49 +36,49 @@ __all__ = [
 ]
 
 UNSCORED = -2.0
-"""Where no score was measured: outside of [-1, 1], so that the type tags never change."""
+"""The score where none was measured: outside of [-1, 1], so that the type tag stays ``f``."""
 
 
 class JobReceived(Reply, frozen=True):
-    """The message arrived and can be read; sent before the job is written down."""
+    """The message has arrived and is valid; the job is not on disk yet."""
 
     address: ClassVar[str] = "/ldm/job/received"
     request_id: RequestId
 
 
 class JobAccepted(Reply, frozen=True):
-    """The job is on disk and queued (or was, when the same request arrives again)."""
+    """The job is on disk and queued; sent again when the request is repeated."""
 
     address: ClassVar[str] = "/ldm/job/accepted"
     request_id: RequestId
     job_id: JobId
-    position: Annotated[Count, Meta(description="jobs ahead of it")]
+    position: Annotated[Count, Meta(description="number of jobs ahead of it")]
 
 
 class JobProgress(Reply, frozen=True):
-    """A denoising step is done."""
+    """A denoising step of the job is done."""
 
     address: ClassVar[str] = "/ldm/job/progress"
     request_id: RequestId
     job_id: JobId
-    step: Count
-    num_steps: Count
+    step: Annotated[Count, Meta(description="steps done so far")]
+    num_steps: Annotated[Count, Meta(description="steps of the whole job")]
 
 
 class JobPreview(Reply, frozen=True):
-    """The unfinished first take can be heard, where ``previews`` asks for it."""
+    """A preview of the unfinished first take, if the request asks for previews."""
 
     address: ClassVar[str] = "/ldm/job/preview"
     request_id: RequestId
     job_id: JobId
-    step: Annotated[Count, Meta(description="denoising steps that it has had")]
+    step: Annotated[Count, Meta(description="denoising steps done so far")]
     path: Annotated[
-        str, Meta(description="a WAV file; the next one takes its place, and the end removes it")
+        str, Meta(description="a WAV file; replaced by the next preview and deleted at the end")
     ]
 
 
 class TakeReply(Reply, frozen=True):
-    """A take is finished and its file complete."""
+    """A take is finished and its file is complete."""
 
     address: ClassVar[str] = "/ldm/take"
     request_id: RequestId
@@ -86,26 +86,26 @@ class TakeReply(Reply, frozen=True):
     index: TakeIndex
     path: TakePath
     seconds: Length
-    sample_rate: Annotated[int, Meta(description="rate of the file", extra={"unit": "Hz"})]
-    channels: int
-    seed: Annotated[int, Meta(description="the seed that makes this take again")]
+    sample_rate: Annotated[int, Meta(description="sample rate of the file", extra={"unit": "Hz"})]
+    channels: Annotated[int, Meta(description="number of channels")]
+    seed: Annotated[int, Meta(description="the seed that renders this take again")]
     score: Annotated[
-        float, Meta(description=f"similarity with the prompt; {UNSCORED:g}: not measured")
+        float, Meta(description=f"similarity to the prompt; {UNSCORED:g}: not measured")
     ]
-    silent: Annotated[bool, Meta(description="1 where nothing can be heard in it")] = False
+    silent: Annotated[bool, Meta(description="1 if the take is silent")] = False
 
 
 class JobDone(Reply, frozen=True):
-    """All takes of the job have been announced."""
+    """The job is done; all its takes have been sent."""
 
     address: ClassVar[str] = "/ldm/job/done"
     request_id: RequestId
     job_id: JobId
-    num_takes: Count
+    num_takes: Annotated[Count, Meta(description="number of takes")]
 
 
 class JobFail(Reply, frozen=True):
-    """The job was refused, failed or was cancelled; nothing more will come."""
+    """The job was refused, failed or was cancelled; no more messages follow."""
 
     address: ClassVar[str] = "/ldm/job/fail"
     request_id: RequestId
@@ -115,20 +115,20 @@ class JobFail(Reply, frozen=True):
 
 
 class JobStateReply(Reply, frozen=True):
-    """Where a job stands."""
+    """The state of a job."""
 
     address: ClassVar[str] = "/ldm/job/state"
     request_id: RequestId
     job_id: JobId
     state: Annotated[str, Meta(description="queued, running, done, failed or cancelled")]
-    position: Annotated[Count, Meta(description="jobs ahead of it")]
-    step: Count
-    num_steps: Count
-    num_takes: Count
+    position: Annotated[Count, Meta(description="number of jobs ahead of it")]
+    step: Annotated[Count, Meta(description="steps done so far")]
+    num_steps: Annotated[Count, Meta(description="steps of the whole job")]
+    num_takes: Annotated[Count, Meta(description="takes finished so far")]
 
 
 class JobStatus(Command, frozen=True):
-    """Ask where a job stands; an unknown id is answered by /ldm/job/fail with not_found."""
+    """Ask for the state of a job; the error of an unknown id is not_found."""
 
     address: ClassVar[str] = "/ldm/job/status"
     replies: ClassVar[tuple[type[Message], ...]] = (JobStateReply, JobFail)
@@ -136,7 +136,7 @@ class JobStatus(Command, frozen=True):
 
 
 class JobCancel(Command, frozen=True):
-    """Stop a job at its next denoising step; it ends with /ldm/job/fail cancelled."""
+    """Cancel a job at its next denoising step; it ends with /ldm/job/fail, code cancelled."""
 
     address: ClassVar[str] = "/ldm/job/cancel"
     replies: ClassVar[tuple[type[Message], ...]] = (JobFail,)
@@ -144,14 +144,14 @@ class JobCancel(Command, frozen=True):
 
 
 class JobListed(Reply, frozen=True):
-    """End of the list of jobs."""
+    """The end of the list of jobs."""
 
     address: ClassVar[str] = "/ldm/job/listed"
-    num_jobs: Count
+    num_jobs: Annotated[Count, Meta(description="number of jobs in the list")]
 
 
 class JobList(Command, frozen=True):
-    """Ask for the state of all own jobs that have not been forgotten."""
+    """Ask for the states of this client's jobs, the newest 100."""
 
     address: ClassVar[str] = "/ldm/job/list"
     replies: ClassVar[tuple[type[Message], ...]] = (JobStateReply, JobListed)

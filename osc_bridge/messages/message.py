@@ -1,7 +1,7 @@
-"""What every OSC message of ours is: a frozen struct whose fields are the arguments, in order.
+"""The base of all OSC messages: a frozen struct whose fields are the arguments, in order.
 
-A :class:`Command` travels from a client to the server, a :class:`Reply` the other way. The first
-line of the docstring describes the address.
+A :class:`Command` is sent by a client, a :class:`Reply` by the server. The first line of the
+docstring describes the address.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Message(msgspec.Struct, frozen=True):
 
     @classmethod
     def description(cls) -> str:
-        """What the address does, in a line."""
+        """What the address does, in one line."""
         return (inspect.getdoc(cls) or "").partition("\n")[0]
 
     @classmethod
     def from_osc(cls, arguments: Sequence[Argument]) -> Self:
-        """The message with these arguments; floats are accepted for whole numbers.
+        """Parse arguments; floats are accepted for integers.
 
         Raises:
-            InvalidRequest: too many, too few, of the wrong type or out of range.
+            InvalidRequest: there are too many or too few, or one is of the wrong type or range.
         """
         fields = cls.arguments()
         if not fields and len(arguments) == 1 and arguments[0] in _PRESSED:
@@ -57,11 +57,11 @@ class Message(msgspec.Struct, frozen=True):
 
     @classmethod
     def usage(cls) -> str:
-        """The arguments' names, optional ones in brackets."""
+        """The names of the arguments, optional ones in brackets."""
         return " ".join(f.name if f.required else f"[{f.name}]" for f in cls.arguments())
 
     def to_osc(self) -> OscMessage:
-        """The message as it travels: yes and no as 1 and 0, for clients that know only numbers."""
+        """The message as it is sent: booleans as 1 and 0, which every client understands."""
         values = (getattr(self, name) for name in self.__struct_fields__)
         return OscMessage(self.address, [int(v) if isinstance(v, bool) else v for v in values])
 
@@ -70,9 +70,9 @@ class Command(Message, frozen=True):
     """From a client to the server."""
 
     replies: ClassVar[tuple[type[Message], ...]] = ()
-    """What is answered to the sender; every command may also be answered by /ldm/error."""
+    """The answers to the sender; every command may also be answered by /ldm/error."""
     takes_time: ClassVar[bool] = False
-    """True: a bundle's future time is handed to the handler at once, instead of waiting for it."""
+    """True where the handler gets the message before the time of its bundle, with that time."""
 
 
 class Reply(Message, frozen=True):

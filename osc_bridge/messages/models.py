@@ -1,4 +1,4 @@
-"""What is said about models: list them, load and unload them.
+"""Messages about models: list them, load and unload them.
 
 A job names its model itself: ``/ldm/text a "rain" model mine``, or ``/ldm/set/model mine``.
 
@@ -24,30 +24,30 @@ __all__ = [
     "ModelUnload",
 ]
 
-ModelName = Annotated[str, Meta(min_length=1, max_length=200, description="the model's name")]
+ModelName = Annotated[str, Meta(min_length=1, max_length=200, description="name of the model")]
 State = Annotated[str, Meta(description="unloaded, waiting, loading, loaded, unloading or failed")]
 Reason = Annotated[str, Meta(description="why it could not be loaded; empty where it could")]
 
 
 class ModelEntry(Reply, frozen=True):
-    """One model; the first one renders what names none."""
+    """One model; the first one in the list is the default."""
 
     address: ClassVar[str] = "/ldm/model/entry"
     name: ModelName
     state: State
     memory_mib: Annotated[
-        int, Meta(ge=0, description="what it takes of a device's memory", extra={"unit": "MiB"})
+        int, Meta(ge=0, description="memory that it needs on a device", extra={"unit": "MiB"})
     ]
-    devices: Annotated[str, Meta(description="where it runs, separated by commas")]
-    sample_rate: Annotated[int, Meta(description="the model's own rate", extra={"unit": "Hz"})]
-    licence: str
+    devices: Annotated[str, Meta(description="devices that it runs on, separated by commas")]
+    sample_rate: Annotated[int, Meta(description="sample rate of the model", extra={"unit": "Hz"})]
+    licence: Annotated[str, Meta(description="licence of the model")]
 
 
 class ModelListed(Reply, frozen=True):
-    """End of the list of models."""
+    """The end of the list of models."""
 
     address: ClassVar[str] = "/ldm/model/listed"
-    num_models: Annotated[int, Meta(ge=0)]
+    num_models: Annotated[int, Meta(ge=0, description="number of models")]
 
 
 class ModelList(Command, frozen=True):
@@ -58,7 +58,7 @@ class ModelList(Command, frozen=True):
 
 
 class ModelState(Reply, frozen=True):
-    """How a model stands now."""
+    """The state of a model."""
 
     address: ClassVar[str] = "/ldm/model/state"
     name: ModelName
@@ -67,7 +67,7 @@ class ModelState(Reply, frozen=True):
 
 
 class ModelNotice(Reply, frozen=True):
-    """A model's state changed; sent to clients with notices on (/ldm/notify)."""
+    """The state of a model changed; sent to clients with notices on (/ldm/notify)."""
 
     address: ClassVar[str] = "/ldm/notify/model"
     name: ModelName
@@ -76,7 +76,7 @@ class ModelNotice(Reply, frozen=True):
 
 
 class ModelLoad(Command, frozen=True):
-    """Load a model as soon as there is room; a job that names it does the same."""
+    """Load a model as soon as there is memory; a job that names the model does the same."""
 
     address: ClassVar[str] = "/ldm/model/load"
     replies: ClassVar[tuple[type[Message], ...]] = (ModelState,)
@@ -84,7 +84,7 @@ class ModelLoad(Command, frozen=True):
 
 
 class ModelUnload(Command, frozen=True):
-    """Free a model's memory; the next job for it loads it again."""
+    """Unload a model and free its memory; the next job for it loads it again."""
 
     address: ClassVar[str] = "/ldm/model/unload"
     replies: ClassVar[tuple[type[Message], ...]] = (ModelState,)

@@ -1,4 +1,4 @@
-"""What is told to clients that asked to hear of everything."""
+"""Notices about all clients' jobs and the engine, for clients that switch them on."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ __all__ = ["EngineNotice", "JobNotice", "Notified", "Notify", "TakeNotice"]
 
 
 class Notified(Reply, frozen=True):
-    """Notifications were switched."""
+    """Notices are switched on or off."""
 
     address: ClassVar[str] = "/ldm/notified"
-    on: bool
+    on: Annotated[bool, Meta(description="1: on, 0: off")]
 
 
 class JobNotice(Reply, frozen=True):
     """A job of any client changed."""
 
     address: ClassVar[str] = "/ldm/notify/job"
-    client: str
+    client: Annotated[str, Meta(description="the client that sent the request")]
     request_id: RequestId
     job_id: JobId
     state: Annotated[str, Meta(description="queued, running, done, failed or cancelled")]
-    step: Count
-    num_steps: Count
+    step: Annotated[Count, Meta(description="steps done so far")]
+    num_steps: Annotated[Count, Meta(description="steps of the whole job")]
 
 
 class TakeNotice(Reply, frozen=True):
     """A take of any client is finished."""
 
     address: ClassVar[str] = "/ldm/notify/take"
-    client: str
+    client: Annotated[str, Meta(description="the client that sent the request")]
     job_id: JobId
     index: TakeIndex
     path: TakePath
     seconds: Length
-    seed: int
-    prompt: str
+    seed: Annotated[int, Meta(description="the seed that renders this take again")]
+    prompt: Annotated[str, Meta(description="the prompt of the job")]
 
 
 class EngineNotice(Reply, frozen=True):
-    """The engine's state changed."""
+    """The state of the engine changed."""
 
     address: ClassVar[str] = "/ldm/notify/engine"
     state: Annotated[str, Meta(description="starting, ready, restarting or down")]
-    restarts: Count
+    restarts: Annotated[Count, Meta(description="number of times the engine was restarted")]
 
 
 class Notify(Command, frozen=True):
-    """Switch on (1) or off (0) the notices about everybody's jobs and the engine."""
+    """Switch the notices about all jobs, the stage and the engine on or off."""
 
     address: ClassVar[str] = "/ldm/notify"
     replies: ClassVar[tuple[type[Message], ...]] = (Notified, JobNotice, TakeNotice, EngineNotice)
-    on: bool = True
+    on: Annotated[bool, Meta(description="1: on, 0: off")] = True

@@ -1,4 +1,4 @@
-"""What is said about presets: list them, take one's values over into a client's settings.
+"""Messages about presets: list them, take over the values of one.
 
 >>> PresetUse("deep kick").to_osc()
 OscMessage('/ldm/preset/use', 'deep kick')
@@ -20,8 +20,8 @@ __all__ = [
     "PresetUsed",
 ]
 
-PresetName = Annotated[str, Meta(min_length=1, max_length=100, description="the preset's name")]
-Kind = Annotated[str, Meta(description="which request it is: text, transfer, ...")]
+PresetName = Annotated[str, Meta(min_length=1, max_length=100, description="name of the preset")]
+Kind = Annotated[str, Meta(description="kind of request: text, transfer, ...")]
 
 
 class PresetEntry(Reply, frozen=True):
@@ -31,14 +31,14 @@ class PresetEntry(Reply, frozen=True):
     name: PresetName
     kind: Kind
     description_text: Annotated[str, Meta(description="what it is for")]
-    tags: Annotated[str, Meta(description="words to find it by, separated by commas")]
+    tags: Annotated[str, Meta(description="tags, separated by commas")]
 
 
 class PresetListed(Reply, frozen=True):
-    """End of the list of presets."""
+    """The end of the list of presets."""
 
     address: ClassVar[str] = "/ldm/preset/listed"
-    num_presets: Annotated[int, Meta(ge=0)]
+    num_presets: Annotated[int, Meta(ge=0, description="number of presets")]
 
 
 class PresetList(Command, frozen=True):
@@ -49,7 +49,7 @@ class PresetList(Command, frozen=True):
 
 
 class PresetUsed(Reply, frozen=True):
-    """The preset's values are this client's settings now; /ldm/press/<kind> renders."""
+    """The values of the preset are this client's settings now; /ldm/press/<kind> renders them."""
 
     address: ClassVar[str] = "/ldm/preset/used"
     name: PresetName
@@ -57,7 +57,7 @@ class PresetUsed(Reply, frozen=True):
 
 
 class PresetUse(Command, frozen=True):
-    """Take a preset's values over into this client's settings."""
+    """Copy the values of a preset into this client's settings."""
 
     address: ClassVar[str] = "/ldm/preset/use"
     replies: ClassVar[tuple[type[Message], ...]] = (PresetUsed,)

@@ -1,4 +1,4 @@
-"""The small questions, and how errors are told.
+"""Questions about the server, and error replies.
 
 >>> Ping.from_osc([7.0])
 Ping(token=7)
@@ -33,14 +33,14 @@ __all__ = [
 
 
 class Pong(Reply, frozen=True):
-    """Answer to a ping."""
+    """The answer to a ping."""
 
     address: ClassVar[str] = "/ldm/pong"
     token: Token = 0
 
 
 class Ping(Command, frozen=True):
-    """Are you there?"""
+    """Check that the server answers."""
 
     address: ClassVar[str] = "/ldm/ping"
     replies: ClassVar[tuple[type[Message], ...]] = (Pong,)
@@ -48,66 +48,64 @@ class Ping(Command, frozen=True):
 
 
 class VersionReply(Reply, frozen=True):
-    """Which program this is."""
+    """The name and version of the program."""
 
     address: ClassVar[str] = "/ldm/version.reply"
-    program: str
-    version: str
+    program: Annotated[str, Meta(description="name of the program")]
+    version: Annotated[str, Meta(description="version of the program")]
 
 
 class Version(Command, frozen=True):
-    """Ask for the program's version."""
+    """Ask for the version of the program."""
 
     address: ClassVar[str] = "/ldm/version"
     replies: ClassVar[tuple[type[Message], ...]] = (VersionReply,)
 
 
 class StatusReply(Reply, frozen=True):
-    """How the server is."""
+    """The state of the server."""
 
     address: ClassVar[str] = "/ldm/status.reply"
     state: Annotated[str, Meta(description="starting, ready, restarting or down")]
-    model: str
-    providers: Annotated[str, Meta(description="where the model runs, separated by commas")]
-    queued: Annotated[Count, Meta(description="jobs that wait")]
-    running: Annotated[Count, Meta(description="jobs that are rendered now")]
-    restarts: Annotated[Count, Meta(description="times the engine had to be started again")]
-    clients: Annotated[Count, Meta(description="clients that are remembered")]
-    received: Annotated[Count, Meta(description="packets that arrived")]
-    refused: Annotated[Count, Meta(description="packets and messages that were refused")]
-    late: Annotated[Count, Meta(description="bundles that arrived after their time")]
+    model: Annotated[str, Meta(description="name of the default model")]
+    providers: Annotated[str, Meta(description="ONNX Runtime providers, separated by commas")]
+    queued: Annotated[Count, Meta(description="number of jobs that wait")]
+    running: Annotated[Count, Meta(description="number of jobs that are being rendered")]
+    restarts: Annotated[Count, Meta(description="number of times the engine was restarted")]
+    clients: Annotated[Count, Meta(description="number of known clients")]
+    received: Annotated[Count, Meta(description="number of packets that arrived")]
+    refused: Annotated[Count, Meta(description="number of packets and messages that were refused")]
+    late: Annotated[Count, Meta(description="number of bundles that arrived after their time")]
 
 
 class Status(Command, frozen=True):
-    """Ask how the server is."""
+    """Ask for the state of the server."""
 
     address: ClassVar[str] = "/ldm/status"
     replies: ClassVar[tuple[type[Message], ...]] = (StatusReply,)
 
 
 class ModelReply(Reply, frozen=True):
-    """The model in use."""
+    """The default model and its defaults."""
 
     address: ClassVar[str] = "/ldm/model.reply"
-    name: str
-    sample_rate: Annotated[int, Meta(description="the model's own rate", extra={"unit": "Hz"})]
-    audio_length_in_s: Annotated[
-        float, Meta(description="length where none is asked for", extra={"unit": "s"})
-    ]
-    num_inference_steps: Annotated[int, Meta(description="steps where none are asked for")]
-    guidance_scale: Annotated[float, Meta(description="guidance where none is asked for")]
-    licence: str
+    name: Annotated[str, Meta(description="name of the model")]
+    sample_rate: Annotated[int, Meta(description="sample rate of the model", extra={"unit": "Hz"})]
+    audio_length_in_s: Annotated[float, Meta(description="default length", extra={"unit": "s"})]
+    num_inference_steps: Annotated[int, Meta(description="default number of denoising steps")]
+    guidance_scale: Annotated[float, Meta(description="default guidance scale")]
+    licence: Annotated[str, Meta(description="licence of the model")]
 
 
 class ModelStatus(Command, frozen=True):
-    """Ask for the model in use and its defaults."""
+    """Ask for the default model and its defaults."""
 
     address: ClassVar[str] = "/ldm/model"
     replies: ClassVar[tuple[type[Message], ...]] = (ModelReply,)
 
 
 class HelpReply(Reply, frozen=True):
-    """One address: its arguments and what it does."""
+    """One address: its arguments, and what it does."""
 
     address: ClassVar[str] = "/ldm/help.reply"
     about: Annotated[str, Meta(description="the address")]
@@ -116,7 +114,7 @@ class HelpReply(Reply, frozen=True):
 
 
 class Help(Command, frozen=True):
-    """Ask about one address, or (without argument) about all that can be sent."""
+    """Ask about one address; without an argument, about all that can be sent."""
 
     address: ClassVar[str] = "/ldm/help"
     replies: ClassVar[tuple[type[Message], ...]] = (HelpReply,)
@@ -124,14 +122,14 @@ class Help(Command, frozen=True):
 
 
 class Synced(Reply, frozen=True):
-    """All jobs that this client submitted before the sync have ended."""
+    """All jobs that this client submitted before /ldm/sync have ended."""
 
     address: ClassVar[str] = "/ldm/synced"
     token: Token = 0
 
 
 class Sync(Command, frozen=True):
-    """Ask to be told when all jobs submitted so far have ended."""
+    """Ask for a message when all jobs submitted so far have ended."""
 
     address: ClassVar[str] = "/ldm/sync"
     replies: ClassVar[tuple[type[Message], ...]] = (Synced,)
@@ -139,9 +137,11 @@ class Sync(Command, frozen=True):
 
 
 class ErrorReply(Reply, frozen=True):
-    """Something was refused or failed; also sent to clients with notifications on."""
+    """A message was refused or failed; also sent to clients with notices on."""
 
     address: ClassVar[str] = "/ldm/error"
     code: ErrorCode
     sentence: Sentence
-    about: Annotated[str, Meta(description="the address that was called, where known")] = ""
+    about: Annotated[
+        str, Meta(description="the address that was called, or the job; empty where unknown")
+    ] = ""

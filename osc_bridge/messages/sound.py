@@ -1,6 +1,6 @@
-"""What is said about sound: the device, takes, levels, what was captured.
+"""Messages about the sound card, takes, levels and the capture.
 
-What changes by itself is told to all clients that have notices on (``/ldm/notify 1``).
+Changes are sent to all clients that have notices on (``/ldm/notify 1``).
 """
 
 from __future__ import annotations
@@ -18,78 +18,96 @@ class DeviceListed(Reply, frozen=True):
     """One sound card; the last one is followed by /ldm/device/state."""
 
     address: ClassVar[str] = "/ldm/device/listed"
-    id: Count
-    name: Words
-    host_api: Words
-    inputs: Count
-    outputs: Count
-    sample_rate: Count
-    default: bool
+    id: Annotated[Count, Meta(description="number of the card")]
+    name: Annotated[Words, Meta(description="name of the card")]
+    host_api: Annotated[Words, Meta(description="ALSA, JACK, CoreAudio, ...")]
+    inputs: Annotated[Count, Meta(description="number of input channels")]
+    outputs: Annotated[Count, Meta(description="number of output channels")]
+    sample_rate: Annotated[Count, Meta(description="default sample rate in Hz")]
+    default: Annotated[bool, Meta(description="1 for the default card of its host API")]
 
 
 class DeviceState(Reply, frozen=True):
-    """The audio side in numbers; counts since the program began."""
+    """The state of the sound card; counters since the start of the program."""
 
     address: ClassVar[str] = "/ldm/device/state"
     state: Annotated[str, Meta(description="open, lost (it is tried again) or closed")]
-    name: Words
-    sample_rate: Count
-    blocksize: Count
-    latency_s: Seconds
-    under_runs: Annotated[Count, Meta(description="blocks that came too late")]
-    late: Annotated[Count, Meta(description="starts that came after their time")]
-    voices: Annotated[Count, Meta(description="sounding now")]
-    peak: Annotated[float, Meta(description="of the last block, full scale is 1")]
-    load: Annotated[float, Meta(description="longest block since the last state / its time")]
-    reopened: Annotated[Count, Meta(description="times the device came back")]
+    name: Annotated[Words, Meta(description="name of the card")]
+    sample_rate: Annotated[Count, Meta(description="sample rate in Hz")]
+    blocksize: Annotated[Count, Meta(description="frames in a block")]
+    latency_s: Annotated[Seconds, Meta(description="output latency reported by the card")]
+    under_runs: Annotated[Count, Meta(description="number of output under-runs")]
+    late: Annotated[Count, Meta(description="number of commands that arrived after their time")]
+    voices: Annotated[Count, Meta(description="number of voices that play")]
+    peak: Annotated[float, Meta(description="peak of the last block; full scale is 1")]
+    load: Annotated[float, Meta(description="rendering time / playing time of the slowest block")]
+    reopened: Annotated[Count, Meta(description="number of times a lost card came back")]
 
 
 class DeviceNotice(Reply, frozen=True):
-    """The sound card came, went or refused."""
+    """The sound card was opened, was lost or was closed."""
 
     address: ClassVar[str] = "/ldm/notify/device"
     state: Annotated[str, Meta(description="open, lost or closed")]
-    name: Words
-    sample_rate: Count
-    reason: Words
+    name: Annotated[Words, Meta(description="name of the card, if one is open")]
+    sample_rate: Annotated[Count, Meta(description="sample rate in Hz")]
+    reason: Annotated[Words, Meta(description="why it is not open; empty where it is")]
 
 
 class DeviceList(Command, frozen=True):
-    """Ask which sound cards there are."""
+    """Ask for the sound cards."""
 
     address: ClassVar[str] = "/ldm/device/list"
     replies: ClassVar[tuple[type[Message], ...]] = (DeviceListed, DeviceState)
 
 
 class DeviceOpen(Command, frozen=True):
-    """Play on a sound card from now on; without arguments on the default one."""
+    """Open a sound card; without arguments the default one."""
 
     address: ClassVar[str] = "/ldm/device/open"
     replies: ClassVar[tuple[type[Message], ...]] = (DeviceState,)
     device: Annotated[
-        str, Meta(max_length=200, description="number, part of the name, or none: no sound")
+        str, Meta(max_length=200, description="number or part of the name; none for no card")
     ] = ""
     sample_rate: Annotated[
-        int, Meta(ge=0, le=384_000, description="0: the card's own", extra={"unit": "Hz"})
+        int,
+        Meta(
+            ge=0,
+            le=384_000,
+            description="sample rate; 0 for the default of the card",
+            extra={"unit": "Hz"},
+        ),
     ] = 0
     blocksize: Annotated[
-        int, Meta(ge=0, le=8192, description="frames; JACK has its own", extra={"unit": "frames"})
+        int,
+        Meta(
+            ge=0,
+            le=8192,
+            description="frames in a block; JACK has its own",
+            extra={"unit": "frames"},
+        ),
     ] = 128
-    first_output: Annotated[int, Meta(ge=1, le=256, description="first of the pair")] = 1
-    first_input: Annotated[int, Meta(ge=0, le=256, description="first of the pair; 0: none")] = 1
-    host_api: Annotated[str, Meta(max_length=100, description="ALSA, JACK, CoreAudio ...")] = ""
-    input_device: Annotated[str, Meta(max_length=200, description="if not the same card")] = ""
+    first_output: Annotated[
+        int, Meta(ge=1, le=256, description="first channel of the output pair")
+    ] = 1
+    first_input: Annotated[
+        int, Meta(ge=0, le=256, description="first channel of the input pair; 0 for no inputs")
+    ] = 1
+    host_api: Annotated[str, Meta(max_length=100, description="ALSA, JACK, CoreAudio, ...")] = ""
+    input_device: Annotated[
+        str, Meta(max_length=200, description="card of the inputs, if another one")
+    ] = ""
 
 
 class DeviceClose(Command, frozen=True):
-    """Let the sound card go."""
+    """Close the sound card."""
 
     address: ClassVar[str] = "/ldm/device/close"
     replies: ClassVar[tuple[type[Message], ...]] = (DeviceState,)
 
 
 class DeviceStatus(Command, frozen=True):
-    """Ask how the sound card is doing."""
+    """Ask for the state of the sound card."""
 
     address: ClassVar[str] = "/ldm/device/status"
     replies: ClassVar[tuple[type[Message], ...]] = (DeviceState,)
@@ -99,7 +117,7 @@ class DeviceStatus(Command, frozen=True):
 
 
 class TakePlaying(Reply, frozen=True):
-    """A take begins (or waits for its grid)."""
+    """A take starts, at once or on its grid."""
 
     address: ClassVar[str] = "/ldm/take/playing"
     voice: Voice
@@ -108,7 +126,7 @@ class TakePlaying(Reply, frozen=True):
 
 
 class VoiceNotice(Reply, frozen=True):
-    """A take began to sound, or ended."""
+    """A take started to play, or ended."""
 
     address: ClassVar[str] = "/ldm/notify/voice"
     voice: Voice
@@ -124,12 +142,14 @@ class TakePlay(Command, frozen=True):
     path: Path
     gain_db: Level = 0.0
     loop: Annotated[bool, Meta(description="repeat until stopped")] = False
-    quantise: Annotated[Quantise, Meta(description="begin on the next ...")] = "none"
-    choke: Annotated[int, Meta(ge=0, le=99, description="group that silences itself")] = 0
+    quantise: Annotated[Quantise, Meta(description="grid on which it starts")] = "none"
+    choke: Annotated[
+        int, Meta(ge=0, le=99, description="group whose takes silence each other; 0: none")
+    ] = 0
 
 
 class TakeStop(Command, frozen=True):
-    """Fade a take out."""
+    """Fade out a take that plays."""
 
     address: ClassVar[str] = "/ldm/take/stop"
     voice: Voice
@@ -137,7 +157,7 @@ class TakeStop(Command, frozen=True):
 
 
 class TakeGain(Command, frozen=True):
-    """Change the level of a sounding take."""
+    """Set the level of a take that plays."""
 
     address: ClassVar[str] = "/ldm/take/gain"
     voice: Voice
@@ -145,44 +165,44 @@ class TakeGain(Command, frozen=True):
 
 
 class StopAll(Command, frozen=True):
-    """Panic: everything fades out at once, streams too; nothing that was asked for begins."""
+    """Panic: fade everything out and cancel what is waiting to start."""
 
     address: ClassVar[str] = "/ldm/stop"
     fade_s: Fade = 0.05
 
 
 class MasterGain(Command, frozen=True):
-    """Level of everything, before the limiter."""
+    """Set the level of everything, before the limiter."""
 
     address: ClassVar[str] = "/ldm/master/gain"
     gain_db: Level
 
 
 class MonitorGain(Command, frozen=True):
-    """Level at which the inputs are heard."""
+    """Set the level of the inputs in the output."""
 
     address: ClassVar[str] = "/ldm/monitor/gain"
     gain_db: Level
 
 
 class CaptureSaved(Reply, frozen=True):
-    """What was just played is a file now, usable as clip for every job."""
+    """The capture is saved as a file, which can be the clip of any job."""
 
     address: ClassVar[str] = "/ldm/capture/saved"
     path: Path
-    seconds: Seconds
-    peak: float
+    seconds: Annotated[Seconds, Meta(description="length")]
+    peak: Annotated[float, Meta(description="largest sample; full scale is 1")]
 
 
 class CaptureSave(Command, frozen=True):
-    """Keep what was just played (or recorded)."""
+    """Save what was just played or recorded to a file."""
 
     address: ClassVar[str] = "/ldm/capture/save"
     replies: ClassVar[tuple[type[Message], ...]] = (CaptureSaved,)
     seconds: Annotated[
-        float, Meta(ge=0.1, le=600.0, description="how far back", extra={"unit": "s"})
+        float, Meta(ge=0.1, le=600.0, description="length, back from now", extra={"unit": "s"})
     ] = 10.0
-    bus: Annotated[Bus, Meta(description="outputs or inputs")] = "played"
+    bus: Annotated[Bus, Meta(description="played: the outputs; recorded: the inputs")] = "played"
     path: Annotated[
-        str, Meta(max_length=4000, description="file in an allowed folder; empty: a new name")
+        str, Meta(max_length=4000, description="file in an allowed folder; empty for a new name")
     ] = ""

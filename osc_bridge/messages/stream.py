@@ -1,4 +1,4 @@
-"""What is said about the endless sound."""
+"""Messages about the stream."""
 
 from __future__ import annotations
 
@@ -11,28 +11,32 @@ from osc_bridge.messages.message import Command, Message, Reply
 
 
 class StreamState(Reply, frozen=True):
-    """How the stream is doing."""
+    """The state of the stream."""
 
     address: ClassVar[str] = "/ldm/stream/state"
     state: Annotated[str, Meta(description="stopped, starting or playing")]
-    prompt: Words
-    rung: Annotated[str, Meta(description="full, half, quarter, fewest (steps) or recombine")]
-    num_inference_steps: Count
-    real_time_factor: Annotated[float, Meta(description="time to render / time it lasts")]
-    rendered: Annotated[Count, Meta(description="chunks so far")]
-    recombined: Annotated[Count, Meta(description="times an old chunk stood in")]
-    method: Annotated[str, Meta(description="continue or crossfade")]
-    error: Words
+    prompt: Annotated[Words, Meta(description="prompt of the last chunk")]
+    rung: Annotated[
+        str, Meta(description="quality: full, half, quarter, fewest (steps) or recombine")
+    ]
+    num_inference_steps: Annotated[Count, Meta(description="denoising steps of the last chunk")]
+    real_time_factor: Annotated[float, Meta(description="rendering time / playing time of a chunk")]
+    rendered: Annotated[Count, Meta(description="number of rendered chunks")]
+    recombined: Annotated[
+        Count, Meta(description="number of times an earlier chunk was played again")
+    ]
+    method: Annotated[str, Meta(description="how chunks are joined: continue or crossfade")]
+    error: Annotated[Words, Meta(description="the last error; empty where there is none")]
 
 
 class StreamNotice(StreamState, frozen=True):
-    """The stream changed state, prompt or rung."""
+    """The state of the stream changed."""
 
     address: ClassVar[str] = "/ldm/notify/stream"
 
 
 class StreamStart(Command, frozen=True):
-    """Begin an endless sound; without prompt, that of the live set."""
+    """Start the stream; without a prompt, with that of the live set."""
 
     address: ClassVar[str] = "/ldm/stream/start"
     replies: ClassVar[tuple[type[Message], ...]] = (StreamState,)
@@ -40,7 +44,7 @@ class StreamStart(Command, frozen=True):
 
 
 class StreamStop(Command, frozen=True):
-    """Fade the stream out."""
+    """Fade out the stream."""
 
     address: ClassVar[str] = "/ldm/stream/stop"
     replies: ClassVar[tuple[type[Message], ...]] = (StreamState,)
@@ -48,40 +52,40 @@ class StreamStop(Command, frozen=True):
 
 
 class StreamPrompt(Command, frozen=True):
-    """Turn the stream into something else."""
+    """Change the prompt of the stream."""
 
     address: ClassVar[str] = "/ldm/stream/prompt"
     prompt: Prompt
-    over_s: Annotated[Over, Meta(description="how long the change takes")] = 3.0
+    over_s: Annotated[Over, Meta(description="time that the change takes")] = 3.0
 
 
 class StreamCorners(Command, frozen=True):
-    """Two to four prompts between which the stream can be moved."""
+    """Set the two to four prompts between which /ldm/stream/xy moves."""
 
     address: ClassVar[str] = "/ldm/stream/corners"
-    left_bottom: Prompt
-    right_bottom: Prompt
-    left_top: Prompt = ""
-    right_top: Prompt = ""
+    left_bottom: Annotated[Prompt, Meta(description="prompt at x 0, y 0")]
+    right_bottom: Annotated[Prompt, Meta(description="prompt at x 1, y 0")]
+    left_top: Annotated[Prompt, Meta(description="prompt at x 0, y 1")] = ""
+    right_top: Annotated[Prompt, Meta(description="prompt at x 1, y 1")] = ""
 
 
 class StreamXY(Command, frozen=True):
-    """Move the stream between its corners."""
+    """Move the stream between the prompts of its corners."""
 
     address: ClassVar[str] = "/ldm/stream/xy"
-    x: Annotated[Axis, Meta(description="0 left, 1 right")]
-    y: Annotated[Axis, Meta(description="0 bottom, 1 top")]
+    x: Annotated[Axis, Meta(description="0: left, 1: right")]
+    y: Annotated[Axis, Meta(description="0: bottom, 1: top")]
 
 
 class StreamGain(Command, frozen=True):
-    """Level of the stream."""
+    """Set the level of the stream."""
 
     address: ClassVar[str] = "/ldm/stream/gain"
     gain_db: Level
 
 
 class StreamStatus(Command, frozen=True):
-    """Ask how the stream is doing."""
+    """Ask for the state of the stream."""
 
     address: ClassVar[str] = "/ldm/stream/status"
     replies: ClassVar[tuple[type[Message], ...]] = (StreamState,)

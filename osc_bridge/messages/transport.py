@@ -1,4 +1,4 @@
-"""What is said about time: tempo, bars, who leads, and what is to be rendered for a bar.
+"""Messages about tempo, bars, the clock source, and renders for a bar.
 
 >>> TransportTempo(118.0).to_osc()
 OscMessage('/ldm/transport/tempo', 118.0)
@@ -16,63 +16,61 @@ from osc_bridge.messages.message import Command, Message, Reply
 
 
 class TransportPosition(Reply, frozen=True):
-    """Where the transport is."""
+    """The position, tempo and clock of the transport."""
 
     address: ClassVar[str] = "/ldm/transport/position"
-    bar: Annotated[int, Meta(description="from 1")]
-    beat: Annotated[float, Meta(description="within the bar, from 1.0")]
-    bpm: float
-    beats_per_bar: int
-    clock: Annotated[str, Meta(description="who leads")]
-    peers: Annotated[Count, Meta(description="others on Ableton Link")]
-    off_s: Annotated[float, Meta(description="last distance from the leading clock")]
+    bar: Annotated[int, Meta(description="bar, from 1")]
+    beat: Annotated[float, Meta(description="beat in the bar, from 1.0")]
+    bpm: Annotated[float, Meta(description="tempo in beats per minute")]
+    beats_per_bar: Annotated[int, Meta(description="beats in a bar")]
+    clock: Annotated[str, Meta(description="the clock that leads")]
+    peers: Annotated[Count, Meta(description="number of other programs on Ableton Link")]
+    off_s: Annotated[float, Meta(description="last difference from the leading clock in s")]
 
 
 class TransportQuery(Command, frozen=True):
-    """Ask where the transport is."""
+    """Ask for the position of the transport."""
 
     address: ClassVar[str] = "/ldm/transport"
     replies: ClassVar[tuple[type[Message], ...]] = (TransportPosition,)
 
 
 class TransportTempo(Command, frozen=True):
-    """Change the tempo."""
+    """Set the tempo."""
 
     address: ClassVar[str] = "/ldm/transport/tempo"
     bpm: Bpm
 
 
 class TransportMeter(Command, frozen=True):
-    """Change the length of a bar."""
+    """Set the length of a bar."""
 
     address: ClassVar[str] = "/ldm/transport/meter"
-    beats_per_bar: Annotated[int, Meta(ge=1, le=32)]
+    beats_per_bar: Annotated[int, Meta(ge=1, le=32, description="beats in a bar")]
 
 
 class TransportRestart(Command, frozen=True):
-    """Be at a bar now, or at the bundle's time."""
+    """Jump to a bar now, or at the time of the bundle."""
 
     address: ClassVar[str] = "/ldm/transport/restart"
     takes_time: ClassVar[bool] = True
-    bar: Annotated[int, Meta(ge=1, le=100_000)] = 1
+    bar: Annotated[int, Meta(ge=1, le=100_000, description="bar, from 1")] = 1
 
 
 class TransportClock(Command, frozen=True):
-    """Choose who leads: internal, Ableton Link, MIDI clock or OSC beats."""
+    """Choose the clock that leads: internal, Ableton Link, MIDI clock or OSC beats."""
 
     address: ClassVar[str] = "/ldm/transport/clock"
     replies: ClassVar[tuple[type[Message], ...]] = (TransportPosition,)
-    clock: ClockName
+    clock: Annotated[ClockName, Meta(description="the clock that leads")]
 
 
 class TransportBeat(Command, frozen=True):
-    """A beat of the OSC clock: now, or at the bundle's time."""
+    """A beat of the OSC clock, now or at the time of the bundle."""
 
     address: ClassVar[str] = "/ldm/transport/beat"
     takes_time: ClassVar[bool] = True
-    beat: Annotated[
-        float, Meta(ge=0.0, description="from 0; after days as d or i: f has only 24 bits")
-    ]
+    beat: Annotated[float, Meta(ge=0.0, description="beat, from 0; send large ones as d or i")]
     bpm: Bpm
 
 
@@ -80,29 +78,29 @@ class TransportBeat(Command, frozen=True):
 
 
 class BarState(Reply, frozen=True):
-    """How a render for a bar is doing."""
+    """The state of a render for a bar."""
 
     address: ClassVar[str] = "/ldm/bar/state"
-    request_id: Words
-    bar: Count
+    request_id: Annotated[Words, Meta(description="the request id that the client chose")]
+    bar: Annotated[Count, Meta(description="the bar at which it starts")]
     state: Annotated[str, Meta(description="planned, ready, late or failed")]
-    num_inference_steps: Count
-    num_takes: Count
-    expected_s: Seconds
-    margin_s: Annotated[Seconds, Meta(description="time left before the bar")]
+    num_inference_steps: Annotated[Count, Meta(description="denoising steps")]
+    num_takes: Annotated[Count, Meta(description="number of takes, of which the best one plays")]
+    expected_s: Annotated[Seconds, Meta(description="expected rendering time")]
+    margin_s: Annotated[Seconds, Meta(description="time left before the bar; negative: after it")]
     path: Path
-    error: Words
+    error: Annotated[Words, Meta(description="why it failed; empty where it did not")]
 
 
 class BarRender(Command, frozen=True):
-    """Render something that sounds when a bar begins; steps and takes are chosen to be in time."""
+    """Render a take that starts on a bar; steps and takes are reduced so that it is in time."""
 
     address: ClassVar[str] = "/ldm/bar/render"
     replies: ClassVar[tuple[type[Message], ...]] = (BarState,)
-    request_id: Annotated[str, Meta(max_length=200, description="the id that the client chose")]
-    bar: Annotated[int, Meta(ge=1, le=1_000_000, description="where it begins")]
-    bars: Annotated[float, Meta(ge=0.125, le=64.0, description="how long it is")]
+    request_id: Annotated[str, Meta(max_length=200, description="a request id of your choice")]
+    bar: Annotated[int, Meta(ge=1, le=1_000_000, description="the bar at which it starts")]
+    bars: Annotated[float, Meta(ge=0.125, le=64.0, description="length in bars")]
     prompt: Prompt
     num_waveforms_per_prompt: Annotated[
-        int, Meta(ge=1, le=64, description="takes, of which the best one sounds")
+        int, Meta(ge=1, le=64, description="number of takes, of which the best one plays")
     ] = 1

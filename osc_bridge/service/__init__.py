@@ -1,1 +1,1 @@
-"""The OSC port: sockets, clients, bundles, and the way to the handlers."""
+"""The OSC port: sockets, clients, bundles, and the dispatch to handlers."""

@@ -1,10 +1,10 @@
-"""The folders that clients may name: where takes may appear and what may be read.
+"""The folders that clients may name: where takes are written and which files are read.
 
-Takes are written, and files sent over the wire, within the allowed folders only. A clip to
-work on may lie anywhere if the client runs on this machine, as a DAW's own recordings do.
+Takes are written, and files sent, only within the allowed folders. A client on this machine may
+name clips anywhere, such as the recordings of a DAW.
 
-Every path is resolved (``..`` and symbolic links included) before it is compared with the
-allowed roots, and once more after folders have been made.
+A path is resolved (``..`` and symbolic links included) before it is compared with the allowed
+folders, and once more after folders have been made.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _MAX_PATH: Final = 4000
 
 
 class AllowedFolders:
-    """A client's paths, checked. The first root is the takes folder; it is made when needed.
+    """Checks the paths that clients name.
 
     Args:
-        roots: folders within which everything is allowed.
+        roots: the allowed folders; the first one is the takes folder, made when needed.
     """
 
     def __init__(self, roots: Sequence[Path]) -> None:
@@ -36,7 +36,7 @@ class AllowedFolders:
 
     @property
     def takes_folder(self) -> Path:
-        """Where takes go if nobody names a folder."""
+        """Where takes are written by default."""
         return self._roots[0]
 
     @property
@@ -45,11 +45,11 @@ class AllowedFolders:
         return self._roots
 
     def folder(self, name: str) -> Path:
-        """The folder ``name`` (relative ones stand in the takes folder), made if missing.
+        """The folder ``name``, made if missing; relative to the takes folder.
 
         Raises:
-            Forbidden: outside the allowed folders.
-            InvalidRequest: not a folder name, or it cannot be made.
+            Forbidden: it is outside the allowed folders.
+            InvalidRequest: it is not a folder name, or cannot be made.
         """
         path = self._checked(self._resolved(name), name)
         try:
@@ -59,10 +59,10 @@ class AllowedFolders:
         return self._checked(path.resolve(), name)
 
     def file(self, name: str, *, anywhere: bool = False) -> Path:
-        """An existing regular file; ``anywhere`` also outside of the allowed folders.
+        """An existing regular file; with ``anywhere`` also outside the allowed folders.
 
         Raises:
-            Forbidden: outside the allowed folders.
+            Forbidden: it is outside the allowed folders.
             NotFound: no such file.
         """
         path = self._resolved(name)
@@ -73,7 +73,7 @@ class AllowedFolders:
         return path
 
     def new_part(self, name: str) -> Path:
-        """A new hidden file in the uploads folder for something that is still arriving.
+        """A new hidden file in the uploads folder, for an upload that is still arriving.
 
         Raises:
             StorageFull: it cannot be made.

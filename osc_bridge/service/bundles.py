@@ -1,9 +1,9 @@
-"""Bundles with a time tag: held back until their moment, then executed in order.
+"""Bundles with a time tag: kept until their time, then executed in order.
 
-Policy. *Late*: a bundle whose time has passed is executed at once and counted. *Early*: a time
-more than an hour ahead, or more than 10,000 waiting messages, is refused. Time tags are on
-the clock of this machine; they are turned into the event loop's clock on arrival, so that
-a later change of the wall clock moves nothing.
+A bundle whose time has passed is executed at once and counted as late. A time more than an hour
+ahead, or more than 10,000 waiting messages, is refused. Time tags are Unix times. They are
+converted to the clock of the event loop on arrival, so that a later change of the wall clock has
+no effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CLOCK_STEP_S: Final = 0.001
 
 
 class BundleScheduler:
-    """Runs callables at given Unix times on the running event loop."""
+    """Calls functions at given Unix times on the running event loop."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -32,19 +32,19 @@ class BundleScheduler:
         self._offset_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.late = 0
-        """Messages that arrived after their time."""
+        """Number of messages that arrived after their time."""
 
     @property
     def waiting(self) -> int:
-        """Messages whose time has not come."""
+        """Number of messages whose time has not come."""
         return len(self._heap)
 
     def at(self, when_s: float, action: Callable[[], None]) -> None:
         """Call ``action`` at the Unix time ``when_s``; at once where that has passed.
 
         Raises:
-            InvalidRequest: more than an hour ahead.
-            QueueFull: too many are waiting.
+            InvalidRequest: the time is more than an hour ahead.
+            QueueFull: too many messages are waiting.
         """
         if not self.admit(when_s):
             action()
@@ -56,10 +56,10 @@ class BundleScheduler:
         self._arm()
 
     def admit(self, when_s: float) -> bool:
-        """True for a time that is still to come; one that has passed is counted as late.
+        """True for a time ahead; one that has passed is counted as late.
 
         Raises:
-            InvalidRequest: more than an hour ahead.
+            InvalidRequest: the time is more than an hour ahead.
         """
         ahead_s = when_s - time.time()
         if ahead_s <= 0:
@@ -73,12 +73,12 @@ class BundleScheduler:
         return True
 
     def close(self) -> None:
-        """Forget everything that waits."""
+        """Drop all waiting messages."""
         self._heap.clear()
         self._arm()
 
     def _to_loop_time(self) -> float:
-        """What to add to Unix time. Kept until the wall clock steps: equal times stay equal."""
+        """Event loop time - Unix time; kept until the clock steps, so equal times stay equal."""
         offset_s = asyncio.get_running_loop().time() - time.time()
         if abs(offset_s - self._offset_s) > _CLOCK_STEP_S:
             self._offset_s = offset_s

@@ -1,7 +1,7 @@
-"""The clients that the server knows, and what it remembers of each.
+"""The known clients, and the state that is kept for each.
 
-A client is the address that its replies go to: two programs never share one, and a
-program that sends from random ports is one client as long as it names the same reply port.
+A client is the address that its replies go to. Two programs never share one, and a program that
+sends from random ports is one client as long as it names the same reply port.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from typing import Any, Final
 from osc_bridge.messages.server import Synced
 from server.errors import QueueFull
 from server.jobs.job import Preview
+from server.listeners import Listeners
 
 __all__ = ["KnownClient", "ClientTable", "Reported", "Sender", "is_loopback"]
 
 MAX_CLIENTS: Final = 4096
 MAX_NOTIFIED: Final = 64
-"""Clients with notices on; UDP clients go without saying so, so the oldest lose them."""
+"""Clients with notices on. UDP clients do not sign off, so the oldest lose their notices."""
 MAX_REQUEST_IDS: Final = 1024
-"""Request ids a client can still ask about."""
+"""Request ids that are kept for each client."""
 MAX_OUTSTANDING: Final = 512
-"""Messages of one client that may be in the works at once."""
+"""Messages of one client whose handlers may wait at once."""
 _ERRORS_PER_S: Final = 50.0
 _ERROR_BURST: Final = 200.0
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Where a packet came from: who it is, and how to answer."""
+    """Where a packet came from, and how to answer it."""
 
     key: str
     send: Callable[[bytes], None]
     at_port: Callable[[int], Sender] | None = None
-    """The same host at another port; None where the connection is the only way back."""
+    """The same host at another port; None for a connection."""
     is_local: bool = False
-    """True where it runs on this machine."""
+    """True for a program on this machine."""
 
 
 def is_loopback(host: str) -> bool:
@@ -57,7 +58,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass
 class Reported:
-    """How far a client has been told about one of its jobs."""
+    """What a client has been sent about one of its jobs."""
 
     request_id: str
     completion: bytes = b""
@@ -68,7 +69,7 @@ class Reported:
 
 @dataclass
 class KnownClient:
-    """What is remembered of one client."""
+    """The state of one client."""
 
     sender: Sender
     notify: bool = False
@@ -78,14 +79,14 @@ class KnownClient:
     """Request id to job id, the newest last."""
     syncs: list[tuple[Synced, set[str]]] = field(default_factory=list)
     tail: asyncio.Task[None] | None = None
-    """The last message in the works; the next one waits for it."""
+    """The handler that was started last; the next one waits for it."""
     outstanding: int = 0
     _errors: float = _ERROR_BURST
     _errors_s: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> str:
-        """The client's name in logs, notices and as owner of jobs."""
+        """The name of the client in logs and notices, and as owner of jobs."""
         return self.sender.key
 
     @property
@@ -94,15 +95,15 @@ class KnownClient:
         return bool(self.open_jobs or self.notify or self.outstanding)
 
     def remember(self, request_id: str, job_id: str) -> None:
-        """Keep the pair for later questions."""
+        """Keep a request id and its job id, for later questions."""
         if request_id:
             self.job_ids[request_id] = job_id
             self.job_ids.move_to_end(request_id)
             while len(self.job_ids) > MAX_REQUEST_IDS:
                 self.job_ids.popitem(last=False)
 
-    def may_be_told_of_error(self) -> bool:
-        """At most 50 error replies a second, so that two programs cannot feed each other."""
+    def may_send_error(self) -> bool:
+        """Limit error replies to 50 a second, so that two programs cannot answer each other."""
         now = time.monotonic()
         refill = (now - self._errors_s) * _ERRORS_PER_S
         self._errors, self._errors_s = min(_ERROR_BURST, self._errors + refill), now
@@ -112,17 +113,22 @@ class KnownClient:
         return True
 
     def check_outstanding(self) -> None:
-        """Raise QueueFull where the client has too many messages in the works."""
+        """Check how many handlers of this client wait.
+
+        Raises:
+            QueueFull: too many.
+        """
         if self.outstanding >= MAX_OUTSTANDING:
-            raise QueueFull(f"{MAX_OUTSTANDING} of your messages are in the works; wait for them")
+            raise QueueFull(f"{MAX_OUTSTANDING} of your messages are being handled; wait for them")
 
 
 class ClientTable:
-    """Clients by key; the ones not heard of for longest are forgotten first."""
+    """Clients by key; when the table is full, the least recently active one is dropped."""
 
-    def __init__(self, on_forget: Callable[[str], None] = lambda key: None) -> None:
+    def __init__(self) -> None:
+        self.forgotten: Listeners[str] = Listeners("a client that has gone")
+        """Called with the key of each client that is dropped."""
         self._clients: OrderedDict[str, KnownClient] = OrderedDict()
-        self._on_forget = on_forget
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -131,11 +137,11 @@ class ClientTable:
         return iter(tuple(self._clients.values()))
 
     def get(self, key: str) -> KnownClient | None:
-        """The client, if it is known."""
+        """The client with this key; None where it is not known."""
         return self._clients.get(key)
 
     def of(self, sender: Sender) -> KnownClient:
-        """The client that ``sender`` is, remembered from now on."""
+        """The client of ``sender``, added where it is new."""
         client = self._clients.get(sender.key)
         if client is None:
             self._make_room()
@@ -148,14 +154,14 @@ class ClientTable:
     def forget(self, key: str) -> None:
         """Drop a client that has gone."""
         if self._clients.pop(key, None) is not None:
-            self._on_forget(key)
+            self.forgotten.notify(key)
 
     def notified(self) -> list[KnownClient]:
-        """The clients with notices on, those last heard of at the end."""
+        """The clients with notices on, the most recently active at the end."""
         return [client for client in self._clients.values() if client.notify]
 
     def end_oldest_notices(self) -> list[KnownClient]:
-        """Switch notices off for those beyond the limit; who they are."""
+        """Switch notices off for the clients beyond the limit; returns them."""
         too_many = self.notified()[:-MAX_NOTIFIED]
         for client in too_many:
             client.notify = False

@@ -1,18 +1,18 @@
 """The service: OSC packets in, typed commands to their handlers, replies out.
 
-A packet is decoded, each of its messages found in the address table, made into its typed
-class and given to its handler. Handlers that answer at once do so; those that wait for the
-engine run one after the other within a client, so that a cancel cannot overtake its submit.
+A packet is decoded, each of its messages is found in the address table, made into its typed class
+and given to its handler. Handlers that are not async answer at once. Async ones, which wait for
+the engine or the disk, run one after the other within a client, so that a cancel cannot overtake
+its submission.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from osc_bridge.messages.addresses import TABLE, AddressTable
@@ -23,8 +23,11 @@ from osc_bridge.messages.submissions import Submission
 from osc_bridge.service.bundles import BundleScheduler
 from osc_bridge.service.client_table import ClientTable, KnownClient, Sender
 from osc_bridge.service.inbox import Inbox
+from osc_bridge.service.values import Values
+from osc_bridge.stage.panic import Panic
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
 from server.errors import AudioLDMError, InvalidRequest
+from server.listeners import Listeners
 
 __all__ = ["Context", "Handler", "Service"]
 
@@ -39,13 +42,13 @@ REPLY_PORT: Final = "reply_port"
 
 @dataclass(frozen=True)
 class Context:
-    """What a handler knows besides the message."""
+    """What a handler gets besides the message."""
 
     client: KnownClient
     when_s: float | None = None
-    """The bundle's time (Unix seconds); None: now."""
-    number: int = field(default_factory=itertools.count(1).__next__)
-    """Messages are numbered as they arrive."""
+    """The bundle's time in Unix seconds; None: now."""
+    panic_count: int = 0
+    """How often everything had been stopped when the message arrived, or its time came."""
 
 
 Handler = Callable[[Any, Context], Any]
@@ -53,24 +56,24 @@ Handler = Callable[[Any, Context], Any]
 
 
 class Service:
-    """Dispatches packets of any transport to handlers by message class."""
+    """Dispatches packets of any transport to handlers by message class.
+
+    Args:
+        table: the addresses.
+    """
 
     def __init__(self, table: AddressTable = TABLE) -> None:
         self.table = table
         self.scheduler = BundleScheduler()
-        self._inbox = Inbox(self._schedule)
-        self.clients = ClientTable(self._forgotten)
+        self.panic = Panic()
+        self.clients = ClientTable()
+        self.values = Values()
         self.received = 0
+        """Packets that have arrived."""
         self.refused = 0
-        self.on_change: list[Callable[[OscMessage], None]] = []
-        """Called with every notice to all and every value that is set (for OSCQuery)."""
-        self.values: dict[type[Message], Callable[[], Message]] = {}
-        """How things stand, as the message that says or sets it (for OSCQuery)."""
-        self._shown: dict[type[Command], OscMessage] = {}
-        self.on_table: list[Callable[[], None]] = []
-        """Called when addresses have been added."""
-        self.on_forget: list[Callable[[str], None]] = []
-        """Called with the key of a client that is dropped."""
+        """Packets and messages that were refused."""
+        self.table_changed: Listeners[AddressTable] = Listeners("the address table")
+        self._inbox = Inbox(self._schedule)
         self._handlers: dict[type[Command], Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -79,23 +82,23 @@ class Service:
         handlers: Mapping[type[Command], Handler],
         messages: Iterable[type[Message]] = (),
     ) -> None:
-        """Handle these commands; ``messages`` are classes that are not in the table yet."""
+        """Add handlers, and message classes that are not in the table yet."""
         added = tuple(messages)
         self.table = self.table.extended(added)
         for command, handler in handlers.items():
             if command in self._handlers:
                 raise ValueError(f"{command.address} has a handler already")
             self._handlers[command] = handler
-        for listener in self.on_table if added else ():
-            listener()
+        if added:
+            self.table_changed.notify(self.table)
 
     @property
     def unhandled(self) -> list[str]:
-        """Addresses of the table that nobody handles."""
+        """Addresses of the table that have no handler."""
         return [c.address for c in self.table.commands if c not in self._handlers]
 
     async def close(self) -> None:
-        """Drop what waits and end what is in the works."""
+        """Drop the messages that wait and cancel the handlers that run."""
         self._inbox.close()
         self.scheduler.close()
         for task in tuple(self._tasks):
@@ -105,7 +108,7 @@ class Service:
     # --- in
 
     def receive(self, data: bytes, sender: Sender, max_bytes: int = MAX_DATAGRAM) -> None:
-        """A packet has arrived. Never raises: what is wrong is counted and told to the sender."""
+        """Handle a packet. Never raises: errors are counted and sent to the sender."""
         self.received += 1
         try:
             self._inbox.put(decode(data, max_bytes), sender)
@@ -117,7 +120,7 @@ class Service:
             log_in.debug("%s %s", sender.key, shown(packet.message))
         message = packet.message
         if self.table.is_reply(message.address):
-            self.refused += 1  # never answered, lest two servers answer each other for ever
+            self.refused += 1  # never answered, or two servers would answer each other for ever
             return
         try:
             message, client = self._redirected(message, sender)
@@ -126,14 +129,18 @@ class Service:
             return
         try:
             command = self.table.command(message.address)
-            context = Context(client, packet.when_s)
-            if packet.when_s is None:
+
+            def execute() -> None:
+                context = Context(client, packet.when_s, self.panic.count)
                 self._execute(command, message, context)
+
+            if packet.when_s is None:
+                execute()
             elif command.takes_time:
                 self.scheduler.admit(packet.when_s)
-                self._execute(command, message, context)
+                execute()
             else:
-                self.scheduler.at(packet.when_s, lambda: self._execute(command, message, context))
+                self.scheduler.at(packet.when_s, execute)
         except AudioLDMError as error:
             self._refuse(client, error, message)
 
@@ -160,12 +167,12 @@ class Service:
             if inspect.iscoroutinefunction(handler):
                 context.client.check_outstanding()
                 if isinstance(typed, Submission):
-                    # At once: the acceptance waits for the disk.
+                    # At once, for the acceptance waits for the disk.
                     self.reply(context.client, JobReceived(typed.request_id))
                 self._start(handler, typed, message, context)
             else:
                 handler(typed, context)
-                self.show(command)
+                self.values.refresh(command)
         except AudioLDMError as error:
             self._refuse(context.client, error, message)
         except Exception:
@@ -188,7 +195,7 @@ class Service:
                 if before is not None:
                     await asyncio.wait((before,))
                 await handler(typed, context)
-                self.show(type(typed))
+                self.values.refresh(type(typed))
             except AudioLDMError as error:
                 self._refuse(client, error, message)
             except Exception:
@@ -213,27 +220,14 @@ class Service:
     def broadcast(self, message: Reply) -> None:
         """Send ``message`` to all clients with notices on."""
         osc = message.to_osc()
-        self.observe(osc)
+        self.values.changed.notify(osc)
         for client in self.clients.notified():
             self._send(client, osc)
-
-    def observe(self, message: OscMessage) -> None:
-        """Show ``message`` to those who watch values."""
-        for listener in self.on_change:
-            listener(message)
-
-    def show(self, command: type[Command]) -> None:
-        """Those who watch the value that ``command`` sets hear of it, if it is a new one."""
-        if command in self.values and self.on_change:
-            message = self.values[command]().to_osc()
-            if self._shown.get(command) != message:
-                self._shown[command] = message
-                self.observe(message)
 
     def report(self, client: KnownClient, error: AudioLDMError, about: str = "") -> None:
         """Send ``/ldm/error`` to ``client`` and to those with notices on."""
         reply = ErrorReply(error.code, _sentence(error), about)
-        if client.may_be_told_of_error():
+        if client.may_send_error():
             if not client.notify:
                 self.reply(client, reply)
             self.broadcast(reply)
@@ -241,10 +235,10 @@ class Service:
     def _refuse(
         self, client: KnownClient, error: AudioLDMError, message: OscMessage | None = None
     ) -> None:
-        """Count a refusal and tell the sender why; a refused job also gets its fail message."""
+        """Count a refusal and send its reason; a refused job also gets its fail message."""
         self.refused += 1
         address = message.address if message else ""
-        if message and _expects_fail(self.table, message) and client.may_be_told_of_error():
+        if message and _expects_fail(self.table, message) and client.may_send_error():
             request_id = _id_of(message.arguments)
             self.reply(client, JobFail(request_id, "", error.code, _sentence(error)))
         self.report(client, error, address)
@@ -254,19 +248,15 @@ class Service:
             log_out.debug("%s %s", client.key, shown(message))
         client.sender.send(encode(message))
 
-    def _forgotten(self, key: str) -> None:
-        for listener in self.on_forget:
-            listener(key)
-
 
 def _sentence(error: AudioLDMError) -> str:
-    """What went wrong; a value of a thousand letters is not sent back whole."""
+    """The message of an error, shortened: it may quote a value of any length."""
     text = str(error)
     return text if len(text) <= MAX_SENTENCE else f"{text[:MAX_SENTENCE]} ..."
 
 
 def _expects_fail(table: AddressTable, message: OscMessage) -> bool:
-    """True for messages about a job: their sender waits for done or fail."""
+    """True for messages that start a job: their sender waits for done or fail."""
     try:
         return JobFail in table.command(message.address).replies
     except AudioLDMError:
@@ -274,7 +264,7 @@ def _expects_fail(table: AddressTable, message: OscMessage) -> bool:
 
 
 def _id_of(arguments: Sequence[Argument]) -> str:
-    """The request id of a message that could not be read, as far as it has one."""
+    """The request id of a message that could not be parsed; empty where it has none."""
     first = arguments[0] if arguments else ""
     if isinstance(first, float) and first.is_integer():
         first = int(first)
@@ -282,7 +272,7 @@ def _id_of(arguments: Sequence[Argument]) -> str:
 
 
 def shown(message: OscMessage) -> str:
-    """A message as a line of a log; blobs by their size.
+    """A message as a line of the log; blobs by their size.
 
     >>> shown(OscMessage("/ldm/upload/chunk", ("u1", 0, b"abc")))
     "/ldm/upload/chunk 'u1' 0 <3 bytes>"

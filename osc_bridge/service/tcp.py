@@ -1,4 +1,4 @@
-"""OSC over TCP: both framings on one port, told apart by the first byte."""
+"""OSC over TCP: both framings on one port, distinguished by the first byte."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["TcpServer"]
 log = logging.getLogger("audioldm.osc.tcp")
 
 MAX_CONNECTIONS: Final = 64
-_TURN_S: Final = 0.005
+_SLICE_S: Final = 0.005
 _MAX_UNREAD: Final = 8 * MAX_FRAME
-"""Replies that may pile up for a client that does not read them; then it is cut off."""
+"""Bytes of unread replies after which a client is disconnected."""
 
 
 class TcpServer:
-    """Feeds a service from TCP connections. Use :meth:`open`."""
+    """Receives packets for a service from TCP connections. Use :meth:`open`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -37,7 +37,7 @@ class TcpServer:
         """Listen on ``host``:``port`` (0: any free port).
 
         Raises:
-            DeviceError: the port is taken or the address is not ours.
+            DeviceError: the port is taken, or the address is not one of this machine.
         """
         tcp = cls(service)
         try:
@@ -50,12 +50,12 @@ class TcpServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port it listens on."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and hang up."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             self._server.close()
             for connection in tuple(self.connections):
@@ -65,7 +65,7 @@ class TcpServer:
 
 
 class _Connection(asyncio.Protocol):
-    """One client."""
+    """One connection."""
 
     def __init__(self, service: Service, connections: set[_Connection]) -> None:
         self._service = service
@@ -84,7 +84,7 @@ class _Connection(asyncio.Protocol):
         self._connections.add(self)
         if len(self._connections) > MAX_CONNECTIONS:
             log.warning("%s: more than %d connections", self._sender.key, MAX_CONNECTIONS)
-            self.hang_up()
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -96,12 +96,12 @@ class _Connection(asyncio.Protocol):
             self.close()
             return
         self._packets.extend(packets)
-        self._work()
+        self._handle_packets()
 
-    def _work(self) -> None:
-        """Handle packets for a few milliseconds, then let the others have their turn."""
+    def _handle_packets(self) -> None:
+        """Handle packets for a few milliseconds, then let the event loop serve others."""
         assert self._transport is not None
-        until_s = time.monotonic() + _TURN_S
+        until_s = time.monotonic() + _SLICE_S
         while self._packets and not self._transport.is_closing():
             self._service.receive(self._packets.popleft(), self._sender, MAX_FRAME)
             if time.monotonic() > until_s:
@@ -114,19 +114,19 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
         self._paused = bool(self._packets)
         if self._packets:
-            asyncio.get_running_loop().call_soon(self._work)
+            asyncio.get_running_loop().call_soon(self._handle_packets)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._service.clients.forget(self._sender.key)
 
     def close(self) -> None:
-        """End the connection when everything has been sent."""
+        """Close the connection when everything has been sent."""
         if self._transport is not None:
             self._transport.close()
 
-    def hang_up(self) -> None:
-        """End the connection now."""
+    def abort(self) -> None:
+        """Close the connection now."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -135,6 +135,6 @@ class _Connection(asyncio.Protocol):
             return
         if self._transport.get_write_buffer_size() > _MAX_UNREAD:
             log.warning("%s does not read its replies", self._sender.key)
-            self.hang_up()
+            self.abort()
             return
         self._transport.write(self._framing.frame(packet))

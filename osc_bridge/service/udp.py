@@ -1,4 +1,4 @@
-"""OSC over UDP: one datagram, one packet."""
+"""OSC over UDP: one packet a datagram."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["UdpServer"]
 log = logging.getLogger("audioldm.osc.udp")
 
 _RECEIVE_BUFFER: Final = 4 * 1024 * 1024
-"""Asked for; the system may grant less (Linux: net.core.rmem_max)."""
+"""Requested size; the system may grant less (Linux: net.core.rmem_max)."""
 
 
 class UdpServer(asyncio.DatagramProtocol):
-    """Feeds a service from a UDP socket. Use :meth:`open`."""
+    """Receives packets for a service from a UDP socket. Use :meth:`open`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._transport: asyncio.DatagramTransport | None = None
         self.undeliverable = 0
-        """Replies that the system refused to send."""
+        """Number of replies that could not be delivered."""
 
     @classmethod
     async def open(cls, service: Service, host: str, port: int) -> UdpServer:
         """Listen on ``host``:``port`` (0: any free port).
 
         Raises:
-            DeviceError: the port is taken or the address is not ours.
+            DeviceError: the port is taken, or the address is not one of this machine.
         """
         server = cls(service)
         try:
@@ -46,7 +46,7 @@ class UdpServer(asyncio.DatagramProtocol):
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port it listens on."""
         assert self._transport is not None
         return int(self._transport.get_extra_info("sockname")[1])
 
@@ -57,7 +57,7 @@ class UdpServer(asyncio.DatagramProtocol):
             await asyncio.sleep(0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open."""
+        """Keep the open socket (called by asyncio)."""
         # The loop's own class is no DatagramTransport by inheritance.
         self._transport = cast(asyncio.DatagramTransport, transport)
         transport.get_extra_info("socket").setsockopt(
@@ -65,11 +65,11 @@ class UdpServer(asyncio.DatagramProtocol):
         )
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """A packet."""
+        """Hand a packet to the service (called by asyncio)."""
         self._service.receive(data, self._sender(addr))
 
     def error_received(self, exc: Exception) -> None:
-        """A reply could not be delivered: the client has gone."""
+        """Count a reply that could not be delivered, because its client has gone."""
         self.undeliverable += 1
         log.debug("undeliverable: %s", exc)
 
@@ -85,7 +85,7 @@ class UdpServer(asyncio.DatagramProtocol):
 
 
 def port_refused(protocol: str, host: str, port: int, error: OSError) -> AudioLDMError:
-    """A port that cannot be listened on, in a sentence."""
+    """The error of a port that cannot be opened."""
     return DeviceError(
         f"{protocol} {host}:{port} cannot be opened ({error.strerror}); "
         "is another audioldm-daw running? Choose another with --osc-port or --http-port"

@@ -1,14 +1,12 @@
-"""Clocks that lead the transport: Ableton Link, MIDI clock, OSC messages, or none but our own.
+"""External clocks: Ableton Link and MIDI clock, and how the transport follows one.
 
-A clock says "beat b is at time t, the tempo is x". Small differences are taken back smoothly,
-large ones at once; what waits for a bar is moved along.
+A clock reports that a beat is at a time, and the tempo. The transport corrects small differences
+smoothly and large ones at once; starts that are scheduled for a bar move with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,35 +14,40 @@ from typing import Any, Final
 from osc_bridge.audio.clock_filter import DelayLockedLoop
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM, Transport
 from server.errors import AudioLDMError, InvalidRequest
+from server.supervision import SupervisedTask
 
-__all__ = ["Follower", "LinkClock", "MidiClock"]
-
-logger = logging.getLogger("audioldm.clock")
+__all__ = ["Follower", "LinkClock", "MidiClock", "monotonic_ns_at"]
 
 _JUMP_S: Final = 0.02
-"""A clock that is further off than this is believed at once."""
+"""Differences above this are corrected at once."""
 _SHARE: Final = 0.1
-"""Of a smaller difference this much is taken back each time."""
+"""Share of a smaller difference that is corrected at each beat."""
 _TICKS: Final = 24
-"""MIDI clock ticks a beat."""
+"""MIDI clock ticks per beat."""
+
+
+def monotonic_ns_at(when_s: float | None) -> int:
+    """The monotonic time in ns of a Unix time; now where None."""
+    now = time.monotonic_ns()
+    return now if when_s is None else now + round((when_s - time.time()) * 1e9)
 
 
 class Follower:
-    """Brings the transport into step with somebody else's beats.
+    """Synchronises the transport with the beats of an external clock.
 
     Args:
-        transport: what is led.
-        frame_at: the frame that is heard at a monotonic time in ns.
+        transport: what is synchronised.
+        frame_at: the frame that leaves the converter at a monotonic time in ns.
     """
 
     def __init__(self, transport: Transport, frame_at: Callable[[int], int]) -> None:
         self._transport = transport
         self._frame_at = frame_at
         self.error_s = 0.0
-        """How far off the transport was when it was last told."""
+        """Difference of the transport at the last beat."""
 
-    def hear(self, beat: float, bpm: float, time_ns: int) -> None:
-        """``beat`` was (or will be) at the monotonic ``time_ns``; the tempo is ``bpm``."""
+    def follow(self, beat: float, bpm: float, time_ns: int) -> None:
+        """Synchronise with a ``beat`` at the monotonic ``time_ns``, at the tempo ``bpm``."""
         if not MIN_BPM <= bpm <= MAX_BPM:
             return
         line = self._transport.map
@@ -58,19 +61,19 @@ class Follower:
 
 
 class MidiClock:
-    """24 ticks a beat, start, stop, continue and song position."""
+    """Follows a MIDI clock: 24 ticks per beat, start, stop, continue and song position."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._ticks = 0
         self._seen = 0
         self._stopped = False
-        """Ticks go on, but the song does not."""
+        """True where ticks go on, but the song does not."""
         self._period = DelayLockedLoop(60.0 / 120.0 / _TICKS, bandwidth_hz=0.5, reset_s=0.25)
         self._last_s = 0.0
 
     def receive(self, kind: str, time_ns: int, position: int = 0) -> None:
-        """A real-time message, named as mido does: clock, start, continue, stop, songpos."""
+        """Handle a real-time message; kinds are named as in mido: clock, start, stop, ..."""
         if kind in ("start", "continue", "stop"):
             self._stopped = kind == "stop"
         if kind == "start":
@@ -82,7 +85,7 @@ class MidiClock:
 
     def _tick(self, now_s: float) -> None:
         if self._seen == 1:
-            # The first two ticks give the tempo to begin with.
+            # The first two ticks give the initial tempo.
             self._period.reset(min(0.125, max(0.004, now_s - self._last_s)))
         due_s = self._period.update(now_s)
         self._last_s, self._seen = now_s, self._seen + 1
@@ -90,16 +93,20 @@ class MidiClock:
             return
         if self._seen > _TICKS and self._ticks % 6 == 0:
             bpm = 60.0 / (self._period.period * _TICKS)
-            self._follower.hear(self._ticks / _TICKS, round(bpm, 2), int(due_s * 1e9))
+            self._follower.follow(self._ticks / _TICKS, round(bpm, 2), int(due_s * 1e9))
         self._ticks += 1
 
 
 class LinkClock:
-    """Ableton Link through aalink (``pip install 'audioldm-daw[link]'``)."""
+    """Follows Ableton Link through aalink (``pip install 'audioldm-daw[link]'``).
+
+    Raises:
+        InvalidRequest: aalink is not installed.
+    """
 
     POLL_S: Final = 0.05
-    _BLINK_NS: Final = 300_000
-    """A reading that took longer than this was interrupted and says nothing."""
+    _MAX_READ_NS: Final = 300_000
+    """A reading that took longer was interrupted and is dropped."""
 
     def __init__(self, follower: Follower, transport: Transport) -> None:
         try:
@@ -113,26 +120,26 @@ class LinkClock:
         self._link: Any = Link(transport.bpm)
         self._link.quantum = float(transport.beats_per_bar)
         self._link.enabled = True
-        self._task = asyncio.create_task(self._poll())
+        self._task = SupervisedTask(
+            "the poll of Ableton Link", self._poll, expected=(AudioLDMError,)
+        )
 
     @property
     def peers(self) -> int:
-        """How many others share the beat."""
+        """Number of other programs in the session."""
         return int(self._link.num_peers)
 
     def set_tempo(self, bpm: float) -> None:
-        """Ask everybody for another tempo."""
+        """Change the tempo of the session."""
         self._link.tempo = bpm
 
     def set_quantum(self, beats: int) -> None:
-        """Be in phase with the others every ``beats``."""
+        """Synchronise the phase every ``beats`` beats."""
         self._link.quantum = float(beats)
 
     async def close(self) -> None:
         """Leave the session."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._task.stop()
         self._link.enabled = False
 
     async def _poll(self) -> None:
@@ -140,9 +147,6 @@ class LinkClock:
             before = time.monotonic_ns()
             beat, bpm = float(self._link.beat), float(self._link.tempo)
             after = time.monotonic_ns()
-            try:
-                if after - before < self._BLINK_NS:
-                    self._follower.hear(beat, bpm, (before + after) // 2)
-            except AudioLDMError as error:  # the card takes no commands for a moment
-                logger.warning("Ableton Link: %s", error)
+            if after - before < self._MAX_READ_NS:
+                self._follower.follow(beat, bpm, (before + after) // 2)
             await asyncio.sleep(self.POLL_S)

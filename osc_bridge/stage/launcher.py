@@ -1,4 +1,4 @@
-"""Starts and stops that wait for a beat, and move with it when the tempo changes."""
+"""Starts and stops that are scheduled for a beat, and move with it when the tempo changes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ __all__ = ["Launcher"]
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _Scheduled:
     voice: int
     op: Op
     beat: float
 
 
 class Launcher:
-    """Sends commands to the player ahead of their time, and corrects them."""
+    """Schedules voices on beats.
+
+    Args:
+        player: plays them.
+        transport: gives the frame of a beat.
+    """
 
     def __init__(self, player: Player, transport: Transport) -> None:
         self._player = player
         self._transport = transport
-        self._waiting: list[_Waiting] = []
+        self._scheduled: list[_Scheduled] = []
         self._line = transport.map
-        self._unlisten = transport.listen(self._move)
+        self._unlisten = transport.listen(self._reschedule)
 
     def close(self) -> None:
-        """Correct nothing any more."""
+        """Stop following the transport."""
         self._unlisten()
 
     def start(
@@ -47,46 +52,56 @@ class Launcher:
         on_start: Callable[[], None] | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> tuple[int, int]:
-        """Start ``clip`` on the next multiple of ``quantum`` beats; voice and frame (0: at once).
+        """Start ``clip`` on the next multiple of ``quantum`` beats.
+
+        Args:
+            clip: what is played.
+            quantum: grid in beats; 0 is none.
+            earliest: frame before which it cannot start; now where None.
+            gain_db, fade_s, choke, looped, on_start, on_end: see :meth:`Player.start`.
+
+        Returns:
+            The voice, and the frame at which it starts (0: at once).
 
         Raises:
-            DeviceError, QueueFull: see :meth:`Player.start`.
+            DeviceError: no device is open.
+            QueueFull: too many commands at once.
         """
         beat, frame = self._transport.launch(quantum, earliest)
         voice = self._player.start(
             clip, frame, gain_db=gain_db, fade_s=fade_s, choke=choke, looped=looped,
             on_start=on_start, on_end=on_end,
         )  # fmt: skip
-        self._wait(voice, Op.START, beat)
+        self._schedule(voice, Op.START, beat)
         return voice, frame
 
     def start_at_beat(self, clip: LoadedClip, beat: float, *, gain_db: float = 0.0,
                       looped: bool = False) -> tuple[int, int]:  # fmt: skip
-        """Start ``clip`` at ``beat`` of the transport; voice and frame."""
+        """Start ``clip`` at a beat of the transport; returns the voice and the frame."""
         frame = self._transport.map.frame_of(beat)
         voice = self._player.start(clip, frame, gain_db=gain_db, looped=looped)
-        self._wait(voice, Op.START, beat)
+        self._schedule(voice, Op.START, beat)
         return voice, frame
 
     def stop(self, voice: int, quantum: float, earliest: int | None, fade_s: float) -> int:
         """Stop ``voice`` on the next multiple of ``quantum``; returns the frame (0: at once)."""
         beat, frame = self._transport.launch(quantum, earliest)
         self._player.stop(voice, frame, fade_s)
-        self._wait(voice, Op.STOP, beat)
+        self._schedule(voice, Op.STOP, beat)
         return frame
 
-    def _wait(self, voice: int, op: Op, beat: float | None) -> None:
+    def _schedule(self, voice: int, op: Op, beat: float | None) -> None:
         self._prune()
         if beat is not None:
-            self._waiting.append(_Waiting(voice, op, beat))
+            self._scheduled.append(_Scheduled(voice, op, beat))
 
     def _prune(self) -> None:
-        """Forget what has happened; by the map of then, not by one that is new."""
+        """Drop what has happened, by the tempo map that was in use until now."""
         now = self._player.frame_now()
-        self._waiting = [w for w in self._waiting if self._line.frame_of(w.beat) >= now]
+        self._scheduled = [w for w in self._scheduled if self._line.frame_of(w.beat) >= now]
 
-    def _move(self, line: TempoMap) -> None:
+    def _reschedule(self, line: TempoMap) -> None:
         self._prune()
         self._line = line
-        for waiting in self._waiting:
-            self._player.move(waiting.voice, max(1, line.frame_of(waiting.beat)), waiting.op)
+        for entry in self._scheduled:
+            self._player.move(entry.voice, max(1, line.frame_of(entry.beat)), entry.op)

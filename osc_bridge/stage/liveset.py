@@ -1,4 +1,4 @@
-"""A live set: pads, a stream and a MIDI map in one YAML file.
+"""Live sets: pads, a stream and MIDI bindings in one YAML file.
 
     name: Night train
     tempo_bpm: 118
@@ -6,7 +6,7 @@
       - {name: kick, prompt: deep kick drum, mode: one_shot, note: 36, takes: 3}
       - {name: bed, prompt: warm pad in A minor, bars: 4, quantise: bar, choke: 1}
 
-The sets that ship are found by name, others by path.
+Sets that ship with the program are found by name, others by path.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ Midi7 = Annotated[int, Meta(ge=0, le=127)]
 
 
 class Pad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One pad: what it sounds like and how it is played."""
+    """One pad: its sound and how it is played."""
 
     name: Annotated[str, Meta(min_length=1, max_length=60)]
     prompt: Annotated[str, Meta(min_length=1, max_length=2000)]
     negative_prompt: Annotated[str, Meta(max_length=2000)] = ""
     mode: Literal["one_shot", "loop"] = "loop"
     takes: Annotated[int, Meta(ge=1, le=MAX_TAKES)] = 1
-    """Rendered ahead; each hit plays the next one."""
+    """Number of takes rendered ahead; each hit plays the next one."""
     bars: Annotated[float, Meta(ge=0.125, le=64.0)] | None = None
-    """Length in bars of the set's tempo."""
+    """Length in bars, at the tempo of the set."""
     seconds: Annotated[float, Meta(ge=0.3, le=600.0)] | None = None
-    """Length in seconds, where it is not a matter of bars."""
+    """Length in seconds, where ``bars`` is not given."""
     quantise: Quantise = "bar"
     choke: Annotated[int, Meta(ge=0, le=99)] = 0
-    """Pads of the same group (from 1) silence each other."""
+    """Group (from 1) whose pads silence each other; 0 for none."""
     note: Midi7 | None = None
     fade_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 0.01
-    """How it begins and ends where it is started and stopped by hand."""
+    """Fade-out where it is stopped."""
     gain_db: Annotated[float, Meta(ge=-80.0, le=24.0)] = 0.0
     num_inference_steps: Annotated[int, Meta(ge=1, le=1000)] | None = None
     guidance_scale: Annotated[float, Meta(ge=0.0, le=50.0)] | None = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
     def length_s(self, bar_s: float, default: float) -> float:
-        """How long a take is."""
+        """Length of a take; ``default`` where the pad gives none."""
         if self.bars is not None:
             return self.bars * bar_s
         return self.seconds or default
 
     def request(self, bpm: float, beats_per_bar: int, sample_rate: int) -> TextToAudio:
-        """The job that renders this pad's takes.
+        """The request that renders the takes of this pad.
 
         Raises:
             InvalidRequest: a value out of range.
@@ -85,10 +85,10 @@ class Pad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class MidiBinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A note or a controller that sends an OSC message to ourselves.
+    """A note or a controller that sends an OSC message to this program.
 
-    In ``arguments``, "$value" stands for the velocity or controller value, brought to the range
-    from ``low`` to ``high``, and "$note" for the note's number.
+    In ``arguments``, "$value" stands for the velocity or the controller value, scaled to the range
+    from ``low`` to ``high``, and "$note" for the number of the note.
     """
 
     address: Annotated[str, Meta(pattern="^/ldm/")]
@@ -96,13 +96,13 @@ class MidiBinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     note: Midi7 | None = None
     control: Midi7 | None = None
     channel: Annotated[int, Meta(ge=1, le=16)] | None = None
-    """None: all channels."""
+    """All channels where None."""
     low: float = 0.0
     high: float = 1.0
 
 
 class LiveSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that is loaded for a performance."""
+    """A live set."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     description: str = ""
@@ -121,11 +121,11 @@ def list_sets() -> tuple[str, ...]:
 
 
 def load_set(name: str) -> LiveSet:
-    """A set by its name, or by the path of its YAML file.
+    """Load a set by its name, or by the path of its YAML file.
 
     Raises:
         NotFound: there is none.
-        InvalidRequest: it cannot be understood; the sentence says where.
+        InvalidRequest: the file is not a valid set; the message says where.
     """
     path = Path(name).expanduser()
     if path.suffix not in (".yaml", ".yml"):
@@ -139,10 +139,10 @@ def load_set(name: str) -> LiveSet:
 
 
 def parse_set(text: bytes) -> LiveSet:
-    """A set from YAML.
+    """Parse a set from YAML.
 
     Raises:
-        InvalidRequest: it cannot be understood, or two pads share a name or a note.
+        InvalidRequest: it is not valid, or two pads share a name or a note.
     """
     try:
         live_set = msgspec.yaml.decode(text, type=LiveSet)

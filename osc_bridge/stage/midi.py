@@ -1,4 +1,4 @@
-"""MIDI in: notes hit pads, notes and controllers send any OSC message to ourselves, clocks lead.
+"""MIDI input: notes hit pads, notes and controllers send OSC messages, clocks lead.
 
 Needs ``pip install 'audioldm-daw[midi]'`` (mido and python-rtmidi).
 """
@@ -18,18 +18,18 @@ from server.errors import DeviceError
 
 __all__ = ["MidiIn", "MidiRouter", "list_midi_inputs"]
 
-logger = logging.getLogger("audioldm.midi")
+log = logging.getLogger("audioldm.stage.midi")
 
 VIRTUAL: Final = "audioldm"
-"""Our own port, that others connect to (not on Windows)."""
+"""Name of the virtual port that other programs connect to (not on Windows)."""
 _CLOCK: Final = ("clock", "start", "continue", "stop", "songpos")
 
 
 def list_midi_inputs(api: MidiApi = "") -> tuple[str, ...]:
-    """Ports that can be opened.
+    """List the MIDI inputs that can be opened.
 
     Raises:
-        DeviceError: no MIDI here.
+        DeviceError: MIDI is not available.
     """
     try:
         return tuple(_backend(api).get_input_names())
@@ -38,15 +38,15 @@ def list_midi_inputs(api: MidiApi = "") -> tuple[str, ...]:
 
 
 class MidiIn:
-    """An open MIDI input. Opening one can take long; use :meth:`open` where others wait.
+    """An open MIDI input. Opening one can take long; in an event loop use :meth:`open`.
 
     Args:
         receive: called in a thread of rtmidi with a mido message and its arrival in monotonic ns.
-        port: name or part of it; empty: a port of our own for others to connect to.
-        api: of rtmidi; empty: the system's usual one.
+        port: name or part of it; empty for a virtual port that others connect to.
+        api: of rtmidi; empty for the default of the system.
 
     Raises:
-        DeviceError: no MIDI, or no such port.
+        DeviceError: MIDI is not available, or there is no such port.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MidiIn:
     async def open(
         cls, receive: Callable[[Any, int], None], port: str = "", api: MidiApi = ""
     ) -> MidiIn:
-        """Open in a thread; messages arrive on this asyncio loop."""
+        """Open a port in a thread; ``receive`` is called on this event loop."""
         loop = asyncio.get_running_loop()
 
         def arrived(message: Any, time_ns: int) -> None:
@@ -77,7 +77,7 @@ class MidiIn:
         return await asyncio.to_thread(cls, arrived, port, api)
 
     def close(self) -> None:
-        """Let the port go."""
+        """Close the port."""
         self._port.close()
 
     @staticmethod
@@ -93,10 +93,10 @@ class MidiIn:
 
 
 class MidiRouter:
-    """Decides what a MIDI message does.
+    """Routes MIDI messages to pads, OSC addresses and the clock.
 
     Args:
-        hit: called with a pad's number, the velocity (0 to 1) and the arrival in monotonic ns.
+        hit: called with the number of a pad, the velocity (0 to 1) and the arrival in monotonic ns.
         send: called with an OSC address and its arguments.
         clock: called with real-time messages: kind, arrival in monotonic ns, song position.
     """
@@ -115,7 +115,7 @@ class MidiRouter:
         self.bindings: tuple[MidiBinding, ...] = ()
 
     def map(self, pads: dict[int, int], bindings: Iterable[MidiBinding]) -> None:
-        """Replace what notes and controllers do."""
+        """Replace the bindings of notes and controllers."""
         self.pads, self.bindings = pads, tuple(bindings)
 
     def bind(self, binding: MidiBinding) -> None:
@@ -125,17 +125,17 @@ class MidiRouter:
         self.bindings = (*others, binding)
 
     def receive(self, message: Any, time_ns: int) -> None:
-        """Handle a mido message."""
+        """Route a mido message."""
         if message.type in _CLOCK:
             self._clock(message.type, time_ns, getattr(message, "pos", 0))
         elif message.type == "note_on" and message.velocity:
             if message.note in self.pads:
                 self._hit(self.pads[message.note], message.velocity / 127, time_ns)
-            self._bound("note", message.note, message.velocity, message.channel)
+            self._send_bound("note", message.note, message.velocity, message.channel)
         elif message.type == "control_change":
-            self._bound("control", message.control, message.value, message.channel)
+            self._send_bound("control", message.control, message.value, message.channel)
 
-    def _bound(self, kind: str, number: int, value: int, channel: int) -> None:
+    def _send_bound(self, kind: str, number: int, value: int, channel: int) -> None:
         for binding in self.bindings:
             if getattr(binding, kind) != number or binding.channel not in (None, channel + 1):
                 continue

@@ -1,4 +1,4 @@
-"""Jobs that the stage gives to the engine, and how much of one can be ready in time."""
+"""Jobs that the stage submits to the engine, and how much of one is ready in time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from server.requests.request import AnyRequest, NewSound
 __all__ = ["BarPlan", "Renders"]
 
 _RESERVE: Final = 1.2
-"""A render is expected to take this much longer than its like did."""
+"""Expected times are multiplied by this, so that a render is not late."""
 _FEWEST_STEPS: Final = 2
 
 
 class BarPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be rendered in time."""
+    """The largest render that is ready in time."""
 
     num_inference_steps: int
     num_takes: int
@@ -36,15 +36,15 @@ class Renders:
     """Submits jobs and waits for them. Belongs to one asyncio loop.
 
     Args:
-        engine: who renders.
-        owner: name under which the engine knows us.
+        engine: renders.
+        owner: the client's name in the engine.
     """
 
     def __init__(self, engine: Engine, owner: str = "stage") -> None:
         self.engine = engine
         self._owner = owner
         self._waiting: dict[str, asyncio.Future[Job]] = {}
-        self._unlisten = engine.listen(self._hear)
+        self._unlisten = engine.listen(self._job_changed)
 
     @property
     def speed(self) -> CostModel:
@@ -52,21 +52,21 @@ class Renders:
         return self.engine.cost
 
     def close(self) -> None:
-        """Hear no more of the engine."""
+        """Stop listening to the engine."""
         self._unlisten()
 
     async def render(self, request: AnyRequest, folder: Path | None = None) -> Job:
-        """The finished job; cancelling this coroutine cancels the job.
+        """Render a request; cancelling this coroutine cancels the job.
 
         Raises:
             InvalidRequest, QueueFull, EngineUnavailable, ...: it was not accepted.
             RenderError: it failed.
-            Cancelled: somebody cancelled it.
+            Cancelled: it was cancelled.
         """
         job = await self.engine.submit(request, owner=self._owner, folder=folder)
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         self._waiting[job.id] = future
-        self._hear(self.engine.job(job.id))
+        self._job_changed(self.engine.job(job.id))
         try:
             done = await future
         except asyncio.CancelledError:
@@ -104,8 +104,8 @@ class Renders:
     def _expected_s(self, steps: int, takes: int, seconds: float) -> float:
         return _RESERVE * self.speed.expected_s(steps, takes, seconds)
 
-    def _hear(self, job: Job) -> None:
-        """Wake up who waits for the job."""
+    def _job_changed(self, job: Job) -> None:
+        """Resume the coroutine that waits for the job."""
         future = self._waiting.get(job.id)
         if job.state.final and future and not future.done():
             future.set_result(job)

@@ -1,7 +1,7 @@
-"""Musical time: which frame is which beat, and what waits for a bar.
+"""Musical time: at which frame a beat is.
 
-Beats are quarter notes counted from 0. The map is one straight line, laid anew at every change
-of tempo or push by another clock; whatever waits for a beat is then moved to its new frame.
+Beats are quarter notes, counted from 0. The tempo map is a straight line. A change of the tempo or
+a correction by an external clock makes a new one; listeners then reschedule what waits for a beat.
 
 >>> line = TempoMap(bpm=120.0, sample_rate=48000)
 >>> line.frame_of(4.0), line.beat_at(48000)
@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.listeners import Listeners, Unlisten
 
 __all__ = ["MAX_BPM", "MIN_BPM", "QUANTISE", "TempoMap", "Transport", "quantum_of"]
 
@@ -29,7 +30,7 @@ QUANTISE: Final[dict[str, float]] = {
     "none": 0.0, "sixteenth": -1 / 16, "eighth": -1 / 8, "beat": -1 / 4, "bar": 1.0,
     "2 bars": 2.0, "4 bars": 4.0, "8 bars": 8.0,
 }  # fmt: skip
-"""Words for the grid: bars, or as negative numbers fractions of a whole note."""
+"""Grids by name: in bars, or as negative numbers in fractions of a whole note."""
 _ON_TIME_BEATS: Final = 1e-6
 
 
@@ -41,11 +42,11 @@ class TempoMap(msgspec.Struct, frozen=True, kw_only=True):
     frame: float = 0.0
     beat: float = 0.0
     led: bool = False
-    """Another clock leads: the tempo is what was measured of it."""
+    """True where an external clock leads: the tempo is measured and jitters."""
 
     @property
     def frames_per_beat(self) -> float:
-        """How long a beat is."""
+        """Length of a beat."""
         return self.sample_rate * 60.0 / self.bpm
 
     def frame_of(self, beat: float) -> int:
@@ -62,13 +63,13 @@ class TempoMap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transport:
-    """The map in use, and who has to know when it changes.
+    """The current tempo map and meter.
 
     Args:
         frame_now: the first frame that a command can still reach.
-        sample_rate: of the device, Hz.
-        bpm: tempo to begin with.
-        beats_per_bar: length of a bar.
+        sample_rate: of the device in Hz.
+        bpm: initial tempo.
+        beats_per_bar: initial length of a bar.
     """
 
     def __init__(
@@ -81,16 +82,15 @@ class Transport:
         self.map = TempoMap(bpm=bpm, sample_rate=sample_rate, frame=frame_now())
         self.beats_per_bar = beats_per_bar
         self._frame_now = frame_now
-        self._listeners: list[Callable[[TempoMap], None]] = []
+        self._listeners: Listeners[TempoMap] = Listeners("the transport")
 
-    def listen(self, listener: Callable[[TempoMap], None]) -> Callable[[], None]:
-        """Call ``listener`` with every new map; returns how to stop that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def listen(self, listener: Callable[[TempoMap], None]) -> Unlisten:
+        """Call ``listener`` with every new map; returns a function that ends this."""
+        return self._listeners.add(listener)
 
     @property
     def bpm(self) -> float:
-        """Tempo."""
+        """The tempo."""
         return self.map.bpm
 
     @property
@@ -99,7 +99,7 @@ class Transport:
         return self.beats_per_bar * 60.0 / self.map.bpm
 
     def position(self, frame: int | None = None) -> tuple[int, float]:
-        """Bar (from 1, as DAWs count) and beat within it (from 1.0) at ``frame`` or now."""
+        """Bar (from 1, as in DAWs) and beat within it (from 1.0) at ``frame`` or now."""
         beat = self.map.beat_at(self._frame_now() if frame is None else frame)
         bar = math.floor(beat / self.beats_per_bar + _ON_TIME_BEATS)
         return bar + 1, beat - bar * self.beats_per_bar + 1.0
@@ -113,7 +113,7 @@ class Transport:
 
         Args:
             quantum: grid in beats; 0 is none.
-            earliest: frame before which it cannot be; now where None.
+            earliest: first possible frame; now where None.
         """
         if quantum <= 0.0:
             return None, earliest or 0
@@ -122,7 +122,7 @@ class Transport:
         return beat, self.map.frame_of(beat)
 
     def set_tempo(self, bpm: float) -> None:
-        """Change the tempo from now on; the position does not jump.
+        """Change the tempo from now on; the position stays continuous.
 
         Raises:
             InvalidRequest: out of range.
@@ -141,35 +141,34 @@ class Transport:
         self.beats_per_bar = beats_per_bar
 
     def sync(self, beat: float, bpm: float, frame: float, *, led: bool = False) -> None:
-        """``beat`` is at ``frame`` and the tempo is ``bpm``; ``led``: another clock says so.
+        """Put ``beat`` at ``frame``, with the tempo ``bpm``; ``led``: by an external clock.
 
         Raises:
-            InvalidRequest: a tempo out of range.
+            InvalidRequest: the tempo is out of range.
         """
         if not MIN_BPM <= bpm <= MAX_BPM:
             raise InvalidRequest(f"bpm {bpm:g}: expected {MIN_BPM:g} to {MAX_BPM:g}")
-        self._lay(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame, led=led))
+        self._set_map(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame, led=led))
 
     def restart(self, beat: float = 0.0, frame: int | None = None) -> None:
-        """Be at ``beat`` at ``frame``, or now."""
+        """Jump to ``beat`` at ``frame``, or now."""
         self.sync(beat, self.map.bpm, self._frame_now() if frame is None else frame)
 
     def change_rate(self, sample_rate: int, frame: int) -> None:
-        """The device counts faster or slower from ``frame`` on; the beat stays."""
+        """Change the sample rate from ``frame`` on; the position in beats stays."""
         beat = self.map.beat_at(frame)
-        self._lay(TempoMap(bpm=self.map.bpm, sample_rate=sample_rate, beat=beat, frame=frame))
+        self._set_map(TempoMap(bpm=self.map.bpm, sample_rate=sample_rate, beat=beat, frame=frame))
 
-    def _lay(self, line: TempoMap) -> None:
+    def _set_map(self, line: TempoMap) -> None:
         self.map = line
-        for listener in tuple(self._listeners):
-            listener(line)
+        self._listeners.notify(line)
 
 
 def quantum_of(word: str, beats_per_bar: int) -> float:
-    """The grid that ``word`` names, in beats.
+    """The grid with this name, in beats.
 
     Raises:
-        InvalidRequest: no such word.
+        InvalidRequest: no such name.
 
     >>> quantum_of("bar", 3), quantum_of("eighth", 3)
     (3.0, 0.5)

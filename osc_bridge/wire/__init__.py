@@ -1,1 +1,1 @@
-"""OSC bytes: packets and how they are framed on a stream."""
+"""OSC bytes: packets, and their framing on a stream."""

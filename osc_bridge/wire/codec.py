@@ -1,9 +1,9 @@
-"""OSC packets from bytes and back, for a port that anybody may throw anything at.
+"""OSC packets from bytes and back, also from hostile senders.
 
-Encoding is python-osc's. Decoding is ours, because a parser of hostile datagrams must be
-linear: python-osc's loops for ever on a bundle element of negative size, copies the rest of
-the datagram once an argument, recurses a level a nested bundle, lets UnicodeDecodeError out
-and drops unknown type tags (tests compare the two on everything that is well formed).
+Encoding is python-osc's. The decoder is our own, because parsing must take linear time. That of
+python-osc loops for ever on a bundle element of negative size and copies the rest of the datagram
+for each argument. It recurses into nested bundles, raises UnicodeDecodeError and drops unknown type
+tags. Tests compare the two on well-formed packets.
 
 >>> encode(OscMessage("/ldm/ping", (1,)))
 b'/ldm/ping\\x00\\x00\\x00,i\\x00\\x00\\x00\\x00\\x00\\x01'
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MAX_DATAGRAM: Final = 65507
-"""What one UDP datagram can hold."""
+"""Size of the largest UDP datagram."""
 MAX_ADDRESS: Final = 255
 MAX_ARGUMENTS: Final = 512
 MAX_MESSAGES: Final = 256
@@ -56,7 +56,7 @@ _FORBIDDEN: Final = frozenset(" #,")
 
 
 class OscMessage:
-    """An address and its arguments, as they travel."""
+    """An address and its arguments."""
 
     __slots__ = ("address", "arguments")
 
@@ -78,14 +78,14 @@ class OscMessage:
 
 
 class Packet(NamedTuple):
-    """A message and the moment it is meant for (Unix seconds; None: at once)."""
+    """A message and its time in Unix seconds; None for at once."""
 
     message: OscMessage
     when_s: float | None
 
 
 def encode(message: OscMessage) -> bytes:
-    """One message as bytes. Whole numbers beyond 32 bits become ``h``, bytes a blob."""
+    """Encode a message; integers beyond 32 bits become ``h``, bytes a blob."""
     builder = OscMessageBuilder(address=message.address)
     for argument in message.arguments:
         builder.add_arg(argument)
@@ -94,7 +94,7 @@ def encode(message: OscMessage) -> bytes:
 
 
 def encode_bundle(messages: Sequence[OscMessage], when_s: float | None = None) -> bytes:
-    """A bundle for the moment ``when_s`` (Unix seconds; None: at once)."""
+    """Encode a bundle for the time ``when_s`` in Unix seconds (None: at once)."""
     elements = (encode(message) for message in messages)
     sized = b"".join(struct.pack(">i", len(element)) + element for element in elements)
     if when_s is None:
@@ -103,7 +103,7 @@ def encode_bundle(messages: Sequence[OscMessage], when_s: float | None = None) -
 
 
 def decode(data: bytes, max_bytes: int = MAX_DATAGRAM) -> list[Packet]:
-    """The messages of a packet in their order, each with its bundle's time.
+    """Decode the messages of a packet, in order, each with the time of its bundle.
 
     Raises:
         InvalidRequest: not OSC, an address pattern, an unknown type tag, text that is not UTF-8.
@@ -112,7 +112,7 @@ def decode(data: bytes, max_bytes: int = MAX_DATAGRAM) -> list[Packet]:
     if len(data) > max_bytes:
         raise TooLarge(f"the packet has {len(data)} bytes; at most {max_bytes} are accepted")
     packets: list[Packet] = []
-    # (start, end, when, depth): a stack of our own, so that nesting cannot exhaust Python's.
+    # (start, end, when, depth): not recursive, so that nesting cannot exhaust Python's stack.
     pending: list[tuple[int, int, float | None, int]] = [(0, len(data), None, 0)]
     while pending:
         start, end, when_s, depth = pending.pop()
@@ -131,7 +131,7 @@ def decode(data: bytes, max_bytes: int = MAX_DATAGRAM) -> list[Packet]:
 def _elements(
     data: bytes, start: int, end: int, depth: int
 ) -> list[tuple[int, int, float | None, int]]:
-    """Where the elements of the bundle at ``start`` lie."""
+    """Start, end, time and depth of each element of the bundle at ``start``."""
     at = start + 16
     if at > end:
         raise InvalidRequest("the bundle ends before its time tag")
@@ -207,7 +207,7 @@ def _arguments(data: bytes, at: int, end: int, tags: str, address: str) -> list[
 
 
 _CONSTANTS: Final = {"T": True, "F": False, "N": None, "I": True}
-"""``I`` (impulse) is what control surfaces send for a bang."""
+"""Control surfaces send ``I`` (impulse) for a bang."""
 _FIXED: Final = {
     "i": struct.Struct(">i"),
     "h": struct.Struct(">q"),
@@ -229,7 +229,7 @@ def _fixed(data: bytes, at: int, end: int, tag: str) -> tuple[Argument, int]:
 
 
 def _shortest(value: float) -> float:
-    """The shortest decimal that is this 32-bit float: a sent 0.1 is read as 0.1."""
+    """The shortest decimal that is this 32-bit float, so that 0.1 is read as 0.1."""
     if value.is_integer() or not math.isfinite(value):
         return value
     for digits in (6, 7, 8):

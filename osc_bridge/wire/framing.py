@@ -1,6 +1,6 @@
-"""How packets are told apart on a stream: OSC 1.0 length prefix, or OSC 1.1 SLIP (RFC 1055).
+"""Packets on a stream: with a length prefix (OSC 1.0), or in SLIP (OSC 1.1, RFC 1055).
 
-Both cut off a peer that claims or sends more than the cap, before the bytes are kept.
+Both refuse a packet above the size limit before its bytes are kept.
 
 >>> frames = SlipFraming()
 >>> frames.feed(SlipFraming.frame(b"/a") + SlipFraming.frame(b"/b")[:3])
@@ -19,25 +19,25 @@ from server.errors import InvalidRequest, TooLarge
 __all__ = ["MAX_FRAME", "Framing", "LengthFraming", "SlipFraming", "framing_for"]
 
 MAX_FRAME: Final = 1024 * 1024
-"""Bytes of one packet on a stream; files come in chunks well below that."""
+"""Largest packet on a stream, in bytes."""
 
 _END, _ESC, _ESC_END, _ESC_ESC = b"\xc0", b"\xdb", b"\xdb\xdc", b"\xdb\xdd"
 
 
 class Framing(Protocol):
-    """Packets in, packets out."""
+    """Splits a stream into packets, and frames packets for it."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The packets that ``data`` completes.
+        """Add received bytes; returns the packets that are complete.
 
         Raises:
-            TooLarge: the peer sends more than a packet may hold.
-            InvalidRequest: the framing is broken; the stream cannot be followed any more.
+            TooLarge: a packet is above the limit.
+            InvalidRequest: the framing is broken; the stream cannot be read further.
         """
 
     @staticmethod
     def frame(packet: bytes) -> bytes:
-        """One packet as it travels."""
+        """A packet as it is sent."""
 
 
 class LengthFraming:
@@ -108,14 +108,13 @@ def _unescaped(piece: bytes) -> bytes:
 
 
 def framing_for(first: bytes) -> Framing:
-    """The framing that a peer speaks, from the first byte it sends.
+    """The framing of a peer, from the first byte that it sends.
 
-    A length starts with 0 (packets are smaller than 16 MB); SLIP starts with END, or from
-    careless peers directly with the packet. Anything else is no OSC: a web page, made to post
-    here by its author, starts with POST and gets no further.
+    A length starts with 0, for packets are smaller than 16 MB. SLIP starts with END, or from
+    careless peers with the packet itself. Anything else is not OSC, such as the POST of a web page.
 
     Raises:
-        InvalidRequest: neither.
+        InvalidRequest: neither framing.
     """
     if first[:1] == b"\0":
         return LengthFraming()

@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterable, Container
+from collections.abc import AsyncIterable, Container, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -22,8 +22,9 @@ import msgspec
 from msgspec import Meta
 
 from server.audio.probe import ClipInfo, probe
-from server.errors import Conflict, InvalidRequest, NotFound, StorageFull, TooLarge
-from server.jobs.storage import check_room, write_whole
+from server.errors import Conflict, NotFound
+from server.jobs.partial_file import PartialFile, check_size
+from server.jobs.storage import write_whole
 from server.json_errors import NOT_JSON
 
 __all__ = ["Upload", "Uploads"]
@@ -92,12 +93,12 @@ class Uploads:
         Raises:
             TooLarge, StorageFull, UnreadableAudio.
         """
-        part = self.folder / f".{secrets.token_hex(8)}.part"
+        part = PartialFile(self.folder / f".{secrets.token_hex(8)}.part", self.max_bytes)
         try:
-            await self._append(part, chunks, 0)
+            await _append(part, chunks)
             return await self._complete(part)
         finally:
-            part.unlink(missing_ok=True)
+            part.remove()
 
     async def resume(
         self, client: str, upload_id: str, offset: int, total: int, chunks: AsyncIterable[bytes]
@@ -109,17 +110,21 @@ class Uploads:
             InvalidRequest: the checksum is not the id.
             TooLarge, StorageFull, UnreadableAudio.
         """
-        self._check_size(total)
-        part = self._part(client, upload_id)
-        if offset != self.received(client, upload_id):
-            raise Conflict(f"go on at byte {self.received(client, upload_id)}, not at {offset}")
-        await self._append(part, chunks, offset)
-        if part.stat().st_size < total:
-            return None
-        try:
-            return await self._complete(part, upload_id)
-        finally:
-            part.unlink(missing_ok=True)
+        check_size(total, self.max_bytes)
+        received = self.received(client, upload_id)
+        if offset != received:
+            raise Conflict(f"go on at byte {received}, not at {offset}")
+        path = self._part(client, upload_id)
+        with self._alone(path):
+            part = await PartialFile.resume(path, self.max_bytes)
+            await _append(part, chunks)
+            if part.received < total:
+                return None
+            try:
+                part.verify(upload_id)
+                return await self._complete(part)
+            finally:
+                part.remove()
 
     def retain(self, max_age_s: float, in_use: Container[str] = ()) -> int:
         """Delete clips and transfers not touched for long, but not the ids ``in_use``; how many."""
@@ -131,54 +136,33 @@ class Uploads:
                     removed += path.suffix != ".json"
         return removed
 
-    async def _append(self, part: Path, chunks: AsyncIterable[bytes], size: int) -> None:
-        if part in self._receiving:
+    @contextlib.contextmanager
+    def _alone(self, path: Path) -> Iterator[None]:
+        """One request at a time may write to a file."""
+        if path in self._receiving:
             raise Conflict("this transfer is going on in another request")
-        self._receiving.add(part)
+        self._receiving.add(path)
         try:
-            check_room(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with part.open("ab") as file:
-                async for chunk in chunks:
-                    size += len(chunk)
-                    self._check_size(size)
-                    file.write(chunk)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-        except OSError as error:
-            raise StorageFull(f"the clip cannot be kept: {error.strerror}") from error
-        except TooLarge:
-            part.unlink(missing_ok=True)
-            raise
+            yield
         finally:
-            self._receiving.discard(part)
+            self._receiving.discard(path)
 
-    def _check_size(self, size: int) -> None:
-        if size > self.max_bytes:
-            raise TooLarge(f"{size} bytes; at most {self.max_bytes} are taken for a clip")
-
-    async def _complete(self, part: Path, expected: str = "") -> Upload:
-        digest = await asyncio.to_thread(_digest, part)
-        if expected and digest != expected:
-            raise InvalidRequest(f"the checksum is {digest}, not {expected}; send it again")
+    async def _complete(self, part: PartialFile) -> Upload:
         with contextlib.suppress(NotFound):
-            return self.find(digest)
+            return self.find(part.sha256)
         async with self._probes:
-            clip = await probe(part)
+            clip = await probe(part.path)
         async with self._keeping:
-            return await asyncio.to_thread(self._keep, part, digest, clip)
+            return await asyncio.to_thread(self._keep, part, clip)
 
-    def _keep(self, part: Path, digest: str, clip: ClipInfo) -> Upload:
+    def _keep(self, part: PartialFile, clip: ClipInfo) -> Upload:
         """The clip under its name, also after a power cut: jobs that name it are not lost."""
-        upload = Upload(id=digest, bytes=part.stat().st_size, **msgspec.structs.asdict(clip))
-        description = self._description(digest)
-        try:
-            part.replace(description.with_suffix(_ENDINGS.get(clip.format, ".audio")))
-        except OSError as error:
-            raise StorageFull(f"the clip cannot be kept: {error.strerror}") from error
+        upload = Upload(id=part.sha256, bytes=part.received, **msgspec.structs.asdict(clip))
+        description = self._description(upload.id)
+        part.move_to(description.with_suffix(_ENDINGS.get(clip.format, ".audio")))
         # It makes both names durable.
         write_whole(description, msgspec.json.encode(upload))
-        log.info("upload %s: %.1f s, %d bytes", digest[:12], clip.seconds, upload.bytes)
+        log.info("upload %s: %.1f s, %d bytes", upload.id[:12], clip.seconds, upload.bytes)
         return upload
 
     def _description(self, upload_id: str) -> Path:
@@ -192,6 +176,8 @@ class Uploads:
         return self.folder / f".{own}.resume"
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+async def _append(part: PartialFile, chunks: AsyncIterable[bytes]) -> None:
+    with part.appending() as append:
+        async for chunk in chunks:
+            append(chunk)
+    await part.sync()

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from osc_bridge.bridge import OscBridge
 from osc_bridge.client.client import Client
-from osc_bridge.oscquery import OscQuery
+from osc_bridge.oscquery.app import OscQuery
 from server.config import Config
 from server.engine.engine import Engine
 from server.http.server import serving

@@ -14,9 +14,9 @@ from jack_server import HAVE_JACK, Recorder, find_in, jack_server
 from osc_bridge.audio.arena import ArenaShape
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
-from osc_bridge.audio.device import DeviceSettings, list_devices
-from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.device import DeviceReport, DeviceSettings
 from osc_bridge.audio.player import Player
+from osc_bridge.audio.portaudio import list_devices
 from server.audio.waveform import Waveform
 
 pytestmark = [
@@ -70,7 +70,7 @@ def test_the_server_is_restarted_at_another_rate_while_a_loop_plays(tmp_path: Pa
     async def run(server) -> None:
         player = Player(CardOutput(), SHAPE)
         reports: list[DeviceReport] = []
-        player.listen(reports.append)
+        player.device.listen(reports.append)
         await player.open(DeviceSettings())
         tone = 0.5 * np.sin(np.arange(RATE) * (2 * np.pi * 1000 / RATE))
         loop = player.start(await player.load(Waveform.mono(tone, RATE), Loop()))
@@ -168,7 +168,7 @@ def test_devices_are_listed_with_their_host(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    program = "from osc_bridge.audio.device import list_devices; print(list_devices())"
+    program = "from osc_bridge.audio.portaudio import list_devices; print(list_devices())"
     with jack_server(tmp_path / "jackd.log"):
         said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert b"JACK Audio Connection Kit" in said.stdout

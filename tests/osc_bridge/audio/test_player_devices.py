@@ -13,10 +13,10 @@ from player_rig import RATE, SHAPE, FlakyDevice, noise, playing
 
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
-from osc_bridge.audio.device import DeviceInfo, DeviceSettings, find_device
-from osc_bridge.audio.gauges import DeviceReport
+from osc_bridge.audio.device import DeviceInfo, DeviceReport, DeviceSettings
 from osc_bridge.audio.offline import OfflineDevice
 from osc_bridge.audio.player import Player
+from osc_bridge.audio.portaudio import find_device
 from server.audio.waveform import Waveform
 from server.errors import DeviceError
 
@@ -28,13 +28,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.output.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
         reports: list[DeviceReport] = []
         async with playing(device) as (player, render):
-            player.listen(reports.append)
+            player.device.listen(reports.append)
             click = np.zeros((RATE, 2), np.float32)
             click[0] = 0.5
             begin = player.frame_now() + 100
@@ -52,7 +52,7 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
             assert player.status().state == "lost"
             player.set_master(0.0)
             device.pulled = ""
-            await until(lambda: player.reopened == 1)
+            await until(lambda: player.device.reopened == 1)
             assert [r.state for r in reports] == ["lost", "open"]
             assert player.is_playing(lasting)
             assert player.is_playing(leaving)
@@ -69,7 +69,7 @@ def test_a_device_that_goes_is_reported_and_loops_are_taken_up(monkeypatch) -> N
 def test_a_loop_that_was_joined_late_keeps_its_place_however_often_the_device_goes(
     monkeypatch,
 ) -> None:
-    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.output.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -88,7 +88,7 @@ def test_a_loop_that_was_joined_late_keeps_its_place_however_often_the_device_go
                 device.pulled = "the cable was pulled"
                 await until(lambda: player.status().state == "lost")
                 device.pulled = ""
-                await until(lambda times=times: player.reopened == times)
+                await until(lambda times=times: player.device.reopened == times)
 
     asyncio.run(run())
 
@@ -120,7 +120,7 @@ def test_another_device_takes_over_what_plays() -> None:
 
 
 def test_another_rate_converts_everything(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.output.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -131,7 +131,7 @@ def test_another_rate_converts_everything(monkeypatch) -> None:
             device.pulled, device.sample_rate = "server restarted", 44100
             await until(lambda: player.status().state == "lost")
             device.pulled = ""
-            await until(lambda: player.reopened == 1)
+            await until(lambda: player.device.reopened == 1)
             assert player.sample_rate == 44100
             spectrum = np.abs(np.fft.rfft(render(44100)[:, 0] * np.hanning(44100)))
             assert spectrum.argmax() == 1000
@@ -140,7 +140,7 @@ def test_another_rate_converts_everything(monkeypatch) -> None:
 
 
 def test_a_loop_that_began_long_ago_keeps_its_place_at_a_higher_rate(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.02)
+    monkeypatch.setattr("osc_bridge.audio.output.REOPEN_S", 0.02)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -155,7 +155,7 @@ def test_a_loop_that_began_long_ago_keeps_its_place_at_a_higher_rate(monkeypatch
             device.pulled, device.sample_rate = "server restarted", 48000
             await until(lambda: player.status().state == "lost")
             device.pulled = ""
-            await until(lambda: player.reopened == 1)
+            await until(lambda: player.device.reopened == 1)
             now = player.frame_now()
             due = (begin - now) * 48000 / 44100
             clicks = np.flatnonzero(render(48000)[:, 0] > 0.3)
@@ -205,7 +205,7 @@ def test_a_killed_audio_process_is_replaced_and_the_loop_goes_on_in_its_place() 
         output = CardOutput()
         player = Player(output, SHAPE)
         reports: list[DeviceReport] = []
-        player.listen(reports.append)
+        player.device.listen(reports.append)
         await player.open(DeviceSettings(device="none", blocksize=256))
         click = np.zeros((RATE // 4, 2), np.float32)
         click[0] = 0.5

@@ -15,11 +15,11 @@ from osc_bridge.client.client import Client
 from osc_bridge.messages import models as model_messages
 from osc_bridge.messages.addresses import STAGE, TABLE, AddressTable, declared
 from osc_bridge.messages.files import CHUNK_BYTES
+from osc_bridge.messages.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.server import Ping
-from osc_bridge.messages.submissions import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.osc_document import render_document
-from osc_bridge.oscquery_tree import node_at
+from osc_bridge.oscquery.tree import node_at
 from osc_bridge.wire.codec import OscMessage
 from server.errors import NotFound
 from server.requests.fields import Field, fields_of

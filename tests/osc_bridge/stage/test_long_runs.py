@@ -33,7 +33,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def test_a_rate_at_which_not_everything_fits_is_played_all_the_same(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.01)
+    monkeypatch.setattr("osc_bridge.audio.output.REOPEN_S", 0.01)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -45,7 +45,7 @@ def test_a_rate_at_which_not_everything_fits_is_played_all_the_same(monkeypatch)
             device.pulled, device.sample_rate = "another rate", 96000
             await until(lambda: player.status().state == "lost")
             device.pulled = ""
-            await until(lambda: player.reopened == 1)
+            await until(lambda: player.device.reopened == 1)
             assert render(1000).any()
             for voice in voices:
                 player.stop(voice, fade_s=0.0)
@@ -74,7 +74,7 @@ def test_a_listener_that_fails_does_not_end_the_watch() -> None:
 
 
 def test_a_stream_without_a_device_keeps_no_more_voices_than_sound(monkeypatch) -> None:
-    monkeypatch.setattr("osc_bridge.audio.player.REOPEN_S", 0.01)
+    monkeypatch.setattr("osc_bridge.audio.output.REOPEN_S", 0.01)
 
     async def run() -> None:
         device = FlakyDevice()
@@ -98,7 +98,7 @@ def test_the_capture_ring_holds_silence_where_no_device_was(monkeypatch) -> None
             player.start(await player.load(noise(RATE), Loop(seam_s=0.0)))
             render(8 * RATE)  # the ring has wrapped
             last = player.frame_now()
-            monkeypatch.setattr(player, "_frame_by_clock", lambda: last + RATE)
+            monkeypatch.setattr(player, "next_frame", lambda: last + RATE)
             await player.open(DeviceSettings())
             assert player.frame_now() == last + RATE  # before the first block, too
             render(RATE)
@@ -201,7 +201,7 @@ def test_midi_ticks_while_stopped_do_not_move_the_song() -> None:
 def test_a_stream_that_is_started_while_another_ends_goes_on(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("osc_bridge.stage.conductor.POLL_S", 0.0)
+    monkeypatch.setattr("osc_bridge.stage.stream.conductor.POLL_S", 0.0)
 
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:

@@ -116,7 +116,7 @@ def test_notes_controllers_and_clock_over_jack(tiny_folder: Path, tmp_path: Path
             out.send_message([0xB0, 7, 127])
             await until(lambda: bool(sent))
             assert sent == [("/ldm/master/gain", [10.0])]
-            await stage.use_clock("midi")
+            await stage.clock.choose("midi")
             out.send_message([0xFA])
             begun = time.monotonic()
             for tick in range(72):

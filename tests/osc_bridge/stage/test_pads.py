@@ -11,7 +11,7 @@ from numpy_engine import LEVEL, pitch
 from stage_rig import RATE, stage_rig
 
 from osc_bridge.stage.liveset import list_sets, load_set, parse_set
-from osc_bridge.stage.pad_slot import PadReport
+from osc_bridge.stage.pads.slot import PadReport
 from server.errors import InvalidRequest, NotFound
 from server.requests.request import TextToAudio
 
@@ -141,7 +141,7 @@ def test_a_tempo_change_moves_what_waits_and_cuts_the_loops(
             await loaded(rig)
             rig.stage.pads.hit("bed")
             await rig.run(0.05)
-            rig.stage.set_tempo(150.0)
+            rig.stage.clock.set_tempo(150.0)
             line = rig.stage.transport.map
             start = line.frame_of(line.next_multiple(rig.stage.player.frame_now(), 4.0))
             now = rig.stage.player.frame_now()
@@ -187,7 +187,7 @@ def test_the_bar_locked_render_is_in_time_and_on_its_bar(tiny_folder: Path, tmp_
             first = await rig.stage.renders.render(request)
             assert stage.renders.speed.measured == 1
             assert first.num_steps == 20
-            plan = stage.render_for_bar(request, 2, told.append)
+            plan = stage.bars.render(request, 2, told.append)
             assert plan.state == "planned"
             assert plan.margin_s > 0
             await rig.until(lambda: bool(told))
@@ -197,7 +197,7 @@ def test_the_bar_locked_render_is_in_time_and_on_its_bar(tiny_folder: Path, tmp_
             heard = await rig.run(4.5)
             assert now + first_sound(heard) - start in (0, 1)
             with pytest.raises(InvalidRequest, match="the first bar that can be reached is"):
-                stage.render_for_bar(request, stage.transport.position()[0], told.append)
+                stage.bars.render(request, stage.transport.position()[0], told.append)
 
     asyncio.run(run())
 

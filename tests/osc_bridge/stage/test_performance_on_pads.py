@@ -14,9 +14,9 @@ from stage_rig import RATE, SHAPE, Rig, stage_rig
 from test_pads import first_sound, loaded
 
 from osc_bridge.audio.device import DeviceSettings
+from osc_bridge.stage.bars import BarReport
 from osc_bridge.stage.liveset import parse_set
-from osc_bridge.stage.pad_slot import PadReport
-from osc_bridge.stage.stage import BarReport
+from osc_bridge.stage.pads.slot import PadReport
 from server.requests.request import TextToAudio
 
 KICK, BED, OTHER, FREE = 1, 2, 3, 4
@@ -108,11 +108,11 @@ def test_loops_follow_a_clock_that_is_never_still(tiny_folder: Path, tmp_path: P
             first = slot.clips
             await wait(lambda: slot.clips is not first, lambda: correct(100.0, 0.1))
             assert slot.clip.period == pytest.approx(RATE * 240 / 100, rel=0.01)
-            await wait(lambda: stage.pads._regrid is None, lambda: correct(100.0, 0.1))
+            await wait(lambda: stage.pads._realigning is None, lambda: correct(100.0, 0.1))
             cut = slot.clips
             for _ in range(200):  # jitter alone is no change
                 correct(100.0, 0.1)
-            assert stage.pads._regrid is None
+            assert stage.pads._realigning is None
             assert slot.clips is cut
 
     asyncio.run(run())
@@ -128,8 +128,8 @@ def test_what_was_rendered_for_another_tempo_is_cut_to_the_one_of_now(
                 parse_set(b"name: x\npads: [{name: '808', prompt: bed, bars: 1, takes: 2}]")
             )
             await asyncio.sleep(0)
-            rig.stage.set_tempo(150.0)
-            await wait(lambda: rig.stage.pads._grid.bpm == 150.0)
+            rig.stage.clock.set_tempo(150.0)
+            await wait(lambda: rig.stage.pads._grid.map.bpm == 150.0)
             rig.engine.down.set()
             await rig.until(lambda: pad(rig, 1).state == "ready")
             clips = rig.stage.pads._slots[1].clips
@@ -146,7 +146,7 @@ def test_a_pad_without_room_or_length_says_so_and_leaves_nothing(
         text = b"name: x\ntempo_bpm: 240\npads: [{name: a, prompt: a, seconds: 50, takes: 4}"
         async with stage_rig(tiny_folder, tmp_path) as rig:
             await rig.stage.use_set(parse_set(text + b", {name: b, prompt: b, bars: 64}]"))
-            rig.stage.set_tempo(20.0)  # 64 bars are longer than any sound may be
+            rig.stage.clock.set_tempo(20.0)  # 64 bars are longer than any sound may be
             rig.stage.pads.refresh(1) if pad(rig, 1).takes else None
             await rig.until(lambda: pad(rig, 1).state == "failed")
             assert "no room" in pad(rig, 1).error
@@ -183,13 +183,13 @@ def test_nothing_comes_back_after_panic(tiny_folder: Path, tmp_path: Path) -> No
             told: list[BarReport] = []
             request = TextToAudio(prompt="riser", bars=1.0, bpm=120.0, num_inference_steps=20)
             await rig.stage.start_stream("rain")
-            rig.stage.render_for_bar(request, rig.stage.transport.position()[0] + 50, told.append)
+            rig.stage.bars.render(request, rig.stage.transport.position()[0] + 50, told.append)
             rig.stage.stop_all(3.0)
             rig.stage.pads.refresh(BED)
-            rig.stage.set_tempo(130.0)
+            rig.stage.clock.set_tempo(130.0)
             await rig.until(lambda: not pad(rig, BED).refreshing and bool(told))
             assert (told[-1].state, told[-1].error) == ("failed", "stopped")
-            await wait(lambda: rig.stage.pads._regrid is None)
+            await wait(lambda: rig.stage.pads._realigning is None)
             await rig.run(4.0)
             assert not (await rig.run(4.0)).any()
             assert pad(rig, BED).state == "ready"
@@ -212,10 +212,10 @@ def test_a_loop_that_was_there_before_a_tempo_change_keeps_its_place_on_a_new_de
                 b"name: x\npads: [{name: bed, prompt: p, seconds: 2}]"
             ).pads[0]  # fmt: skip
             (voice,) = slot.voices
-            begin = rig.stage.player.begins_at(voice)
-            rig.stage.set_tempo(77.0)
-            assert rig.stage.player.begins_at(voice) == begin
+            begin = rig.stage.player.start_frame(voice)
+            rig.stage.clock.set_tempo(77.0)
+            assert rig.stage.player.start_frame(voice) == begin
             await rig.stage.open_device(DeviceSettings())
-            assert rig.stage.player.begins_at(voice) == begin
+            assert rig.stage.player.start_frame(voice) == begin
 
     asyncio.run(run())

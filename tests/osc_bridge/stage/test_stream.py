@@ -13,9 +13,9 @@ import pytest
 from numpy_engine import LEVEL, pitch
 from stage_rig import RATE, Rig, stage_rig
 
-from osc_bridge.stage.chunks import ladder
-from osc_bridge.stage.prompt_path import PromptPath, corner_weights
-from osc_bridge.stage.stream_report import StreamReport, StreamSettings
+from osc_bridge.stage.stream.ladder import ladder
+from osc_bridge.stage.stream.prompt_path import PromptPath, corner_weights
+from osc_bridge.stage.stream.report import StreamReport, StreamSettings
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.jobs.job import Job
@@ -30,8 +30,8 @@ async def streaming(
     model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0
 ) -> AsyncIterator[Rig]:
     """A rig with a stream of "rain" that has begun to sound."""
-    monkeypatch.setattr("osc_bridge.stage.conductor.POLL_S", 0.0)
-    monkeypatch.setattr("osc_bridge.stage.stream._RETRY_S", 0.01)
+    monkeypatch.setattr("osc_bridge.stage.stream.conductor.POLL_S", 0.0)
+    monkeypatch.setattr("osc_bridge.stage.stream.stream._RETRY_S", 0.01)
     async with stage_rig(model, folder, step_s) as rig:
         rig.stage.stream.settings = SETTINGS
         await rig.stage.start_stream("rain")
@@ -91,7 +91,7 @@ def test_an_engine_that_cannot_continue_gets_crossfades(
 ) -> None:
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:
-            monkeypatch.setattr("osc_bridge.stage.conductor.POLL_S", 0.0)
+            monkeypatch.setattr("osc_bridge.stage.stream.conductor.POLL_S", 0.0)
             rig.engine.can_continue = False
             rig.stage.stream.settings = SETTINGS
             await rig.stage.start_stream("rain")
@@ -198,7 +198,7 @@ def test_stopping_fades_out_and_gives_memory_back(
     async def run() -> None:
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
             everything = rig.stage.player.arena.store.shape[0]
-            folder = rig.stage.stream._maker._folder
+            folder = rig.stage.stream._producer.maker._folder
             await rig.stage.stream.stop(0.1)
             heard = await rig.run(0.5)
             assert levels(heard)[0] > 0.05
@@ -229,15 +229,15 @@ def test_stopping_ends_a_render_that_fails_at_clearing_up(
 
     async def run() -> None:
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
-            monkeypatch.setattr("osc_bridge.stage.chunks.Waveform", Slow)
+            monkeypatch.setattr("osc_bridge.stage.stream.chunks.Waveform", Slow)
             await rig.until(reading.is_set)
-            monkeypatch.setattr("osc_bridge.stage.chunks._delete", fail)
-            ending = rig.stage.stream.halt(0.0)
-            done, pending = await asyncio.wait(ending, timeout=2)
+            monkeypatch.setattr("osc_bridge.stage.stream.chunks._delete", fail)
+            ending = asyncio.create_task(rig.stage.stream.stop(0.0))
+            done, pending = await asyncio.wait((ending,), timeout=2)
             read.set()
             for task in pending:
                 task.cancel()
-            assert done == set(ending)
+            assert done == {ending}
 
     asyncio.run(run())
 
@@ -249,7 +249,7 @@ def test_memory_and_disk_stay_flat(
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
             await rig.until(lambda: report(rig).rendered >= 14)
             assert len(rig.stage.player._clips) <= 8
-            assert len(list(rig.stage.stream._maker._folder.iterdir())) <= 2
+            assert len(list(rig.stage.stream._producer.maker._folder.iterdir())) <= 2
 
     asyncio.run(run())
 

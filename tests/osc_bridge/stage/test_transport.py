@@ -74,16 +74,16 @@ def test_a_leading_clock_is_believed_at_once_when_far_and_slowly_when_near() -> 
     now = Now()
     transport = Transport(now, RATE, bpm=120.0)
     follower = Follower(transport, now.frame_at)
-    follower.hear(10.0, 100.0, 2_000_000_000)
+    follower.follow(10.0, 100.0, 2_000_000_000)
     assert (transport.bpm, transport.map.frame_of(10.0)) == (100.0, 96000)
-    follower.hear(10.0, 100.0, 2_001_000_000)
+    follower.follow(10.0, 100.0, 2_001_000_000)
     assert follower.error_s == pytest.approx(0.001)
     assert transport.map.frame_of(10.0) == 96005
     for _ in range(100):
-        follower.hear(10.0, 100.0, 2_001_000_000)
+        follower.follow(10.0, 100.0, 2_001_000_000)
     assert abs(transport.map.frame_of(10.0) - 96048) <= 1
     before = transport.map
-    follower.hear(10.0, 1000.0, 5_000_000_000)
+    follower.follow(10.0, 1000.0, 5_000_000_000)
     assert transport.map is before
 
 

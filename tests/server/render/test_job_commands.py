@@ -12,8 +12,8 @@ import soundfile
 from sounds import stored, tones, write
 
 from osc_bridge.cli import _parser, main
-from osc_bridge.messages.submissions import SUBMISSIONS
-from osc_bridge.request_flags import request_from
+from osc_bridge.commands.request_flags import request_from
+from osc_bridge.messages.generated import SUBMISSIONS
 from server.errors import InvalidRequest
 from server.requests.request import REQUESTS, TextToAudio, parse_request
 
