@@ -21,7 +21,7 @@ SHAPE = ArenaShape(store_frames=RATE * 120, capture_frames=RATE * 60)
 
 
 class Rig:
-    """The stage, its engine, what it told, and everything it played."""
+    """The stage, its engine, its notices, and everything it played."""
 
     def __init__(self, stage: Stage, engine: NumpyEngine, device: OfflineDevice) -> None:
         self.stage, self.engine, self.device = stage, engine, device

@@ -170,7 +170,7 @@ def test_devices_are_listed_with_their_host(tmp_path: Path) -> None:
 
     program = "from osc_bridge.audio.portaudio import list_devices; print(list_devices())"
     with jack_server(tmp_path / "jackd.log"):
-        said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert b"JACK Audio Connection Kit" in said.stdout
-    assert b"'system'" in said.stdout
+        completed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert b"JACK Audio Connection Kit" in completed.stdout
+    assert b"'system'" in completed.stdout
     assert isinstance(list_devices(), tuple)

@@ -68,8 +68,8 @@ def test_an_unfinished_take_is_told_to_its_sender(
         bridge.call(bridge.engine.preview, job, step, path)
     bridge.call(bridge.engine.step, job, 3, 3)
     bridge.call(bridge.engine.finish, job)
-    told = [m for m in heard(client, "/ldm/job/done") if m.address != "/ldm/take"]
-    assert [m.arguments for m in told] == [
+    reported = [m for m in heard(client, "/ldm/job/done") if m.address != "/ldm/take"]
+    assert [m.arguments for m in reported] == [
         ("mine", job, 1, 3),
         ("mine", job, 1, str(path)),
         ("mine", job, 2, 3),
@@ -77,7 +77,7 @@ def test_an_unfinished_take_is_told_to_its_sender(
         ("mine", job, 3, 3),
         ("mine", job, 1),
     ]
-    assert addresses(told)[:2] == ["/ldm/job/progress", "/ldm/job/preview"]
+    assert addresses(reported)[:2] == ["/ldm/job/progress", "/ldm/job/preview"]
 
 
 def test_every_kind_of_value_is_understood(bridge: Running, client: Client, tmp_path: Path) -> None:
@@ -168,12 +168,12 @@ def test_nothing_is_told_before_the_acceptance(bridge: Running, client: Client) 
     """The engine of these tests finishes jobs before submit returns."""
     for number in range(20):
         client.send("/ldm/text", f"n{number}", "rain")
-    told: dict[str, list[str]] = {f"n{number}": [] for number in range(20)}
-    while not all("/ldm/job/done" in messages for messages in told.values()):
+    reported: dict[str, list[str]] = {f"n{number}": [] for number in range(20)}
+    while not all("/ldm/job/done" in messages for messages in reported.values()):
         message = client.receive(10)
         assert message is not None
-        told[message.arguments[0]].append(message.address)
-    for messages in told.values():
+        reported[message.arguments[0]].append(message.address)
+    for messages in reported.values():
         assert messages[:2] == ["/ldm/job/received", "/ldm/job/accepted"]
         assert messages[-1] == "/ldm/job/done"
 

@@ -79,8 +79,8 @@ def test_who_asks_for_a_model_is_told_until_it_is_loaded(
         assert client.query("/ldm/model/load", "large") == ("large", "waiting", "")
         for state in ("loading", "loaded", "unloading"):
             models.call(models.engine.become, "large", state)
-        told = [m.arguments for m in client.messages(1.0) if m.address == "/ldm/model/state"]
-        assert told == [("large", "loading", ""), ("large", "loaded", "")]
+        reported = [m.arguments for m in client.messages(1.0) if m.address == "/ldm/model/state"]
+        assert reported == [("large", "loading", ""), ("large", "loaded", "")]
         heard = [m.arguments[1] for m in watcher.messages(1.0) if m.address == "/ldm/notify/model"]
         assert heard == ["waiting", "loading", "loaded", "unloading"]
         assert client.query("/ldm/model/unload", "large") == ("large", "unloaded", "")

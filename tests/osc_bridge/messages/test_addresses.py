@@ -35,11 +35,11 @@ SOUND = bytes(range(256)) * (CHUNK_BYTES // 256) + b"more"
 def examples(clip: Path) -> dict[str, list[object]]:
     """A message for every address that has handlers in the bridge."""
     digest = hashlib.sha256(SOUND).hexdigest()
-    spoken: dict[str, list[object]] = {}
+    messages: dict[str, list[object]] = {}
     for submission in SUBMISSIONS:
         kind = submission.address.rpartition("/")[2]
-        spoken[submission.address] = [kind, "rain > wind", *required_pairs(submission.kind, clip)]
-    spoken |= {
+        messages[submission.address] = [kind, "rain > wind", *required_pairs(submission.kind, clip)]
+    messages |= {
         "/ldm/ping": [7],
         "/ldm/version": [],
         "/ldm/status": [],
@@ -58,10 +58,10 @@ def examples(clip: Path) -> dict[str, list[object]]:
         "/ldm/download/get": ["d", 0],
     }
     for setting in SETTINGS:
-        spoken[setting.address] = [example_of(setting.field, clip)]
-    spoken |= {press.address: [1.0] for press in PRESSES}
-    spoken["/ldm/settings/clear"] = []
-    return spoken
+        messages[setting.address] = [example_of(setting.field, clip)]
+    messages |= {press.address: [1.0] for press in PRESSES}
+    messages["/ldm/settings/clear"] = []
+    return messages
 
 
 def required_pairs(kind: type, clip: Path) -> list[object]:
@@ -96,15 +96,15 @@ def preset(tmp_path: Path) -> None:
 def test_every_address_is_answered_through_a_socket(
     bridge: Running, client: Client, clip: Path
 ) -> None:
-    spoken = examples(clip)
+    messages = examples(clip)
     handled = {c.address for c in bridge.bridge.service.table.commands}
     # All of these are in test_stage_service.py and test_models_over_osc.py.
     others = (*STAGE, *declared(model_messages))
     elsewhere = {message.address for message in others}
-    assert set(spoken) == handled - elsewhere
+    assert set(messages) == handled - elsewhere
     assert set(bridge.bridge.service.unhandled) <= elsewhere
     heard: set[str] = set()
-    for address, arguments in spoken.items():
+    for address, arguments in messages.items():
         client.send(address, *arguments)
         replies = until_synced(client)
         expected = {reply.address for reply in TABLE.command(address).replies}

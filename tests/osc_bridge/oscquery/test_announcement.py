@@ -59,7 +59,7 @@ def _can_unshare() -> bool:
 @pytest.mark.daw
 @pytest.mark.skipif(not _can_unshare(), reason="needs root: unshare -n")
 def test_a_browser_finds_us_and_loses_us() -> None:
-    said = subprocess.run(
+    completed = subprocess.run(
         ["unshare", "-n", "bash", "-c", LOOPBACK_ONLY, "lo_only", sys.executable, "-c", BOTH],
         capture_output=True,
         text=True,
@@ -67,8 +67,8 @@ def test_a_browser_finds_us_and_loses_us() -> None:
         cwd=Path(__file__).parents[2],
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.splitlines() == [
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.splitlines() == [
         "_oscjson._tcp.local. 127.0.0.1 9537",
         "_osc._udp.local. 127.0.0.1 9536",
     ]

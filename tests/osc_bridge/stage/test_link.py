@@ -77,12 +77,12 @@ def _can_unshare() -> bool:
 @pytest.mark.daw
 @pytest.mark.skipif(not _can_unshare(), reason="needs root: unshare -n")
 def test_we_share_tempo_and_beat_with_a_peer() -> None:
-    said = subprocess.run(
+    completed = subprocess.run(
         ["unshare", "-n", "bash", "-c", LOOPBACK_ONLY, "lo_only",
          sys.executable, "-c", US, PEER],
         capture_output=True, text=True, timeout=90, cwd=Path(__file__).parents[3], check=False,
     )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    bpm, off_s = map(float, said.stdout.split())
+    assert completed.returncode == 0, completed.stderr
+    bpm, off_s = map(float, completed.stdout.split())
     assert bpm == 110.0
     assert off_s < 0.005

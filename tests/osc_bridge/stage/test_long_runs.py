@@ -154,11 +154,11 @@ def test_stopping_everything_reaches_a_mixer_full_of_waiting_starts() -> None:
     _do(arena, Op.RETIME, 2, 2000, int(Op.START))  # moving it does not save it
     _start(arena, 999, 0)
     mixer.render(128)
-    told = list(iter(arena.events.pop, None))
-    cancelled = [voice for event, voice, _ in told if event == Event.CANCELLED]
+    reported = list(iter(arena.events.pop, None))
+    cancelled = [voice for event, voice, _ in reported if event == Event.CANCELLED]
     assert sorted(cancelled) == list(range(2, 602))
-    assert (Event.STARTED, 999, 1128) in told  # came after it
-    assert (Event.FINISHED, 1) in [(event, voice) for event, voice, _ in told]
+    assert (Event.STARTED, 999, 1128) in reported  # came after it
+    assert (Event.FINISHED, 1) in [(event, voice) for event, voice, _ in reported]
     arena.close()
 
 

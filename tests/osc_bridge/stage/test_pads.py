@@ -179,7 +179,7 @@ def test_what_cannot_be_rendered_is_said(tiny_folder: Path, tmp_path: Path) -> N
 def test_the_bar_locked_render_is_in_time_and_on_its_bar(tiny_folder: Path, tmp_path: Path) -> None:
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path, step_s=0.01) as rig:
-            stage, told = rig.stage, []
+            stage, reported = rig.stage, []
             request = TextToAudio(
                 prompt="riser", bars=1.0, bpm=120.0, num_inference_steps=20,
                 num_waveforms_per_prompt=3,
@@ -187,17 +187,17 @@ def test_the_bar_locked_render_is_in_time_and_on_its_bar(tiny_folder: Path, tmp_
             first = await rig.stage.renders.render(request)
             assert stage.renders.speed.measured == 1
             assert first.num_steps == 20
-            plan = stage.bars.render(request, 2, told.append)
+            plan = stage.bars.render(request, 2, reported.append)
             assert plan.state == "planned"
             assert plan.margin_s > 0
-            await rig.until(lambda: bool(told))
-            assert told[0].state in ("ready", "late")
-            bar = told[0].bar
+            await rig.until(lambda: bool(reported))
+            assert reported[0].state in ("ready", "late")
+            bar = reported[0].bar
             now, start = stage.player.frame_now(), stage.transport.bar_frame(bar)
             heard = await rig.run(4.5)
             assert now + first_sound(heard) - start in (0, 1)
             with pytest.raises(InvalidRequest, match="the first bar that can be reached is"):
-                stage.bars.render(request, stage.transport.position()[0], told.append)
+                stage.bars.render(request, stage.transport.position()[0], reported.append)
 
     asyncio.run(run())
 

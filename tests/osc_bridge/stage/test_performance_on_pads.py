@@ -180,15 +180,15 @@ def test_nothing_comes_back_after_panic(tiny_folder: Path, tmp_path: Path) -> No
         async with stage_rig(tiny_folder, tmp_path, step_s=0.01) as rig:
             await loaded(rig)
             await begun(rig, BED)
-            told: list[BarReport] = []
+            reported: list[BarReport] = []
             request = TextToAudio(prompt="riser", bars=1.0, bpm=120.0, num_inference_steps=20)
             await rig.stage.start_stream("rain")
-            rig.stage.bars.render(request, rig.stage.transport.position()[0] + 50, told.append)
+            rig.stage.bars.render(request, rig.stage.transport.position()[0] + 50, reported.append)
             rig.stage.stop_all(3.0)
             rig.stage.pads.refresh(BED)
             rig.stage.clock.set_tempo(130.0)
-            await rig.until(lambda: not pad(rig, BED).refreshing and bool(told))
-            assert (told[-1].state, told[-1].error) == ("failed", "stopped")
+            await rig.until(lambda: not pad(rig, BED).refreshing and bool(reported))
+            assert (reported[-1].state, reported[-1].error) == ("failed", "stopped")
             await wait(lambda: rig.stage.pads._realigning is None)
             await rig.run(4.0)
             assert not (await rig.run(4.0)).any()

@@ -22,7 +22,7 @@ from server.errors import DeviceError, Forbidden, InvalidRequest, NotFound
 pytestmark = pytest.mark.integration
 
 
-def spoken(sound: str, live_set: str) -> dict[str, tuple[Argument, ...]]:
+def examples(sound: str, live_set: str) -> dict[str, tuple[Argument, ...]]:
     """A message for every address of the stage, in an order in which all of them make sense."""
     return {
         "/ldm/device/list": (),
@@ -71,21 +71,21 @@ def test_every_address_of_the_stage_is_answered(
     card = DeviceInfo(id=0, name="a card", host_api="ALSA", inputs=2, outputs=2, sample_rate=RATE)
     monkeypatch.setattr("osc_bridge.handlers.sound.list_devices", lambda: (card,))
     (tmp_path / "test.yaml").write_text(SET)
-    messages = spoken(str(tone(takes / "tone.wav")), str(tmp_path / "test.yaml"))
+    messages = examples(str(tone(takes / "tone.wav")), str(tmp_path / "test.yaml"))
     assert {c.address for c in STAGE if issubclass(c, Command)} == set(messages)
-    untold = {c.address for c in STAGE if issubclass(c, Reply)}
+    missing = {c.address for c in STAGE if issubclass(c, Reply)}
     for number, (address, arguments) in enumerate(messages.items()):
         client.send(address, *arguments)
         client.send("/ldm/sync", number)
         while (reply := client.receive(10)) != OscMessage("/ldm/synced", (number,)):
             assert reply is not None, address
             assert reply.address not in ("/ldm/error", "/ldm/job/fail"), (address, reply)
-            untold.discard(reply.address)
+            missing.discard(reply.address)
         if address == "/ldm/live/load":  # hits need what the pads are rendering
             until(client, lambda m: m.address == "/ldm/notify/pad" and is_ready(m, 2))
-            untold.discard("/ldm/notify/pad")
-    while untold:  # the notices that come in their own time
-        untold.discard(until(client, lambda m: m.address in untold).address)
+            missing.discard("/ldm/notify/pad")
+    while missing:  # the notices that come in their own time
+        missing.discard(until(client, lambda m: m.address in missing).address)
 
 
 def test_what_is_refused(client: Client, takes: Path) -> None:

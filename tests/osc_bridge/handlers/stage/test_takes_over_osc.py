@@ -20,8 +20,8 @@ def test_a_take_is_played_captured_and_played_again(
     opened: Client, takes: Path, stage: Stage
 ) -> None:
     path = tone(takes / "tone.wav")
-    voice, said, frame = opened.query("/ldm/take/play", "tone.wav")
-    assert (said, frame) == (str(path), 0)
+    voice, played, frame = opened.query("/ldm/take/play", "tone.wav")
+    assert (played, frame) == (str(path), 0)
     ended = until(opened, lambda m: m.address == "/ldm/notify/voice" and "ended" in m.arguments)
     assert ended.arguments == (voice, "ended", str(path))
     time.sleep(0.1)
