@@ -23,7 +23,7 @@ error body carry the same code and the same sentence.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "AudioLDMError",
@@ -42,6 +42,7 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "UnreadableAudio",
+    "error_for",
 ]
 
 
@@ -155,3 +156,15 @@ class StorageFull(AudioLDMError):
 
     status = 507
     code = "storage_full"
+
+
+def error_for(code: str, message: str) -> AudioLDMError:
+    """The error that another process reported by its code; the root's class for an unknown code.
+
+    >>> error_for("queue_full", "256 jobs are waiting")
+    QueueFull('256 jobs are waiting')
+    """
+    return _BY_CODE.get(code, AudioLDMError)(message)
+
+
+_BY_CODE: Final = {kind.code: kind for kind in AudioLDMError.__subclasses__()}

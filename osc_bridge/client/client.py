@@ -46,8 +46,7 @@ from osc_bridge.messages.message import Message, Reply
 from osc_bridge.messages.server import ErrorReply
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME
-from server import errors
-from server.errors import AudioLDMError, EngineUnavailable, UnreadableAudio
+from server.errors import AudioLDMError, EngineUnavailable, UnreadableAudio, error_for
 
 __all__ = ["DEFAULT_PORT", "Client", "FinishedTake"]
 
@@ -327,11 +326,6 @@ class Client:
 _JOB_REPLIES: Final = frozenset(
     cls.address for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
 )
-_ERRORS: Final[dict[str, type[AudioLDMError]]] = {
-    cls.code: cls
-    for cls in vars(errors).values()
-    if isinstance(cls, type) and issubclass(cls, AudioLDMError)
-}
 
 
 def _is_about(message: OscMessage, request_id: Argument) -> bool:
@@ -348,7 +342,7 @@ def _raised(message: OscMessage) -> AudioLDMError:
         code, sentence = message.arguments[2:4]
     else:
         code, sentence = message.arguments[:2]
-    return _ERRORS.get(code, AudioLDMError)(sentence)
+    return error_for(code, sentence)
 
 
 def _finished(take: TakeReply) -> FinishedTake:

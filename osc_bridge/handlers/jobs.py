@@ -7,7 +7,6 @@ it was told last; nothing is told before the acceptance, whatever the engine say
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -33,20 +32,13 @@ from osc_bridge.messages.submissions import PRESSES, SUBMISSIONS, Press, Submiss
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.client_table import KnownClient, Reported
 from osc_bridge.service.service import Context, Handler, Service
-from server import errors
 from server.engine.engine import Engine
-from server.errors import AudioLDMError, EngineUnavailable, NotFound
+from server.errors import EngineUnavailable, NotFound, error_for
 from server.jobs.job import Job, JobState
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
 
 __all__ = ["JobMessages"]
-
-_ERRORS: Final[Mapping[str, type[AudioLDMError]]] = {
-    cls.code: cls
-    for cls in vars(errors).values()
-    if isinstance(cls, type) and issubclass(cls, AudioLDMError)
-}
 
 
 class JobMessages:
@@ -178,7 +170,7 @@ class JobMessages:
             reply(client, JobFail(request_id, job.id, "cancelled", "the job was cancelled"))
         else:
             reply(client, JobFail(request_id, job.id, job.error_code, job.error))
-            error = _ERRORS.get(job.error_code, AudioLDMError)(job.error)
+            error = error_for(job.error_code, job.error)
             self._service.report(client, error, f"job {job.id}")
 
     def _tell_syncs(self, client: KnownClient, job_id: str) -> None:

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.engine.engine import Engine
-from server.errors import AudioLDMError, Cancelled, EngineUnavailable
+from server.errors import AudioLDMError, Cancelled, EngineUnavailable, error_for
 from server.harp.cards import CARDS, OUTPUTS, Card, controls, labels, request_of
 from server.http.access import Gate
 from server.http.io import error_answer
@@ -106,7 +106,7 @@ class HarpCard:
         if job.state is JobState.CANCELLED:
             raise Cancelled("the job was cancelled")
         if job.state is JobState.FAILED:
-            raise AudioLDMError(job.error)
+            raise error_for(job.error_code, job.error)
         return job
 
 

@@ -13,9 +13,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from server import errors
 from server.engine.model_host import ModelInfo
-from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, NotFound, StorageFull
+from server.errors import EngineUnavailable, InvalidRequest, NotFound, StorageFull, error_for
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
@@ -29,11 +28,6 @@ _TIMEOUT: Final = httpx.Timeout(10.0, read=60.0, pool=60.0)
 _SILENCE_S: Final = 40.0
 """The server says something at least every 15 s; after this the connection counts as lost."""
 _CHUNK_BYTES: Final = 256 * 1024
-_ERRORS: Final[dict[str, type[AudioLDMError]]] = {
-    cls.code: cls
-    for cls in vars(errors).values()
-    if isinstance(cls, type) and issubclass(cls, AudioLDMError)
-}
 _ENDINGS: Final = {"audio/wav": ".wav", "audio/flac": ".flac"}
 
 
@@ -199,4 +193,4 @@ async def _check(response: httpx.Response) -> None:
         raise EngineUnavailable(
             f"{response.url} answered {response.status_code}, not like an audioldm-server"
         ) from None
-    raise _ERRORS.get(told.code, AudioLDMError)(told.message)
+    raise error_for(told.code, told.message)
