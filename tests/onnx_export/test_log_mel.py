@@ -56,6 +56,15 @@ def test_filters_are_librosas() -> None:
         np.testing.assert_allclose(ours.filters.T, theirs, atol=1e-7)
 
 
+def test_filters_are_those_of_transformers() -> None:
+    audio_utils = pytest.importorskip("transformers.audio_utils")
+    for ours, sr, fmin, fmax in ((AUDIOLDM, 16000, 0, 8000), (CLAP, 48000, 50, 14000)):
+        theirs = audio_utils.mel_filter_bank(
+            513, 64, fmin, fmax, sr, norm="slaney", mel_scale="slaney"
+        )
+        np.testing.assert_allclose(ours.filters, theirs, atol=1e-7)
+
+
 def test_filters_are_slaneys() -> None:
     # Slaney's scale is linear up to 1 kHz, 200/3 Hz a mel; 8 kHz are 45.2456 mel. So the third
     # triangle rises from 2 * 45.2456 / 65 mel to one step higher, and its area is 1.

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from server.errors import ModelError
-from training.networks.mel import mel_filterbank
+from server.model.mel import mel_filterbank
 
 __all__ = ["FRAMES", "SAMPLE_RATE", "Judge", "JudgeNet", "Verdict", "spectrogram"]
 
@@ -74,8 +74,8 @@ def spectrogram(samples: npt.NDArray[np.floating]) -> Tensor:
         pad_mode="constant",
         return_complex=True,
     ).abs()
-    filters = torch.from_numpy(mel_filterbank(n_fft=N_FFT, num_mels=NUM_MELS))
-    return torch.log((filters @ spectrum).clamp(min=1e-6)).T
+    filters = mel_filterbank(sample_rate=SAMPLE_RATE, n_fft=N_FFT, num_mels=NUM_MELS)
+    return torch.log((torch.from_numpy(filters) @ spectrum).clamp(min=1e-6)).T
 
 
 def normalise(windows: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from server.errors import ModelError
-from training.networks.mel import mel_filterbank
+from server.model.mel import mel_filterbank
 
 __all__ = ["NUM_CLASSES", "SAMPLE_RATE", "Cnn14", "load_cnn14", "read_checkpoint"]
 

@@ -14,6 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from server.model.mel import KNEE_HZ, KNEE_MEL, LOG_STEP, hz_to_mel
 from server.requests.notation import COLUMNS
 from training.networks.mel import HOP_LENGTH, NUM_MELS, SAMPLE_RATE
 
@@ -24,8 +25,6 @@ TURNS_A_BEAT: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 MEL_PER_LATENT: Final = 4
 NOTE_FEATURES: Final = 2 * NUM_MELS + 2
 MAP_CHANNELS: Final = 2 * MEL_PER_LATENT + 2 * len(TURNS_A_BEAT)
-_KNEE_HZ: Final = 1000.0
-_KNEE_MEL: Final = 15.0
 
 
 class NotationMap(nn.Module):
@@ -79,9 +78,8 @@ class NotationMap(nn.Module):
 
 def _band(hertz: Tensor) -> Tensor:
     """The mel band, as a real number, in whose middle a frequency lies (Slaney's scale)."""
-    below = hertz * (_KNEE_MEL / _KNEE_HZ)
-    step = math.log(6.4) / 27.0
-    above = _KNEE_MEL + torch.log(hertz.clamp(min=_KNEE_HZ) / _KNEE_HZ) / step
-    mel = torch.where(hertz < _KNEE_HZ, below, above)
-    highest = _KNEE_MEL + math.log(SAMPLE_RATE / 2.0 / _KNEE_HZ) / step
+    below = hertz * (KNEE_MEL / KNEE_HZ)
+    above = KNEE_MEL + torch.log(hertz.clamp(min=KNEE_HZ) / KNEE_HZ) / LOG_STEP
+    mel = torch.where(hertz < KNEE_HZ, below, above)
+    highest = float(hz_to_mel(SAMPLE_RATE / 2.0))
     return mel * ((NUM_MELS + 1) / highest) - 1.0
