@@ -59,7 +59,7 @@ def write_model_folder(
         extra_files: more files for the folder (a model card, a licence), by plain file name.
 
     Returns:
-        The manifest as written.
+        the manifest as written.
 
     Raises:
         InvalidRequest: ``folder`` holds something else than a model folder.

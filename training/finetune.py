@@ -28,7 +28,7 @@ from training.adversarial import GUIDANCE, STEPS, AdversarialStage
 from training.distillation import embed
 from training.export import keep_tables
 from training.folder import load_folder
-from training.known_sounds import heard_clips, with_sounds
+from training.known_sounds import audio_embeddings, with_sounds
 from training.loop import Fit, fit, load_ema
 from training.networks.notation import COLUMNS
 from training.networks.sampling import sample_flow
@@ -184,8 +184,8 @@ def _own_sounds(stage: FinetuneStage) -> KnownSounds:
     rows = [row for row, clip in enumerate(bank.clips) if clip.variant == 0]
     embeddings = stage.captions[bank.caption_table[rows, 0]].cpu().numpy()
     captions = tuple(bank.clips[row].captions[0] for row in rows)
-    heard = heard_clips(bank, rows, stage.audio_tower)
-    return KnownSounds(captions, embeddings, heard, np.empty(0, np.float32))
+    audio = audio_embeddings(bank, rows, stage.audio_tower)
+    return KnownSounds(captions, embeddings, audio, np.empty(0, np.float32))
 
 
 def _write(manifest: Manifest, modules: Components, output: Path, extra: dict[str, Path]) -> None:

@@ -55,14 +55,14 @@ def mel_filterbank(
     """Triangular filters of equal area on the mel scale.
 
     Args:
-        sample_rate: Of the waveform, in Hz.
-        n_fft: Length of the Fourier transform, in samples.
-        num_mels: Number of filters between ``fmin`` and ``fmax``.
-        fmin: Lower corner of the first filter, in Hz.
-        fmax: Upper corner of the last filter, in Hz; half the sample rate where it is None.
+        sample_rate: of the waveform, in Hz.
+        n_fft: length of the Fourier transform, in samples.
+        num_mels: number of filters between ``fmin`` and ``fmax``.
+        fmin: lower corner of the first filter, in Hz.
+        fmax: upper corner of the last filter, in Hz; half the sample rate where it is None.
 
     Returns:
-        Weights of the magnitude spectrum, float32 [num_mels, n_fft // 2 + 1].
+        weights of the magnitude spectrum, float32 [num_mels, n_fft // 2 + 1].
     """
     corners = _corners_hz(num_mels, fmin, sample_rate / 2 if fmax is None else fmax)
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
@@ -81,7 +81,7 @@ def latent_bin_edges_hz(manifest: Manifest) -> Curve:
     them, from the lower corner of its first to the upper corner of its last.
 
     Returns:
-        Frequencies in Hz, [mel_bins, 2].
+        frequencies in Hz, [mel_bins, 2].
     """
     corners = _corners_hz(manifest.num_mels, 0.0, manifest.sample_rate / 2)
     per_bin = manifest.num_mels // manifest.latent.mel_bins

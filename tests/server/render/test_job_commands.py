@@ -55,8 +55,8 @@ def test_every_job_has_its_command(
         ],
     }
     for kind, words in commands.items():
-        told = made(capsys, tiny_folder, *words, "--seed", "4", "--steps", "2")
-        takes = told["takes"]
+        printed = made(capsys, tiny_folder, *words, "--seed", "4", "--steps", "2")
+        takes = printed["takes"]
         assert isinstance(takes, list)
         assert {take["recipe"]["request"]["kind"] for take in takes} == {kind}
         seeds = sorted(take["recipe"]["request"]["seed"] for take in takes)

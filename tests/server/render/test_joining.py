@@ -19,7 +19,7 @@ from server.render.denoise import UnetCall, Work
 from server.render.joining import JoinedUnet, joined, parted
 from server.render.pipeline import Pipeline
 from server.render.take import Take
-from server.render.working_memory import Free
+from server.render.working_memory import FreeMemory
 from server.requests.request import TextToAudio
 from server.worker.device_schedule import Running, next_turn
 from server.worker.protocol import Render
@@ -177,11 +177,11 @@ def test_onnx_runtime_says_that_the_memory_is_full_and_goes_on(tmp_path: Path) -
 
 
 def test_what_does_not_fit_is_split_and_then_refused(tiny_folder: Path) -> None:
-    free = Free(2**40)
+    free = FreeMemory(2**40)
     pipeline = Pipeline(tiny_folder, "cpu", 1, free=lambda on_cpu: free)
     request = msgspec.structs.replace(SHORT, num_waveforms_per_prompt=4)
     plenty = pipeline.render(request)
-    free = Free(1_440_000)
+    free = FreeMemory(1_440_000)
     seen: list[tuple[int, int]] = []
     split = pipeline.render(request, lambda *step: seen.append(step))
     assert len(seen) > 3 + 4, "it was denoised in groups"
@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_split_and_then_refused(tiny_folder: Path) -> None:
     assert seen[-1] == (4, 4)
     for a, b in zip(plenty, split, strict=True):
         np.testing.assert_allclose(a.waveform.samples, b.waveform.samples, atol=1e-4)
-    free = Free(400_000)
+    free = FreeMemory(400_000)
     with pytest.raises(TooLarge, match=r"4 x 1 s need about .* MiB .* and 0 MiB are free"):
         pipeline.render(request)
 
