@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.requests.explain import explain
 from server.requests.fields import Field, fields_of
 
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
@@ -214,7 +215,7 @@ def _converted(values: dict[str, Any]) -> Config:
     try:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"settings: {error}") from error
+        raise InvalidRequest(f"settings: {explain(error, values, Config)}") from error
     for device in config.devices:
         if not _DEVICE.fullmatch(device):
             raise InvalidRequest(

@@ -189,9 +189,9 @@ def _check_range(field: Field, value: Any) -> None:
     too_high = field.high is not None and value is not None and value > field.high
     unknown = field.choices and value is not None and value not in field.choices
     if too_low or too_high or unknown:
-        raise InvalidRequest(f"{field.name} = {value!r}: expected {field.range}")
+        raise InvalidRequest(field.refusal(value))
     if field.max_length is not None and isinstance(value, str) and len(value) > field.max_length:
-        raise InvalidRequest(f"{field.name}: at most {field.max_length} characters")
+        raise InvalidRequest(field.refusal(value))
 
 
 def _value_at(value: Any, name: str) -> Any:

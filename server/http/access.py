@@ -80,7 +80,10 @@ class TokenFile:
         try:
             self._stored.append(msgspec.convert(values, _Stored))
         except msgspec.ValidationError as error:
-            raise InvalidRequest(f"client {client.name!r}: {error}") from error
+            raise InvalidRequest(
+                f"client {client.name!r}: a name has 1 to 64 letters, digits, dots, dashes or "
+                "underscores; max_queued and per_minute are at least 1"
+            ) from error
         self._save()
         return token
 

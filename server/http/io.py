@@ -13,6 +13,7 @@ from server.errors import AudioLDMError, InvalidRequest, TooLarge
 from server.http.access import Caller
 from server.http.views import ErrorBody, ErrorView
 from server.json_errors import NOT_JSON
+from server.requests.explain import explain
 
 __all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]
 
@@ -39,9 +40,10 @@ async def body(request: Request, kind: type[T]) -> T:
     async for chunk in body_chunks(request, MAX_JSON_BYTES):
         data += chunk
     try:
-        return msgspec.json.decode(bytes(data), type=kind)
+        values = msgspec.json.decode(bytes(data))
     except NOT_JSON as error:
-        raise InvalidRequest(f"the body: {error}") from error
+        raise InvalidRequest(f"the body is not JSON: {error}") from error
+    return _converted(values, kind, "body")
 
 
 async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
@@ -67,10 +69,15 @@ def query(connection: HTTPConnection, kind: type[T]) -> T:
     Raises:
         InvalidRequest: unknown names, values out of range.
     """
+    return _converted(dict(connection.query_params), kind, "query", strict=False)
+
+
+def _converted(values: Any, kind: type[T], source: str, *, strict: bool = True) -> T:
     try:
-        return msgspec.convert(dict(connection.query_params), kind, strict=False)
+        return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the query: {error}") from error
+        kinds = (kind,) if issubclass(kind, msgspec.Struct) else ()
+        raise InvalidRequest(f"the {source}: {explain(error, values, *kinds)}") from error
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -28,8 +28,8 @@ from server.render.conditioning import condition, notation_of, unconditional
 from server.render.plan import Finished, Known, Plan, RenderContext
 from server.render.plans.sound import longest_window
 from server.render.windows import Windows
+from server.requests.new_sound import MAX_SECONDS
 from server.requests.request import ClipRequest
-from server.requests.request_fields import MAX_SECONDS
 
 __all__ = ["Edit", "edit_plan"]
 

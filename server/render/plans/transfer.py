@@ -22,8 +22,8 @@ from server.render.conditioning import condition, notation_of, unconditional
 from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
 from server.render.windows import Windows
+from server.requests.new_sound import MAX_SECONDS
 from server.requests.request import Transfer
-from server.requests.request_fields import MAX_SECONDS
 
 __all__: list[str] = []
 

@@ -15,6 +15,7 @@ from server.model.schedule import Latents
 from server.model.text import unit
 from server.render.plan import Plan, RenderContext, SeedVariation, plan
 from server.render.recipe import Recipe
+from server.requests.explain import explain
 from server.requests.request import Delivery, Request, Vary, resolve, settled
 
 __all__: list[str] = []
@@ -92,7 +93,7 @@ def _converted(values: dict[str, Any]) -> Recipe:
     try:
         return msgspec.convert(values, Recipe)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"recipe: {error}") from error
+        raise InvalidRequest(f"recipe: {explain(error, values, Recipe)}") from error
 
 
 def _with_overrides(base: Request, request: Vary) -> Request:
