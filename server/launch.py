@@ -15,7 +15,7 @@ from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.http.access import Gate, TokenFile
-from server.jobs.clap_search import Ears
+from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.storage import remove_parts
@@ -95,7 +95,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         engine,
         make_uploads(config),
         journal=_journal_of(engine),
-        make_ears=partial(Ears, config.model_folder, 1),
+        make_towers=partial(ClapTowers, config.model_folder, 1),
         gate=_gate(config),
         presets=config.state / "presets",
         extra_routes=extra_routes,

@@ -32,10 +32,10 @@ from server.http.routes.models import ModelRoutes
 from server.http.routes.status import StatusRoutes
 from server.http.routes.takes import TakeRoutes
 from server.http.views import ErrorBody, ErrorView, Views
-from server.jobs.clap_search import Ears
+from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
-from server.jobs.library_sound import SoundSearch
+from server.jobs.sound_search import SoundSearch
 from server.jobs.uploads import Uploads
 
 __all__ = ["HttpApi"]
@@ -64,7 +64,7 @@ class _Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpApi:
     """Everything that answers HTTP for one engine; ``app`` is the ASGI application.
 
-    ``make_ears`` makes what hears the takes, at the first search by sound.
+    ``make_towers`` loads the CLAP towers at the first search by sound.
     ``presets`` is the user's own folder of presets.
     ``extra_routes`` come first, so that OSCQuery can share the port. They need no token, as OSC
     itself has none, but web pages of other sites are kept from them too.
@@ -76,7 +76,7 @@ class HttpApi:
         uploads: Uploads,
         *,
         journal: Journal | None = None,
-        make_ears: Callable[[], Ears] | None = None,
+        make_towers: Callable[[], ClapTowers] | None = None,
         gate: Gate | None = None,
         presets: Path | None = None,
         extra_routes: Sequence[BaseRoute] = (),
@@ -85,7 +85,7 @@ class HttpApi:
         self._gate = gate or Gate(None)
         self._views = Views(engine, uploads)
         self._metrics = Metrics(engine)
-        by_sound = SoundSearch(journal, make_ears) if journal and make_ears else None
+        by_sound = SoundSearch(journal, make_towers) if journal and make_towers else None
         library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
         self._operations: tuple[Operation, ...] = (

@@ -189,9 +189,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def digest(self) -> str:
-        """sha256 over the checksums of all files: the identity of the model."""
+        """SHA-256 over the checksums of all files: the identity of the model."""
         lines = "\n".join(f"{name} {entry.sha256}" for name, entry in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
+
+    @property
+    def audio_tower(self) -> str:
+        """SHA-256 of the CLAP audio tower: embeddings of different towers are not comparable."""
+        return self.files["audio_encoder.onnx"].sha256
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:

@@ -223,7 +223,16 @@ class Pipeline:
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)
-        return Take(sound, recipe, measures, file_format, embedding, score, decoded.exact)
+        return Take(
+            sound,
+            recipe,
+            measures,
+            file_format,
+            embedding=embedding,
+            audio_tower=self.manifest.audio_tower,
+            score=score,
+            exact=decoded.exact,
+        )
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""

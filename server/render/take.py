@@ -24,6 +24,8 @@ class Take:
     file_format: FileFormat = "wav24"
     embedding: Embedding | None = None
     """Its CLAP embedding [D] at unit length; None where the tower fails."""
+    audio_tower: str = ""
+    """Identity of the tower that made the embedding."""
     score: float = NO_SCORE
     """Cosine between its embedding and that of the request."""
     exact: ExactSamples | None = None

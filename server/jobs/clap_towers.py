@@ -1,7 +1,4 @@
-"""What takes sound like, in words: the CLAP towers of a model folder, outside of the worker.
-
-The library asks them when somebody searches by sound. They are loaded then, on the CPU, and stay.
-"""
+"""The CLAP towers of a model folder, outside of the worker, for the search by sound."""
 
 from __future__ import annotations
 
@@ -13,11 +10,13 @@ from server.model.manifest import Manifest
 if TYPE_CHECKING:
     from server.model.text import Embedding
 
-__all__ = ["Ears"]
+__all__ = ["ClapTowers"]
 
 
-class Ears:
-    """The text and the audio tower in ``folder``; both are slow, so call them in a thread.
+class ClapTowers:
+    """The text tower and the audio tower in ``folder``, on the CPU.
+
+    Both take long; call them in a thread. Graphs are loaded at their first use.
 
     Raises:
         ModelError: the folder is no model folder.
@@ -29,24 +28,24 @@ class Ears:
         from server.model.text import TextEncoder
 
         manifest = Manifest.load(folder)
-        self.tower = manifest.files["audio_encoder.onnx"].sha256
-        """Embeddings of one tower mean nothing to another."""
+        self.audio_tower = manifest.audio_tower
+        """Identity of the audio tower; embeddings of different towers are not comparable."""
         providers = providers_for("cpu")
         text = Graph(folder / "text_encoder.onnx", providers, threads)
         audio = Graph(folder / "audio_encoder.onnx", providers, threads)
         self._text = TextEncoder(folder, manifest, text)
         self._audio = ClapAudio(manifest, audio)
 
-    def words(self, text: str) -> Embedding:
+    def embed_text(self, text: str) -> Embedding:
         """The unit-length embedding [D] of ``text``."""
         return self._text(text)
 
-    def sound(self, path: Path) -> Embedding:
-        """The unit-length embedding [D] of an audio file; zero where there is nothing to hear.
+    def embed_file(self, path: Path) -> Embedding:
+        """The unit-length embedding [D] of an audio file; zeros where the tower gives zeros.
 
         Raises:
-            UnreadableAudio: it is gone, or no audio.
-            RenderError: the tower cannot hear it.
+            UnreadableAudio: the file is gone, or not audio.
+            RenderError: the tower fails on it.
         """
         from server.audio.waveform import Waveform
 
