@@ -111,9 +111,11 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             return f"at most {_number(self.high)}{unit}"
         if self.choices:
             return f"one of {self.range}"
-        if self.low is not None and self.high is not None:
-            return f"{EXPECTED[self.type]} from {self.range}"
-        return EXPECTED[self.type]
+        if self.low is None or self.high is None:
+            return EXPECTED[self.type]
+        if self.high > _INT32:
+            return f"{EXPECTED[self.type]}, {_number(self.low)} or more"
+        return f"{EXPECTED[self.type]} from {self.range}"
 
 
 @cache

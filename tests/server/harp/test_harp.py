@@ -207,7 +207,9 @@ def test_errors_are_sentences_and_other_sites_are_kept_out(
 
             clip = await harp.upload(wav(0.4))
             assert "put a sound on this track" in await error(prompt="hiss")
-            assert "seed = 'x': expected a whole number" in await error(clip=clip, seed="x")
+            assert "seed must be a whole number, 0 or more (got 'x')" in await error(
+                clip=clip, seed="x"
+            )
             broken = await harp.upload(b"RIFF, so to say")
             assert "cannot be read as audio" in await error(clip=broken, prompt="hiss")
             own = tmp_path / "mine.wav"

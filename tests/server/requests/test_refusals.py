@@ -14,7 +14,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"audio_length_in_s": 0.1}, "length must be at least 0.3 s (got 0.1)"),
     ({"audio_length_in_s": 700}, "length must be at most 600 s (got 700)"),
     ({"seed": -1}, "seed must be at least 0 (got -1); leave it out for a new one"),
-    ({"seed": "mine"}, "seed must be a whole number from 0 to 9223372036854775807 (got 'mine');"),
+    ({"seed": "mine"}, "seed must be a whole number, 0 or more (got 'mine'); leave it out"),
     ({"num_inference_steps": 2.5}, "steps must be a whole number from 1 to 1000 (got 2.5)"),
     ({"guidance_scale": 60}, "how closely to follow the prompt must be at most 50 (got 60)"),
     ({"bpm": 5}, "tempo must be at least 10 bpm (got 5)"),
