@@ -52,7 +52,7 @@ class Card(msgspec.Struct, frozen=True):
     @property
     def title(self) -> str:
         """The name that HARP shows."""
-        return f"AudioLDM {self.kind}"
+        return f"AudioLDM: {self.request.label}"
 
     def fields(self) -> list[Field]:
         """The fields behind the controls."""
@@ -75,8 +75,8 @@ CARDS: Final = (
     Card("upscale", Upscale, ("clip", "cutoff_hz", "prompt", *_COMMON)),
 )
 OUTPUTS: Final[tuple[dict[str, Any], ...]] = (
-    {"type": "audio_track", "label": "take", "info": "the best take", "required": True},
-    {"type": "json", "label": "labels", "info": "the take's seed and what was replaced"},
+    {"type": "audio_track", "label": "Take", "info": "the best take", "required": True},
+    {"type": "json", "label": "Labels", "info": "the take's seed and what was replaced"},
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -50,7 +50,9 @@ _DRAWN_SEED: Final = 2**31
 
 
 class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
-    """Sound from words."""
+    """A new sound from words."""
+
+    label: ClassVar[str] = "New sound"
 
     variety: Annotated[
         float,
@@ -66,6 +68,8 @@ class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
 
 class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
     """Sound that changes from one prompt to the next."""
+
+    label: ClassVar[str] = "Morph"
 
     prompt: Annotated[
         Prompt,
@@ -85,6 +89,8 @@ class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
 class Transfer(ClipRequest, frozen=True, kw_only=True, tag="transfer"):
     """A clip in the style of a prompt."""
 
+    label: ClassVar[str] = "Restyle"
+
     strength: Annotated[
         float,
         Meta(
@@ -101,7 +107,9 @@ class Transfer(ClipRequest, frozen=True, kw_only=True, tag="transfer"):
 
 
 class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
-    """Regions of a clip rendered anew; every other sample stays identical."""
+    """Parts of a clip rendered anew; every other sample stays identical."""
+
+    label: ClassVar[str] = "Replace"
 
     regions: Annotated[
         str,
@@ -134,6 +142,8 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
 class Continue(ClipRequest, frozen=True, kw_only=True, tag="continue"):
     """More sound after a clip, or before it."""
 
+    label: ClassVar[str] = "Continue"
+
     audio_length_in_s: (
         Annotated[
             Seconds, Meta(description="length of the new part", extra={"label": "Length to add"})
@@ -158,6 +168,8 @@ class Continue(ClipRequest, frozen=True, kw_only=True, tag="continue"):
 class Upscale(ClipRequest, frozen=True, kw_only=True, tag="upscale"):
     """The missing upper band of a dull clip."""
 
+    label: ClassVar[str] = "Brighten"
+
     cutoff_hz: (
         Annotated[
             float,
@@ -173,10 +185,13 @@ class Upscale(ClipRequest, frozen=True, kw_only=True, tag="upscale"):
 
 
 class Vary(ClipRequest, frozen=True, kw_only=True, tag="vary"):
-    """A variation of a take: its recipe, with noise at some distance from its own.
+    """A variation of a take; the distance sets how different it is.
 
-    Other settings in the request replace those of the recipe.
+    It renders the take's recipe with other noise. Other settings in the request replace those of
+    the recipe.
     """
+
+    label: ClassVar[str] = "Vary"
 
     distance: Annotated[
         float,

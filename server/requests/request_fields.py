@@ -12,7 +12,7 @@ OSCQuery tree, the panel and the HTTP schema read it from there. Names are those
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +41,9 @@ class Request(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
 ):
     """What all jobs share. None means: the model's own default."""
+
+    label: ClassVar[str] = ""
+    """Name of the kind for people."""
 
     prompt: Prompt = ""
     negative_prompt: Annotated[

@@ -35,6 +35,8 @@ class Kind(msgspec.Struct, frozen=True):
     """A kind of request."""
 
     kind: str
+    label: str
+    """Name for people."""
     description: str
     fields: tuple[Field, ...]
 
@@ -127,7 +129,7 @@ class StatusRoutes:
 
 def _kind(kind: Any) -> Kind:
     first = (kind.__doc__ or "").strip().splitlines()[0]
-    return Kind(str(kind.__struct_config__.tag), first, fields_of(kind))
+    return Kind(str(kind.__struct_config__.tag), kind.label, first, fields_of(kind))
 
 
 def _without_details(status: EngineStatus) -> EngineStatus:

@@ -62,7 +62,8 @@ def test_a_long_value_is_cut_short() -> None:
 
 
 @pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: str(kind.__struct_config__.tag))
-def test_every_field_has_a_label_of_its_own(kind: type[Request]) -> None:
+def test_every_kind_and_field_has_a_label_of_its_own(kind: type[Request]) -> None:
+    assert [other.label for other in REQUESTS].count(kind.label) == 1
     labels = [field.label for field in fields_of(kind)]
     assert all(label and label[0].isupper() and "_" not in label for label in labels)
     assert len(set(labels)) == len(labels)
