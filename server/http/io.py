@@ -1,4 +1,4 @@
-"""Bodies and queries in, answers out: what all routes do alike."""
+"""Bodies and queries to values, values and errors to answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RETRY_AFTER_S: Final = {429: "2", 503: "5"}
 
 
 def client_of(connection: HTTPConnection) -> Caller:
-    """Who is asking; the gate has put it there."""
+    """The client that the access middleware has identified."""
     client: Caller = connection.scope["state"]["client"]
     return client
 
@@ -33,8 +33,8 @@ async def body(request: Request, kind: type[T]) -> T:
     """The JSON body as ``kind``.
 
     Raises:
-        InvalidRequest: not JSON, or not such a value.
-        TooLarge: more than anybody needs for that.
+        InvalidRequest: not JSON, or not a valid ``kind``.
+        TooLarge: more than 256 KiB.
     """
     data = bytearray()
     async for chunk in body_chunks(request, MAX_JSON_BYTES):
@@ -47,7 +47,7 @@ async def body(request: Request, kind: type[T]) -> T:
 
 
 async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it arrives.
+    """The body in chunks as it arrives.
 
     Raises:
         TooLarge: it is longer than ``max_bytes``, or says that it will be.
@@ -87,7 +87,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 
 def error_answer(error: AudioLDMError) -> Response:
-    """The one form in which errors are told."""
+    """``error`` as an answer: its status, its code and its sentence."""
     headers = {}
     if error.status in _RETRY_AFTER_S:
         headers["Retry-After"] = _RETRY_AFTER_S[error.status]
