@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine
-from onnx_export.architecture import VARIANTS, attention_heads, build_network
+from onnx_export.sources.architecture import VARIANTS, attention_heads, build_network
 
 FRAMES_A_SECOND: Final = 25
 SHORTENED: Final = 4

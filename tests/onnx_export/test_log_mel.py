@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from onnx_export.mel import CentredLogMel
+from onnx_export.sources.mel import CentredLogMel
 
 pytestmark = pytest.mark.integration
 

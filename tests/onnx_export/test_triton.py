@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from onnx_export.cli import main
-from onnx_export.graph_file import save_graph
+from onnx_export.graphs.files import save_graph
 from onnx_export.model_folder import seal
 from server.model.manifest import COMPONENTS, Manifest
 
@@ -72,7 +72,7 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in tiny_folder.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("onnx_export.graph_file.INLINE_LIMIT", 0)
+        patch.setattr("onnx_export.graphs.files.INLINE_LIMIT", 0)
         save_graph(onnx.load(folder / "unet.onnx"), folder / "unet.onnx")
     assert (folder / "unet.onnx.data").stat().st_size > 0
     (folder / "manifest.json").unlink()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onnx_export.architecture import Architecture, attention_heads, build_network
+from onnx_export.sources.architecture import Architecture, attention_heads, build_network
 
 __all__ = ["KlAutoencoder", "HifiGan", "UnetDenoiser"]
 

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms as plain convolutions, so that they can live inside a graph.
+"""Log-mel spectrograms as plain convolutions, which can be part of a graph.
 
 The short-time Fourier transform is one ``Conv1d`` with a windowed cosine and sine basis; it
 equals ``torch.stft(center=True)`` to float32 rounding and needs no ONNX ``STFT`` operator.
