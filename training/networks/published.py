@@ -34,7 +34,7 @@ class _KlDecoder(nn.Module):
 
 
 class KlAutoencoder(nn.Module):
-    """diffusers' AutoencoderKL with the signatures of :class:`training.autoencoder.MelVae`."""
+    """diffusers' AutoencoderKL with the interface of :class:`.autoencoder.MelVae`."""
 
     def __init__(self, sizes: Architecture) -> None:
         super().__init__()
