@@ -29,7 +29,7 @@ def test_hinge_is_zero_beyond_the_margins_and_two_where_all_is_alike() -> None:
     assert hinge([-sure], [unsure]) == 2.5 + 1.0
 
 
-def test_critic_tells_what_is_real_and_what_was_asked_for() -> None:
+def test_critic_learns_what_is_real_and_what_was_asked_for() -> None:
     torch.manual_seed(0)
     tower = AudioTower().eval().requires_grad_(False)
     critic = Critic(tower)

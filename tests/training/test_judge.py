@@ -19,7 +19,7 @@ from training.sounds.folder import held_out
 pytestmark = pytest.mark.integration
 
 
-def test_it_tells_the_classes_of_new_clips(trained: Judge) -> None:
+def test_it_classifies_new_clips(trained: Judge) -> None:
     for name in CLASSES:
         verdict = trained.classify(band_noise(name, 4.0, seed=99))
         assert trained.classes[verdict.top(1)[0]] == name

@@ -28,7 +28,7 @@ def test_cnn14_has_the_published_parameters(cnn14: Cnn14) -> None:
     assert weights["bn0.running_mean"].shape == (64,)
 
 
-def test_cnn14_hears_any_length(cnn14: Cnn14) -> None:
+def test_cnn14_takes_any_length(cnn14: Cnn14) -> None:
     embedding, logits = cnn14.classify(np.zeros(100, np.float32))
     assert embedding.shape == (2048,)
     assert logits.shape == (527,)

@@ -98,9 +98,9 @@ async def harp_at(engine: Engine, takes: Path, kind: str) -> AsyncIterator[Harp]
 
 @pytest.mark.parametrize("card", CARDS, ids=[card.kind for card in CARDS])
 def test_controls_are_what_harp_can_show(card: Card, manifest: Manifest) -> None:
-    told = json.loads(json.dumps(controls(card, manifest)))
-    assert set(told) == {"card", "inputs", "outputs"}
-    assert set(told["card"]) == {"name", "description", "author", "tags"}
+    answer = json.loads(json.dumps(controls(card, manifest)))
+    assert set(answer) == {"card", "inputs", "outputs"}
+    assert set(answer["card"]) == {"name", "description", "author", "tags"}
     needed = {
         "audio_track": {"required"},
         "slider": {"minimum", "maximum", "step", "value"},
@@ -109,12 +109,12 @@ def test_controls_are_what_harp_can_show(card: Card, manifest: Manifest) -> None
         "dropdown": {"choices", "value"},
         "json": set(),
     }
-    for item in [*told["inputs"], *told["outputs"]]:
+    for item in [*answer["inputs"], *answer["outputs"]]:
         assert needed[item["type"]] | {"type", "label", "info"} == set(item)
         if item["type"] == "slider":
             assert item["minimum"] <= item["value"] <= item["maximum"]
             assert item["step"] > 0
-    assert [item["type"] for item in told["outputs"]] == ["audio_track", "json"]
+    assert [item["type"] for item in answer["outputs"]] == ["audio_track", "json"]
 
 
 @pytest.mark.parametrize("card", CARDS, ids=[card.kind for card in CARDS])
@@ -262,11 +262,11 @@ def test_gradio_client(tiny_folder: Path, tmp_path: Path, manifest: Manifest) ->
     def session(url: str) -> tuple[Any, Any]:
         client = Client(url, verbose=False, download_files=str(tmp_path / "downloads"))
         try:
-            told = client.predict(api_name="/controls")
+            answer = client.predict(api_name="/controls")
             values = as_harp_sends(
                 KINDS["upscale"], manifest, clip=handle_file(str(clip)), cutoff_hz="4000"
             )
-            return told, client.predict(*values, api_name="/process")
+            return answer, client.predict(*values, api_name="/process")
         finally:
             client.close()
 
@@ -275,8 +275,8 @@ def test_gradio_client(tiny_folder: Path, tmp_path: Path, manifest: Manifest) ->
             running_engine(tiny_folder, tmp_path / "takes") as (engine, _),
             harp_at(engine, tmp_path / "takes", "upscale") as harp,
         ):
-            told, (path, marks) = await asyncio.to_thread(session, f"{harp.url}/")
-            assert told["card"]["name"] == "AudioLDM upscale"
+            answer, (path, marks) = await asyncio.to_thread(session, f"{harp.url}/")
+            assert answer["card"]["name"] == "AudioLDM: Brighten"
             (job,) = engine.jobs()
             assert Path(path).read_bytes() == job.takes[0].path.read_bytes()
             assert marks["labels"][0]["label"] == f"seed {job.takes[0].seed}"

@@ -190,7 +190,7 @@ def test_the_sides_noise_is_as_correlated_as_the_width_says() -> None:
         assert right.std() == pytest.approx(1.0, abs=0.02)
 
 
-def test_the_seam_measure_hears_what_ears_hear() -> None:
+def test_the_seam_measure_finds_audible_seams() -> None:
     rng = np.random.default_rng(1)
     sound = 0.1 * rng.standard_normal((48000, 1)).astype(np.float32)
     elsewhere = list(range(4800, 43200, 1200))

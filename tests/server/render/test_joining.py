@@ -1,4 +1,4 @@
-"""Jobs that share the device: who goes when, what is joined, and that nobody can hear it."""
+"""Jobs that share the device: their order, what is joined, and that takes stay the same."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_what_does_not_fit_is_split_and_then_refused(tiny_folder: Path) -> None:
         pipeline.render(request)
 
 
-def test_what_clap_heard_goes_with_every_take(tiny_pipeline: Pipeline) -> None:
+def test_every_take_has_its_clap_embedding(tiny_pipeline: Pipeline) -> None:
     (take,) = tiny_pipeline.render(SHORT)
     assert take.embedding is not None
     np.testing.assert_allclose(take.embedding, tiny_pipeline.audio(take.waveform), atol=1e-6)

@@ -71,7 +71,7 @@ def test_previews_come_in_order_and_become_the_take(tiny_pipeline: Pipeline, sam
     assert far > nearer > near > 0.0
 
 
-def test_a_take_is_the_same_whether_it_was_heard_before_or_not(
+def test_a_take_is_the_same_with_and_without_previews(
     tiny_pipeline: Pipeline, tmp_path: Path
 ) -> None:
     clip = write(tmp_path / "clip.wav", familiar(tiny_pipeline, 1.0))
@@ -93,7 +93,7 @@ def test_a_take_is_the_same_whether_it_was_heard_before_or_not(
         assert [take.encode() for take in takes] == [take.encode() for take in plain]
 
 
-def test_an_edit_is_heard_within_its_clip(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
+def test_the_preview_of_an_edit_is_the_whole_clip(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
     clip = write(tmp_path / "clip.wav", familiar(tiny_pipeline, 1.0))
     request = Inpaint(prompt="high", clip=clip, regions="0.4:0.6", seed=3, previews=1)
     (take,), _, (sound,) = rendered(tiny_pipeline, request)
@@ -126,7 +126,7 @@ async def previewed(log: EngineLog, job_id: str) -> Job:
     return next(job for job in log.events if job.id == job_id and job.preview is not None)
 
 
-def test_an_engine_tells_of_previews_and_leaves_none(tiny_folder: Path, tmp_path: Path) -> None:
+def test_an_engine_reports_previews_and_deletes_them(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path / "takes") as (engine, log):
             plain = await log.final((await engine.submit(HUM)).id)
@@ -179,7 +179,7 @@ def test_what_an_earlier_run_left_is_swept(tmp_path: Path) -> None:
 
 
 async def next_preview(lines: AsyncIterator[str]) -> dict[str, Any]:
-    """The next preview that a stream of events tells of."""
+    """The next preview in a stream of events."""
     async for line in lines:
         if line == "event: preview":
             data = await anext(lines)
