@@ -221,8 +221,8 @@ def _converted(values: dict[str, Any]) -> Config:
     for device in config.devices:
         if not _DEVICE.fullmatch(device):
             raise InvalidRequest(
-                f"settings: device = {device!r}: expected auto, cpu, cuda, tensorrt, coreml or "
-                "directml, or several cards: cuda:0,cuda:1"
+                "settings: device must be auto, cpu, cuda, tensorrt, coreml or directml, or several "
+                f"cards: cuda:0,cuda:1 (got {device!r})"
             )
     return config
 
