@@ -221,8 +221,8 @@ def _converted(values: dict[str, Any]) -> Config:
     for device in config.devices:
         if not _DEVICE.fullmatch(device):
             raise InvalidRequest(
-                "settings: device must be auto, cpu, cuda, tensorrt, coreml or directml, or several "
-                f"cards: cuda:0,cuda:1 (got {device!r})"
+                "settings: device must be auto, cpu, cuda, tensorrt, coreml or directml, or "
+                f"several cards: cuda:0,cuda:1 (got {device!r})"
             )
     return config
 
