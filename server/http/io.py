@@ -76,7 +76,8 @@ def _converted(values: Any, kind: type[T], source: str, *, strict: bool = True) 
     try:
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        kinds = (kind,) if issubclass(kind, msgspec.Struct) else ()
+        is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        kinds = (kind,) if is_struct else ()
         raise InvalidRequest(f"the {source}: {explain(error, values, *kinds)}") from error
 
 

@@ -117,7 +117,7 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
             min_length=1,
             max_length=4000,
             description="what to replace: 1.0:2.5, beats:4:8, hz:2000:8000@1.0:2.5, ...",
-            extra={"label": "Regions to replace", "flag": "region", "repeat": ", "},
+            extra={"label": "Regions", "flag": "region", "repeat": ", "},
         ),
     ]
     bpm: Bpm | None = None

@@ -164,7 +164,7 @@ def test_a_session_with_harp(tiny_folder: Path, tmp_path: Path, manifest: Manife
             try:
                 async with harp_at(engine, takes, "inpaint") as harp:
                     event, data = await harp.call("controls", [])
-                    assert (event, data[0]["card"]["name"]) == ("complete", "AudioLDM inpaint")
+                    assert (event, data[0]["card"]["name"]) == ("complete", "AudioLDM: Replace")
                     assert data == [json.loads(json.dumps(controls(KINDS["inpaint"], manifest)))]
                     values = as_harp_sends(
                         KINDS["inpaint"],

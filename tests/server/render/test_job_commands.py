@@ -94,7 +94,7 @@ def test_what_is_missing_is_named_with_what_it_means(
     assert "regions is missing: what to replace: 1.0:2.5" in capsys.readouterr().err
     for values, why in (
         ({"kind": "transfer"}, "clip is missing: the sound file"),
-        ({"prompt": "rain"}, "kind is missing: text, "),
+        ({"prompt": "rain"}, "kind is missing: one of text, "),
     ):
         with pytest.raises(InvalidRequest, match=why):
             parse_request(values)

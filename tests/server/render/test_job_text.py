@@ -218,7 +218,7 @@ def test_what_is_missing_or_wrong_is_said_before_anything_is_rendered(
     for request, why in (
         (TextToAudio(), "prompt is empty"),
         (TextToAudio(audio_prompt=str(tmp_path / "no.wav")), "does not exist"),
-        (TextToAudio(prompt="a", width=0.5, delivery=Delivery(channels=1)), "channels 2"),
+        (TextToAudio(prompt="a", width=0.5, delivery=Delivery(channels=1)), "2 channels, not 1"),
         (TextToAudio(prompt="a", bars=4), "tempo"),
         (TextToAudio(prompt="a", bars=4, bpm=120, audio_length_in_s=8.0), "one of them"),
         (TextToAudio(prompt="a", bars=0.125, bpm=999), "0.3 to 600"),
