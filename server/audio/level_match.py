@@ -79,9 +79,9 @@ def level_matched(new: Waveform, clip: Waveform, edge: int, inside: int) -> Wave
     """Start ``new`` at the level of ``clip`` beside an edge of a span.
 
     Args:
-        new: The rendered sound, as long as the clip.
-        clip: The original, which is kept outside the span.
-        edge: First or last sample of the span.
+        new: the rendered sound, as long as the clip.
+        clip: the original, which is kept outside the span.
+        edge: first or last sample of the span.
         inside: A sample inside the span; it says on which side of the edge the span lies.
     """
     rate = clip.sample_rate
