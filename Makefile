@@ -1,5 +1,7 @@
 # Every command that the README names. `make help` lists them.
-PYTHON ?= python3.11
+# The first of these that is Python 3.11 or later and can make a virtual environment.
+PYTHON ?= python3.14 python3.13 python3.12 python3.11 python3
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 VENV := .venv
 BIN := $(VENV)/bin
 # The build that the parity figures were measured with; any torch >= 2.6 does.
@@ -12,7 +14,16 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@for python in $(PYTHON); do \
+		if $$python -c '$(USABLE)' 2>/dev/null; then \
+			echo "$$python -m venv $(VENV)"; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo 'No Python 3.11 or later with the venv module was found (tried: $(PYTHON)).'; \
+	echo 'Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name yours:'; \
+	echo '    make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)'; \
+	exit 1
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.product: pyproject.toml | $(BIN)/python

@@ -1,4 +1,4 @@
-"""What one hop over HTTP costs: the same jobs here and through a server, in turns.
+"""Cost of the hop over HTTP: the same jobs in this process and through a server, alternating.
 
     python -m benchmarks.hop --model FOLDER [--jobs 50] [--json FILE]
 

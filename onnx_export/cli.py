@@ -1,6 +1,6 @@
 """``audioldm-export``: checkpoints to model folders, parity, quantisation.
 
-Nothing heavy is imported before the arguments are read, so that ``--help`` answers at once.
+Heavy modules are imported after the arguments are read, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0: done. 1: ``verify`` found a graph too far from torch. 2: a sentence on stderr says why
-        nothing was done; nothing half-written stays behind.
+        0 after success; 1 where ``verify`` found a graph beyond its tolerance; 2 after an error,
+        which is printed to stderr and leaves no files behind.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parse, run = COMMANDS.get(arguments[0] if arguments else "", (export_parser, _export))
     options = parse().parse_args(arguments[1:] if run is not _export else arguments)
-    # A terminated export must still take its half-written folder away.
+    # A terminated export must still delete its unfinished folder.
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(options)
@@ -136,7 +136,7 @@ def _triton(options: argparse.Namespace) -> int:
 
 
 def _random(options: argparse.Namespace) -> int:
-    from onnx_export.architecture import VARIANTS
+    from onnx_export.sources.architecture import VARIANTS
     from onnx_export.sources.random_source import (
         RandomSource,
         write_diffusers_folder,
@@ -159,7 +159,7 @@ def _random(options: argparse.Namespace) -> int:
 
 
 def _quiet_libraries() -> None:
-    """Keep the libraries' own remarks and progress bars away from ours."""
+    """Turn off the libraries' own warnings and progress bars."""
     import diffusers
     import transformers
 

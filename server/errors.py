@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one small tree.
+"""The tree of errors.
 
     AudioLDMError
      |- InvalidRequest      a value is out of range or contradicts another   400  bad_request
@@ -47,7 +47,7 @@ __all__ = [
 
 
 class AudioLDMError(Exception):
-    """Root of all errors raised on purpose; ``str()`` is a sentence for the musician."""
+    """Root of all errors raised on purpose; ``str()`` is a sentence for people."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"

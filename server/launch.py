@@ -15,7 +15,7 @@ from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.http.access import Gate, TokenFile
-from server.jobs.clap_search import ClapTowers
+from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.storage import remove_parts

@@ -55,7 +55,7 @@ def embed(
 
 
 def teacher_embeddings(folder: Path, phrases: Sequence[str], device: torch.device) -> Tensor:
-    """What all-MiniLM-L6-v2 in ``folder`` says of ``phrases``: float32 [len(phrases), 384]."""
+    """Embeddings of ``phrases`` by all-MiniLM-L6-v2 in ``folder``: float32 [len(phrases), 384]."""
     teacher, words = load_minilm(folder, TEACHER_LAYERS)
     return embed(teacher.eval().to(device), build_tokenizer(words), phrases, device)
 

@@ -1,4 +1,4 @@
-"""A finished run -> a model folder that the engine plays."""
+"""From a finished run to a model folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from onnx_export.export import write_model_folder
 from server.model.manifest import Defaults, Latent, Manifest, NoiseSchedule
 from server.model.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
-from training.autoencoder import WaveEncoder
-from training.clap import TextTower, WaveTower
 from training.known_sounds import known_sounds
+from training.networks.autoencoder import WaveEncoder
+from training.networks.clap import TextTower, WaveTower
 from training.networks.sampling import SHIFT
 from training.networks.text import MAX_TOKENS
 from training.sounds.credits import credits_text

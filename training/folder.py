@@ -1,4 +1,4 @@
-"""A model folder made by ``audioldm-train export``, back into torch modules."""
+"""A model folder made by ``audioldm-train export``, read back into torch modules."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from onnx_export.components import Components
 from server.errors import ModelError
 from server.model.manifest import Manifest
-from training.autoencoder import MelVae, WaveEncoder
-from training.clap import Clap, TextTower, WaveTower
-from training.listener import ListenerNetwork
+from training.networks.autoencoder import MelVae, WaveEncoder
+from training.networks.clap import Clap, TextTower, WaveTower
+from training.networks.listener import ListenerNetwork
 from training.networks.text import SentenceEncoder
 from training.settings import Settings
 from training.stages import build_autoencoder, build_denoiser, build_vocoder

@@ -1,4 +1,4 @@
-"""One loop for every stage: schedule, EMA, checkpoints, held-out curves, progress.
+"""The training loop of all stages: schedule, EMA, checkpoints, held-out curves, progress.
 
 Every random draw of step ``k`` comes from a generator seeded with ``(seed, k)``. The data
 position is therefore the step number itself, and a run that was killed goes on exactly as if it
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How long, and how fast, a stage is trained."""
+    """Length and learning rate of a stage."""
 
     steps: int
     warmup: int = 200
@@ -40,7 +40,7 @@ class Fit:
 
 
 class TrainingStage(ABC):
-    """What one stage trains.
+    """Networks, optimisers and losses of one stage.
 
     ``model`` is what is averaged, evaluated and exported; ``networks`` is everything that has
     to survive a kill (``model`` included, discriminators too).

@@ -121,7 +121,7 @@ class AdversarialSettings(_Section, frozen=True, kw_only=True):
 
 
 class ListenerSettings(_Section, frozen=True, kw_only=True):
-    """The ear that ranks takes."""
+    """The listener, which ranks candidates."""
 
     batch: int
     learning_rate: float
@@ -146,7 +146,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
 
 def load_settings(name: str) -> Settings:
-    """The settings of ``name``: a YAML file, or one of the configurations that come with us.
+    """The settings of ``name``: a YAML file, or one of the configurations in the package.
 
     Raises:
         InvalidRequest: no such file, or a field that is missing, unknown or of the wrong kind.

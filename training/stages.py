@@ -1,4 +1,4 @@
-"""From settings and a run folder to stages that are ready to be fitted.
+"""Stages that are ready for training, from settings and a run folder.
 
 A run folder holds ``cache/`` (the decoded sounds) and one folder a stage with its checkpoint and
 curves; later stages read the averaged weights of earlier ones.
@@ -18,12 +18,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from onnx_export.architecture import VARIANTS
+from onnx_export.sources.architecture import VARIANTS
 from server.errors import InvalidRequest, NotFound
 from training import settings as sections
 from training.adversarial import AdversarialStage
-from training.autoencoder import MelVae, VaeStage
-from training.clap import Clap, ClapStage
+from training.autoencoder import VaeStage
+from training.clap import ClapStage
 from training.distillation import (
     STUDENT_LAYERS,
     Distillation,
@@ -33,9 +33,12 @@ from training.distillation import (
     teacher_embeddings,
 )
 from training.ldm import LdmStage
-from training.listener import ListenerNetwork, ListenerStage
+from training.listener import ListenerStage
 from training.loop import fit, load_ema
+from training.networks.autoencoder import MelVae
+from training.networks.clap import Clap
 from training.networks.denoiser import TransformerDenoiser
+from training.networks.listener import ListenerNetwork
 from training.networks.noising import NOISINGS
 from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.settings import Settings
@@ -51,14 +54,14 @@ STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial", "listen
 
 @dataclass(frozen=True)
 class Run:
-    """One model in the making."""
+    """The training of one model in a run folder."""
 
     settings: Settings
     folder: Path
     device: torch.device
 
     def train(self, stage: str) -> dict[str, float]:
-        """Train ``stage``, or go on with it; returns its held-out measures."""
+        """Train ``stage``, or continue it; returns its held-out measures."""
         torch.manual_seed(self.settings.seed)
         section = getattr(self.settings, stage)
         built = getattr(self, f"_{stage}")()
@@ -99,7 +102,7 @@ class Run:
         return self._averaged(build_vocoder(self.settings), "vocoder")
 
     def denoiser(self) -> nn.Module:
-        """The denoiser, as it came out of its last stage."""
+        """The denoiser after its last stage."""
         return self._averaged(build_denoiser(self.settings), self.last_stage())
 
     def last_stage(self) -> Literal["ldm", "adversarial"]:
@@ -108,7 +111,7 @@ class Run:
         return "adversarial" if trained else "ldm"
 
     def listener(self) -> ListenerNetwork | None:
-        """The ear that ranks takes, on the CPU; None where none was trained."""
+        """The listener, on the CPU; None where none was trained."""
         trained = (self.folder / "listener" / "last.pt").is_file()
         return self._averaged(ListenerNetwork(), "listener").folded().cpu() if trained else None
 
@@ -119,7 +122,7 @@ class Run:
             return self.clap().text.cpu()(sentences)
 
     def _sentences(self, captions: list[str]) -> Tensor:
-        """What the text tower gives before CLAP's head, [len(captions), 384], on the CPU."""
+        """Sentence embeddings of the text tower, [len(captions), 384], on the CPU."""
         encoder = self.sentence_encoder().to(self.device)
         return embed(encoder, self.tokenizer(), captions, self.device)
 

@@ -1,1 +1,1 @@
-"""Rough handling for a long time: killed, flooded and fed with damage."""
+"""Endurance: kills, random load and damaged input for a long time."""

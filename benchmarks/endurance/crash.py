@@ -1,4 +1,4 @@
-"""Pulls plugs: kills worker, server or both at random instants while clients work.
+"""Crashes: kills worker, server or both at random instants while clients work.
 
     python -m benchmarks.endurance.crash --model FOLDER [--model FOLDER] [--kills 200] [--seed 0]
 
@@ -45,7 +45,7 @@ _STEPS = 60
 
 @dataclass
 class Storm:
-    """One run; ``faults`` says what must not happen and did."""
+    """One run; ``faults`` lists violations."""
 
     models: list[Path]
     folder: Path
@@ -67,7 +67,7 @@ class Storm:
         self._requests = [_request(k, names[k % len(names)]) for k in range(_VARIANTS)]
 
     def run(self) -> dict[str, Any]:
-        """Kill ``kills`` times, let everything finish, look at what is left."""
+        """Kill ``kills`` times, let all jobs finish, and check the results."""
         started = time.monotonic()
         expected = self._undisturbed()
         try:
@@ -96,7 +96,7 @@ class Storm:
                 client.join()
 
     def _undisturbed(self) -> list[bytes]:
-        """The samples of every request, rendered in peace."""
+        """Samples of every request, rendered without kills."""
         pipelines = [Pipeline(model, "cpu", 1) for model in self.models]
         clip = self.folder / "clip.wav"
         clip.parent.mkdir(parents=True, exist_ok=True)
@@ -121,12 +121,12 @@ class Storm:
         if victim != "worker":
             self._server.kill()
             self.counts["server"] += 1
-            # Half of the time the clients meet a server that is only just coming up.
+            # In half of the cases the clients meet a server that is just starting.
             self._server.start(wait=self._random.random() < 0.5)
         self.counts["kills"] = self.counts["worker"] + self.counts["server"]
 
     def _client(self, number: int) -> None:
-        """Submit under a key until it is acknowledged, then the next one; watch what was done."""
+        """Submit jobs one after the other, each until it is acknowledged; check finished ones."""
         choice = random.Random(self.seed * 100 + number)
         done: set[str] = set()
         with httpx.Client(base_url=self._server.url, timeout=10, trust_env=False) as http:
@@ -157,7 +157,7 @@ class Storm:
             self.faults.append(f"{key}: {answer.status_code} {answer.text}")
 
     def _look(self, http: httpx.Client, done: set[str]) -> None:
-        """What was done once must stay done."""
+        """Check that finished jobs stay finished."""
         with contextlib.suppress(httpx.HTTPError):
             jobs = http.get("/v1/jobs?limit=500").json()
             states = {job["id"]: job["state"] for job in jobs}
@@ -193,7 +193,7 @@ class Storm:
         ids = {path.stem.split("_")[-1].partition("-")[0] for path in takes.glob("*.wav")}
         known = {job_id for job_id, _ in self.acknowledged.values()}
         unasked = ids - known
-        # A submission whose answer was lost, and whose client was stopped, is nobody's fault.
+        # A submission without an answer, by a client that was stopped, is no fault.
         if len(unasked) > NUM_CLIENTS:
             self.faults.append(f"takes nobody asked for: {sorted(unasked)}")
         for path in self.folder.rglob(".*.part"):
@@ -241,7 +241,7 @@ def _final(http: httpx.Client, job_id: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Entry point; 1 where something that must not happen did."""
+    """Entry point; 1 where there were faults."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--model", type=Path, required=True, action="append", help="model folder; a small one"

@@ -1,4 +1,4 @@
-"""Damaged input in, sentences out: decoders, parsers and the HTTP interface, for a long time.
+"""Fuzzing of decoders, parsers and the HTTP interface with damaged input.
 
     python -m benchmarks.endurance.fuzz [TARGET ...] [--cases 100000] [--start 0] [--json FILE]
 
@@ -38,20 +38,20 @@ _NEVER: Final = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "
 def fuzz(name: str, cases: int, start: int = 0) -> dict[str, Any]:
     """Try cases ``start`` to ``start + cases`` of a target, in a process of their own.
 
-    ``faults`` of the report tell what must not happen and did, with the case's number.
+    ``faults`` of the report list violations with the number of their case.
     """
     context = multiprocessing.get_context("spawn")
     counts = context.Array("q", [start, 0, 0], lock=False)
     faults: list[str] = []
     started_s, end = time.monotonic(), start + cases
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "faults"
+        written = Path(folder) / "faults"
         while counts[0] < end and len(faults) < _MAX_FAULTS:
             process = context.Process(target=_try_all, args=(name, counts, end, folder))
             process.start()
             process.join()
-            faults += told.read_text("utf-8").splitlines() if told.exists() else []
-            told.unlink(missing_ok=True)
+            faults += written.read_text("utf-8").splitlines() if written.exists() else []
+            written.unlink(missing_ok=True)
             if process.exitcode:
                 # SIGPROF is the limit on CPU time.
                 faults.append(f"case {counts[0]}: its process ended with {process.exitcode}")
@@ -69,10 +69,10 @@ def fuzz(name: str, cases: int, start: int = 0) -> dict[str, Any]:
 
 
 def _try_all(name: str, counts: MutableSequence[int], end: int, folder: str) -> None:
-    """What the other process does: ``counts`` are the case's number, the taken, the refused."""
+    """Run in the other process; ``counts`` are the case's number, accepted and refused cases."""
     from benchmarks.endurance.fuzz_targets import TARGETS
 
-    # Decoders print what they think of damaged files.
+    # Decoders print warnings about damaged files.
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
@@ -95,7 +95,7 @@ def _try_all(name: str, counts: MutableSequence[int], end: int, folder: str) -> 
 
 
 def _taken(attempt: Callable[[bytes, Path], None], data: bytes, place: Path) -> bool:
-    """True where the input was good; False where it was refused with a sentence."""
+    """True where the input was accepted; False where it was refused with an error of ours."""
     try:
         attempt(data, place)
     except AudioLDMError as error:
@@ -121,7 +121,7 @@ def _limit_time() -> None:
 
 
 def _watch(folder: str) -> Callable[[str, tuple[Any, ...]], None]:
-    """An audit hook: nothing is changed outside ``folder``, nobody is called."""
+    """An audit hook that forbids writes outside ``folder``, processes and connections."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -152,7 +152,7 @@ def _case(name: str, number: int, corpus: list[bytes]) -> bytes:
 
 
 def _place(choice: random.Random, data: bytearray) -> int:
-    """Somewhere, rather near the beginning: headers are where lies are told."""
+    """A random position, more often near the beginning, where headers are."""
     return int(len(data) * choice.random() ** choice.choice((1, 4)))
 
 

@@ -1,4 +1,4 @@
-"""schemathesis against a running server: every operation of its OpenAPI document, right and wrong.
+"""schemathesis against a running server: every operation of its OpenAPI document.
 
 Half of the cases follow the document, half break it. No answer may be a 5xx; status, media type,
 headers and body must be those that the document names; what breaks the document must be refused.
@@ -26,11 +26,11 @@ from benchmarks.server_process import ServerProcess
 __all__ = ["fuzz_api"]
 
 _STREAMS: Final = ("/v1/events", "/v1/jobs/{job_id}/events")
-"""They end when the listener goes; tests/server/http/test_http.py has them."""
+"""Streams without an end; tests/server/http/test_http.py tests them."""
 _EXCLUDED: Final = [positive_data_acceptance]
 """A request may be refused though each value is in its range: regions that overlap, say."""
 _ROUND: Final = 60
-"""Cases of one operation before the next one has its turn."""
+"""Cases of one operation before the next operation."""
 
 
 @schemathesis.serializer("audio/*")
@@ -106,7 +106,7 @@ class _Run:
         self._tidy()
 
     def _make_things(self) -> None:
-        """A finished job and a clip, so that not every id is unknown."""
+        """A finished job and a clip, so that some ids exist."""
         request = {"kind": "text", "prompt": "hum", "num_inference_steps": 2}
         job = self._session.post(f"{self._url}/v1/jobs", json=request).json()
         self._session.get(f"{self._url}/v1/jobs/{job['id']}/events")
@@ -116,7 +116,7 @@ class _Run:
         self._known = {"job_id": job["id"], "number": 1, "upload_id": upload["id"]}
 
     def _make_real(self, case: Case) -> None:
-        """Ids of things that there are, for those that were made up."""
+        """Replace generated ids by existing ones."""
         known = self._known
         case.path_parameters |= {n: known[n] for n in known if n in case.path_parameters}
         if isinstance(case.body, dict) and "kind" in case.body:
@@ -133,12 +133,12 @@ class _Run:
 
 
 def _share(cases: int, operation: APIOperation) -> int:
-    """Each clip is decoded in a process of its own, which takes long; ``sounds`` tries them all."""
+    """Fewer cases for uploads, which each decode in a process of their own."""
     return max(1, cases // 10) if operation.label == "POST /v1/uploads" else cases
 
 
 def _can_be_wrong(operation: APIOperation) -> bool:
-    """Without a body or a query, and with ids that may be any text, every call is right."""
+    """False for operations without a body or query whose ids may be any text."""
     described = operation.definition.raw
     body = described.get("requestBody", {}).get("content", {})
     parameters = [p for p in described["parameters"] if p["in"] != "header"]

@@ -1,4 +1,4 @@
-"""What is fuzzed: the decoders and parsers that read what others wrote.
+"""The targets of fuzzing: decoders and parsers of foreign data.
 
 A target has good inputs, which :mod:`benchmarks.endurance.fuzz` damages, and a way to try one. It
 may refuse with an :class:`~server.errors.AudioLDMError`; anything else that it raises is a fault.
@@ -36,7 +36,7 @@ __all__ = ["TARGETS", "Target"]
 
 @dataclass(frozen=True)
 class Target:
-    """``corpus`` may use the folder it is given; ``attempt`` tries one input in it."""
+    """A corpus of valid inputs and a way to try one; both may use the given folder."""
 
     corpus: Callable[[Path], list[bytes]]
     attempt: Callable[[bytes, Path], None]
@@ -113,7 +113,7 @@ def _streams(folder: Path) -> list[bytes]:
 
 
 def _try_stream(data: bytes, _: Path) -> None:
-    """However the bytes arrive, the packets are the same."""
+    """Check that packets do not depend on how the bytes are split."""
     whole = framing_for(data).feed(data)
     framing, found = framing_for(data), list[bytes]()
     for at in range(0, len(data), 7):
@@ -158,7 +158,7 @@ def _requests(_: Path) -> list[bytes]:
 
 
 def _try_request(data: bytes, _: Path) -> None:
-    """What is accepted can be written down, read again, and is the same."""
+    """Check that accepted requests survive encoding and decoding."""
     request = parse_request(data)
     assert parse_request(msgspec.json.encode(request)) == request
 

@@ -1,4 +1,4 @@
-"""A small disk of its own that can be filled and made read-only, for one server to run on.
+"""A small disk that can be filled and made read-only, for one server.
 
 A tmpfs in a mount namespace that nobody else sees; Linux, as root.
 """
@@ -19,7 +19,7 @@ _MIB: Final = 2**20
 
 
 class SmallDisk:
-    """The disk that programs run by ``within`` have at ``folder``; here it is at ``path``."""
+    """A disk that programs started by ``within`` see at ``folder``; this process sees ``path``."""
 
     def __init__(self, holder: int, folder: Path) -> None:
         self.within = ("nsenter", "-t", str(holder), "-m", "--")
@@ -29,23 +29,23 @@ class SmallDisk:
 
     @property
     def free(self) -> int:
-        """Bytes that are left."""
+        """Free bytes."""
         found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
     def fill(self, leave_mib: int = 0) -> None:
-        """Leave no more than that much room."""
+        """Fill the disk up to ``left`` free bytes."""
         with self._ballast.open("ab", buffering=0) as ballast:
             for size in (_MIB, 4096):
                 while self.free >= leave_mib * _MIB + size:
                     ballast.write(bytes(size))
 
     def make_room(self) -> None:
-        """Take back what :meth:`fill` did."""
+        """Undo :meth:`fill`."""
         self._ballast.unlink(missing_ok=True)
 
     def read_only(self, yes: bool) -> None:
-        """Remount; no file may be open for writing."""
+        """Remount read-only; no file may be open for writing."""
         mode = f"remount,{'ro' if yes else 'rw'}"
         subprocess.run([*self.within, "mount", "-o", mode, str(self._folder)], check=True)
 

@@ -1,1 +1,1 @@
-"""Where networks come from: published checkpoints, folders, drawn weights."""
+"""Sources of networks: published checkpoints, diffusers folders, random weights."""

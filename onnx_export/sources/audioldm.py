@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import torch
 from torch.nn.functional import normalize
 
-from onnx_export.mel import CentredLogMel
+from onnx_export.sources.mel import CentredLogMel
 from server.model.manifest import Manifest
 
 __all__ = ["NETWORK_OF", "as_component"]
@@ -116,8 +116,8 @@ class VaeDecoder(torch.nn.Module):
 class VocoderModule(torch.nn.Module):
     """HiFi-GAN: log-mel -> waveform.
 
-    Its convolutions are told as ones of two dimensions, the first of them 1: ONNX Runtime has
-    blocked kernels for those on CPUs, a tenth quicker. What is between them goes by element.
+    Its convolutions are written with two dimensions, the first of them 1: ONNX Runtime has
+    blocked kernels for those on CPUs, which are a tenth faster.
     """
 
     def __init__(self, hifigan: Any) -> None:

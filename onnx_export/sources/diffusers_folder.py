@@ -13,7 +13,7 @@ import msgspec
 import tokenizers
 import torch
 
-from onnx_export.architecture import Architecture, Heads, attention_heads
+from onnx_export.sources.architecture import Architecture, Heads, attention_heads
 from onnx_export.sources.original_names import is_constant
 from onnx_export.sources.original_sizes import HEAD_CHANNELS
 from onnx_export.sources.source import audioldm_manifest
@@ -36,7 +36,7 @@ class DiffusersFolder:
             holds one itself, as ``audio_encoder/`` or inside a whole ``ClapModel``.
         licence: of the weights, in words.
         heads: None takes what the folder's configuration says; see
-            :func:`onnx_export.architecture.attention_heads` for the two others.
+            :func:`onnx_export.sources.architecture.attention_heads` for the two others.
         name: of the model; the folder's own where empty.
     """
 

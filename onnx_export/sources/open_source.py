@@ -1,4 +1,4 @@
-"""Which loader a SOURCE on the command line means."""
+"""Choice of the loader for a SOURCE on the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from onnx_export.architecture import Heads
+from onnx_export.sources.architecture import Heads
 from onnx_export.sources.diffusers_folder import DiffusersFolder, clap_audio_model
 from onnx_export.sources.original_checkpoint import OriginalCheckpoint, clap_audio_encoder
 from onnx_export.sources.source import Source
@@ -25,7 +25,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """What a checkpoint cannot tell by itself; see ``audioldm-export --help``."""
+    """Facts that a checkpoint does not contain; see ``audioldm-export --help``."""
 
     clap: str = ""
     tokenizer: str = ROBERTA

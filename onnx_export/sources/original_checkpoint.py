@@ -10,7 +10,7 @@ from pathlib import Path
 import tokenizers
 import torch
 
-from onnx_export.architecture import Architecture, Heads, attention_heads, build_network
+from onnx_export.sources.architecture import Architecture, Heads, attention_heads, build_network
 from onnx_export.sources.original_names import PREFIXES, ema_name, is_constant, original_names
 from onnx_export.sources.original_sizes import audio_sizes, read_architecture
 from onnx_export.sources.source import audioldm_manifest
@@ -31,7 +31,7 @@ class OriginalCheckpoint:
         tokenizer_source: where RoBERTa's is; the checkpoint does not hold it.
         licence: of the weights, in words.
         ema: take the unet's moving average, as the authors do, where the file has one.
-        heads: see :func:`onnx_export.architecture.attention_heads`.
+        heads: see :func:`onnx_export.sources.architecture.attention_heads`.
         trust: unpickle arbitrary objects, which can run code.
 
     Reading any of its properties raises ModelError where the file is truncated or foreign.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onnx_export.architecture import Architecture
+from onnx_export.sources.architecture import Architecture
 from onnx_export.sources.original_names import PREFIXES
 from onnx_export.sources.torch_file import TorchFile
 from server.errors import ModelError
@@ -21,7 +21,7 @@ def read_architecture(file: TorchFile) -> Architecture:
     """Every size of an original AudioLDM checkpoint.
 
     Raises:
-        ModelError: a tensor that tells a size is missing, or a vocoder of unknown strides.
+        ModelError: a tensor that determines a size is missing, or the vocoder has unknown strides.
     """
     unet, vae = PREFIXES["unet"], PREFIXES["vae"]
     embedding_dim = file[f"{unet}film_emb.weight"].shape[1]

@@ -12,7 +12,7 @@ from typing import Final
 import tokenizers
 import torch
 
-from onnx_export.architecture import Architecture, build_network
+from onnx_export.sources.architecture import Architecture, build_network
 
 __all__ = ["random_network", "random_tokenizer"]
 

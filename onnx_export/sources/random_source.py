@@ -16,7 +16,7 @@ from typing import Any
 import tokenizers
 import torch
 
-from onnx_export.architecture import Architecture, Heads, attention_heads
+from onnx_export.sources.architecture import Architecture, Heads, attention_heads
 from onnx_export.sources.original_names import (
     EMA_PREFIX,
     PREFIXES,

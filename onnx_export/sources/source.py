@@ -1,4 +1,4 @@
-"""A place that networks come from: what every loader gives to the exporter."""
+"""The interface of a source: what each loader gives to the exporter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 import tokenizers
 import torch
 
-from onnx_export.architecture import Architecture
+from onnx_export.sources.architecture import Architecture
 from onnx_export.sources.audioldm import NETWORK_OF, as_component
 from server.model.manifest import AudioEncoderInfo, Defaults, Latent, Manifest, Tokenizer
 
@@ -19,12 +19,12 @@ class Source(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """Everything but the files."""
+        """The manifest, without the list of files."""
         ...
 
     @property
     def tokenizer(self) -> tokenizers.Tokenizer:
-        """What turns a prompt into the text encoder's ids."""
+        """The tokenizer of the text encoder."""
         ...
 
     def network(self, name: str) -> torch.nn.Module:

@@ -1,4 +1,4 @@
-"""RoBERTa's tokenizer, checked: offline, transformers may return an all but empty one."""
+"""RoBERTa's tokenizer, checked, because transformers may return an almost empty one offline."""
 
 from __future__ import annotations
 

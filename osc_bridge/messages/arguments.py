@@ -49,13 +49,14 @@ def check_range(field: Field, value: Any) -> None:
     Raises:
         InvalidRequest: it is outside.
     """
-    too_low = field.low is not None and value is not None and value < field.low
-    too_high = field.high is not None and value is not None and value > field.high
-    unknown = field.choices and value is not None and value not in field.choices
-    if too_low or too_high or unknown:
-        raise InvalidRequest(f"{field.name} = {value!r}: expected {field.range}")
-    if field.max_length is not None and isinstance(value, str) and len(value) > field.max_length:
-        raise InvalidRequest(f"{field.name}: at most {field.max_length} characters")
+    if value is None:
+        return
+    too_low = field.low is not None and value < field.low
+    too_high = field.high is not None and value > field.high
+    unknown = field.choices and value not in field.choices
+    long = field.max_length is not None and isinstance(value, str) and len(value) > field.max_length
+    if too_low or too_high or unknown or long:
+        raise InvalidRequest(field.refusal(value))
 
 
 def as_argument(field: Field, value: Any) -> Argument:

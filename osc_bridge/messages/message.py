@@ -87,6 +87,5 @@ def _explain(cls: type[Message], values: dict[str, Any], error: msgspec.Validati
     name = str(error).partition(" - at `$.")[2].rstrip("`")
     for field in cls.arguments():
         if field.name == name:
-            allowed = field.range or f"at most {field.max_length} characters"
-            return f"{cls.address}: {name} = {values.get(name)!r}: expected {allowed}"
+            return f"{cls.address}: {field.refusal(values.get(name))}"
     return f"{cls.address}: {error}"

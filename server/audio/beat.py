@@ -1,4 +1,4 @@
-"""Onsets and tempo: spectral flux, its autocorrelation, and how well onsets sit on a grid."""
+"""Onsets and tempo by spectral flux and its autocorrelation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FRAME_RATE: Final = 100.0
 N_FFT: Final = 512
 TEMPI_BPM: Final = np.arange(50.0, 220.0, 0.5)
 PREFERRED_BPM: Final = 120.0
-"""Of a tempo and its double the one nearer to this (in octaves) is named."""
+"""Between a tempo and its double, the estimate prefers the nearer one (in octaves)."""
 RELATED: Final = (0.5, 2.0 / 3.0, 1.5, 2.0)
 
 
 def onset_strength(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> Curve:
-    """Rise of the compressed spectrum from frame to frame, [T] at 100 frames a second."""
+    """Return the spectral flux of ``samples``: [T] at 100 frames a second."""
     hop = round(sample_rate / FRAME_RATE)
     padded = np.pad(samples.astype(np.float64), (N_FFT, N_FFT))
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::hop]
@@ -28,12 +28,11 @@ def onset_strength(samples: npt.NDArray[np.floating], sample_rate: int = 16000) 
     loudness = np.log1p(1000.0 * magnitude / max(float(magnitude.max()), 1e-9))
     # Two frames back, because an attack takes longer than one hop to pass through a window.
     rise = np.maximum(loudness[2:] - loudness[:-2], 0.0).mean(axis=1)
-    # The window of frame k + 2 ends N_FFT samples after the sound that it is the first to hear.
     return np.asarray(rise)
 
 
 def onset_times(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> Curve:
-    """When something begins, in seconds."""
+    """Return the times of the onsets in seconds."""
     strength = onset_strength(samples, sample_rate)
     if not len(strength) or strength.max() <= 1e-6:
         return np.zeros(0)
@@ -47,7 +46,7 @@ def onset_times(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> 
 
 
 def tempo_bpm(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> float:
-    """The tempo in beats a minute, 50 to 220; NaN where there is no onset to repeat."""
+    """Estimate the tempo, 50 to 220 beats a minute; NaN where there are no onsets."""
     strength = onset_strength(samples, sample_rate)
     if len(strength) < 2 * FRAME_RATE or strength.max() <= 1e-6:
         return float("nan")
@@ -61,7 +60,7 @@ def tempo_bpm(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> fl
 
 
 def related_tempo(measured_bpm: float, named_bpm: float, tolerance: float = 0.04) -> str:
-    """``same``, ``related`` (half, double, two thirds, one and a half) or ``other``."""
+    """Compare two tempi: ``same``, ``related`` (by 1/2, 2/3, 3/2 or 2) or ``other``."""
     if abs(measured_bpm / named_bpm - 1.0) <= tolerance:
         return "same"
     near = (abs(measured_bpm / (named_bpm * ratio) - 1.0) <= tolerance for ratio in RELATED)
@@ -69,10 +68,11 @@ def related_tempo(measured_bpm: float, named_bpm: float, tolerance: float = 0.04
 
 
 def grid_alignment(times: Curve, bpm: float, divisions: int = 4) -> float:
-    """How well onsets at ``times`` (seconds) sit on a grid of ``bpm``, in [0, 1].
+    """Measure how well onsets at ``times`` (seconds) fit a grid of ``bpm``.
 
-    The length of the mean phase vector over one grid step of a beat's ``divisions``, whatever
-    the grid's own start: 1 for a machine, about ``1 / sqrt(n)`` for n onsets at random.
+    Returns:
+        length of the mean phase vector over a grid step, for any start of the grid: 1 for
+        perfect timing, about ``1 / sqrt(n)`` for n random onsets.
     """
     if not len(times):
         return 0.0
@@ -81,12 +81,12 @@ def grid_alignment(times: Curve, bpm: float, divisions: int = 4) -> float:
 
 
 def _frame_times(frames: npt.NDArray[np.int64]) -> Curve:
-    """Middle of the frames in which the sound was first heard."""
+    """Centres of the frames in which onsets first appear, in seconds."""
     return np.asarray((frames + 2) / FRAME_RATE - N_FFT / 16000.0 / 2)
 
 
 def _autocorrelation(strength: Curve) -> Curve:
-    """Unbiased autocorrelation of ``strength`` without its mean, relative to lag 0."""
+    """Return the unbiased autocorrelation of centred ``strength``, relative to lag 0."""
     centred = strength - strength.mean()
     size = 1 << (2 * len(centred)).bit_length()
     spectrum = np.fft.rfft(centred, size)

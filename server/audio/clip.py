@@ -1,4 +1,4 @@
-"""A sound that a request names: its samples, and the file type it came in."""
+"""A sound file that a request names: its samples and its file type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.audio.exact_samples import FINE, Fine
+from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import InvalidRequest, UnreadableAudio
 
@@ -20,7 +20,7 @@ __all__ = ["Clip", "ClipLoader", "load_clip"]
 MIN_RATE: Final = 1000
 MAX_RATE: Final = 768_000
 MAX_CHANNELS: Final = 8
-"""Each channel is rendered by itself, so many channels cost that many renders."""
+"""Each channel is rendered separately, so that time and memory grow with the channels."""
 
 _HELD_BY: Final[dict[str, FileFormat]] = {
     "PCM_U8": "wav8",
@@ -34,17 +34,17 @@ _HELD_BY: Final[dict[str, FileFormat]] = {
 
 @dataclass(frozen=True)
 class Clip:
-    """A decoded sound file; ``file_format`` is the type that holds its samples unchanged."""
+    """A decoded sound file. ``file_format`` is the type that stores its samples without loss."""
 
     waveform: Waveform
     file_format: FileFormat = "wav32f"
     source: Path | bytes = b""
-    fine: Fine | None = None
-    """Its samples where float32 does not hold them."""
+    exact: ExactSamples | None = None
+    """Its samples, where float32 cannot hold them."""
 
     @classmethod
     def read(cls, source: Path | bytes) -> Clip:
-        """Whatever libsndfile reads.
+        """Decode any format that libsndfile reads.
 
         Raises:
             UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
@@ -53,23 +53,23 @@ class Clip:
 
         waveform = Waveform.read(source)
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
-            file_format, kind = _format_of(f), FINE.get(f.subtype)
-            fine = Fine(f.read(dtype=kind, always_2d=True)) if kind else None
-        return cls(waveform, file_format, source, fine).checked()
+            file_format, kind = _format_of(f), EXACT_DTYPES.get(f.subtype)
+            exact = ExactSamples(f.read(dtype=kind, always_2d=True)) if kind else None
+        return cls(waveform, file_format, source, exact).checked()
 
     @property
     def digest(self) -> str:
-        """sha256 of the file, or of the samples of a clip that never was one."""
+        """SHA-256 of the file, or of the samples where there is no file."""
         if isinstance(self.source, Path):
             with self.source.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         return hashlib.sha256(self.source or self.waveform.samples.tobytes()).hexdigest()
 
     def checked(self) -> Clip:
-        """The clip itself, if there is something in it to work on.
+        """Return the clip if jobs can work on it.
 
         Raises:
-            UnreadableAudio: no samples, or a rate or a number of channels that is not handled.
+            UnreadableAudio: no samples, NaN, or an unsupported rate or number of channels.
         """
         name = str(self.source) if isinstance(self.source, Path) else "the clip"
         sound = self.waveform
@@ -78,11 +78,11 @@ class Clip:
         if not MIN_RATE <= sound.sample_rate <= MAX_RATE:
             raise UnreadableAudio(
                 f"{name} has a sample rate of {sound.sample_rate} Hz; "
-                f"{MIN_RATE} to {MAX_RATE} Hz are handled"
+                f"{MIN_RATE} to {MAX_RATE} Hz are supported"
             )
         if sound.channels > MAX_CHANNELS:
             raise UnreadableAudio(
-                f"{name} has {sound.channels} channels; at most {MAX_CHANNELS} are worked on"
+                f"{name} has {sound.channels} channels; at most {MAX_CHANNELS} are supported"
             )
         if not np.isfinite(sound.samples).all():
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
@@ -90,15 +90,15 @@ class Clip:
 
 
 ClipLoader = Callable[[str], Clip]
-"""Finds the clip that a request names; a service checks the path, or knows uploads by name."""
+"""Returns the clip that a request names. A service checks the path first."""
 
 
 def load_clip(name: str) -> Clip:
-    """The clip in the file called ``name``.
+    """Read the clip from the file ``name``.
 
     Raises:
         UnreadableAudio: see :meth:`Clip.read`.
-        InvalidRequest: it is no file.
+        InvalidRequest: it is a folder.
     """
     path = Path(name).expanduser()
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Samples finer than float32: kept beside a clip, and put back where a take still has them."""
+"""A clip's samples where float32 cannot hold them, restored in takes that still contain them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,37 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FINE", "Fine", "as_written"]
+__all__ = ["EXACT_DTYPES", "ExactSamples", "as_written"]
 
-FINE: Final = {"PCM_32": "int32", "DOUBLE": "float64"}
-"""Subtypes of libsndfile that float32 does not hold, and the type that does."""
+EXACT_DTYPES: Final = {"PCM_32": "int32", "DOUBLE": "float64"}
+"""Subtypes of libsndfile that need more than float32, and the dtype that holds them."""
 _BITS: Final = {"PCM_U8": 8, "PCM_32": 32}
 
 _Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Fine:
-    """A clip's own ``samples`` int32 or float64 [frames, channels], which begin at frame
-    ``start`` of the take."""
+class ExactSamples:
+    """A clip's own samples, int32 or float64 [frames, channels].
+
+    They begin at frame ``start`` of the take.
+    """
 
     samples: _Numbers
     start: int = 0
 
-    def moved(self, by: int) -> Fine:
+    def moved(self, by: int) -> ExactSamples:
         """The same samples, ``by`` frames later."""
         return replace(self, start=self.start + by)
 
     def put_back(self, rounded: npt.NDArray[np.float32], written: _Numbers) -> None:
-        """Write the clip's samples into ``written`` where ``rounded`` is what they round to.
+        """Replace samples of ``written`` by the clip's own wherever both round to the same.
 
-        Both are [frames, channels] of the take: what is not the clip's any more differs, and
-        what is at another place or rate does no harm, because it rounds to the same.
+        A sample that the job has changed differs from its rounded original and stays as it is.
+
+        Args:
+            rounded: the take as float32 [frames, channels].
+            written: the same samples in the file's dtype; changed in place.
         """
         if written.dtype != self.samples.dtype or written.shape[1] != self.samples.shape[1]:
             return
@@ -47,9 +52,9 @@ class Fine:
 
 
 def as_written(samples: npt.NDArray[np.float32], subtype: str) -> _Numbers:
-    """``samples`` as libsndfile is to be given them for a file of ``subtype``.
+    """Convert ``samples`` to the dtype in which libsndfile writes ``subtype`` without loss.
 
-    Its own way from float32 to 16 and 24 bits and back changes nothing; that to 8 and 32 does.
+    libsndfile converts float32 to 16 and 24 bits exactly, but not to 8 and 32 bits.
     """
     if subtype == "DOUBLE":
         return samples.astype(np.float64)

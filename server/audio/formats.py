@@ -1,4 +1,4 @@
-"""The audio files that are written here; apart from waveform.py, so that no numpy is needed."""
+"""The types of audio file that can be written. This module needs no numpy."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
 
 
 def file_format_of(path: Path, bits: int = 24) -> FileFormat:
-    """The format that the name of ``path`` asks for.
+    """Return the format for the ending of ``path``.
 
     Raises:
-        InvalidRequest: an ending that is not written here.
+        InvalidRequest: the ending is neither .wav nor .flac, or ``bits`` is not 16, 24 or 32.
     """
     if path.suffix.lower() == ".flac":
         return "flac"
@@ -52,7 +52,7 @@ _IN_THE_OTHER: Final[dict[FileFormat, FileFormat]] = {
 
 
 def fitting(file_format: FileFormat, path: Path) -> FileFormat:
-    """``file_format``, or where ``path`` ends otherwise, the one with as many bits that fits it."""
+    """Return ``file_format``, or its equivalent in bits for the ending of ``path``."""
     fits = FORMATS[file_format][0] == FORMATS[file_format_of(path)][0]
     return file_format if fits else _IN_THE_OTHER[file_format]
 

@@ -1,10 +1,13 @@
-"""New sound at the level of its surroundings.
+"""Levels of new sound matched to the clip around it.
 
-A model may go on louder, duller or brighter than the clip was. Where the clip is steady beside
-a span, each third of an octave of the new sound starts at the clip's own level there and comes
-to its own within a third of a second (:func:`eased`); where nothing but the clip says what it
-should sound like, it keeps the clip's spectrum all along (:func:`akin`). Where the clip is full
-of attacks, nothing is done: a jump in level is then what one expects.
+A model may continue louder, duller or brighter than the clip was.
+
+- :func:`level_matched` starts each third of an octave at the clip's level beside the edge and
+  fades that correction out within a third of a second.
+- :func:`spectrum_matched` gives the whole span the clip's long-term spectrum. It serves edits
+  that have no prompt.
+
+Both correct less the more the clip's level moves: beside attacks a jump in level is expected.
 """
 
 from __future__ import annotations
@@ -18,25 +21,28 @@ import numpy.typing as npt
 from server.audio.splice import Span, filtered
 from server.audio.waveform import Samples, Waveform
 
-__all__ = ["akin", "eased"]
+__all__ = ["level_matched", "spectrum_matched"]
 
-_LISTEN_S: Final = 0.12
-_EASE_S: Final = 0.35
+_MEASURE_S: Final = 0.12
+"""Length of the sound on either side of an edge that is compared."""
+_FADE_S: Final = 0.35
+"""How long the correction takes to fade out."""
 _FRAME_S: Final = 0.024
-_MOST_DB: Final = 24.0
-_AKIN_DB: Final = 12.0
-_LOUDER: Final = 1.2
+_MAX_GAIN_DB: Final = 24.0
+_MAX_SPECTRUM_GAIN_DB: Final = 12.0
+_MAX_LEVEL_RATIO: Final = 1.2
+"""Largest ratio of the new sound's loud places to the clip's."""
 _UNSTEADY_DB: Final = 10.0
-"""Standard deviation of the level beside a span at which nothing is eased."""
+"""Standard deviation of the level beside a span from which nothing is corrected."""
 _SILENCE: Final = 1e-9
 Spectrum = npt.NDArray[np.float64]
 
 
-def akin(new: Waveform, clip: Waveform, span: Span, spans: Sequence[Span]) -> Waveform:
-    """``new`` with the long-term spectrum in ``span`` that ``clip`` has outside ``spans``.
+def spectrum_matched(new: Waveform, clip: Waveform, span: Span, spans: Sequence[Span]) -> Waveform:
+    """Give ``new`` in ``span`` the long-term spectrum that ``clip`` has outside ``spans``.
 
-    A correction of at most a dozen decibels a band, the less the more the clip's level moves;
-    not louder than the clip at its loud places.
+    The correction is at most 12 dB a band. The result is at most 1.2 times as loud as the loud
+    places of the clip.
     """
     rate, length = clip.sample_rate, _frame(clip.sample_rate)
     kept = np.ones(clip.frames, bool)
@@ -44,52 +50,61 @@ def akin(new: Waveform, clip: Waveform, span: Span, spans: Sequence[Span]) -> Wa
         kept[other.start : other.end] = False
     if min(int(kept.sum()), span.end - span.start) < 2 * length:
         return new
-    lanes = []
+    channels = []
     for old, made in zip(clip.samples.T, new.samples.T, strict=True):
         outside = np.ascontiguousarray(old[kept])
         gain_db = _gain_db(outside, made[span.start : span.end], length)
-        gain_db = _steadiness(outside, length) * np.clip(gain_db, -_AKIN_DB, _AKIN_DB)
-        lanes.append(filtered(np.ascontiguousarray(made), 10.0 ** (gain_db / 20.0)))
-    made = np.stack(lanes, axis=1)
-    # Whatever moves in the clip, what goes on like it is not louder than its loud places.
-    room = _LOUDER * _loud(clip.samples[kept], rate) / _loud(made[span.start : span.end], rate)
+        gain_db = _steadiness(outside, length) * np.clip(
+            gain_db, -_MAX_SPECTRUM_GAIN_DB, _MAX_SPECTRUM_GAIN_DB
+        )
+        channels.append(filtered(np.ascontiguousarray(made), 10.0 ** (gain_db / 20.0)))
+    made = np.stack(channels, axis=1)
+    room = (
+        _MAX_LEVEL_RATIO
+        * _loud(clip.samples[kept], rate)
+        / _loud(made[span.start : span.end], rate)
+    )
     return Waveform(np.ascontiguousarray(made * min(1.0, room), np.float32), rate)
 
 
 def _loud(samples: Samples, rate: int) -> float:
-    """The level that nine tenths of all tenths of a second stay below, as an amplitude."""
+    """The 90th percentile of the level of all 0.1 s blocks, as an amplitude."""
     length = min(len(samples), max(1, round(0.1 * rate)))
     blocks = samples[: len(samples) // length * length].reshape(-1, length * samples.shape[1])
     levels = np.sqrt(np.square(blocks, dtype=np.float64).mean(axis=1))
     return float(np.percentile(levels, 90)) + 1e-9
 
 
-def eased(new: Waveform, clip: Waveform, edge: int, inside: int) -> Waveform:
-    """``new`` eased in from sample ``edge``, towards ``inside`` (a sample of the span).
+def level_matched(new: Waveform, clip: Waveform, edge: int, inside: int) -> Waveform:
+    """Start ``new`` at the level of ``clip`` beside an edge of a span.
 
-    Outside the span ``clip`` is what is heard; a span may lie before the edge or after it.
+    Args:
+        new: the rendered sound, as long as the clip.
+        clip: the original, which is kept outside the span.
+        edge: first or last sample of the span.
+        inside: A sample inside the span; it says on which side of the edge the span lies.
     """
     rate = clip.sample_rate
-    reach = min(round(_EASE_S * rate), abs(inside - edge))
-    listen = min(round(_LISTEN_S * rate), reach)
+    reach = min(round(_FADE_S * rate), abs(inside - edge))
+    measured = min(round(_MEASURE_S * rate), reach)
     length = _frame(rate)
-    if listen < length:
+    if measured < length:
         return new
     forward = inside > edge
-    # Everything is looked at with the span to the right of the edge.
-    turn = slice(None) if forward else slice(None, None, -1)
+    # Time is reversed where the span lies before the edge, so that it always lies after it.
+    direction = slice(None) if forward else slice(None, None, -1)
     at = edge if forward else clip.frames - edge
-    old, made = clip.samples[turn], new.samples[turn]
+    old, made = clip.samples[direction], new.samples[direction]
     if at < length:
         return new
     result = made.copy()
-    for lane in range(clip.channels):
-        outside = old[max(0, at - listen) : at, lane]
-        gain = _gain_db(outside, made[at : at + listen, lane], length)
-        gain *= _steadiness(old[max(0, at - 4 * listen) : at, lane], length)
+    for channel in range(clip.channels):
+        outside = old[max(0, at - measured) : at, channel]
+        gain = _gain_db(outside, made[at : at + measured, channel], length)
+        gain *= _steadiness(old[max(0, at - 4 * measured) : at, channel], length)
         part = slice(max(0, at - length * 2), at + reach)
-        result[part, lane] = _shaped(made[part, lane], at - part.start, reach, gain, length)
-    return Waveform(np.ascontiguousarray(result[turn]), rate)
+        result[part, channel] = _shaped(made[part, channel], at - part.start, reach, gain, length)
+    return Waveform(np.ascontiguousarray(result[direction]), rate)
 
 
 def _frame(sample_rate: int) -> int:
@@ -97,17 +112,17 @@ def _frame(sample_rate: int) -> int:
 
 
 def _gain_db(outside: Samples, inside: Samples, length: int) -> Spectrum:
-    """What brings the inside to the level outside, a bin, smooth over a third of an octave."""
+    """Gain of each bin from the level inside to that outside, smooth over a third of an octave."""
     theirs, ours = _smooth(_power(outside, length)), _smooth(_power(inside, length))
     if theirs.max() < _SILENCE or ours.max() < _SILENCE:
         return np.zeros(len(theirs))
     floor = 1e-6 * max(float(theirs.max()), float(ours.max()))
     gain = 10.0 * np.log10((theirs + floor) / (ours + floor))
-    return np.asarray(np.clip(gain, -_MOST_DB, _MOST_DB), np.float64)
+    return np.asarray(np.clip(gain, -_MAX_GAIN_DB, _MAX_GAIN_DB), np.float64)
 
 
 def _steadiness(outside: Samples, length: int) -> float:
-    """1 where the level does not move, 0 where it moves by ten decibels."""
+    """1 where the level is constant, falling to 0 where its standard deviation is 10 dB."""
     count = len(outside) // length
     if count < 2:
         return 0.0
@@ -117,7 +132,7 @@ def _steadiness(outside: Samples, length: int) -> float:
 
 
 def _shaped(part: Samples, at: int, reach: int, gain_db: Spectrum, length: int) -> Samples:
-    """``part`` with ``gain_db`` up to sample ``at`` and less and less of it over ``reach``."""
+    """Apply ``gain_db`` up to sample ``at``, then fade it out over ``reach`` samples."""
     hop = length // 2
     window = np.sqrt(np.hanning(length + 1)[:-1])
     padded = np.pad(part.astype(np.float64), length)

@@ -25,7 +25,7 @@ QUIET_DB: Final = 30.0
 
 @dataclass(frozen=True)
 class NotePitch:
-    """``hz`` (NaN where nothing is periodic), and how far it can be trusted."""
+    """A pitch in ``hz`` (NaN where nothing is periodic) with two measures of confidence."""
 
     hz: float
     voiced: float
@@ -35,7 +35,7 @@ class NotePitch:
 
 
 def note_pitch(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> NotePitch:
-    """The pitch of the single note in ``samples`` [frames]: the median over periodic frames."""
+    """Estimate the pitch of a single note in ``samples`` [frames]: the median over its frames."""
     frames, energies = _loud_frames(samples.astype(np.float64), sample_rate)
     if not len(frames):
         return NotePitch(math.nan, 0.0, 0.0)
@@ -50,12 +50,12 @@ def note_pitch(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> N
 
 
 def cents_from(hz: float, midi: float) -> float:
-    """How far ``hz`` lies above MIDI note ``midi``, in cents (A4 = 440 Hz = 69)."""
+    """Return the interval from MIDI note ``midi`` up to ``hz`` in cents (A4 = 440 Hz = 69)."""
     return 1200.0 * math.log2(hz / 440.0) - 100.0 * (midi - 69.0)
 
 
 def octave_error(hz: float, midi: float) -> tuple[int, float]:
-    """Whole octaves that ``hz`` is off by, and the cents that remain, in [-600, 600)."""
+    """Return the deviation of ``hz`` as whole octaves and the remaining cents in [-600, 600)."""
     cents = cents_from(hz, midi)
     octaves = math.floor((cents + 600.0) / 1200.0)
     return octaves, cents - 1200.0 * octaves
@@ -81,7 +81,7 @@ def _period(frame: npt.NDArray[np.float64], sample_rate: int) -> float:
     lag = _first_dip(difference, shortest)
     if difference[lag] > APERIODIC:
         return math.nan
-    # At high pitches a lag is few samples: the dip at a multiple of it tells the period better.
+    # At high pitches a period is few samples: a dip at a multiple of it is more precise.
     rough = _interpolated(difference, lag)
     multiple = max(1, min(8, int((len(difference) - 2) / rough)))
     near = round(multiple * rough)
@@ -118,7 +118,7 @@ def _first_dip(difference: npt.NDArray[np.float64], shortest: int) -> int:
 
 
 def _interpolated(values: npt.NDArray[np.float64], index: int) -> float:
-    """Where the parabola through three neighbours has its vertex."""
+    """Return the vertex of the parabola through three neighbours."""
     left, middle, right = values[index - 1 : index + 2]
     bend = left - 2.0 * middle + right
     return index if bend <= 0.0 else index + float(np.clip(0.5 * (left - right) / bend, -1, 1))

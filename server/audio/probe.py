@@ -1,6 +1,7 @@
-"""Decodes an uploaded clip in a process of its own, where a bomb or a crash hurts nobody.
+"""Decodes an uploaded clip in a separate process, so that a crash or a bomb stays there.
 
-``python -m server.audio.probe FILE`` prints what the clip is, as JSON, or why it is none.
+``python -m server.audio.probe FILE`` prints the clip's length, rate and format as JSON, or
+an error.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BLOCK_FRAMES: Final = 65536
 
 
 class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A clip that can be decoded from beginning to end."""
+    """Facts about a clip that was decoded from beginning to end."""
 
     seconds: float
     sample_rate: int
@@ -39,12 +40,12 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def probe(path: Path) -> ClipInfo:
-    """What ``path`` is.
+    """Decode ``path`` in a separate process and return what it holds.
 
     Raises:
-        UnreadableAudio: not audio, damaged, longer or with more channels than what is read.
+        UnreadableAudio: not audio, damaged, too long or with too many channels.
     """
-    # Not above: the process that decodes has no use for it, and it costs time at each start.
+    # Imported here because the decoding process does not need it and starts faster without.
     import asyncio
 
     process = await asyncio.create_subprocess_exec(
@@ -70,7 +71,7 @@ async def probe(path: Path) -> ClipInfo:
 
 
 def decode_clip(path: Path) -> ClipInfo:
-    """Decode everything block by block, here; nothing large is ever held.
+    """Decode ``path`` block by block in this process.
 
     Raises:
         UnreadableAudio: see :func:`probe`.
@@ -84,7 +85,7 @@ def decode_clip(path: Path) -> ClipInfo:
     try:
         with soundfile.SoundFile(path) as f:
             rate, channels, kind = f.samplerate, f.channels, f.format
-            # What the header claims first: libsndfile can be busy for ever with a false one.
+            # Check the header first: a false one can keep libsndfile busy for ever.
             check_bounds("the clip", f.frames, channels, rate)
             while len(block := f.read(_BLOCK_FRAMES, "float32", always_2d=True)):
                 frames += len(block)
@@ -110,16 +111,16 @@ def _set_bounds() -> None:
 def main() -> None:
     """Entry point of ``python -m server.audio.probe``."""
     _set_bounds()
-    # What a library prints must not end up in the answer.
-    told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # Output of libraries must not end up in the answer.
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         answer = _Answer(clip=decode_clip(Path(sys.argv[1])))
     except (UnreadableAudio, MemoryError) as error:
         message = str(error).replace(sys.argv[1], "the clip")
         answer = _Answer(error=message or "the clip needs too much memory")
-    told.write(msgspec.json.encode(answer))
-    told.close()
+    output.write(msgspec.json.encode(answer))
+    output.close()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""How audible a join is, in decibels above what the sound itself does all the time.
+"""How audible a join is, in decibels.
 
-At a place p, third-octave band levels are compared: the 40 ms before with the 40 ms after (a
-step in level or colour), and the 5 ms around p with the louder of the 5 ms on either side (a
-click). The jump at p is the mean step plus the mean excess over the bands, where everything
-60 dB below the sound's loudest band counts as silence. A seam is the jump at the join less the
-median jump elsewhere in the same sound: about 0 where nobody can tell, ten and more where a
-clip was cut and something else put there.
+The jump at a sample compares third-octave band levels in two ways:
+
+- a step: the 40 ms before the sample against the 40 ms after it;
+- a click: the 5 ms around the sample against the louder of the 5 ms on either side.
+
+The jump is the mean step plus the mean excess of the click over all bands. Levels 60 dB below
+the loudest band count as silence. The seam is the jump at the join minus the median jump
+elsewhere in the same sound. Inaudible joins are near 0 dB; a hard cut is 10 dB and more.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ __all__ = ["jumps_db", "ring_seam_db", "seam_db"]
 _STEP_S: Final = 0.04
 _CLICK_S: Final = 0.005
 _RANGE_DB: Final = 60.0
-"""Bands this far below the loudest one are not heard beside it."""
+"""Bands this far below the loudest one are inaudible beside it."""
 _PLACES: Final = 64
 Levels = npt.NDArray[np.float64]
 
 
 def jumps_db(sound: Waveform, places: Sequence[int]) -> npt.NDArray[np.float64]:
-    """How much the spectrum changes at each of ``places``; the sound is read as a ring."""
+    """Return the spectral jump at each sample of ``places`` in dB; the sound is read as a loop."""
     step = round(_STEP_S * sound.sample_rate)
     click = max(16, round(_CLICK_S * sound.sample_rate))
     half = click // 2
@@ -37,27 +39,27 @@ def jumps_db(sound: Waveform, places: Sequence[int]) -> npt.NDArray[np.float64]:
     left, middle, right = (
         _levels(sound, places, offset, click) for offset in (-half - click, -half, half)
     )
-    stepped = np.abs(_heard(after, after, before) - _heard(before, after, before))
+    stepped = np.abs(_audible(after, after, before) - _audible(before, after, before))
     sides = np.maximum(left, right)
-    clicked = np.maximum(_heard(middle, middle, sides) - _heard(sides, middle, sides), 0.0)
+    clicked = np.maximum(_audible(middle, middle, sides) - _audible(sides, middle, sides), 0.0)
     return np.asarray(stepped.mean(axis=1) + clicked.mean(axis=1))
 
 
 def seam_db(sound: Waveform, joins: Sequence[int], elsewhere: Sequence[int]) -> float:
-    """The worst of ``joins`` less the median of the jumps ``elsewhere``."""
+    """Return the largest jump at ``joins`` minus the median jump ``elsewhere``, in dB."""
     jumps = jumps_db(sound, [*joins, *elsewhere])
     usual = float(np.median(jumps[len(joins) :])) if elsewhere else 0.0
     return round(float(jumps[: len(joins)].max()) - usual, 2)
 
 
 def ring_seam_db(ring: Waveform) -> float:
-    """The seam of a loop: where its end meets its beginning, against places inside it."""
+    """Return the seam in dB between the end of a loop and its beginning."""
     inside = np.linspace(0, ring.frames, min(_PLACES, ring.frames) + 2)[1:-1].astype(int)
     return seam_db(ring, [0], inside.tolist())
 
 
-def _heard(levels: Levels, *both: Levels) -> Levels:
-    """``levels`` with all that is inaudible beside the loudest band raised to one floor."""
+def _audible(levels: Levels, *both: Levels) -> Levels:
+    """Raise ``levels`` below the audible range to its floor."""
     return np.maximum(levels, max(float(part.max()) for part in both) - _RANGE_DB)
 
 

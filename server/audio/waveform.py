@@ -1,4 +1,4 @@
-"""Sound in memory: samples with their rate, and the way from and to a file."""
+"""Audio in memory: samples and sample rate, read from and written to files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from server.audio.exact_samples import Fine, as_written
+from server.audio.exact_samples import ExactSamples, as_written
 from server.audio.formats import FORMATS, FileFormat, file_format_of
 from server.errors import UnreadableAudio
 
@@ -32,7 +32,7 @@ MAX_SECONDS: Final = 3600.0
 MAX_CHANNELS: Final = 64
 _USUAL_RATE: Final = 48_000
 MAX_SAMPLES: Final = 3600 * _USUAL_RATE * 2
-"""Of all channels: an hour of stereo, 1.4 GB in memory. A small file can claim far more."""
+"""Limit over all channels: an hour of stereo at 48 kHz, 1.4 GB. A small file can claim more."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Waveform:
 
     @property
     def rms_db(self) -> float:
-        """Level in dB relative to full scale; -inf is given as -120."""
+        """RMS level in dB relative to full scale, at least -120."""
         power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
         return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
 
@@ -82,7 +82,7 @@ class Waveform:
         return np.asarray(self.samples.mean(axis=1), np.float32)
 
     def resample(self, sample_rate: int) -> Waveform:
-        """The same sound at another rate (soxr, very high quality)."""
+        """Resample to ``sample_rate`` Hz (soxr, very high quality)."""
         if sample_rate == self.sample_rate or not self.frames:
             return Waveform(self.samples, sample_rate)
         import soxr
@@ -91,7 +91,10 @@ class Waveform:
         return Waveform(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
 
     def resample_ring(self, frames: int, sample_rate: int) -> Waveform:
-        """A loop of exactly ``frames``, periodic as before: its spectrum is cut or padded."""
+        """Resample a loop to exactly ``frames`` frames by cutting or padding its spectrum.
+
+        The result is as periodic as the loop was.
+        """
         if frames == self.frames:
             return Waveform(self.samples, sample_rate)
         spectrum = np.fft.rfft(self.samples, axis=0)[: frames // 2 + 1]
@@ -101,14 +104,14 @@ class Waveform:
         return Waveform(np.ascontiguousarray(samples, np.float32), sample_rate)
 
     def as_channels(self, channels: int) -> Waveform:
-        """Mono spread to ``channels``, or everything mixed down to mono."""
+        """Convert to ``channels``: mix down to mono, then repeat it."""
         if channels == self.channels:
             return self
         mono = self.downmix()[:, None]
         return Waveform(np.repeat(mono, channels, axis=1), self.sample_rate)
 
     def crop(self, frames: int) -> Waveform:
-        """Exactly ``frames`` long: cut, or padded with silence."""
+        """Cut the sound, or pad it with silence, to exactly ``frames`` frames."""
         missing = frames - self.frames
         samples = self.samples[:frames]
         if missing > 0:
@@ -117,7 +120,7 @@ class Waveform:
 
     @classmethod
     def read(cls, source: Path | bytes) -> Waveform:
-        """Decode whatever libsndfile reads.
+        """Decode any format that libsndfile reads.
 
         Raises:
             UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
@@ -140,17 +143,23 @@ class Waveform:
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
         return cls(samples, sample_rate)
 
-    def encode(self, file_format: FileFormat, comment: str = "", fine: Fine | None = None) -> bytes:
-        """The bytes of a file in ``file_format``, with ``comment`` in its metadata.
+    def encode(
+        self, file_format: FileFormat, comment: str = "", exact: ExactSamples | None = None
+    ) -> bytes:
+        """Encode as an audio file.
 
-        Samples of ``fine`` that are in it still go into the file with all their bits.
+        Args:
+            file_format: type of the file.
+            comment: text for the comment field of its metadata.
+            exact: A clip's own samples; they are written with all their bits where the
+                waveform still contains them.
         """
         import soundfile
 
         container, subtype = FORMATS[file_format]
         samples = as_written(self.samples, subtype)
-        if fine is not None:
-            fine.put_back(self.samples, samples)
+        if exact is not None:
+            exact.put_back(self.samples, samples)
         buffer = io.BytesIO()
         with soundfile.SoundFile(
             buffer, "w", self.sample_rate, self.channels, subtype, format=container
@@ -162,7 +171,7 @@ class Waveform:
 
 
 def read_comment(source: Path | bytes) -> str:
-    """The comment in the metadata of an audio file; empty where there is none.
+    """Read the comment from the metadata of an audio file; empty where there is none.
 
     Raises:
         UnreadableAudio: not audio.
@@ -179,7 +188,7 @@ def read_comment(source: Path | bytes) -> str:
 
 
 def _riff_comment(data: bytes) -> str:
-    """The ICMT entry of a RIFF file: libsndfile writes long ones but reads only 2 KiB."""
+    """Read the ICMT chunk of a RIFF file; libsndfile reads only its first 2 KiB."""
     at = 12
     while data[:4] == b"RIFF" and at + 8 <= len(data):
         tag, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
@@ -193,10 +202,10 @@ def _riff_comment(data: bytes) -> str:
 
 
 def check_bounds(name: str, frames: int, channels: int, sample_rate: int) -> None:
-    """Refuse a sound that would fill the memory, here or when it is resampled.
+    """Refuse a sound that would fill the memory when it is read or resampled.
 
     Raises:
-        UnreadableAudio: too long, too many channels, or both together.
+        UnreadableAudio: too long, too many channels, or too much of both together.
     """
     if channels > MAX_CHANNELS:
         raise UnreadableAudio(f"{name} has {channels} channels; at most {MAX_CHANNELS} are read")

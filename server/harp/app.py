@@ -1,9 +1,8 @@
 """The Gradio app that HARP adds by URL: a thin client of an engine.
 
-Each card of :mod:`server.harp.cards` lies at a path of its own with the three API names that HARP
-knows: ``controls``, ``process``, ``cancel``. HARP sends no session with them, so that ``cancel``
-stops every job of its card; the app is for the one person at this machine, and listens on
-loopback only.
+Each card of :mod:`server.harp.cards` has its own path, with the three API names of HARP:
+``controls``, ``process``, ``cancel``. HARP sends no session with them, so that ``cancel`` stops all
+jobs of a card. The app is for the person at this machine, and listens on loopback only.
 """
 
 from __future__ import annotations
@@ -55,10 +54,10 @@ class HarpCard:
         return controls(self.card, self._engine.manifest)
 
     async def process(self, *values: Any) -> tuple[str, dict[str, Any]]:
-        """The best take's file, and what is written over it.
+        """Render, and return the best take's file and its labels.
 
         Raises:
-            gradio.Error: with the engine's own sentence.
+            gradio.Error: with the sentence of the engine's error.
         """
         try:
             task = asyncio.create_task(self._render(values))
@@ -72,7 +71,7 @@ class HarpCard:
             raise gradio.Error("cancelled", print_exception=False) from None
 
     async def cancel(self) -> None:
-        """Stop what is rendered for this card; returns when it has stopped."""
+        """Cancel all jobs of this card; returns when they have stopped."""
         tasks = tuple(self._rendering)
         for task in tasks:
             task.cancel()
@@ -85,15 +84,15 @@ class HarpCard:
             job = await asyncio.shield(submitting)
             return await self._finished(job.id)
         except asyncio.CancelledError:
-            # Also a job that was just on its way must not go on without anybody to take it.
+            # A job that is just being submitted must be cancelled too.
             await self._engine.cancel((await submitting).id)
             raise
 
     async def _finished(self, job_id: str) -> Job:
-        """The job when it is done.
+        """Wait until the job is done.
 
         Raises:
-            AudioLDMError: it failed, or somebody else cancelled it.
+            AudioLDMError: the job failed or was cancelled elsewhere.
         """
         job = await self._engine.ended(job_id)
         if job.state is JobState.CANCELLED:
@@ -104,7 +103,7 @@ class HarpCard:
 
 
 class _LocalOnly:
-    """Keeps pages of other sites out, as the engine's own HTTP does."""
+    """Refuses pages of other sites, as the HTTP interface does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -145,9 +144,9 @@ async def serving_harp(
                 show_error=True,
                 ssr_mode=False,
             )
-            # Gradio checks only in launched apps that an input is a file that was uploaded.
+            # Only in launched apps Gradio checks that an input file was uploaded.
             blocks.has_launched = True
-            # Its queue looks for work a thousand times a second, beside a sound card.
+            # By default the queue polls a thousand times a second, beside an audio callback.
             blocks._queue.sleep_when_free = _QUEUE_PAUSE_S
         await stack.enter_async_context(app.router.lifespan_context(app))
         yield await stack.enter_async_context(serving(_LocalOnly(app), "127.0.0.1", port))
@@ -185,7 +184,7 @@ def _component(item: dict[str, Any]) -> Any:
         case "audio_track":
             return gradio.Audio(type="filepath", **named)
         case "slider":
-            # Gradio's own slider would refuse what is beyond its end but in the field's range.
+            # Gradio's slider would refuse values beyond its end that the field allows.
             return gradio.Number(info=item["info"], **named)
         case "toggle":
             return gradio.Checkbox(info=item["info"], **named)

@@ -4,8 +4,8 @@ HARP (https://github.com/TEAMuP-dev/HARP) is a sample editor that a DAW opens on
 Gradio app for its ``controls``, shows them, and sends their values back in the same order. Here
 are the controls and the way from values to a request; :mod:`server.harp.app` is the Gradio app.
 
-HARP 3 shows no ``number_box`` and knows no empty slider, so that a number which may be left open
-is a ``text_box``: empty means the model's own choice.
+HARP 3 shows no ``number_box`` and has no empty slider. So an optional number is a ``text_box``,
+which is empty for the model's own choice.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from server.requests.request import (
 __all__ = ["CARDS", "OUTPUTS", "Card", "controls", "labels", "request_of"]
 
 _SLIDER_REACH: Final = 10
-"""A knob from 0.3 to 600 s cannot be set by hand; it ends at ten times the model's own value."""
+"""Sliders end at this many times the model's own value; a range up to 600 s is too coarse."""
 _DIGITS: Final = 6
-"""HARP counts in float32 and sends 0.7 as 0.699999988; digits beyond these are its noise."""
+"""Significant digits of a float: HARP sends 0.7 as the float32 0.699999988."""
 _VIOLET: Final = 0x807C5CFF
 """The colour of labels, as ARGB."""
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A job as a HARP user meets it; it lies at ``/<kind>``."""
+    """One kind of job in HARP, served at ``/<kind>``."""
 
     kind: str
     request: type[Request]
     names: tuple[str, ...]
-    """The fields that are shown, in this order."""
+    """The fields that HARP shows, in this order."""
 
     @property
     def title(self) -> str:
         """The name that HARP shows."""
-        return f"AudioLDM {self.kind}"
+        return f"AudioLDM: {self.request.label}"
 
     def fields(self) -> list[Field]:
         """The fields behind the controls."""
@@ -75,18 +75,18 @@ CARDS: Final = (
     Card("upscale", Upscale, ("clip", "cutoff_hz", "prompt", *_COMMON)),
 )
 OUTPUTS: Final[tuple[dict[str, Any], ...]] = (
-    {"type": "audio_track", "label": "take", "info": "the best take", "required": True},
-    {"type": "json", "label": "labels", "info": "the take's seed and what was replaced"},
+    {"type": "audio_track", "label": "Take", "info": "the best take", "required": True},
+    {"type": "json", "label": "Labels", "info": "the take's seed and what was replaced"},
 )
 
 
 def controls(card: Card, manifest: Manifest) -> dict[str, Any]:
     """The answer of the API name ``controls``."""
-    told = (card.request.__doc__ or "").partition("\n")[0]
+    summary = (card.request.__doc__ or "").partition("\n")[0]
     return {
         "card": {
             "name": card.title,
-            "description": f"{told} Model: {manifest.name} ({manifest.licence}).",
+            "description": f"{summary} Model: {manifest.name} ({manifest.licence}).",
             "author": "audioldm-daw",
             "tags": ["AudioLDM", card.kind],
         },
@@ -104,16 +104,16 @@ def request_of(card: Card, values: Sequence[Any]) -> AnyRequest:
     given: dict[str, Any] = {"kind": card.kind}
     for field, value in zip(card.fields(), values, strict=True):
         if field.extra.get("file") and not value:
-            raise InvalidRequest(f"{field.name}: put a sound on this track first")
+            raise InvalidRequest(f"{field.subject}: put a sound on this track first")
         number = float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
         given[field.name] = field.coerce(number)
     if given.get("bars") is not None:
-        given["audio_length_in_s"] = None  # the slider always says something; bars were typed
+        given["audio_length_in_s"] = None  # the slider always has a value; bars were typed
     return parse_request(nested(given))
 
 
 def labels(job: Job) -> dict[str, Any]:
-    """What HARP writes over the take: its seed, and the regions that an inpaint replaced."""
+    """The marks that HARP shows over the take: its seed, and the replaced regions."""
     take = job.takes[0]
     marks = [_mark(0.0, 0.0, f"seed {take.seed}", job.request.prompt)]
     if isinstance(job.request, Inpaint):
@@ -139,7 +139,7 @@ def _mark(at_s: float, length_s: float, text: str, description: str) -> dict[str
 def _item(field: Field, manifest: Manifest) -> dict[str, Any]:
     """One control: its ``type`` and what that type needs."""
     named = {
-        "label": str(field.extra.get("flag", field.name.removesuffix("_s"))).replace("_", " "),
+        "label": f"{field.label} ({field.unit})" if field.unit else field.label,
         "info": f"{field.description} ({field.range})" if field.range else field.description,
     }
     default = getattr(manifest.defaults, field.name, field.default)

@@ -1,9 +1,9 @@
-"""Who may come in: tokens, quotas, and what a browser on this machine may be tricked into.
+"""Access: tokens, rate limits, and protection against pages of other sites.
 
-On loopback everybody is the one local client, and the names in ``Host`` and ``Origin`` must be
-this machine's, so that a web page elsewhere can neither post here nor read by DNS rebinding.
-On any other address each client shows a token. Tokens are 256 random bits, so an unsalted
-SHA-256 is enough to keep them at rest.
+On loopback there is one local client. ``Host`` and ``Origin`` must name this machine, so that a
+page of another site can neither post here nor read by DNS rebinding. On any other address each
+client sends a token. Tokens are 256 random bits, so that an unsalted SHA-256 suffices to store
+them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is asking, and how much of it."""
+    """A client and its limits."""
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     sees_all: bool = False
@@ -38,7 +38,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_queued: Annotated[int, Meta(ge=1)] = 64
     """Unfinished jobs at a time."""
     per_minute: Annotated[int, Meta(ge=1)] = 1200
-    """Requests; bursts of as many are fine."""
+    """Requests a minute; as many may come in one burst."""
 
 
 LOCAL: Final = Caller(name="local", sees_all=True, max_queued=100_000, per_minute=1_000_000)
@@ -49,7 +49,7 @@ class _Stored(Caller, frozen=True, kw_only=True):
 
 
 class TokenFile:
-    """The tokens' hashes in a JSON file that only its owner can read."""
+    """Hashes of the tokens, in a JSON file that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,11 +67,11 @@ class TokenFile:
         return iter([stored.name for stored in self._stored])
 
     def add(self, client: Caller) -> str:
-        """A new token for ``client``: shown now and never again.
+        """Create a token for ``client``; it cannot be shown again.
 
         Raises:
-            Conflict: the name has a token.
-            InvalidRequest: not a name.
+            Conflict: the name has a token already.
+            InvalidRequest: not a valid name.
         """
         if any(stored.name == client.name for stored in self._stored):
             raise Conflict(f"{client.name} has a token; remove it first")
@@ -80,19 +80,22 @@ class TokenFile:
         try:
             self._stored.append(msgspec.convert(values, _Stored))
         except msgspec.ValidationError as error:
-            raise InvalidRequest(f"client {client.name!r}: {error}") from error
+            raise InvalidRequest(
+                f"client {client.name!r}: a name has 1 to 64 letters, digits, dots, dashes or "
+                "underscores; max_queued and per_minute are at least 1"
+            ) from error
         self._save()
         return token
 
     def remove(self, name: str) -> bool:
-        """Forget a client's token; False where there was none."""
+        """Delete a client's token; False where there was none."""
         before = len(self._stored)
         self._stored = [stored for stored in self._stored if stored.name != name]
         self._save()
         return len(self._stored) < before
 
     def client(self, token: str) -> Caller | None:
-        """Whose ``token`` it is; all are compared, so that time tells nothing."""
+        """The client of ``token``. All hashes are compared, so that timing reveals nothing."""
         digest, found = _hash(token), None
         for stored in self._stored:
             if hmac.compare_digest(stored.sha256, digest):
@@ -108,7 +111,7 @@ class TokenFile:
 
 
 class RateLimit:
-    """A bucket a client that fills evenly."""
+    """A token bucket for each client."""
 
     def __init__(self) -> None:
         self._level: dict[str, tuple[float, float]] = {}
@@ -128,10 +131,10 @@ class RateLimit:
 
 
 class Gate:
-    """Lets requests in by their headers."""
+    """Admits requests by their headers."""
 
     def __init__(self, tokens: TokenFile | None) -> None:
-        """``tokens`` None: loopback, where only this machine's programs can connect."""
+        """``tokens`` is None on loopback, where only programs of this machine can connect."""
         self._tokens = tokens
         self._rate = RateLimit()
 
@@ -141,7 +144,7 @@ class Gate:
         return self._tokens is not None
 
     def admit(self, headers: dict[str, str]) -> Caller:
-        """The client behind ``headers`` (lower-case names), counted.
+        """Identify the client by ``headers`` (lower-case names) and count the request.
 
         Raises:
             Unauthorized, Forbidden, RateLimited.

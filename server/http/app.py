@@ -1,4 +1,4 @@
-"""The HTTP application: gate, routes, errors, panel."""
+"""The HTTP application: access, routes, errors, panel."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from server.http.routes.models import ModelRoutes
 from server.http.routes.status import StatusRoutes
 from server.http.routes.takes import TakeRoutes
 from server.http.views import ErrorBody, ErrorView, Views
-from server.jobs.clap_search import ClapTowers
+from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
-from server.jobs.library_sound import SoundSearch
+from server.jobs.sound_search import SoundSearch
 from server.jobs.uploads import Uploads
 
 __all__ = ["HttpApi"]
@@ -62,12 +62,12 @@ class _Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HttpApi:
-    """Everything that answers HTTP for one engine; ``app`` is the ASGI application.
+    """The HTTP interface of one engine; ``app`` is the ASGI application.
 
-    ``make_towers`` loads the CLAP towers, at the first search by sound.
-    ``presets`` is the user's own folder of presets.
-    ``extra_routes`` come first, so that OSCQuery can share the port. They need no token, as OSC
-    itself has none, but web pages of other sites are kept from them too.
+    ``make_towers`` loads the CLAP towers at the first search by sound.
+    ``presets`` is the user's own folder of presets. ``extra_routes`` come first, so that OSCQuery
+    can share the port. They need no token, because OSC has none, but pages of other sites are
+    refused there too.
     """
 
     def __init__(
@@ -111,23 +111,23 @@ class HttpApi:
                 Route("/", _to_panel),
             ],
             exception_handlers={
-                AudioLDMError: _tell_error,
-                HTTPException: _tell_http_error,
-                Exception: _tell_surprise,
+                AudioLDMError: _answer_error,
+                HTTPException: _answer_http_error,
+                Exception: _answer_unexpected,
             },
         )
-        self.app: ASGIApp = _Door(application, self._gate, self._metrics, extra_routes)
+        self.app: ASGIApp = _AccessMiddleware(application, self._gate, self._metrics, extra_routes)
 
     def close(self) -> None:
-        """End the event streams, which would else never end."""
+        """End the event streams, which have no end of their own."""
         self._closing.set()
         self._metrics.unlisten()
 
     async def sign_in(self, request: Request) -> Response:
-        """Answer with the cookie if the token is right."""
+        """Answer with a session cookie if the token is valid."""
         token = (await body(request, _Session)).token
         if not token.isascii() or not token.isprintable() or len(token) > 200:
-            raise InvalidRequest("that is no token")
+            raise InvalidRequest("this is not a token")
         headers = {"host": request.headers.get("host", ""), "authorization": f"Bearer {token}"}
         if self._gate.asks_for_token:
             self._gate.admit(headers)
@@ -142,8 +142,8 @@ class HttpApi:
         return Response(self._document, media_type="application/json")
 
 
-class _Door:
-    """The outermost layer: who comes in, what is measured, which headers leave."""
+class _AccessMiddleware:
+    """The outermost layer: checks access, measures, adds security headers."""
 
     def __init__(
         self, app: ASGIApp, gate: Gate, metrics: Metrics, open_routes: Sequence[BaseRoute]
@@ -215,23 +215,23 @@ async def _to_panel(_: Request) -> Response:
     return RedirectResponse("/panel/")
 
 
-async def _tell_error(_: Request, error: Exception) -> Response:
+async def _answer_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, AudioLDMError)
     return error_answer(error)
 
 
-async def _tell_http_error(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return error_answer(NotFound(f"nothing is at {request.url.path[:200]}"))
     codes = {405: "method_not_allowed", 416: "range_not_satisfiable"}
-    told = ErrorBody(ErrorView(codes.get(error.status_code, "bad_request"), error.detail))
-    return answer(told, error.status_code, dict(error.headers or {}))
+    content = ErrorBody(ErrorView(codes.get(error.status_code, "bad_request"), error.detail))
+    return answer(content, error.status_code, dict(error.headers or {}))
 
 
-async def _tell_surprise(request: Request, error: Exception) -> Response:
+async def _answer_unexpected(request: Request, error: Exception) -> Response:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
-    return error_answer(AudioLDMError(f"{type(error).__name__}; the server's log says more"))
+    return error_answer(AudioLDMError(f"{type(error).__name__}; see the server's log"))
 
 
 def _panel() -> Path:

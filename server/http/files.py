@@ -1,4 +1,4 @@
-"""Sound files as answers, with ranges."""
+"""Sound files as answers, with support for ranges."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["sound_answer"]
 
 
 class _LargeFile(FileResponse):
-    # Each piece is a change of threads, which costs more than reading it.
+    # Each chunk costs a change of threads, which takes longer than reading it.
     chunk_size = 2**20
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Starlette tells of a bad range in plain text; here it is an error like all others."""
+        """Raise a bad range as an error of ours; Starlette would answer in plain text."""
         wanted = Headers(scope=scope).get("range", "")
 
         async def send_or_raise(message: Message) -> None:
@@ -30,7 +30,7 @@ class _LargeFile(FileResponse):
             await send(message)
 
         if not _in_bytes(wanted):
-            # RFC 9110, 14.2: a unit that is not known is no range.
+            # RFC 9110, 14.2: a range in an unknown unit is ignored.
             others = [pair for pair in scope["headers"] if pair[0] != b"range"]
             scope = {**scope, "headers": others}
         await super().__call__(scope, receive, send_or_raise)
@@ -39,10 +39,16 @@ class _LargeFile(FileResponse):
 async def sound_answer(
     request: Request, path: Path, media_type: str | None, filename: str | None = None
 ) -> Response:
-    """The file at ``path``; ``filename`` where it is to be saved, not played.
+    """Answer with the file at ``path``.
 
-    Sent, it raises :class:`InvalidRequest` for a ``Range`` that is none, and a 416 where the file
-    has nothing in it.
+    While it is sent, the answer raises :class:`InvalidRequest` for a malformed ``Range``, and a
+    416 for one outside the file.
+
+    Args:
+        request: with its ``Range`` header.
+        path: the file.
+        media_type: content type; None: guessed from the name.
+        filename: name for saving the file; None: it is played.
     """
     found = path.stat()
     answer = _LargeFile(path, media_type=media_type, filename=filename, stat_result=found)

@@ -1,4 +1,4 @@
-"""Bodies and queries in, answers out: what all routes do alike."""
+"""Bodies and queries to values, values and errors to answers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from server.errors import AudioLDMError, InvalidRequest, TooLarge
 from server.http.access import Caller
 from server.http.views import ErrorBody, ErrorView
 from server.json_errors import NOT_JSON
+from server.requests.explain import explain
 
 __all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]
 
@@ -23,7 +24,7 @@ _RETRY_AFTER_S: Final = {429: "2", 503: "5"}
 
 
 def client_of(connection: HTTPConnection) -> Caller:
-    """Who is asking; the gate has put it there."""
+    """The client that the access middleware has identified."""
     client: Caller = connection.scope["state"]["client"]
     return client
 
@@ -32,20 +33,21 @@ async def body(request: Request, kind: type[T]) -> T:
     """The JSON body as ``kind``.
 
     Raises:
-        InvalidRequest: not JSON, or not such a value.
-        TooLarge: more than anybody needs for that.
+        InvalidRequest: not JSON, or not a valid ``kind``.
+        TooLarge: more than 256 KiB.
     """
     data = bytearray()
     async for chunk in body_chunks(request, MAX_JSON_BYTES):
         data += chunk
     try:
-        return msgspec.json.decode(bytes(data), type=kind)
+        values = msgspec.json.decode(bytes(data))
     except NOT_JSON as error:
-        raise InvalidRequest(f"the body: {error}") from error
+        raise InvalidRequest(f"the body is not JSON: {error}") from error
+    return _converted(values, kind, "body")
 
 
 async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it arrives.
+    """The body in chunks as it arrives.
 
     Raises:
         TooLarge: it is longer than ``max_bytes``, or says that it will be.
@@ -67,10 +69,16 @@ def query(connection: HTTPConnection, kind: type[T]) -> T:
     Raises:
         InvalidRequest: unknown names, values out of range.
     """
+    return _converted(dict(connection.query_params), kind, "query", strict=False)
+
+
+def _converted(values: Any, kind: type[T], source: str, *, strict: bool = True) -> T:
     try:
-        return msgspec.convert(dict(connection.query_params), kind, strict=False)
+        return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the query: {error}") from error
+        is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        kinds = (kind,) if is_struct else ()
+        raise InvalidRequest(f"the {source}: {explain(error, values, *kinds)}") from error
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -80,7 +88,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 
 def error_answer(error: AudioLDMError) -> Response:
-    """The one form in which errors are told."""
+    """``error`` as an answer: its status, its code and its sentence."""
     headers = {}
     if error.status in _RETRY_AFTER_S:
         headers["Retry-After"] = _RETRY_AFTER_S[error.status]

@@ -1,7 +1,7 @@
-"""Forms with clips, taken apart while they arrive: a clip goes to disk, never into memory.
+"""Forms with clips, parsed while they arrive: clips go to disk, not into memory.
 
-A part named ``request`` is the request as JSON; any other part is a clip for the request's
-field of that name. The clients' file names are not looked at.
+A part named ``request`` is the request as JSON. Any other part is a clip for the request's field of
+that name. The clients' file names are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_PARTS: Final = 8
 
 
 class _Part:
-    """One part: its name, and its bytes in a short queue, so that the sender is slowed down."""
+    """One part: its name, and its bytes in a short queue that slows the sender down."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -37,7 +37,7 @@ class _Part:
 
 
 class _Splitter:
-    """Collects what the parser says."""
+    """Collects parts from the callbacks of the parser."""
 
     def __init__(self, boundary: bytes) -> None:
         self.begun: list[_Part] = []
@@ -86,11 +86,11 @@ class _Splitter:
 async def receive_form(
     headers: Mapping[str, str], chunks: AsyncIterator[bytes], uploads: Uploads
 ) -> dict[str, Any]:
-    """The request's values, clips as ``upload:ID``.
+    """Parse a form into the request's values, clips as ``upload:ID``.
 
     Raises:
-        InvalidRequest: not such a form.
-        TooLarge, StorageFull, UnreadableAudio: a clip cannot be taken.
+        InvalidRequest: not a form of this layout.
+        TooLarge, StorageFull, UnreadableAudio: a clip cannot be stored.
     """
     _, options = parse_options_header(headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
@@ -130,7 +130,7 @@ def _start_new(
 
 
 async def _catch_up(splitter: _Splitter, receiving: dict[str, asyncio.Task[Any]]) -> None:
-    """Read on only when what was read is on disk."""
+    """Wait until the chunks that were read are on disk."""
     while splitter.begun and splitter.begun[-1].chunks.qsize() > 1:
         await asyncio.sleep(0)
         task = receiving[splitter.begun[-1].name]

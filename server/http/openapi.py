@@ -1,4 +1,4 @@
-"""The routes as one table, and the OpenAPI document made from it."""
+"""The table of routes, and the OpenAPI document made from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ERRORS: Final = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One route. ``answer`` None: an audio file, text or nothing, as ``content`` says."""
+    """One route. Where ``answer`` is None, ``content`` names what is sent."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Operation:
     body_content: str = "application/json"
     errors: tuple[int, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
-    """Request headers that are understood, and what for."""
+    """Request headers that the route reads, with their purpose."""
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An ASGI application on a socket, inside a program that has its own loop and signals."""
+"""An ASGI application on a socket, inside a program with its own loop and signals."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from server.supervision import SupervisedTask
 __all__ = ["listen", "serving"]
 
 _GRACE_S: Final = 2
-"""What is left of downloads and streams when the program stops."""
+"""Time that downloads and streams have to end when the program stops."""
 
 
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the program's business."""
+        """Leave signals to the program."""
         yield
 
 
@@ -32,7 +32,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the block; yields the port, which differs from ``port`` if that is 0.
 
     Raises:
-        Conflict: the address cannot be had.
+        Conflict: the address is in use or not allowed.
     """
     sockets = [listen(host, port)]
     bound = sockets[0].getsockname()[1]
@@ -71,13 +71,13 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket whose connections send at once.
+    """A listening socket without Nagle's algorithm.
 
     Raises:
-        Conflict: the address cannot be had.
+        Conflict: the address is in use or not allowed.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Said to be TCP: else asyncio leaves Nagle's algorithm on, which costs 40 ms an answer.
+    # Only with an explicit TCP protocol asyncio turns off Nagle's algorithm, which costs 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":

@@ -1,4 +1,4 @@
-"""What goes over HTTP: jobs, takes and events as a client sees them."""
+"""Jobs, takes and events as HTTP clients see them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = [
 
 
 class ErrorView(msgspec.Struct, frozen=True):
-    """What went wrong: a code for programs, a sentence for people."""
+    """An error: a code for programs, a sentence for people."""
 
     code: str
     message: str
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of every answer that is no success."""
+    """The body of every answer with an error."""
 
     error: ErrorView
 
@@ -58,17 +58,17 @@ class TakeView(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None = None
     measures: dict[str, Any] = {}
     path: str = ""
-    """Where it lies, told only to programs on the same machine."""
+    """Path of the file; only programs on the same machine receive it."""
 
 
 class PreviewView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running job sounds like by now; the sound is at ``url``."""
+    """The newest preview of a running job; its sound is at ``url``."""
 
     step: int
-    """Denoising steps that it has had."""
+    """Denoising steps done."""
     url: str
     path: str = ""
-    """Where it lies, told only to programs on the same machine."""
+    """Path of the file; only programs on the same machine receive it."""
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,10 +84,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     num_steps: int
     estimate_s: float | None
-    """Seconds until it is done, as far as that can be said."""
+    """Seconds until it is done; None where there is no estimate."""
     attempts: int
     preview: PreviewView | None = None
-    """The newest, where the request asks for previews and the job runs."""
+    """The newest preview, while a job with previews runs."""
     takes: tuple[TakeView, ...]
     error: ErrorView | None
     created_s: float
@@ -96,7 +96,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something happened to a job; snapshots are cumulative, so that a missed one is no loss."""
+    """A change of a job. Snapshots are cumulative, so that a client may miss some."""
 
     event: str
     """queued, running, progress, preview, done, failed or cancelled."""
@@ -104,14 +104,14 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something happened to a model."""
+    """A change of a model."""
 
     model: ModelInfo
     event: str = "model"
 
 
 class JobSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which jobs, newest first."""
+    """Conditions on jobs; newest first."""
 
     state: Annotated[
         str, Meta(pattern="^(queued|running|done|failed|cancelled)?$", description="only these")
@@ -133,11 +133,11 @@ class LibraryTake(msgspec.Struct, frozen=True, kw_only=True):
     kept: bool
     take: TakeView
     similarity: float | None = None
-    """How much it sounds like what was searched for, from -1 to 1."""
+    """CLAP similarity with the words that were searched for, from -1 to 1."""
 
 
 class Views:
-    """Turns what the engine knows into what a client may see, and a client's names into files."""
+    """Converts jobs and takes to what a client may see, and a client's clip names to files."""
 
     def __init__(self, engine: Engine, uploads: Uploads) -> None:
         self._engine = engine
@@ -212,7 +212,7 @@ class Views:
         """A job that ``client`` may see.
 
         Raises:
-            NotFound: no such job, or somebody else's.
+            NotFound: no such job, or another client's.
         """
         job = self._engine.job(job_id)
         if not client.sees_all and job.owner != client.name:
@@ -224,7 +224,7 @@ class Views:
 
         Raises:
             NotFound: no such upload or take.
-            Forbidden: any other name; nobody names files of this machine over HTTP.
+            Forbidden: any other name; HTTP clients may not name files of this machine.
         """
         files: dict[str, Any] = {}
         for name in file_fields(type(request)):
@@ -247,7 +247,7 @@ class Views:
         return takes[int(number) - 1].path
 
     def _request(self, request: AnyRequest) -> dict[str, Any]:
-        """The request without this machine's paths."""
+        """The request without paths of this machine."""
         values: dict[str, Any] = msgspec.to_builtins(request)
         for name in file_fields(type(request)):
             if values[name]:
@@ -258,5 +258,5 @@ class Views:
 
 
 def file_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields of a request that name files."""
+    """Names of the fields of a request that name files."""
     return tuple(f.name for f in fields_of(kind) if f.extra.get("file"))

@@ -48,7 +48,9 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
     embedding: bytes = b""
-    """Its CLAP embedding as little-endian float16; empty where there is none."""
+    """CLAP embedding as little-endian float16; empty where there is none."""
+    audio_tower: str = ""
+    """Identity of the tower that made it (:attr:`server.model.manifest.Manifest.audio_tower`)."""
 
     @property
     def seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""Every take there is: found by words, tags and sound, kept or forgotten by size and age."""
+"""The library of takes: search by words, tags and sound; retention by size and age."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec import Meta
 from server.errors import InvalidRequest, NotFound
 from server.jobs.job import TakeInfo
 from server.jobs.journal import Journal
-from server.jobs.library_sound import SoundSearch
+from server.jobs.sound_search import SoundSearch
 
 __all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
 
@@ -26,7 +26,7 @@ _decode_take = msgspec.msgpack.Decoder(TakeInfo, dec_hook=lambda kind, value: ki
 
 
 class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which takes; all conditions must hold. Newest first, or most similar where ``like`` is."""
+    """Conditions on takes, of which all must hold; newest first, or with ``like`` most similar."""
 
     query: Annotated[str, Meta(max_length=200, description="words of the prompt")] = ""
     like: Annotated[
@@ -39,7 +39,7 @@ class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TakeMarks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What people say of a take; None leaves it as it is."""
+    """Marks of a take; None leaves a mark as it is."""
 
     tags: (
         Annotated[tuple[Annotated[str, Meta(pattern=r"^[^\s,]{1,50}$")], ...], Meta(max_length=50)]
@@ -66,7 +66,7 @@ class StoredTake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Library:
-    """The takes in the journal. ``owner`` None sees all; ``by_sound`` finds what sounds like."""
+    """The takes in the journal; ``owner`` None means those of all owners."""
 
     def __init__(self, journal: Journal, by_sound: SoundSearch | None = None) -> None:
         self._journal = journal
@@ -76,7 +76,7 @@ class Library:
         """Takes that match.
 
         Raises:
-            InvalidRequest: a search by sound, and nobody listens here.
+            InvalidRequest: a search by sound, which this server does not offer.
         """
         where, values = _conditions(search, owner)
         if search.like.strip():
@@ -92,9 +92,9 @@ class Library:
     ) -> list[StoredTake]:
         if self._by_sound is None:
             raise InvalidRequest("like: this server cannot search by sound")
-        query = f"SELECT job_id, number, path FROM takes WHERE {where} ORDER BY rowid DESC"
+        query = f"SELECT job_id, number, data FROM takes WHERE {where} ORDER BY rowid DESC"
         rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
-        takes = {(job_id, number): Path(path) for job_id, number, path in rows}
+        takes = {(job_id, number): _decode_take(data) for job_id, number, data in rows}
         ranked = await self._by_sound.rank(search.like, takes)
         chosen = ranked[search.offset : search.offset + search.limit]
         found = []
@@ -119,7 +119,7 @@ class Library:
     async def mark(
         self, job_id: str, number: int, marks: TakeMarks, owner: str | None = None
     ) -> StoredTake:
-        """Change what is said of a take.
+        """Change the marks of a take.
 
         Raises:
             NotFound: no such take, or another owner's.
@@ -146,8 +146,15 @@ class Library:
         await self._journal.query(lambda c: _delete(c, [(job_id, number, str(found.take.path))]))
 
     async def retain(self, max_bytes: int, max_age_s: float) -> int:
-        """Delete the oldest takes beyond ``max_bytes`` together, and those older than
-        ``max_age_s`` (0: no limit); takes marked as kept stay. How many were deleted."""
+        """Delete old takes, except those marked as kept.
+
+        Args:
+            max_bytes: total size from which the oldest are deleted; 0: no limit.
+            max_age_s: age from which takes are deleted; 0: no limit.
+
+        Returns:
+            number of deleted takes.
+        """
 
         def work(connection: sqlite3.Connection) -> int:
             rows = connection.execute(
@@ -169,7 +176,7 @@ class Library:
 
 
 def _conditions(search: TakeSearch, owner: str | None) -> tuple[str, list[str | int]]:
-    """The WHERE clause and what is bound in it."""
+    """The WHERE clause and the values bound in it."""
     conditions, values = ["1"], list[str | int]()
     for word in search.query.lower().split():
         conditions.append("lower(prompt) LIKE ? ESCAPE '\\'")

@@ -1,4 +1,4 @@
-"""From sound to latent and back: VAE and vocoder, in pieces where the sound is long."""
+"""Sound to latent and back: VAE and vocoder, in chunks where the sound is long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.model.session import Graph
 __all__ = ["Autoencoder"]
 
 _OVERLAP: Final = 16
-"""Latent frames that neighbouring pieces share: what the graphs can see to either side."""
+"""Latent frames that neighbouring chunks share: the graphs' field of view to either side."""
 
 
 class Autoencoder:
@@ -27,14 +27,15 @@ class Autoencoder:
         self._graphs = graphs
         longest = manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
         self.chunk = longest + 2 * _OVERLAP
-        """Latent frames that pass through a graph at once, at most."""
+        """Largest number of latent frames in one call of a graph."""
         self.chunk_mels = self.chunk * manifest.latent.time_factor
-        """The same in mel frames."""
+        """The same number in mel frames."""
 
     def encode(self, samples: Samples) -> Latents:
-        """The latent [C, T, F] of ``samples``, as the unet sees it.
+        """Encode ``samples`` [n] at the model's rate, padded with silence to whole frames.
 
-        ``samples`` [n] are at the model's rate; the rest of the last frame is silence.
+        Returns:
+            the scaled latent that the unet takes, [C, T, F].
         """
         hop = self._manifest.samples_per_latent_frame
         frames = -(-len(samples) // hop)
@@ -47,16 +48,21 @@ class Autoencoder:
         )
 
     def decode(self, latent: Latents, *, circular: bool = False) -> Samples:
-        """The sound [T * samples_per_latent_frame] of ``latent`` [C, T, F].
+        """Decode ``latent`` [C, T, F].
 
-        A ``circular`` latent is decoded as a ring: its end runs into its beginning.
+        Args:
+            latent: scaled as the unet gives it.
+            circular: decode it as a loop, whose end continues in its beginning.
+
+        Returns:
+            samples [T * samples_per_latent_frame] at the model's rate.
         """
         if circular:
             return self.decode_ring(latent, latent.shape[1] * self._manifest.latent.time_factor)
         return self._sound(self.log_mel(latent))
 
     def decode_ring(self, latent: Latents, mel_frames: int) -> Samples:
-        """A ring of exactly ``mel_frames`` hops; the time axis is stretched that little."""
+        """Decode a circular latent to a loop of exactly ``mel_frames`` hops, stretched to fit."""
         margin = _OVERLAP
         log_mel = self.log_mel(_wrapped(latent, margin, axis=1))
         factor = self._manifest.latent.time_factor
@@ -94,13 +100,13 @@ class Autoencoder:
 
 
 def _wrapped(array: Any, margin: int, axis: int) -> Any:
-    """``array`` with ``margin`` more entries on both sides, taken from around the ring."""
+    """``array`` with ``margin`` more entries on both sides, read circularly."""
     index = np.arange(-margin, array.shape[axis] + margin) % array.shape[axis]
     return np.take(array, index, axis=axis)
 
 
 def _stretched_ring(ring: Frames, frames: int) -> Frames:
-    """``ring`` [n, ...] read at ``frames`` evenly spaced places, linearly between entries."""
+    """``ring`` [n, ...] interpolated linearly at ``frames`` evenly spaced places."""
     if frames == len(ring):
         return ring
     place = (np.arange(frames) + 0.5) * len(ring) / frames - 0.5

@@ -1,4 +1,4 @@
-"""Long signals through a graph in overlapping pieces, so that memory does not grow with length."""
+"""Long signals through a graph in overlapping chunks, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ Frames = npt.NDArray[np.float32]
 def in_chunks(
     graph: Callable[[Frames], Frames], signal: Frames, chunk: int, overlap: int, ratio: float
 ) -> Frames:
-    """``graph(signal)`` along the first axis, at most ``chunk`` frames at a time.
+    """Compute ``graph(signal)`` along the first axis, chunk by chunk.
 
-    The graph turns n frames into ``n * ratio`` frames. Neighbouring pieces share ``overlap``
-    frames, half of which only give the graph something to see; the rest is faded linearly
-    from one piece into the next.
+    Args:
+        graph: maps n frames to ``n * ratio`` frames.
+        signal: frames [n, ...].
+        chunk: largest number of frames in one call.
+        overlap: frames that neighbouring chunks share. Half of them are context only; over the
+            others, one chunk is faded linearly into the next.
+        ratio: output frames for each input frame.
     """
     total = len(signal)
     if total <= chunk:
@@ -41,13 +45,13 @@ def in_chunks(
 
 
 def _starts(total: int, chunk: int, overlap: int) -> list[int]:
-    """Where pieces begin; the last one ends exactly at the end."""
+    """Where chunks begin; the last one ends exactly at the end."""
     step = chunk - overlap
     return [*range(0, total - chunk, step), total - chunk]
 
 
 def _ramp(length: int, overlap: int, fade_in: bool, fade_out: bool) -> npt.NDArray[Any]:
-    """1 inside; over the middle half of an overlap up from 0; 0 at the very edge."""
+    """Weights of a chunk: 1 inside, rising from 0 over the middle half of an overlap."""
     up = np.clip(np.linspace(-0.5, 1.5, overlap, dtype=np.float32), 0.0, 1.0)
     ramp = np.ones(length, np.float32)
     if fade_in:

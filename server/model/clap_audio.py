@@ -1,4 +1,4 @@
-"""Sounds to CLAP embeddings: audio prompts, and how well a take fits its prompt."""
+"""CLAP embeddings of sounds: for audio prompts, and to score takes against prompts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ClapAudio"]
 
 _WINDOW_S: Final = 10.0
 _SHORTEST_S: Final = 1.0
-"""Shorter sounds are repeated to this length; the towers need a few frames to look at."""
+"""Shorter sounds are repeated to this length; the towers need a few frames."""
 
 
 class ClapAudio:
@@ -27,21 +27,22 @@ class ClapAudio:
         self._graph = graph
 
     def __call__(self, sound: Waveform) -> Embedding:
-        """The unit-length embedding [D] of ``sound``; long sounds are heard in even pieces.
+        """Embed ``sound``; a long one in evenly spaced windows, whose embeddings are summed.
 
-        It is zero where the tower hears nothing at all.
+        Returns:
+            the embedding [D] at unit length; zeros where the tower gives zeros.
 
         Raises:
-            RenderError: the tower gives numbers that are no embedding.
+            RenderError: the tower returns NaN or infinity.
         """
         mono = Waveform.mono(sound.downmix(), sound.sample_rate).resample(self._rule.sample_rate)
-        pieces = self._pieces(mono.samples[:, 0])
-        embedding = np.sum([self._graph(waveform=piece[None])[0][0] for piece in pieces], axis=0)
+        windows = self._windows(mono.samples[:, 0])
+        embedding = np.sum([self._graph(waveform=window[None])[0][0] for window in windows], axis=0)
         if not np.isfinite(embedding).all():
             raise RenderError("the CLAP audio tower fails on this sound (NaN)")
         return unit(embedding)
 
-    def _pieces(self, samples: Samples) -> list[Samples]:
+    def _windows(self, samples: Samples) -> list[Samples]:
         exact = self._rule.num_samples
         longest = exact or round(_WINDOW_S * self._rule.sample_rate)
         shortest = exact or round(_SHORTEST_S * self._rule.sample_rate)

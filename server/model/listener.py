@@ -1,4 +1,4 @@
-"""An ear that ranks takes by their spectrograms, before any of them is vocoded."""
+"""A small audio tower that scores spectrograms against the prompt, before they are vocoded."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from server.model.schedule import Latents
 from server.model.session import Graph
 from server.model.text import Embedding, unit
 
-__all__ = ["UNHEARD", "Listener"]
+__all__ = ["NO_SCORE", "Listener"]
 
-UNHEARD: Final = -1.0
-"""Of what cannot be heard; cosines are never below."""
+NO_SCORE: Final = -1.0
+"""Score where there is no embedding; cosines are never lower."""
 
 
 class Listener:
     """The graph ``listener`` of a model folder.
 
-    Nothing of the model was trained against it, unlike CLAP's audio tower, and most of a take's
-    time goes into its vocoder: so the best of several is chosen here.
+    It chooses the best of several candidates for two reasons. No other network was trained
+    against it, unlike CLAP's audio tower. And it works on log-mels, so that only the chosen
+    candidate needs the vocoder, which takes most of the time.
     """
 
     def __init__(self, graph: Graph, autoencoder: Autoencoder) -> None:
         self._graph = graph
         self._autoencoder = autoencoder
 
-    def fit(self, latent: Latents, target: Embedding) -> float:
-        """Cosine between how ``latent`` [lanes, C, T, F] sounds and ``target`` [D].
+    def score(self, latent: Latents, target: Embedding) -> float:
+        """Cosine between the embedding of ``latent`` [channels, C, T, F] and ``target`` [D].
 
         Raises:
             RenderError: ONNX Runtime failed.
         """
-        log_mels = [self._autoencoder.log_mel(lane) for lane in latent]
-        heard = np.sum([self._heard(piece) for mel in log_mels for piece in self._pieces(mel)], 0)
-        return float(unit(heard) @ target) if np.isfinite(heard).all() else UNHEARD
+        log_mels = [self._autoencoder.log_mel(channel) for channel in latent]
+        embedding = np.sum(
+            [self._embedding(piece) for mel in log_mels for piece in self._pieces(mel)], 0
+        )
+        return float(unit(embedding) @ target) if np.isfinite(embedding).all() else NO_SCORE
 
-    def _heard(self, log_mel: Frames) -> Embedding:
+    def _embedding(self, log_mel: Frames) -> Embedding:
         embedding: Embedding = self._graph(log_mel=np.ascontiguousarray(log_mel[None]))[0][0]
         return embedding
 

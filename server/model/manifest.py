@@ -1,8 +1,7 @@
-"""The contract of a model folder: what the graphs are, and what they mean.
+"""The contract of a model folder: its graphs and their meaning.
 
 A model folder is a directory with six ONNX graphs (seven with ``listener``), ``tokenizer.json``
-and ``manifest.json``. Everything the engine must know and cannot read from a graph
-stands in the manifest, so that one engine plays every model:
+and ``manifest.json``. The manifest holds what the engine cannot read from the graphs:
 
 =============  ================================================  ==========================
 graph          inputs                                            outputs
@@ -106,7 +105,7 @@ class Tokenizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class AudioEncoderInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the CLAP audio tower takes."""
+    """Input of the CLAP audio tower."""
 
     sample_rate: Count = 16000
     num_samples: int | None = None
@@ -114,7 +113,7 @@ class AudioEncoderInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings used where a request leaves them open."""
+    """Settings used where a request leaves them out."""
 
     sampler: str = "dpmpp_2m"
     num_inference_steps: int = 20
@@ -123,7 +122,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Share of the steps after which there is no guidance."""
     audio_length_in_s: float = 5.12
     num_candidates: int = 1
-    """Renders that a take of words is the best of where its seed is left open."""
+    """Candidates rendered for a text request without a seed; the best one becomes the take."""
     max_audio_length_in_s: float = 10.24
     """One window; longer requests are rendered window by window."""
 
@@ -141,7 +140,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     licence: str
     source: str
-    """Where the weights came from, in words."""
+    """Origin of the weights, in words."""
     sample_rate: Count = 16000
     hop_length: Count = 160
     num_mels: Count = 64
@@ -149,9 +148,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notation: bool = False
     """The unet takes note, tempo and beats behind the embedding (see requests.notation)."""
     listener: bool = False
-    """There is an ear of its own, by which takes are ranked (:mod:`server.model.listener`)."""
+    """There is a graph ``listener`` that ranks candidates (:mod:`server.model.listener`)."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
-    """What guidance leads away from where no negative prompt is given."""
+    """Unconditional embedding of guidance where there is no negative prompt."""
     latent: Latent = Latent()
     schedule: NoiseSchedule = NoiseSchedule()
     tokenizer: Tokenizer = Tokenizer()
@@ -162,7 +161,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Which execution provider the graphs were made for."""
     opset: int = 17
     architecture: dict[str, Any] = {}
-    """Sizes, attention heads and whatever else made the graphs; for people and for retraining."""
+    """Sizes of the networks, for people and for retraining."""
     attribution: tuple[str, ...] = ()
     format: int = FORMAT
     files: dict[str, StoredFile] = {}
@@ -179,7 +178,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def seconds_per_latent_frame(self) -> float:
-        """What one latent frame lasts."""
+        """Duration of one latent frame."""
         return self.samples_per_latent_frame / self.sample_rate
 
     def latent_frames(self, seconds: float) -> int:
@@ -190,9 +189,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def digest(self) -> str:
-        """sha256 over the checksums of all files: the identity of the model."""
+        """SHA-256 over the checksums of all files: the identity of the model."""
         lines = "\n".join(f"{name} {entry.sha256}" for name, entry in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
+
+    @property
+    def audio_tower(self) -> str:
+        """SHA-256 of the CLAP audio tower: embeddings of different towers are not comparable."""
+        return self.files["audio_encoder.onnx"].sha256
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:

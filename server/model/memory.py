@@ -1,4 +1,4 @@
-"""What a model takes of a machine's memory, told before it is loaded."""
+"""Estimate of the memory that a model needs, before it is loaded."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["GIB", "default_budget", "machine_memory", "memory_needed", "shown"]
 
 GIB: Final = 2**30
 _SHARE: Final = 0.6
-"""Of the machine's memory, where no budget was set; the DAW needs the rest."""
+"""Share of the machine's memory for models where no budget is set; the DAW needs the rest."""
 _WORKER_BYTES: Final = 80 * 2**20
 """A worker process without weights. Measured: 77 MiB resident with graphs of 141 KiB (Linux
 x86-64, ONNX Runtime 1.31 on the CPU)."""
 _RENDER_BYTES: Final = 112 * 2**20
-"""What a render comes to on top. Measured: models/tiny, 4 takes of 10.24 s together."""
+"""Memory of a render on top. Measured: models/tiny, 4 takes of 10.24 s together."""
 _FACTORS: Final = {"int8-weights": 7.0, "fp16-weights": 4.4}
 """Resident bytes for each byte of the graphs. Measured: models/tiny, 27.2 MiB of graphs whose
 int8 weights become float32 at load, 265 MiB resident when it is loaded. For fp16 twice the
@@ -30,14 +30,14 @@ _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 def memory_needed(manifest: Manifest) -> int:
-    """Bytes that one worker with this model will hold."""
+    """Bytes that one worker with this model needs."""
     graphs = sum(manifest.files[f"{name}.onnx"].bytes for name in manifest.components)
     factor = _FACTORS.get(manifest.precision, _FACTOR)
     return round(_WORKER_BYTES + _RENDER_BYTES + graphs * factor)
 
 
 def default_budget() -> int:
-    """Bytes that models may take together where nobody said how many."""
+    """Bytes that all models may take together where no budget is set."""
     return round(_SHARE * machine_memory())
 
 
@@ -51,7 +51,7 @@ def machine_memory() -> int:
 
 
 def shown(size: int) -> str:
-    """Bytes for people.
+    """``size`` bytes in MiB or GiB, as text.
 
     >>> shown(400 * 2**20), shown(5 * 2**29)
     ('400 MiB', '2.5 GiB')

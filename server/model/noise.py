@@ -20,33 +20,33 @@ __all__ = [
     "FIRST_STEP_STREAM",
     "INITIAL_STREAM",
     "KNOWN_STREAM",
-    "LaneNoise",
-    "NUANCE_STREAM",
+    "SEED_VARIATION_STREAM",
+    "ChannelNoise",
     "NoiseSource",
     "draw",
     "generator",
-    "lanes_alike",
-    "lanes_apart",
+    "same_noise",
     "slerp",
+    "stereo_noise",
 ]
 
 INITIAL_STREAM: Final = 0
-NUANCE_STREAM: Final = 1
-"""Which of the sounds that the words may mean."""
+SEED_VARIATION_STREAM: Final = 1
+"""Choice of one training sound that the prompt may mean."""
 FIRST_STEP_STREAM: Final = 16
 KNOWN_STREAM: Final = 2**16
-"""Plus the step: fresh noise on what is known of a clip."""
+"""Plus the step: fresh noise on the kept part of a clip."""
 _SIDE_STREAM: Final = 2**32
-"""Plus any other stream: what makes the right channel differ from the left."""
+"""Plus any other stream: the side signal, by which left and right differ."""
 
 NoiseSource = Callable[[int], Latents]
 """Fresh noise [B, C, T, F] for a step of the sampler."""
-LaneNoise = Callable[[int, int], Latents]
-"""The noise [lanes, C, T, F] of a seed's stream; a lane is a channel that is rendered."""
+ChannelNoise = Callable[[int, int], Latents]
+"""From a seed and a stream to noise [channels, C, T, F], one latent for each audio channel."""
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
-    """The random numbers of one seed's ``stream``."""
+    """The random generator of one seed's ``stream``."""
     return np.random.Generator(np.random.Philox(key=[seed, stream]))
 
 
@@ -58,29 +58,29 @@ def draw(seed: int, stream: int, latent: Latent, frames: int) -> Latents:
     return np.ascontiguousarray(drawn.transpose(2, 0, 1))
 
 
-def lanes_alike(latent: Latent, frames: int, lanes: int = 1) -> LaneNoise:
-    """All lanes get the same noise: they differ only by what they start from."""
+def same_noise(latent: Latent, frames: int, channels: int = 1) -> ChannelNoise:
+    """The same noise for all audio channels; they differ only by what they start from."""
 
     def noise(seed: int, stream: int) -> Latents:
-        return np.repeat(draw(seed, stream, latent, frames)[None], lanes, axis=0)
+        return np.repeat(draw(seed, stream, latent, frames)[None], channels, axis=0)
 
     return noise
 
 
-def lanes_apart(latent: Latent, frames: int, width: float) -> LaneNoise:
-    """Two lanes whose noise correlates by ``cos(width * pi / 2)``: 1 at width 0, 0 at width 1."""
-    middle, side = math.cos(width * math.pi / 4), math.sin(width * math.pi / 4)
+def stereo_noise(latent: Latent, frames: int, width: float) -> ChannelNoise:
+    """Noise for two channels that correlates by ``cos(width * pi / 2)``: 1 at 0, 0 at width 1."""
+    mid, side = math.cos(width * math.pi / 4), math.sin(width * math.pi / 4)
 
     def noise(seed: int, stream: int) -> Latents:
         m = draw(seed, stream, latent, frames)
         s = draw(seed, stream + _SIDE_STREAM, latent, frames)
-        return np.stack([middle * m + side * s, middle * m - side * s])
+        return np.stack([mid * m + side * s, mid * m - side * s])
 
     return noise
 
 
 def slerp(a: Latents, b: Latents, share: float) -> Latents:
-    """From ``a`` to ``b`` along the sphere, on which high-dimensional normal noise lies."""
+    """Interpolate spherically from ``a`` to ``b``; high-dimensional noise lies near a sphere."""
     cosine = float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
     angle = math.acos(max(-1.0, min(1.0, cosine)))
     if angle < 1e-4 or share in (0.0, 1.0):

@@ -1,8 +1,8 @@
-"""From "20 steps" to numbers: what the unet sees at each step, and how much noise is left.
+"""The noise schedule: timesteps for the unet, and the noise level before and after each.
 
-Everything a sampler needs is a pair of curves, alpha (signal) and sigma (noise), with
-``x_t = alpha_t x_0 + sigma_t noise``. Diffusion and rectified flow differ in the curves only,
-so every sampler serves every model.
+A sampler needs two curves, alpha (signal) and sigma (noise), with
+``x_t = alpha_t x_0 + sigma_t noise``. Diffusion and rectified flow differ in these curves only,
+so that every sampler serves every model.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Latents", "Spacing", "Steps", "alphas_cumprod", "make_steps", "steps
 Latents = npt.NDArray[np.floating[Any]]
 Curve = npt.NDArray[np.float64]
 Spacing = Literal["leading", "linspace"]
-"""leading: 1, 1 + c, 1 + 2c ... as in the original DDIM; linspace: evenly from the noisiest."""
+"""leading: 1, 1 + c, 1 + 2c, ... as in the original DDIM; linspace: evenly from the noisiest."""
 
 _TINY = 1e-9
 """Keeps log(alpha / sigma) finite at pure noise and at no noise."""
 _LEAST_STRENGTH = 1e-4
-"""Below it a flow would divide by next to nothing, for noise 80 dB under the clip."""
+"""Lower bound for flows, which divide by it; noise of that level is 80 dB under the clip."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Steps:
         )
 
     def add_noise(self, clean: Latents, noise: Latents, step: int) -> Latents:
-        """``clean`` as it looks before ``step`` has run."""
+        """Noise ``clean`` to the level before ``step``."""
         return self.alphas[step] * clean + self.sigmas[step] * noise
 
     def to_clean(self, x: Latents, output: Latents, step: int) -> Latents:
-        """The unet's estimate of the clean latent, from what it predicted at ``step``."""
+        """Estimate the clean latent from the unet's ``output`` at ``step``."""
         alpha, sigma = self.alphas[step], self.sigmas[step]
         if self.prediction == "flow":
             return x - sigma * output
@@ -75,11 +75,11 @@ def alphas_cumprod(schedule: NoiseSchedule) -> Curve:
 
 
 def steps_run(strength: float, num_steps: int) -> int:
-    """How many of ``num_steps`` are run to do the last ``strength`` of them.
+    """Number of steps that are run for ``strength``: all for 1, at least one above 0.
 
-    The original noises to index ``int(strength * num_steps)`` but begins denoising one index
-    below it, runs no step at all for small strengths and fails for 1. Here the noise is that of
-    the first step that is run, any strength above 0 runs at least one, and 1 runs all.
+    The noise is that of the first step that is run. The original AudioLDM noises to index
+    ``int(strength * num_steps)`` but denoises from one index below; it runs no step for small
+    strengths and fails for 1.
     """
     return max(1, round(strength * num_steps)) if strength > 0.0 else 0
 
@@ -89,10 +89,10 @@ def make_steps(
 ) -> Steps:
     """The last ``strength`` of a run of ``num_steps`` from pure noise to the clean latent.
 
-    ``leading`` ends at the noise level of timestep 0 as the original DDIM does, ``linspace``
-    at no noise; both begin at a step of the whole run. Rectified flow runs from t = 1 to t = 0,
-    evenly but for its ``shift``, and begins exactly at ``strength``: with few steps, too, a
-    fader of it moves without jumps.
+    For diffusion, ``leading`` ends at the noise level of timestep 0, as the original DDIM does,
+    and ``linspace`` at no noise. Both begin at a step of the whole run. Rectified flow runs from
+    t = ``strength`` to t = 0, evenly except for its ``shift``. It begins exactly at ``strength``,
+    so that a fader has no jumps even with few steps.
     """
     run = steps_run(strength, num_steps)
     if schedule.prediction == "flow":

@@ -1,4 +1,4 @@
-"""Graphs on a device: the only room that imports ONNX Runtime."""
+"""ONNX graphs on a device: the only module that imports ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _PROVIDERS = {
 _NO_MEMORY = re.compile(
     "failed to allocate|out of memory|bad.?alloc|alloc_failed|not enough memory", re.IGNORECASE
 )
-"""What ONNX Runtime's allocators and CUDA say when the memory is full."""
+"""Messages of ONNX Runtime's allocators and of CUDA when the memory is full."""
 
 
 class OutOfMemory(RenderError):
-    """The device has no memory for this much at a time; it goes on working."""
+    """The device has no memory for inputs of this size; smaller ones still work."""
 
 
 def available_providers() -> list[str]:
@@ -56,10 +56,10 @@ def available_providers() -> list[str]:
 
 
 def providers_for(device: Device) -> list[Provider]:
-    """Providers to try in order for ``device``; the CPU always comes last.
+    """Providers for ``device`` in order of preference; the CPU is last.
 
     Raises:
-        InvalidRequest: no such device, or this ONNX Runtime was not built for it.
+        InvalidRequest: an unknown device, or one that this ONNX Runtime was not built for.
     """
     built = available_providers()
     device, _, card = device.partition(":")
@@ -77,14 +77,14 @@ def providers_for(device: Device) -> list[Provider]:
 
 
 def default_threads() -> int:
-    """One compute thread a core that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class Graph:
-    """One ONNX graph, loaded at its first use and kept."""
+    """One ONNX graph, loaded at its first use."""
 
     def __init__(self, path: Path, providers: Sequence[Provider], threads: int) -> None:
         self._path = path
@@ -99,10 +99,10 @@ class Graph:
         return list(self.load().get_providers())
 
     def load(self) -> Any:
-        """The session, created now if it was not before.
+        """Return the session; create it at the first call.
 
         Raises:
-            ModelError: the file is no graph this ONNX Runtime can run.
+            ModelError: ONNX Runtime cannot load the file.
         """
         with self._loading:
             if self._session is None:
@@ -110,7 +110,7 @@ class Graph:
             return self._session
 
     def __call__(self, **inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        """All outputs for ``inputs``.
+        """Run the graph and return all its outputs.
 
         Raises:
             OutOfMemory: there is no memory for inputs this large.
@@ -130,9 +130,9 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
-        # Threads that spin between steps would take the cores from the sound card.
+        # Threads that spin between steps would compete with the audio callback for cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Weights stored as int8 are made float32 once at load instead of at every run.
+        # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             return onnxruntime.InferenceSession(
@@ -147,13 +147,13 @@ def _first_line(error: Exception) -> str:
 
 
 def has_cuda_driver() -> bool:
-    """Whether there is an NVIDIA driver; a card is likely then."""
+    """Whether an NVIDIA driver is installed."""
     name = "nvcuda" if os.name == "nt" else "cuda"
     return ctypes.util.find_library(name) is not None
 
 
 def _load_cuda_libraries() -> None:
-    """Find the CUDA libraries that pip installed (extra ``gpu``) before a session needs them."""
+    """Load the CUDA libraries that pip installed with the extra ``gpu``."""
     import onnxruntime
 
     if hasattr(onnxruntime, "preload_dlls"):

@@ -1,7 +1,7 @@
-"""A clip's channels as the model hears them: at its rate, at the level it was trained on.
+"""A clip's audio channels as the model takes them: its sample rate, its training level.
 
-Each channel is a lane of its own through VAE, unet and vocoder; channels that are equal share
-one. What is taken off here (level, offset) is put back on the way out.
+VAE, unet and vocoder process each channel separately. Equal channels are processed once. The
+level and the DC offset that are removed here are restored on the way out.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from server.audio.waveform import Samples, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.schedule import Latents
 
-__all__ = ["Lanes", "stacked"]
+__all__ = ["Channels", "stacked"]
 
 _TRAINING_PEAK: Final = 0.5
 """AudioLDM normalises its training clips to this peak."""
 _DC_SHARE: Final = 0.1
-"""A mean above this share of the level is an offset, not chance."""
+"""Ratio of the mean to the level above which the mean counts as a DC offset."""
 
 
 @dataclass(frozen=True)
-class Lanes:
-    """The channels of a sound at the model's rate; ``gain`` and ``offset`` lead back."""
+class Channels:
+    """The distinct channels of ``source`` at the model's rate, with its ``gain`` and ``offset``."""
 
     samples: tuple[Samples, ...]
     sample_rate: int
@@ -34,32 +34,31 @@ class Lanes:
     offset: Samples
 
     @classmethod
-    def of(cls, source: Waveform, sample_rate: int) -> Lanes:
-        """The lanes of ``source`` at the model's ``sample_rate``."""
-        channels = source.channels
-        same = channels > 1 and bool((source.samples[:, 1:] == source.samples[:, :1]).all())
-        heard = Waveform(source.samples[:, :1], source.sample_rate) if same else source
-        offset = _offset(heard)
-        centred = Waveform(heard.samples - offset, source.sample_rate)
+    def of(cls, source: Waveform, sample_rate: int) -> Channels:
+        """Convert ``source`` to the model's ``sample_rate`` and training level."""
+        equal = source.channels > 1 and bool((source.samples[:, 1:] == source.samples[:, :1]).all())
+        distinct = Waveform(source.samples[:, :1], source.sample_rate) if equal else source
+        offset = _offset(distinct)
+        centred = Waveform(distinct.samples - offset, source.sample_rate)
         gain = _TRAINING_PEAK / centred.peak if centred.peak > 1e-5 else 1.0
         at_rate = centred.resample(sample_rate).samples * np.float32(gain)
-        lanes = tuple(np.ascontiguousarray(lane) for lane in at_rate.T)
-        return cls(lanes, sample_rate, source, gain, offset)
+        channels = tuple(np.ascontiguousarray(channel) for channel in at_rate.T)
+        return cls(channels, sample_rate, source, gain, offset)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def encode(self, autoencoder: Autoencoder, samples: int) -> Latents:
-        """Clean latents [lanes, C, T, F], padded with silence to ``samples``."""
+        """Clean latents [channels, C, T, F] of the sound, padded with silence to ``samples``."""
         return np.stack(
             [
-                autoencoder.encode(np.pad(lane[:samples], (0, max(0, samples - len(lane)))))
-                for lane in self.samples
+                autoencoder.encode(np.pad(channel[:samples], (0, max(0, samples - len(channel)))))
+                for channel in self.samples
             ]
         )
 
     def restored(self, rendered: list[Samples]) -> Waveform:
-        """Rendered lanes at the source's rate, length, level and number of channels."""
+        """Rendered channels at the source's rate, length, level and number of channels."""
         sound = stacked(rendered, self.sample_rate).resample(self.source.sample_rate)
         samples = sound.crop(self.source.frames).samples / np.float32(self.gain) + self.offset
         if sound.channels < self.source.channels:
@@ -68,12 +67,12 @@ class Lanes:
 
 
 def _offset(sound: Waveform) -> Samples:
-    """The DC offset of each channel; 0 where the mean is only what music leaves over."""
+    """The DC offset of each channel; 0 where the mean is small against the level."""
     mean = sound.samples.mean(axis=0, dtype=np.float64)
     level = np.sqrt(np.mean(np.square(sound.samples, dtype=np.float64), axis=0))
     return np.asarray(np.where(np.abs(mean) > _DC_SHARE * level, mean, 0.0), np.float32)
 
 
-def stacked(lanes: list[Samples], sample_rate: int) -> Waveform:
-    """One channel a lane."""
-    return Waveform(np.ascontiguousarray(np.stack(lanes, axis=1), np.float32), sample_rate)
+def stacked(channels: list[Samples], sample_rate: int) -> Waveform:
+    """One waveform from the samples of its channels."""
+    return Waveform(np.ascontiguousarray(np.stack(channels, axis=1), np.float32), sample_rate)

@@ -1,4 +1,4 @@
-"""From words and sounds to the embedding that conditions the unet, all in CLAP's one space."""
+"""From prompts and sounds to the embedding that conditions the unet, all in CLAP's space."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from server.requests.request import Morph, NewSound, Request, TextToAudio
 __all__ = [
     "condition",
     "embed_prompt",
-    "meaning",
-    "musical_words",
+    "key_and_tempo",
     "notation_of",
-    "nuance",
+    "prompt_embedding",
+    "seed_variation",
     "unconditional",
 ]
 
@@ -29,9 +29,12 @@ _SILENCE_DB: Final = -100.0
 
 
 def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "") -> Embedding:
-    """The embedding [D] of a prompt; a blend is mixed here and brought back to unit length.
+    """The embedding [D] of a prompt; the parts of a blend are mixed and scaled to unit length.
 
-    ``text`` embeds a part; ``words`` are said after each.
+    Args:
+        prompt: words, or a blend of several parts.
+        text: embeds one part.
+        words: appended to each part.
 
     Raises:
         InvalidRequest: the parts of a blend cancel out.
@@ -48,50 +51,56 @@ def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "")
 def condition(
     request: Request, context: RenderContext, prompt: str | None = None, own: Waveform | None = None
 ) -> Embedding:
-    """What a request should sound like, [D].
+    """The conditioning embedding [D] of a request.
 
-    Words alone, its audio prompt alone, or both mixed by ``audio_prompt_weight``; where it has
-    neither, the embedding of ``own``, the clip that is worked on. ``prompt`` replaces the words.
+    It comes from the prompt, from the audio prompt, or from both mixed by
+    ``audio_prompt_weight``. A request with neither takes the embedding of ``own``.
+
+    Args:
+        request: what is asked.
+        context: the model.
+        prompt: replaces the request's own prompt.
+        own: the clip that the job works on.
 
     Raises:
-        InvalidRequest: nothing says what it should sound like.
+        InvalidRequest: there is no prompt, no audio prompt and no clip.
         UnreadableAudio: the audio prompt cannot be read.
     """
     prompt = request.prompt if prompt is None else prompt
-    said = _said(prompt, request, context)
-    heard = _heard(request.audio_prompt, context) if request.audio_prompt else None
-    if said is None and heard is None and own is not None:
-        # Silence is no wish: the unet then runs free.
+    text = _text_embedding(prompt, request, context)
+    audio = _audio_embedding(request.audio_prompt, context) if request.audio_prompt else None
+    if text is None and audio is None and own is not None:
+        # Silence conditions nothing: the unet then runs unconditionally.
         return context.audio(own) if own.rms_db > _SILENCE_DB else context.text.unconditional()
-    if said is None or heard is None:
-        found = heard if said is None else said
+    if text is None or audio is None:
+        found = audio if text is None else text
         if found is None:
             raise InvalidRequest("prompt is empty: say what it should sound like")
         return found
     weight = request.audio_prompt_weight
-    return unit(weight * heard + (1.0 - weight) * said)
+    return unit(weight * audio + (1.0 - weight) * text)
 
 
-def nuance(request: TextToAudio, context: RenderContext) -> SeedVariation | None:
-    """What takes of words alone lean to, each to another; None where a sound is given as well."""
-    known, prompt = context.known, request.prompt
+def seed_variation(request: TextToAudio, context: RenderContext) -> SeedVariation | None:
+    """The embedding that each seed adds to the condition; None where there is an audio prompt."""
+    known, prompt = context.known_sounds, request.prompt
     if known is None or request.audio_prompt or not prompt.strip():
         return None
-    words = musical_words(request)
+    words = key_and_tempo(request)
 
     def drawn(seed: int) -> Embedding:
-        return embed_prompt(prompt, lambda part: known.sound_like(context.text(part), seed), words)
+        return embed_prompt(prompt, lambda part: known.draw_sound(context.text(part), seed), words)
 
     return drawn
 
 
-def _said(prompt: str, request: Request, context: RenderContext) -> Embedding | None:
+def _text_embedding(prompt: str, request: Request, context: RenderContext) -> Embedding | None:
     if not prompt.strip():
         return None
-    return embed_prompt(prompt, context.told, musical_words(request))
+    return embed_prompt(prompt, context.condition, key_and_tempo(request))
 
 
-def _heard(name: str, context: RenderContext) -> Embedding:
+def _audio_embedding(name: str, context: RenderContext) -> Embedding:
     sound = context.clips(name).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
         raise InvalidRequest(f"audio_prompt {name} is silent")
@@ -99,26 +108,26 @@ def _heard(name: str, context: RenderContext) -> Embedding:
 
 
 def unconditional(request: Request, context: RenderContext) -> Embedding:
-    """What guidance leads away from, [D]."""
+    """The embedding that guidance leads away from, [D]."""
     if request.negative_prompt.strip():
-        return embed_prompt(request.negative_prompt, context.told)
+        return embed_prompt(request.negative_prompt, context.condition)
     return context.text.unconditional()
 
 
-def meaning(request: Request, text: TextEncoder) -> Embedding | None:
-    """What the words mean, [D], whatever the unet is told for them; None where there are none."""
+def prompt_embedding(request: Request, text: TextEncoder) -> Embedding | None:
+    """The prompt's own embedding [D], not the unet's condition; None without a prompt."""
     if not request.prompt.strip():
         return None
     stages = parse_stages(request.prompt) if isinstance(request, Morph) else ()
     parts = [stage.prompt for stage in stages] or [request.prompt]
-    words = musical_words(request)
+    words = key_and_tempo(request)
     return unit(np.mean([embed_prompt(part, text, words) for part in parts], axis=0))
 
 
 def notation_of(request: Request) -> Notation:
-    """The note that the words name, and the request's tempo, or theirs where it has none.
+    """The note that the prompt names, and the request's tempo, else the prompt's.
 
-    Where the beats of a clip lie is not known: jobs on clips have no tempo.
+    Jobs on clips have no tempo, because the positions of a clip's beats are unknown.
     """
     notation = read_notation(request.prompt)
     if not isinstance(request, NewSound):
@@ -126,8 +135,8 @@ def notation_of(request: Request) -> Notation:
     return notation if request.bpm is None else notation.at_tempo(request.bpm)
 
 
-def musical_words(request: Request) -> str:
-    """Key and tempo as the prompt says them; empty where none is to be said."""
+def key_and_tempo(request: Request) -> str:
+    """Key and tempo as words for the prompt; empty where the request adds none."""
     if not isinstance(request, NewSound):
         return ""
     tempo = f", {request.bpm:g} bpm" if request.say_tempo and request.bpm is not None else ""

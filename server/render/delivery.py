@@ -1,4 +1,4 @@
-"""The last stage: what leaves is never clipped, never NaN, and never silent unsaid."""
+"""Delivery of a take: rate, channels, fades and level; never clipped, never NaN."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ __all__ = ["CEILING_DBFS", "SILENCE_DB", "deliver"]
 CEILING_DBFS: Final = -1.0
 SILENCE_DB: Final = -60.0
 _BLOCK_S: Final = 0.4
-"""Gating block of ITU-R BS.1770; shorter sounds are repeated for the meter."""
+"""Gating block of ITU-R BS.1770; shorter sounds are repeated to this length."""
 _TRIM_BLOCK_S: Final = 0.005
 
 
 def deliver(finished: Finished, delivery: Delivery) -> tuple[Waveform, dict[str, Any]]:
-    """The sound as it is handed over, and what was measured on it.
+    """Convert a finished sound to what ``delivery`` asks for, and measure it.
 
-    Samples that carry a clip's own (``exact``) are left as they are unless processing is asked.
+    A sound that keeps a clip's samples stays unchanged unless ``delivery`` asks for processing.
+
+    Returns:
+        the sound to deliver and its measures.
 
     Raises:
-        RenderError: the model gave numbers that are no sound.
+        RenderError: the model returned NaN or infinity.
     """
     sound = finished.sound
     if not np.isfinite(sound.samples).all():
-        raise RenderError("the model gave numbers that are no sound (NaN or infinite)")
+        raise RenderError("the model returned numbers that are no sound (NaN or infinite)")
     if delivery.sample_rate is not None and delivery.sample_rate != sound.sample_rate:
         sound = _at_rate(sound, delivery.sample_rate, finished.circular)
     if delivery.channels is not None:
         sound = sound.as_channels(delivery.channels)
     gain_db = 0.0
-    if not finished.exact or delivery.processes:
+    if not finished.keeps_clip or delivery.processes:
         sound = _faded(_trimmed(sound) if delivery.trim else sound, delivery)
         sound, gain_db = _levelled(sound, delivery)
     return sound, {**_measures(sound), "gain_db": round(gain_db, 2), **finished.measures}
@@ -51,7 +54,7 @@ def _at_rate(sound: Waveform, sample_rate: int, circular: bool) -> Waveform:
 
 
 def _levelled(sound: Waveform, delivery: Delivery) -> tuple[Waveform, float]:
-    """At the asked loudness as far as the ceiling lets it, and the gain that took."""
+    """The sound at the requested loudness, limited by the ceiling; and the gain in dB."""
     if not sound.peak:
         return sound, 0.0
     ceiling = CEILING_DBFS if delivery.ceiling_dbfs is None else delivery.ceiling_dbfs
@@ -64,14 +67,14 @@ def _levelled(sound: Waveform, delivery: Delivery) -> tuple[Waveform, float]:
     if not gain_db:
         return sound, 0.0
     gain = np.float32(10.0 ** (gain_db / 20.0))
-    # Rounding must not lift the highest sample over the ceiling.
+    # Rounding must not raise the highest sample above the ceiling.
     limit = np.float32(10.0 ** (ceiling / 20.0))
     samples = np.clip(sound.samples * gain, -limit, limit)
     return Waveform(np.asarray(samples, np.float32), sound.sample_rate), gain_db
 
 
 def loudness_lufs(sound: Waveform) -> float | None:
-    """Integrated loudness (ITU-R BS.1770-4); None where all of it is below the gate."""
+    """Integrated loudness in LUFS (ITU-R BS.1770-4); None where all of it is below the gate."""
     import pyloudnorm
 
     shortest = math.ceil(_BLOCK_S * sound.sample_rate) + 1
@@ -85,14 +88,14 @@ def loudness_lufs(sound: Waveform) -> float | None:
 
 
 def _trimmed(sound: Waveform) -> Waveform:
-    """Without the blocks at both ends that are 60 dB below the loudest sample."""
+    """Cut off the blocks at both ends that are 60 dB below the loudest sample."""
     block = max(1, round(_TRIM_BLOCK_S * sound.sample_rate))
     level = np.abs(sound.samples).max(axis=1)
-    heard = np.flatnonzero(level > sound.peak * 10.0 ** (SILENCE_DB / 20.0))
-    if not len(heard):
+    audible = np.flatnonzero(level > sound.peak * 10.0 ** (SILENCE_DB / 20.0))
+    if not len(audible):
         return sound
-    first = heard[0] // block * block
-    last = min(-(-(heard[-1] + 1) // block) * block, sound.frames)
+    first = audible[0] // block * block
+    last = min(-(-(audible[-1] + 1) // block) * block, sound.frames)
     return Waveform(sound.samples[first:last], sound.sample_rate)
 
 
@@ -123,7 +126,7 @@ def _measures(sound: Waveform) -> dict[str, Any]:
 
 
 def _stereo(sound: Waveform) -> dict[str, Any]:
-    """Correlation of the sides, and what is lost or won when they are summed to mono."""
+    """Correlation of left and right, and the change in level when they are summed to mono."""
     left, right = sound.samples.T.astype(np.float64)
     power = float(np.mean(left**2) + np.mean(right**2)) / 2.0
     if not power:

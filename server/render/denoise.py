@@ -1,7 +1,7 @@
-"""One denoising run: the unet under guidance, window by window where the take is long.
+"""The unet under classifier-free guidance, window by window where the take is long.
 
-A run does not call the unet itself: it yields a :class:`UnetCall` and is sent what the unet
-gives. So whoever holds several runs decides which goes on, and may join their calls.
+A run does not call the unet itself. It yields a :class:`UnetCall` and receives the unet's output
+through ``send``. So the worker decides which of several runs continues, and may join their calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["GuidedUnet", "UnetCall", "Unets", "Work", "finished"]
 T = TypeVar("T")
 Row = tuple[float, ...]
 Work = Generator["UnetCall | None", Any, T]
-"""Yields a call and is sent its answer, or None where another may go first; returns a T."""
+"""Yields a call and receives its output, or yields None where another job may go first."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,25 @@ class UnetCall:
 
     @property
     def frames(self) -> int:
-        """Latent frames of a row: calls of equal length can be joined."""
+        """Latent frames of each row; calls with equal numbers of frames can be joined."""
         return int(self.sample.shape[2])
 
     @property
     def size(self) -> int:
-        """Latent frames of all rows: what time and memory grow with."""
+        """Latent frames of all rows; time and memory grow with it."""
         return len(self) * self.frames
 
     def rows(self, part: slice) -> UnetCall:
-        """Some of the rows."""
+        """The rows in ``part``."""
         return UnetCall(self.sample[part], self.timestep[part], self.embedding[part])
 
 
 Unets = Callable[[UnetCall], Latents]
-"""Answers a call with the unet's output [B, C, T, F]."""
+"""Runs the unet on a call; returns its output [B, C, T, F]."""
 
 
 def finished(work: Work[T], unet: Unets) -> T:
-    """What ``work`` returns when it is alone on the device."""
+    """Run ``work`` to its end, alone on the device, and return its result."""
     answer: Latents | None = None
     while True:
         try:
@@ -75,35 +75,35 @@ def finished(work: Work[T], unet: Unets) -> T:
 class GuidedUnet:
     """The estimate of the clean latent under classifier-free guidance (arXiv:2207.12598).
 
-    ``condition`` is [B, W, D], one embedding a row and window, and ``unconditional`` [D]. A call
-    holds at most ``frames_a_call`` latent frames, or one window, whatever the length and the
-    takes. After ``guidance_end`` of the steps the condition is followed without guidance, at half
-    the cost (arXiv:2404.07724).
+    A call holds at most ``frames_a_call`` latent frames, or one window. After the share
+    ``guidance_end`` of the steps there is no guidance, at half the cost (arXiv:2404.07724).
     """
 
     steps: Steps
     windows: Windows
     condition: Embedding
+    """One embedding for each row and window, [B, W, D]."""
     unconditional: Embedding
+    """[D]"""
     guidance_scale: float
     guidance_end: float
     frames_a_call: int
-    tell: Callable[[int], Row] | None = None
-    """Numbers behind the embedding of a window, by its first latent frame."""
+    notation: Callable[[int], Row] | None = None
+    """Numbers appended to the embedding of a window, from its first latent frame."""
 
     def rows_a_window(self, step: int) -> int:
-        """Rows of a call that one window of one take needs at ``step``."""
+        """Rows that one window of one take needs at ``step``: two under guidance."""
         guided = self.guidance_scale != 1.0 and step < self.guidance_end * len(self.steps)
         return 2 if guided else 1
 
     def __call__(self, x: Latents, step: int) -> Generator[UnetCall, Latents, Latents]:
-        """The clean estimate [B, C, T, F] of ``x`` [B, C, T, F] at ``step``."""
+        """Estimate the clean latent [B, C, T, F] of ``x`` [B, C, T, F] at ``step``."""
         frames = self.windows.at(step)
         total = np.zeros_like(x)
         covered = np.zeros((self.windows.total, 1), np.float32)
         for part in self._parts(len(x), frames, self.rows_a_window(step)):
             crops = np.stack([x[take][:, frames[window]] for take, window in part])
-            condition = self._told(part, frames)
+            condition = self._conditions(part, frames)
             output = yield from self._predict(crops, condition, step)
             clean = self.steps.to_clean(crops, output, step)
             for (take, window), estimate in zip(part, clean, strict=True):
@@ -114,7 +114,7 @@ class GuidedUnet:
         return total / covered
 
     def _add(self, total: Latents, index: Index, values: Latents) -> None:
-        """Sum ``values`` into frames ``index``; a short ring is run over more than once."""
+        """Add ``values`` to frames ``index``, which may repeat on a short ring."""
         for start in range(0, len(index), self.windows.total):
             lap = slice(start, start + self.windows.total)
             total[:, index[lap]] += values[:, lap]
@@ -122,7 +122,7 @@ class GuidedUnet:
     def _parts(
         self, takes: int, frames: tuple[Index, ...], rows: int
     ) -> Iterator[list[tuple[int, int]]]:
-        """(take, window) pairs that fit in one call: as many as allowed, of one length."""
+        """Groups of (take, window) pairs of equal length that fit into one call."""
         by_length = sorted(range(len(frames)), key=lambda window: len(frames[window]))
         for length, group in itertools.groupby(by_length, key=lambda window: len(frames[window])):
             pairs = [(take, window) for window in group for take in range(takes)]
@@ -130,13 +130,13 @@ class GuidedUnet:
             for start in range(0, len(pairs), most):
                 yield pairs[start : start + most]
 
-    def _told(self, part: list[tuple[int, int]], frames: tuple[Index, ...]) -> Embedding:
+    def _conditions(self, part: list[tuple[int, int]], frames: tuple[Index, ...]) -> Embedding:
         rows, windows = zip(*part, strict=True)
         condition = self.condition[rows, windows]
-        if self.tell is None:
+        if self.notation is None:
             return condition
-        told = np.array([self.tell(int(frames[window][0])) for window in windows], np.float32)
-        return np.concatenate([condition, told], axis=1)
+        columns = [self.notation(int(frames[window][0])) for window in windows]
+        return np.concatenate([condition, np.array(columns, np.float32)], axis=1)
 
     def _predict(
         self, x: Latents, condition: Embedding, step: int

@@ -1,6 +1,6 @@
-"""Calls of several jobs through the unet together, as far as the device gains from it.
+"""Unet calls of several jobs in one batch, up to the size from which the device gains nothing.
 
-Rows of a call do not see each other, so a take sounds the same whoever shares the call.
+Rows of a call are independent, so that batching does not change a take.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["JoinedUnet", "joined", "parted"]
 log = logging.getLogger("audioldm.worker")
 
 _CPU_FRAMES: Final = 512
-"""Latent frames in a call beyond which a CPU gains nothing: docs/performance.md, Scale."""
+"""Latent frames in a call beyond which a CPU gains nothing (docs/performance.md, Scale)."""
 _DEVICE_FRAMES: Final = 8192
-"""Sixteen guided takes of 10.24 s. Not measured: a guess for cards with several GB."""
+"""Sixteen guided takes of 10.24 s; estimated, not measured."""
 
 
 def joined(calls: Sequence[UnetCall]) -> UnetCall:
-    """All rows of ``calls``, which have equal numbers of frames, in one call."""
+    """Join ``calls`` with equal numbers of frames into one."""
     if len(calls) == 1:
         return calls[0]
     return UnetCall(
@@ -37,13 +37,13 @@ def joined(calls: Sequence[UnetCall]) -> UnetCall:
 
 
 def parted(output: Latents, calls: Sequence[UnetCall]) -> list[Latents]:
-    """The output of a joined call, for each of ``calls`` its own."""
+    """Split the output of a joined call into the outputs of ``calls``."""
     ends = np.cumsum([len(call) for call in calls])
     return np.split(output, ends[:-1])
 
 
 class JoinedUnet:
-    """A model's unet, which halves what the device has no memory for."""
+    """A model's unet. It halves calls that exceed the device's memory."""
 
     def __init__(self, graph: Graph, on_cpu: bool) -> None:
         self._graph = graph
@@ -53,7 +53,7 @@ class JoinedUnet:
         """The unet's output [B, C, T, F].
 
         Raises:
-            OutOfMemory: there is not even room for one row.
+            OutOfMemory: even one row does not fit.
             RenderError: ONNX Runtime failed.
         """
         try:

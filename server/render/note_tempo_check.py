@@ -1,4 +1,4 @@
-"""Whether a take plays the note and the tempo that were asked for."""
+"""Checks the note and the tempo of a take against those that the prompt names."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from server.audio.pitch import cents_from, note_pitch
 from server.audio.waveform import Waveform
 from server.requests.notation import Notation
 
-__all__ = ["faults", "played"]
+__all__ = ["measured", "mismatch"]
 
 _RATE: Final = 16000
 _MAX_CENTS: Final = 50.0
 _LONGEST_S: Final = 10.0
-"""Of a take that is listened to; it costs time, and a note or a beat is soon heard."""
+"""Longest part of a take that is analysed; more costs time and adds little."""
 
 
-def played(sound: Waveform, notation: Notation) -> dict[str, Any]:
-    """``note_cents`` and ``tempo_bpm`` of ``sound``, where a note or a tempo was named.
+def measured(sound: Waveform, notation: Notation) -> dict[str, Any]:
+    """Measure the note and the tempo of ``sound``, where ``notation`` names them.
 
-    The note is measured by YIN over the loud frames, in cents from the one that was named, and
-    the tempo by the onsets; None where there is no pitch or no beat.
+    Returns:
+        ``note_cents``, the deviation from the named note (YIN over the loud frames), and
+        ``tempo_bpm`` (from the onsets); None where there is no pitch or no beat.
     """
     measures: dict[str, Any] = {}
     if not notation:
@@ -38,22 +39,22 @@ def played(sound: Waveform, notation: Notation) -> dict[str, Any]:
     return measures
 
 
-def faults(measures: dict[str, Any], notation: Notation) -> float:
-    """How far a take with these ``measures`` is from ``notation``: 0 where it plays it.
+def mismatch(measures: dict[str, Any], notation: Notation) -> float:
+    """How far ``measures`` deviate from ``notation``: 0 where they match, at most 2.
 
-    An octave, and half or double the tempo, are half a fault.
+    A wrong note and a wrong tempo count 1 each. Another octave and a related tempo count 0.5.
     """
-    found = 0.0
+    total = 0.0
     if notation.note:
-        found += _note_fault(measures.get("note_cents"))
+        total += _note_mismatch(measures.get("note_cents"))
     if notation.bpm:
         tempo = measures.get("tempo_bpm")
         relation = "other" if tempo is None else related_tempo(tempo, notation.bpm)
-        found += {"same": 0.0, "related": 0.5}.get(relation, 1.0)
-    return found
+        total += {"same": 0.0, "related": 0.5}.get(relation, 1.0)
+    return total
 
 
-def _note_fault(cents: float | None) -> float:
+def _note_mismatch(cents: float | None) -> float:
     if cents is None:
         return 1.0
     if abs(cents) <= _MAX_CENTS:

@@ -1,4 +1,8 @@
-"""From a request to what the denoising run needs: every kind of job differs here and only here."""
+"""The plan of a job: all that the denoising run needs. Kinds of job differ only in their plans.
+
+To add a kind of job: write its request class in :mod:`server.requests.request`, and a module in
+:mod:`server.render.plans` that registers its plan.
+"""
 
 from __future__ import annotations
 
@@ -11,102 +15,103 @@ import numpy as np
 import numpy.typing as npt
 
 from server.audio.clip import ClipLoader
-from server.audio.exact_samples import Fine
+from server.audio.exact_samples import ExactSamples
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
-from server.model.noise import LaneNoise
+from server.model.noise import ChannelNoise
 from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.windows import Windows
 from server.requests.notation import Notation
 from server.requests.resolved import AnyResolved, ResolvedVary, WithSettings
 
-__all__ = ["Finished", "Known", "SeedVariation", "Plan", "RenderContext", "plan"]
+__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "plan"]
 
 SeedVariation = Callable[[int], Embedding]
-"""From the seed of a take to the embedding [D] of one of the sounds that its words may mean."""
+"""From a take's seed to the embedding [D] of one sound that its prompt may mean."""
 
 
 @dataclass(frozen=True)
 class RenderContext:
-    """What a plan may use of the model, and of the world: the clips that requests name."""
+    """What a plan may use: the model, and the clips that requests name."""
 
     manifest: Manifest
     text: TextEncoder
     audio: ClapAudio
     autoencoder: Autoencoder
     clips: ClipLoader
-    known: KnownSounds | None = None
+    known_sounds: KnownSounds | None = None
 
-    def told(self, words: str) -> Embedding:
-        """What the unet is told for ``words``, [D]: as near as can be to what it was taught."""
-        embedding = self.text(words)
-        return embedding if self.known is None else self.known.told(embedding)
+    def condition(self, text: str) -> Embedding:
+        """Conditioning embedding [D] for ``text``: its own, or that of the nearest captions."""
+        embedding = self.text(text)
+        known = self.known_sounds
+        return embedding if known is None else known.condition(embedding)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A take as the job wants it, before delivery."""
+    """A decoded take before delivery."""
 
     sound: Waveform
     file_format: FileFormat = "wav24"
     measures: dict[str, Any] = field(default_factory=dict)
-    exact: bool = False
-    """It carries samples of a clip that must not change: not even to keep a ceiling."""
+    keeps_clip: bool = False
+    """It contains samples of a clip, which delivery must not change, not even for a ceiling."""
     circular: bool = False
-    fine: Fine | None = None
-    """The clip's samples with all their bits, where they are in the take."""
+    exact: ExactSamples | None = None
+    """The clip's own samples, where float32 cannot hold them."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the result before it is made."""
+    """The part of the result that is known before the run: the clip around an edit."""
 
     clean: Latents
-    """[lanes, C, T, F]"""
+    """[channels, C, T, F]"""
     mask: npt.NDArray[np.bool_]
-    """True where ``clean`` is to be kept, [T, F]."""
+    """True where ``clean`` is kept, [T, F]."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One job, as the denoising run sees it."""
+    """One job as the denoising run takes it."""
 
     settings: WithSettings
-    """Whose sampler, steps, guidance and eta are used."""
+    """Sampler, number of steps, guidance and eta."""
     windows: Windows
     condition: Embedding
     """One embedding a window, [W, D]."""
     unconditional: Embedding
-    """What guidance leads away from, [D]."""
-    noise: LaneNoise
+    """The embedding that guidance leads away from, [D]."""
+    noise: ChannelNoise
     finish: Callable[[Latents], Finished]
-    """From one take's clean latent [lanes, C, T, F] to its sound."""
+    """Decodes the clean latent [channels, C, T, F] of one take."""
     target: Embedding
-    """What takes are ranked against, [D]."""
+    """The embedding that takes are scored against, [D]."""
     start: Latents | None = None
-    """Clean latent to set out from, [lanes, C, T, F]; None: pure noise."""
+    """Clean latent that the run starts from, [channels, C, T, F]; None: pure noise."""
     strength: float = 1.0
-    """How far ``start`` is left behind: the fraction of the steps that are run."""
+    """Fraction of the steps that are run, 0 to 1."""
     known: Known | None = None
     notation: Notation = field(default_factory=Notation)
-    """What is to be played: told to a unet that takes notation, and takes are ranked by it."""
-    nuance: SeedVariation | None = None
-    """What a take leans to besides."""
-    leaning: float = 0.0
-    """How far it does, 0 to 1."""
+    """Note and tempo: a condition for unets that take notation, and a criterion of ranking."""
+    seed_variation: SeedVariation | None = None
+    """An embedding for each seed that is mixed into the condition."""
+    variety: float = 0.0
+    """Weight of that embedding, 0 to 1."""
     recipe: ResolvedVary | None = None
-    """What the recipe says instead of the request, where that would not suffice."""
+    """The request for the recipe, where the original would not reproduce the take."""
 
     def conditions(self, seed: int) -> Embedding:
-        """What the take of ``seed`` is told, one embedding a window, [W, D]."""
-        if self.nuance is None:
+        """Conditions of the take of ``seed``, one embedding for each window, [W, D]."""
+        if self.seed_variation is None:
             return self.condition
-        leant = (1.0 - self.leaning) * self.condition + self.leaning * self.nuance(seed)
-        return np.stack([unit(row) for row in leant])
+        mixed = (1.0 - self.variety) * self.condition + self.variety * self.seed_variation(seed)
+        return np.stack([unit(row) for row in mixed])
 
 
 @singledispatch

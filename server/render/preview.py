@@ -1,4 +1,4 @@
-"""An unfinished sound: what the clean estimate of a denoising step would sound like."""
+"""Previews: the estimate of the clean latent after some steps, decoded as sound."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from server.model.schedule import Latents
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work
 from server.render.plan import Plan
-from server.render.samplers import Hear
+from server.render.samplers import OnEstimate
 
 __all__ = ["OnPreview", "preview_steps", "previewing"]
 
 log = logging.getLogger("audioldm.worker")
 
 OnPreview = Callable[[int, Waveform], None]
-"""Given the steps done and the sound after them."""
+"""Receives the number of steps done and the preview after them."""
 
 
 def preview_steps(previews: int, num_steps: int) -> frozenset[int]:
-    """After how many steps the sound is heard: evenly spaced, never after all of them.
+    """The steps after which there is a preview: evenly spaced, never the last one.
 
     >>> sorted(preview_steps(4, 20)), sorted(preview_steps(8, 3))
     ([4, 8, 12, 16], [1, 2])
@@ -33,21 +33,21 @@ def preview_steps(previews: int, num_steps: int) -> frozenset[int]:
 
 def previewing(
     planned: Plan, previews: int, num_steps: int, on_preview: OnPreview
-) -> Hear[UnetCall | None]:
-    """Decodes and delivers a take's latent [lanes, C, T, F] as its end will be, now and then.
+) -> OnEstimate[UnetCall | None]:
+    """A callback that decodes the estimate [channels, C, T, F] after some of the steps.
 
-    A sound that fails is left out: it is not what was asked for.
+    A preview that fails is logged and left out; the job continues.
     """
     at = preview_steps(previews, num_steps)
 
-    def hear(latent: Latents, done: int) -> Work[None]:
+    def on_estimate(estimate: Latents, done: int) -> Work[None]:
         if done not in at:
             return
-        yield None  # who is more urgent goes first
+        yield None  # more urgent jobs go first
         try:
-            sound, _ = deliver(planned.finish(latent), planned.settings.delivery)
+            sound, _ = deliver(planned.finish(estimate), planned.settings.delivery)
             on_preview(done, sound)
         except (AudioLDMError, MemoryError) as error:
             log.warning("no preview after step %d: %s", done, error)
 
-    return hear
+    return on_estimate

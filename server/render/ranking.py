@@ -1,4 +1,4 @@
-"""Which of several renders become takes, and in which order."""
+"""Ranking: which candidates become takes, and in which order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from server.model.schedule import Latents
-from server.render.note_tempo_check import faults
+from server.render.note_tempo_check import mismatch
 from server.render.plan import Plan
 from server.render.take import Take
 
@@ -15,39 +15,41 @@ __all__ = ["Candidate", "best_first", "enough", "ranked"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A denoised latent [lanes, C, T, F], not yet a take."""
+    """A denoised latent [channels, C, T, F] that is not decoded yet."""
 
     seed: int
     latent: Latents
-    fit: float | None
-    """None where only the finished sound will tell."""
+    score: float | None
+    """Score by the model's listener; None where only the finished sound can be scored."""
 
 
-def best_first(renders: Sequence[Candidate]) -> list[Candidate]:
-    """In which order to finish ``renders``: as they come where one of them is yet to be heard."""
-    if not _heard(renders):
-        return list(renders)
-    return sorted(renders, key=lambda render: -(render.fit or 0.0))
+def best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The order in which to decode candidates: by score, or as they are without scores."""
+    if not _all_scored(candidates):
+        return list(candidates)
+    return sorted(candidates, key=lambda candidate: -(candidate.score or 0.0))
 
 
-def enough(takes: Sequence[Take], renders: Sequence[Candidate], planned: Plan, wanted: int) -> bool:
-    """Whether ``takes``, finished best first, have the ``wanted`` first of all ``renders``.
+def enough(
+    takes: Sequence[Take], candidates: Sequence[Candidate], planned: Plan, wanted: int
+) -> bool:
+    """Whether decoding can stop: ``wanted`` takes match the note and tempo that were named.
 
-    They have once so many play the note and tempo that were named: what is left fits less.
+    Takes are decoded best first, so that the remaining candidates have lower scores.
     """
-    played = sum(faults(take.measures, planned.notation) == 0.0 for take in takes)
-    return played >= wanted and _heard(renders)
+    matching = sum(mismatch(take.measures, planned.notation) == 0.0 for take in takes)
+    return matching >= wanted and _all_scored(candidates)
 
 
 def ranked(takes: Sequence[Take], planned: Plan) -> list[Take]:
-    """Those first that play the note and tempo that were named; then those nearest to the words."""
-    wrong = [faults(take.measures, planned.notation) for take in takes]
-    order = sorted(range(len(takes)), key=lambda k: (wrong[k], -takes[k].fit))
+    """Takes by their match with the named note and tempo, then by score; best first."""
+    deviations = [mismatch(take.measures, planned.notation) for take in takes]
+    order = sorted(range(len(takes)), key=lambda k: (deviations[k], -takes[k].score))
     return [
-        replace(takes[k], measures={**takes[k].measures, "score": takes[k].fit, "rank": rank})
+        replace(takes[k], measures={**takes[k].measures, "score": takes[k].score, "rank": rank})
         for rank, k in enumerate(order, 1)
     ]
 
 
-def _heard(renders: Sequence[Candidate]) -> bool:
-    return all(render.fit is not None for render in renders)
+def _all_scored(candidates: Sequence[Candidate]) -> bool:
+    return all(candidate.score is not None for candidate in candidates)

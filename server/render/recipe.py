@@ -1,4 +1,4 @@
-"""What made a take, written into its file so that the file alone can make it again."""
+"""The recipe of a take, stored in its file so that the file alone can reproduce it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Recipe"]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of one take (its own seed, every setting filled in) and the model it is for."""
+    """The resolved request of one take, with its own seed, and the model that rendered it."""
 
     request: AnyRequest
     """Resolved where it is written; a file of another version may leave settings open."""
@@ -28,7 +28,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     model_digest: str
     licence: str
     clips: dict[str, str] = {}
-    """sha256 of each file that the request names."""
+    """SHA-256 of each file that the request names."""
     audioldm_daw: str = server.__version__
 
     @classmethod
@@ -46,7 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return cls(**values)
 
     def to_json(self) -> str:
-        """For the comment field of an audio file."""
+        """JSON text for the comment field of an audio file."""
         return msgspec.json.encode(self).decode()
 
     @classmethod

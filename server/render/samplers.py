@@ -1,8 +1,11 @@
 """Samplers: from the unet's estimate of the clean latent to the next, less noisy latent.
 
-Each sampler is a function ``(steps, eta, noise) -> advance`` and ``advance(x, clean, i)`` makes
-step ``i``. They see alpha and sigma only, so they serve diffusion and rectified flow alike
-(DDIM on a flow is Euler's method).
+A sampler is a function ``(steps, eta, noise) -> advance``; ``advance(x, clean, i)`` performs step
+``i``. It depends on alpha and sigma only, and so serves diffusion and rectified flow alike. DDIM
+on a flow is Euler's method.
+
+To add one: write such a function, enter it in ``SAMPLERS`` and ``SPACINGS``, and add its name to
+``Sampler`` in :mod:`server.requests.request_fields`.
 """
 
 from __future__ import annotations
@@ -20,12 +23,12 @@ Advance = Callable[[Latents, Latents, int], Latents]
 Sampler = Callable[[Steps, float, NoiseSource], Advance]
 Call = TypeVar("Call")
 Denoise = Callable[[Latents, int], Generator[Call, Any, Latents]]
-"""Estimates the clean latent; what it yields on the way, :func:`sample` yields."""
+"""Estimates the clean latent at a step; :func:`sample` passes on what it yields."""
 Constrain = Callable[[Latents, int], Latents]
 OnStep = Callable[[int, int], None]
-"""Called after each step with (steps done, steps in all); what it raises ends the run."""
-Hear = Callable[[Latents, int], Generator[Call, Any, None]]
-"""Given the estimate of the clean latent after each step, and the steps done."""
+"""Called after each step with (steps done, all steps); an exception ends the run."""
+OnEstimate = Callable[[Latents, int], Generator[Call, Any, None]]
+"""Receives the estimate of the clean latent after each step, and the steps done."""
 
 
 def sample(
@@ -36,12 +39,21 @@ def sample(
     *,
     constrain: Constrain | None = None,
     on_step: OnStep,
-    hear: Hear[Call] | None = None,
+    on_estimate: OnEstimate[Call] | None = None,
 ) -> Generator[Call, Any, Latents]:
-    """Denoise ``x`` [B, C, T, F] to the end of ``steps``.
+    """Denoise ``x`` to the end of ``steps``.
 
-    ``constrain(x, i)`` may replace what is known before each step (inpainting). ``hear`` may look
-    at the estimates and changes nothing.
+    Args:
+        denoise: estimates the clean latent.
+        x: the noisy latent, [B, C, T, F].
+        steps: timesteps and noise levels.
+        advance: the sampler.
+        constrain: replaces the known part of ``x`` before each step (inpainting).
+        on_step: called after each step.
+        on_estimate: receives the estimates; it changes nothing.
+
+    Returns:
+        the clean latent, [B, C, T, F].
     """
     for i in range(len(steps)):
         if constrain is not None:
@@ -49,8 +61,8 @@ def sample(
         clean = yield from denoise(x, i)
         x = advance(x, clean, i)
         on_step(i + 1, len(steps))
-        if hear is not None:
-            yield from hear(clean, i + 1)
+        if on_estimate is not None:
+            yield from on_estimate(clean, i + 1)
     return x
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from server.audio.exact_samples import Fine
+from server.audio.exact_samples import ExactSamples
 from server.audio.waveform import FORMATS, FileFormat, Waveform
-from server.model.listener import UNHEARD
+from server.model.listener import NO_SCORE
 from server.model.text import Embedding
 from server.render.recipe import Recipe
 
@@ -16,7 +16,7 @@ __all__ = ["Take"]
 
 @dataclass(frozen=True)
 class Take:
-    """One finished render, with the recipe that makes it again."""
+    """One finished render, with the recipe that reproduces it."""
 
     waveform: Waveform
     recipe: Recipe
@@ -24,17 +24,19 @@ class Take:
     measures: dict[str, Any]
     file_format: FileFormat = "wav24"
     embedding: Embedding | None = None
-    """How CLAP hears it, [D] at length 1; None where it cannot."""
-    fit: float = UNHEARD
-    """Cosine between what is heard in it and what was asked for."""
-    fine: Fine | None = None
-    """What of it is finer than its waveform says."""
+    """Its CLAP embedding [D] at unit length; None where the tower fails."""
+    audio_tower: str = ""
+    """Identity of the tower that made the embedding."""
+    score: float = NO_SCORE
+    """Cosine between its embedding and that of the request."""
+    exact: ExactSamples | None = None
+    """The clip's own samples, where float32 cannot hold them."""
 
     @property
     def extension(self) -> str:
-        """How the name of its file ends, without the dot."""
+        """Ending of its file name, without the dot."""
         return FORMATS[self.file_format][0].lower()
 
     def encode(self) -> bytes:
-        """The bytes of the audio file, the recipe in its metadata."""
-        return self.waveform.encode(self.file_format, self.recipe.to_json(), self.fine)
+        """Encode as an audio file with the recipe in its metadata."""
+        return self.waveform.encode(self.file_format, self.recipe.to_json(), self.exact)

@@ -1,8 +1,8 @@
-"""Which latent frames are denoised together.
+"""Windows: which latent frames are denoised together.
 
-A take longer than the model's window is cut into overlapping windows whose estimates are
-blended at each step (MultiDiffusion, arXiv:2302.08113). So a long take, a seam-free loop, a
-morph and edits at several places of a clip are the same run with different windows.
+A take longer than the model's window is cut into overlapping windows, whose estimates are
+blended at each step (MultiDiffusion, arXiv:2302.08113). Long takes, loops, morphs and edits at
+several places of a clip are the same run with different windows.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ __all__ = ["Windows"]
 
 Index = npt.NDArray[np.int64]
 _GOLDEN: Final = 0.6180339887
-"""Spreads the borders of a ring's windows evenly over the steps, whatever their number."""
+"""Golden ratio: spreads the borders of a ring's windows evenly over any number of steps."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """``frames``: for each window the latent frames it holds, of ``total`` in all.
+    """Overlapping windows over the latent frames of a take.
 
-    On a ring (``circular``) windows run over the end into the beginning, may hold a frame more
-    than once, and are shifted at each step so that no place is always a border.
+    On a ring (``circular``), windows continue from the end to the beginning and may hold a frame
+    more than once. They are shifted at each step, so that no frame is always a border.
     """
 
     frames: tuple[Index, ...]
+    """For each window the indices of its frames."""
     total: int
+    """Latent frames of the take."""
     circular: bool = False
 
     @classmethod
@@ -45,8 +47,8 @@ class Windows:
     def around(cls, total: int, window: int, multiple: int) -> Windows:
         """Windows on a ring of ``total`` frames; each has a multiple of ``multiple`` frames.
 
-        A short ring is one window that sees a little of the ring twice, so that even its border
-        has what comes next beside it.
+        A short ring is one window that repeats some of its frames, so that its borders have
+        context too.
         """
         once = -(-(total + 2 * multiple) // multiple) * multiple
         if once <= window:
@@ -57,7 +59,7 @@ class Windows:
 
     @classmethod
     def joined(cls, parts: Sequence[Windows]) -> Windows:
-        """Several takes side by side in one latent; no window spans two of them."""
+        """Windows of several takes side by side in one latent; no window spans two takes."""
         offsets = np.cumsum([0, *(part.total for part in parts)])
         frames = tuple(
             index + offset
@@ -71,7 +73,7 @@ class Windows:
 
     @property
     def centres(self) -> npt.NDArray[np.float64]:
-        """Where each window's middle lies, as a fraction of the take, [W]."""
+        """Centre of each window as a fraction of the take, [W]."""
         middle = np.array([index[len(index) // 2] for index in self.frames])
         return np.asarray(middle / self.total, np.float64)
 
@@ -83,7 +85,7 @@ class Windows:
         return tuple((index + shift) % self.total for index in self.frames)
 
     def weights(self, window: int) -> npt.NDArray[np.float32]:
-        """How much an estimate counts along the frames of its window, [window]."""
+        """Weights of an estimate along the frames of its window, [window]."""
         if len(self) == 1 and not self.circular:
             return np.ones(window, np.float32)
         ramp = np.minimum(np.arange(window) + 0.5, window - np.arange(window) - 0.5)

@@ -1,9 +1,9 @@
-"""What a job needs of the memory while it is rendered, told before its first step.
+"""Estimate of the memory that a job needs, before its first step.
 
-Sizes grow with latent frames: of a unet call, of a piece that is decoded. How fast was measured
-(docs/performance.md, Scale); it is proportional to the size of the weights, within a factor of
-two on the safe side. What grows with the number of takes can be split, because takes are
-independent; what does not fit even take by take is refused.
+The estimate is proportional to the latent frames in a unet call or a decoded chunk, and to the
+size of the weights. The factors are measured (docs/performance.md, Scale) and at most two times
+too high. Takes are independent, so that a job of many takes can be split. A job whose single
+take does not fit is refused.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from typing import Final
 from server.errors import TooLarge
 from server.model.manifest import Manifest
 
-__all__ = ["Free", "Need", "Room", "free_memory"]
+__all__ = ["FreeMemory", "MemoryNeed", "MemoryLimit", "free_memory"]
 
 _UNET: Final = 0.00045
-"""Bytes a latent frame of a row, for each byte of float32 weights. Measured: 0.00043 at 128
+"""Bytes for each latent frame of a row and each byte of float32 weights. Measured: 0.00043 at 128
 channels and 185 million weights, 0.00024 in models/tiny."""
 _DECODE: Final = 0.009
-"""The same of VAE decoder and vocoder together. Measured: 0.0047 and 0.0086."""
+"""The same for VAE decoder and vocoder together. Measured: 0.0047 and 0.0086."""
 _LATENT_COPIES: Final = 10
-"""Latents of a run that are held at once: samples, noise, estimates, what is known."""
+"""Latents that a run holds at once: samples, noise, estimates, the kept part of a clip."""
 _SOUND_COPIES: Final = 6
 """Float32 copies of one take while it is resampled, levelled and written. Measured: 3."""
 _SHARE: Final = 0.9
-"""Of the free memory, what a job may take."""
+"""Share of the free memory that a job may take."""
 _FLOAT32_BYTES: Final = {"int8-weights": 4.0, "fp16-weights": 2.0, "fp16": 2.0}
-"""Bytes in float32 for each byte of the graph's file."""
+"""Bytes in float32 for each byte of a graph's file."""
 
 
 @dataclass(frozen=True)
-class Free:
-    """Bytes that nobody uses: of the machine, and of the card where the model runs on one."""
+class FreeMemory:
+    """Free bytes of the machine, and of the GPU where the model runs on one."""
 
     machine: int
     card: int | None = None
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """The size of one job."""
 
     takes: int
-    lanes: int
+    channels: int
     frames: int
     """Latent frames of a take."""
     window: int
     """Latent frames of its longest window."""
     windows: int
     rows: int
-    """Rows of a unet call that a window is: 2 where it is guided."""
+    """Rows of a unet call for each window: 2 under guidance."""
     sample_rate: int
-    """Of the sound that is delivered."""
+    """Sample rate of the delivered sound, in Hz."""
 
 
-class Room:
-    """What fits into the memory of the device that ``manifest``'s model runs on."""
+class MemoryLimit:
+    """How many takes of a job fit into the memory of the device."""
 
     def __init__(self, manifest: Manifest, chunk: int) -> None:
         self._manifest = manifest
@@ -73,13 +73,13 @@ class Room:
         self._unet = _UNET * weights["unet"]
         self._decode = _DECODE * (weights["vae_decoder"] + weights["vocoder"])
 
-    def takes_at_once(self, need: Need, frames_a_call: int, free: Free | None) -> int:
-        """How many takes can be denoised together: as many as fill a unet call, if they fit.
+    def takes_at_once(self, need: MemoryNeed, frames_a_call: int, free: FreeMemory | None) -> int:
+        """Number of takes to denoise together: as many as fill a unet call, if they fit.
 
         Raises:
-            TooLarge: not even one take fits; the numbers are in the sentence.
+            TooLarge: not even one take fits.
         """
-        a_take = need.lanes * need.windows * need.window * need.rows
+        a_take = need.channels * need.windows * need.window * need.rows
         takes = max(1, min(need.takes, frames_a_call // a_take))
         if free is None:
             return takes
@@ -90,29 +90,29 @@ class Room:
         self._held = max(self._held, self._graphs(need, takes, frames_a_call))
         return takes
 
-    def _fits(self, need: Need, takes: int, frames_a_call: int, free: Free) -> bool:
-        # ONNX Runtime keeps what it took for an earlier job, so that is there already.
+    def _fits(self, need: MemoryNeed, takes: int, frames_a_call: int, free: FreeMemory) -> bool:
+        # ONNX Runtime keeps the memory of earlier jobs and uses it again.
         graphs = max(0, self._graphs(need, takes, frames_a_call) - self._held)
         arrays = self._arrays(need, takes)
         if free.card is None:
             return graphs + arrays <= _SHARE * free.machine
         return graphs <= _SHARE * free.card and arrays <= _SHARE * free.machine
 
-    def _graphs(self, need: Need, takes: int, frames_a_call: int) -> int:
-        """Bytes that the graphs work in."""
+    def _graphs(self, need: MemoryNeed, takes: int, frames_a_call: int) -> int:
+        """Bytes of working memory of the graphs."""
         a_window = need.rows * need.window
-        call = min(takes * need.lanes * need.windows * a_window, max(frames_a_call, a_window))
+        call = min(takes * need.channels * need.windows * a_window, max(frames_a_call, a_window))
         return round(self._unet * call + self._decode * min(need.frames, self._chunk))
 
-    def _arrays(self, need: Need, takes: int) -> int:
-        """Bytes of latents and of sounds; all takes of a job are kept until they are ranked."""
+    def _arrays(self, need: MemoryNeed, takes: int) -> int:
+        """Bytes of latents and sounds; all takes of a job are held until they are ranked."""
         latent = self._manifest.latent
-        a_take = need.lanes * need.frames
+        a_take = need.channels * need.frames
         latents = _LATENT_COPIES * takes * a_take * latent.channels * latent.mel_bins
         samples = round(a_take / self._frames_a_second * need.sample_rate)
         return 4 * (latents + samples * (need.takes + _SOUND_COPIES))
 
-    def _refusal(self, need: Need, frames_a_call: int, free: Free) -> str:
+    def _refusal(self, need: MemoryNeed, frames_a_call: int, free: FreeMemory) -> str:
         graphs, arrays = self._graphs(need, 1, frames_a_call), self._arrays(need, 1)
         card = "" if free.card is None else f" and {_mib(free.card)} on the card"
         seconds = need.frames / self._frames_a_second
@@ -123,12 +123,12 @@ class Room:
         )
 
 
-def free_memory(on_cpu: bool) -> Free | None:
+def free_memory(on_cpu: bool) -> FreeMemory | None:
     """What is free now; None where this system does not say (anything but Linux)."""
     machine = _free_on_linux()
     if machine is None:
         return None
-    return Free(machine, None if on_cpu else _free_on_card())
+    return FreeMemory(machine, None if on_cpu else _free_on_card())
 
 
 def _free_on_linux() -> int | None:

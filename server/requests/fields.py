@@ -1,7 +1,8 @@
-"""The fields of a struct as plain facts: name, type, range, unit, description, default.
+"""The fields of a struct as data: name, label, type, range, unit, description, default.
 
-Flags, OSC arguments and the OSCQuery tree are made from these, so that a field is
-described once, where it is declared. Nested structs are flattened with dotted names:
+Flags, OSC arguments, the OSCQuery tree, the panel, HARP cards and the sentences of errors are made
+from them. So each field is described once, where it is declared. Nested structs are flattened to
+dotted names:
 
 >>> from server.requests.request import TextToAudio
 >>> [field.name for field in fields_of(TextToAudio) if field.unit == "s"]
@@ -12,7 +13,6 @@ described once, where it is declared. Nested structs are flattened with dotted n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
@@ -22,19 +22,20 @@ from msgspec import inspect as msgspec_inspect
 
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
+from server.requests.coercion import COERCE, EXPECTED
 
 __all__ = ["Field", "field_named", "fields_of", "nested"]
 
 _INT32: Final = 2**31 - 1
-_TRUE: Final = {"1": True, "true": True, "yes": True, "on": True}
-_FALSE: Final = {"0": False, "false": False, "no": False, "off": False}
+_MAX_SHOWN: Final = 80
+"""Characters of a refused value that an error repeats."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One value that a struct takes."""
 
     name: str
-    """With dots where structs are nested: ``delivery.sample_rate``."""
+    """Dotted where structs are nested: ``delivery.sample_rate``."""
     type: str
     """``i`` int, ``f`` float, ``s`` string, ``b`` bytes, ``T`` yes or no, ``j`` JSON text."""
     low: float | None = None
@@ -42,15 +43,17 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int | None = None
     choices: tuple[str, ...] = ()
     unit: str = ""
+    label: str = ""
+    """Name for people: ``Steps``. Every field of a request has one."""
     description: str = ""
     required: bool = True
     default: Any = None
     extra: dict[str, Any] = {}
-    """What else the declaration says (``Meta(extra=...)``)."""
+    """Everything else in the declaration's ``Meta(extra=...)``."""
 
     @property
     def range(self) -> str:
-        """The allowed values in words; empty where anything goes."""
+        """The allowed values in words; empty where there is no limit."""
         if self.choices:
             return ", ".join(self.choices)
         unit = f" {self.unit}" if self.unit else ""
@@ -63,38 +66,71 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         return unit.strip()
 
     def coerce(self, value: Any) -> Any:
-        """``value`` as this field's type, where nothing is lost: 3.0 is a fine 3.
+        """Convert ``value`` to the field's type, without loss: 3.0 becomes 3.
 
-        None means the default, as does empty text where text is no value of the field.
+        None means the default. So does empty text, unless the field itself is text.
 
         Raises:
-            InvalidRequest: naming the field, the value and what was expected.
+            InvalidRequest: the value has another type.
         """
         unset = value is None or (value == "" and self.type != "s")
         if unset and not self.required:
             return self.default
         try:
-            return _COERCE[self.type](value)
+            return COERCE[self.type](value)
         except (TypeError, ValueError, OverflowError, *NOT_JSON) as error:
-            expected = f"expected {_EXPECTED[self.type]}" + (
-                f" ({self.range})" if self.range else ""
-            )
-            raise InvalidRequest(f"{self.name} = {value!r}: {expected}") from error
+            raise InvalidRequest(self.refusal(value)) from error
+
+    def refusal(self, value: Any) -> str:
+        """Say what is wrong with ``value``, what is allowed, and what to do.
+
+        >>> from server.requests.request import TextToAudio
+        >>> field_named(TextToAudio, "audio_length_in_s").refusal(0.1)
+        'length must be at least 0.3 s (got 0.1)'
+        >>> field_named(TextToAudio, "num_inference_steps").refusal("many")
+        "steps must be a whole number from 1 to 1000 (got 'many')"
+        """
+        hint = f"; {self.extra['hint']}" if "hint" in self.extra else ""
+        if self.max_length is not None and isinstance(value, str) and len(value) > self.max_length:
+            return f"{self.subject} must have at most {self.max_length} characters{hint}"
+        if value == "" and self.description:
+            return f"{self.subject} is empty: {self.description}"
+        return f"{self.subject} must be {self._requirement(value)} (got {_shortened(value)}){hint}"
+
+    @property
+    def subject(self) -> str:
+        """The label, or else the name, as the subject of a sentence."""
+        return self.label[:1].lower() + self.label[1:] or self.name
+
+    def _requirement(self, value: Any) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        number = _as_number(value, self.type)
+        if number is not None and self.low is not None and number < self.low:
+            return f"at least {_number(self.low)}{unit}"
+        if number is not None and self.high is not None and number > self.high:
+            return f"at most {_number(self.high)}{unit}"
+        if self.choices:
+            return f"one of {self.range}"
+        if self.low is None or self.high is None:
+            return EXPECTED[self.type]
+        if self.high > _INT32:
+            return f"{EXPECTED[self.type]}, {_number(self.low)} or more"
+        return f"{EXPECTED[self.type]} from {self.range}"
 
 
 @cache
 def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
-    """All fields of ``struct``, nested ones flattened, in the order of declaration."""
+    """All fields of ``struct`` in the order of declaration, nested ones flattened."""
     info = msgspec_inspect.type_info(struct)
     assert isinstance(info, msgspec_inspect.StructType)
     return tuple(_flatten(info, ""))
 
 
 def field_named(struct: type[msgspec.Struct], name: str) -> Field:
-    """The field with that name; the last part of a dotted name will do if only one has it.
+    """The field called ``name``; the last part of a dotted name suffices if it is unique.
 
     Raises:
-        InvalidRequest: no such field; the names that exist are listed.
+        InvalidRequest: no field has that name, or several have.
     """
     fields = fields_of(struct)
     found = [f for f in fields if f.name == name] or [
@@ -107,7 +143,7 @@ def field_named(struct: type[msgspec.Struct], name: str) -> Field:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names unfolded.
+    """Values by dotted name as nested dictionaries.
 
     >>> nested({"seed": 1, "delivery.channels": 2})
     {'seed': 1, 'delivery': {'channels': 2}}
@@ -149,7 +185,7 @@ def _tag(structs: list[msgspec_inspect.StructType], prefix: str) -> Field:
 
 
 def _structs(declared: msgspec_inspect.Type) -> list[msgspec_inspect.StructType]:
-    """The struct, or the structs of a union, behind a type; none where it is a plain value."""
+    """The structs of a type, which may be a union; empty for plain values."""
     types = declared.types if isinstance(declared, msgspec_inspect.UnionType) else (declared,)
     bare = [t.type if isinstance(t, msgspec_inspect.Metadata) else t for t in types]
     return [t for t in bare if isinstance(t, msgspec_inspect.StructType)]
@@ -168,6 +204,7 @@ def _field(declared: msgspec_inspect.Field, prefix: str) -> Field:
         max_length=getattr(bare, "max_length", None),
         choices=tuple(map(str, getattr(bare, "values", ()))),
         unit=str(extra.get("unit", "")),
+        label=str(extra.get("label", "")),
         description=str(schema.get("description", "")),
         required=declared.required,
         default=None if default is msgspec.NODEFAULT else default,
@@ -176,7 +213,7 @@ def _field(declared: msgspec_inspect.Field, prefix: str) -> Field:
 
 
 def _bare(declared: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """A type without its annotations and without "or None", and what the annotations say."""
+    """A type without annotations and without "or None"; its schema and its extra annotations."""
     schema: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     while True:
@@ -211,54 +248,16 @@ def _number(value: float) -> str:
     return f"{value:g}" if abs(value) <= _INT32 and value % 1 else str(int(value))
 
 
-def _int(value: Any) -> int:
-    if isinstance(value, str):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise TypeError
-    return int(value)
+def _as_number(value: Any, type_character: str) -> float | None:
+    """``value`` as a number, if the field is numeric and the value has its type."""
+    if type_character not in ("i", "f"):
+        return None
+    try:
+        return float(COERCE[type_character](value))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
-def _float(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    if not math.isfinite(number := float(value)):
-        raise ValueError
-    return number
-
-
-def _str(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    return str(value)
-
-
-def _bool(value: Any) -> bool:
-    if isinstance(value, str):
-        value = {**_TRUE, **_FALSE}.get(value.lower())
-    if value not in (0, 1):
-        raise ValueError
-    return bool(value)
-
-
-def _bytes(value: Any) -> bytes:
-    if not isinstance(value, bytes):
-        raise TypeError
-    return value
-
-
-def _json(value: Any) -> Any:
-    return msgspec.json.decode(value) if isinstance(value, str | bytes) else value
-
-
-_COERCE: Final = {"i": _int, "f": _float, "s": _str, "T": _bool, "b": _bytes, "j": _json}
-_EXPECTED: Final = {
-    "i": "a whole number",
-    "f": "a number",
-    "s": "a string",
-    "T": "1 or 0",
-    "b": "a blob",
-    "j": "JSON",
-}
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Note and tempo that a prompt names, as the numbers that a unet trained with notation takes.
+"""Note and tempo that a prompt names, as numbers for a unet that takes notation.
 
 >>> read_notation("a single A4 on violin")
 Notation(note=69.0, bpm=0.0)
@@ -18,7 +18,7 @@ from typing import Final
 __all__ = ["COLUMNS", "Notation", "read_notation"]
 
 COLUMNS: Final = 3
-"""Numbers behind the embedding: MIDI note, beats a minute, beats before the first frame."""
+"""Numbers after the embedding: MIDI note, beats a minute, beats before the first frame."""
 _NOTE: Final = re.compile(
     r"(?<![\w#-])(?P<name>[A-Ga-g])(?P<sign>#|♯|b|♭| ?sharp ?| ?flat ?)?(?P<octave>-?\d)(?!\w|\.\d)"
 )
@@ -44,16 +44,16 @@ class Notation:
         return bool(self.note or self.bpm)
 
     def at_tempo(self, bpm: float) -> Notation:
-        """The same note at another tempo; at none where no music is so slow or so fast."""
+        """The same note at another tempo; without a tempo outside 30 to 300 bpm."""
         return replace(self, bpm=bpm if _SLOWEST_BPM <= bpm <= _FASTEST_BPM else 0.0)
 
     def columns(self, seconds: float) -> tuple[float, float, float]:
-        """What follows the embedding for frames that begin ``seconds`` after the first beat."""
+        """Numbers after the embedding, for frames that begin ``seconds`` after the first beat."""
         return self.note, self.bpm, seconds * self.bpm / 60.0
 
 
 def read_notation(words: str) -> Notation:
-    """What ``words`` name; where they name several notes, or tempi, none of them counts."""
+    """Note and tempo in ``words``; several notes, or several tempi, count as none."""
     notes = {_midi(found) for found in _NOTE.finditer(words)}
     notes |= {_midi_of_hz(found) for found in _HERTZ.finditer(words)}
     notes |= {60.0} if _MIDDLE_C.search(words) else set()

@@ -1,4 +1,4 @@
-"""Named settings: one YAML file each, in the package and in the user's own folder."""
+"""Presets: named requests in YAML files, of the package and of the user's own folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from server.errors import InvalidRequest, NotFound
+from server.requests.explain import explain
 from server.requests.request import parse_request
 
 __all__ = ["Preset", "find_preset", "list_presets", "parse_preset"]
@@ -19,7 +20,7 @@ log = logging.getLogger("audioldm.presets")
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request that is worth keeping; a clip's name is left out."""
+    """A named request, without the name of a clip."""
 
     name: str
     description: str = ""
@@ -28,16 +29,16 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def kind(self) -> str:
-        """Which request it is."""
+        """Kind of the request."""
         return str(self.request.get("kind", "text"))
 
     def values(self) -> Iterator[tuple[str, Any]]:
-        """Its values under the names of the fields, with dots as in ``delivery.channels``."""
+        """Values by the dotted names of the fields, as in ``delivery.channels``."""
         return _flat({name: v for name, v in self.request.items() if name != "kind"})
 
 
 def list_presets(own: Path | None = None) -> list[Preset]:
-    """All presets that can be read, by name; one's own hide those of the package."""
+    """All readable presets by name; the user's own replace those of the package."""
     found: dict[str, Preset] = {}
     for path in _files(own):
         try:
@@ -49,10 +50,10 @@ def list_presets(own: Path | None = None) -> list[Preset]:
 
 
 def find_preset(name: str, own: Path | None = None) -> Preset:
-    """The preset of that name.
+    """The preset called ``name``.
 
     Raises:
-        NotFound: there is none.
+        NotFound: no preset has that name.
     """
     for preset in list_presets(own):
         if preset.name == name:
@@ -70,12 +71,15 @@ def parse_preset(text: bytes) -> Preset:
     """A preset from YAML.
 
     Raises:
-        InvalidRequest: it cannot be understood, or its request is none.
+        InvalidRequest: not YAML, or not a preset with a valid request.
     """
     try:
-        preset = msgspec.yaml.decode(text, type=Preset)
+        values = msgspec.yaml.decode(text)
+        preset = msgspec.convert(values, Preset)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(explain(error, values, Preset)) from error
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidRequest(str(error)) from error
+        raise InvalidRequest(f"not YAML: {error}") from error
     parse_request({"clip": "clip.wav", **preset.request} if _has_clip(preset) else preset.request)
     return preset
 

@@ -1,7 +1,7 @@
-"""What a prompt can say beyond words: blends, and stages along the take.
+"""The syntax of prompts: blends of several parts, and stages along a take.
 
-A blend needs at least two parts joined by `` + ``, each ending in ``:weight``; anything else
-is plain words, so that colons and plus signs of a sentence are safe. Quotes make any text plain.
+A blend has at least two parts joined by `` + ``, each ending in ``:weight``. Anything else is
+plain words, so that colons and plus signs in a sentence are safe. Quotes make any text plain.
 
 >>> parse_blend("rain:0.7 + distant wind:0.3")
 (Part(text='rain', weight=0.7), Part(text='distant wind', weight=0.3))
@@ -29,14 +29,14 @@ _MAX_PARTS: Final = 16
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One text of a blend, and how much it counts."""
+    """One text of a blend, and its weight."""
 
     text: str
     weight: float = 1.0
 
 
 class PromptStage(msgspec.Struct, frozen=True):
-    """A prompt and the place it is reached at, as a fraction of the take."""
+    """A prompt and its place, as a fraction of the take."""
 
     prompt: str
     at: float
@@ -82,7 +82,7 @@ def parse_stages(prompt: str) -> tuple[PromptStage, ...]:
 
 
 def _spread(places: list[float | None]) -> list[float]:
-    """The open places filled in evenly between their neighbours."""
+    """Places with the missing ones spread evenly between their neighbours."""
     places = [places[0] or 0.0, *places[1:-1], 1.0 if places[-1] is None else places[-1]]
     known = [index for index, place in enumerate(places) if place is not None]
     filled: list[float] = []

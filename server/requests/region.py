@@ -1,4 +1,4 @@
-"""Where in a clip: a stretch of time, in seconds or beats, and perhaps a band of frequencies.
+"""Regions of a clip: a span of time in seconds or beats, and optionally a frequency band.
 
 >>> Region.parse("1.0:2.5")
 Region(start=1.0, end=2.5, in_beats=False, low_hz=None, high_hz=None)
@@ -24,11 +24,11 @@ __all__ = ["MIN_BAND_HZ", "Region", "parse_regions"]
 
 _FORMS: Final = "START:END in seconds, beats:START:END, or hz:LOW:HIGH@START:END"
 MIN_BAND_HZ: Final = 10.0
-"""The narrower a band, the longer the filter that cuts it out."""
+"""Narrower bands would need longer filters."""
 
 
 class Region(msgspec.Struct, frozen=True):
-    """A part of a clip; without ``end`` it reaches to the clip's end."""
+    """A part of a clip; without ``end`` it extends to the clip's end."""
 
     start: float = 0.0
     end: float | None = None
@@ -38,10 +38,10 @@ class Region(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Region:
-        """The region that ``text`` names.
+        """Parse one region.
 
         Raises:
-            InvalidRequest: none of the three forms, it ends before it starts, or its band is
+            InvalidRequest: none of the three forms, an end before the start, or a band that is
                 too narrow.
         """
         low = high = None
@@ -71,7 +71,7 @@ class Region(msgspec.Struct, frozen=True):
         """Start and end in seconds within a clip of ``length_s``.
 
         Raises:
-            InvalidRequest: beats without a tempo, or nothing of it lies in the clip.
+            InvalidRequest: beats without a tempo, or a region outside the clip.
         """
         if self.in_beats and not bpm:
             raise InvalidRequest(f"region {self}: beats need a tempo (bpm)")
@@ -87,7 +87,7 @@ def parse_regions(text: str) -> tuple[Region, ...]:
     """The regions in ``text``, separated by commas or spaces.
 
     Raises:
-        InvalidRequest: none, or one that cannot be read.
+        InvalidRequest: no region, or one that cannot be parsed.
     """
     regions = tuple(Region.parse(part) for part in re.split(r"[,;\s]+", text.strip()) if part)
     if not regions:

@@ -1,34 +1,26 @@
-"""What one can ask for. A request is frozen; :mod:`server.requests.resolved` is what is rendered.
+"""The kinds of request, one class for each kind of job.
 
-One class a kind of job; its tag is the word for it everywhere: the command, the OSC address
-and ``"kind"`` in JSON.
+A request is frozen. Its tag names the kind everywhere: in commands, in OSC addresses and as
+``"kind"`` in JSON.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
-from server.requests.fields import fields_of
+from server.requests.explain import explain
+from server.requests.fields import field_named
+from server.requests.new_sound import Bpm, NewSound, Seconds
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions
-from server.requests.request_fields import (
-    MAX_TAKES,
-    Bpm,
-    ClipRequest,
-    Delivery,
-    NewSound,
-    Prompt,
-    Request,
-    Seconds,
-)
+from server.requests.request_fields import MAX_TAKES, ClipRequest, Delivery, Prompt, Request
 
 __all__ = [
     "MAX_TAKES",
@@ -51,24 +43,33 @@ __all__ = [
 
 
 class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
-    """Sound from words."""
+    """A new sound from words."""
+
+    label: ClassVar[str] = "New sound"
 
     variety: Annotated[
         float,
         Meta(
             ge=0.0,
             le=1.0,
-            description="how far seeds of one prompt differ; less is nearer to the words (models "
+            description="how much seeds of one prompt differ; 0 is closest to the prompt (models "
             "with a list of known sounds)",
+            extra={"label": "Variety"},
         ),
     ] = 0.75
 
 
 class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
-    """Sound that turns from one prompt into the next along its length."""
+    """Sound that changes from one prompt to the next."""
+
+    label: ClassVar[str] = "Morph"
 
     prompt: Annotated[
-        Prompt, Meta(description="'rain > wind > thunder', or with places: 'rain > wind @0.3'")
+        Prompt,
+        Meta(
+            description="prompts in order: 'rain > wind > thunder', or with places from 0 to 1: "
+            "'rain > wind @0.3'"
+        ),
     ] = ""
 
     def contradictions(self) -> str:
@@ -81,15 +82,27 @@ class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
 class Transfer(ClipRequest, frozen=True, kw_only=True, tag="transfer"):
     """A clip in the style of a prompt."""
 
+    label: ClassVar[str] = "Restyle"
+
     strength: Annotated[
         float,
-        Meta(ge=0.0, le=1.0, description="0 is the clip itself, 1 is the prompt alone"),
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="0 is the clip itself, 1 is the prompt alone",
+            extra={"label": "Strength"},
+        ),
     ] = 0.5
-    loop: Annotated[bool, Meta(description="the clip is a loop and stays one")] = False
+    loop: Annotated[
+        bool,
+        Meta(description="the clip is a loop and stays one", extra={"label": "The clip is a loop"}),
+    ] = False
 
 
 class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
-    """Parts of a clip made anew; everything else stays as it is, to the bit."""
+    """Parts of a clip rendered anew; every other sample stays identical."""
+
+    label: ClassVar[str] = "Replace"
 
     regions: Annotated[
         str,
@@ -97,13 +110,18 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
             min_length=1,
             max_length=4000,
             description="what to replace: 1.0:2.5, beats:4:8, hz:2000:8000@1.0:2.5, ...",
-            extra={"flag": "region", "repeat": ", "},
+            extra={"label": "Regions", "flag": "region", "repeat": ", "},
         ),
     ]
     bpm: Bpm | None = None
     crossfade_s: Annotated[
         float,
-        Meta(ge=0.0, le=1.0, description="blend before and after a region", extra={"unit": "s"}),
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="crossfade before and after a region",
+            extra={"label": "Crossfade", "unit": "s"},
+        ),
     ] = 0.02
 
     def contradictions(self) -> str:
@@ -117,17 +135,33 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
 class Continue(ClipRequest, frozen=True, kw_only=True, tag="continue"):
     """More sound after a clip, or before it."""
 
-    audio_length_in_s: Annotated[Seconds, Meta(description="how much is added")] | None = None
-    side: Annotated[Literal["after", "before"], Meta(description="where the new sound goes")] = (
-        "after"
-    )
+    label: ClassVar[str] = "Continue"
+
+    audio_length_in_s: (
+        Annotated[
+            Seconds, Meta(description="length of the new part", extra={"label": "Length to add"})
+        ]
+        | None
+    ) = None
+    side: Annotated[
+        Literal["after", "before"],
+        Meta(description="where the new part goes", extra={"label": "Side"}),
+    ] = "after"
     crossfade_s: Annotated[
-        float, Meta(ge=0.0, le=1.0, description="blend at the join", extra={"unit": "s"})
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="crossfade at the join",
+            extra={"label": "Crossfade", "unit": "s"},
+        ),
     ] = 0.02
 
 
 class Upscale(ClipRequest, frozen=True, kw_only=True, tag="upscale"):
     """The missing upper band of a dull clip."""
+
+    label: ClassVar[str] = "Brighten"
 
     cutoff_hz: (
         Annotated[
@@ -135,8 +169,8 @@ class Upscale(ClipRequest, frozen=True, kw_only=True, tag="upscale"):
             Meta(
                 ge=200.0,
                 le=96000.0,
-                description="where the clip's own band ends (default: found in the clip)",
-                extra={"unit": "Hz", "flag": "cutoff"},
+                description="where the clip's own band ends (default: measured in the clip)",
+                extra={"label": "Cutoff", "unit": "Hz", "flag": "cutoff"},
             ),
         ]
         | None
@@ -144,17 +178,29 @@ class Upscale(ClipRequest, frozen=True, kw_only=True, tag="upscale"):
 
 
 class Vary(ClipRequest, frozen=True, kw_only=True, tag="vary"):
-    """A take's neighbour: the same recipe from noise that is some distance away.
+    """A variation of a take; the distance sets how different it is.
 
-    Whatever is given besides replaces that setting of the take's recipe.
+    It renders the take's recipe with other noise. Other settings in the request replace those of
+    the recipe.
     """
 
+    label: ClassVar[str] = "Vary"
+
     distance: Annotated[
-        float, Meta(ge=0.0, le=1.0, description="0 is the take itself, 1 another seed")
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="0 is the take itself, 1 another seed",
+            extra={"label": "Distance"},
+        ),
     ] = 0.3
     recipe: Annotated[
         dict[str, Any] | None,
-        Meta(description="the take's own recipe, where its file is not at hand"),
+        Meta(
+            description="the take's own recipe, for when its file is not available",
+            extra={"label": "Recipe"},
+        ),
     ] = None
 
 
@@ -165,7 +211,7 @@ R = TypeVar("R", bound=Request)
 
 
 def validate(request: R) -> R:
-    """The request itself, if every value is in range and nothing contradicts.
+    """Return the request if every value is in range and none contradict each other.
 
     Raises:
         InvalidRequest: naming the field, the value and the allowed range.
@@ -173,10 +219,11 @@ def validate(request: R) -> R:
     try:
         checked = msgspec.convert(msgspec.to_builtins(request), type(request))
     except msgspec.ValidationError as error:
-        raise InvalidRequest(_explain(error, msgspec.to_builtins(request))) from error
+        values = msgspec.to_builtins(request)
+        raise InvalidRequest(explain(error, values, type(request))) from error
     for name, value in _values(checked):
         if isinstance(value, float) and not math.isfinite(value):
-            raise InvalidRequest(f"{name} is {value}; a number is needed")
+            raise InvalidRequest(field_named(type(checked), name).refusal(value))
     wrong = checked.contradictions()
     if wrong:
         raise InvalidRequest(wrong)
@@ -196,15 +243,15 @@ def parse_request(data: bytes | dict[str, Any]) -> AnyRequest:
     try:
         request: AnyRequest = msgspec.convert(values, AnyRequest)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(_explain(error, values)) from error
+        raise InvalidRequest(explain(error, values, *REQUESTS)) from error
     return validate(request)
 
 
 def _plain(values: Any, levels: int = 16) -> Any:
-    """``values`` with 20.0 as 20, which JSON and many of its writers do not tell apart.
+    """``values`` with 20.0 as 20: many writers of JSON do not distinguish them.
 
     Raises:
-        InvalidRequest: nested deeper than what anybody means, and than what can be written down.
+        InvalidRequest: the values are nested too deeply to be encoded again.
     """
     if not levels:
         raise InvalidRequest("the request is nested too deeply")
@@ -223,17 +270,3 @@ def _values(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
             yield from _values(value)
         else:
             yield name, value
-
-
-def _explain(error: msgspec.ValidationError, values: object) -> str:
-    """msgspec's sentence with the offending value in front."""
-    if missing := re.fullmatch(r"Object missing required field `(\w+)`", str(error)):
-        told = {field.name: field.description for kind in REQUESTS for field in fields_of(kind)}
-        told["kind"] = ", ".join(str(kind.__struct_config__.tag) for kind in REQUESTS)
-        return f"{missing[1]} is missing: {told.get(missing[1], 'it is needed')}"
-    message, _, path = str(error).partition(" - at `$.")
-    name = path.rstrip("`")
-    value = values
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return f"{name} = {value!r}: {message}" if name else message

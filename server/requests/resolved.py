@@ -18,6 +18,7 @@ import msgspec
 
 from server.errors import InvalidRequest
 from server.model.manifest import Manifest
+from server.requests.new_sound import NewSound
 from server.requests.request import (
     Continue,
     Inpaint,
@@ -28,7 +29,7 @@ from server.requests.request import (
     Upscale,
     Vary,
 )
-from server.requests.request_fields import NewSound, Sampler
+from server.requests.request_fields import Sampler
 
 __all__ = [
     "AnyResolved",

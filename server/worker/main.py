@@ -167,6 +167,7 @@ def store(take: Take, path: Path) -> TakeInfo:
         score=take.measures.get("score"),
         measures=take.measures,
         embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
+        audio_tower=take.audio_tower,
     )
 
 

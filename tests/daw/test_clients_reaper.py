@@ -101,7 +101,7 @@ def test_a_time_selection_elsewhere_is_refused(reaper: Reaper, instrument: Instr
 
 def test_what_the_server_refuses_is_shown_and_nothing_changes(reaper: Reaper) -> None:
     told = reaper(2.0, 2.1, prompt="low hum")
-    assert "audio_length_in_s" in told["message"][0][0]
+    assert "length must be at least 0.3 s" in told["message"][0][0]
     assert "undo" not in told
     assert told["track"] == [["1", "drums"]]
 

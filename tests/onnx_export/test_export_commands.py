@@ -68,7 +68,7 @@ def test_checkpoint_and_diffusers_folder_give_the_same_graphs(
 
 
 @pytest.mark.slow
-def test_verify_prints_a_table_and_tells_by_its_exit_code(
+def test_verify_prints_a_table_and_sets_its_exit_code(
     narrow_folder: Path,
     narrow_checkpoint: Path,
     narrow_diffusers: Path,

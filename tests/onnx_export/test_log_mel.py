@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from onnx_export.mel import CentredLogMel
+from onnx_export.sources.mel import CentredLogMel
 
 pytestmark = pytest.mark.integration
 
@@ -54,6 +54,15 @@ def test_filters_are_librosas() -> None:
     for ours, sr, fmin, fmax in ((AUDIOLDM, 16000, 0, 8000), (CLAP, 48000, 50, 14000)):
         theirs = librosa.filters.mel(sr=sr, n_fft=1024, n_mels=64, fmin=fmin, fmax=fmax)
         np.testing.assert_allclose(ours.filters.T, theirs, atol=1e-7)
+
+
+def test_filters_are_those_of_transformers() -> None:
+    audio_utils = pytest.importorskip("transformers.audio_utils")
+    for ours, sr, fmin, fmax in ((AUDIOLDM, 16000, 0, 8000), (CLAP, 48000, 50, 14000)):
+        theirs = audio_utils.mel_filter_bank(
+            513, 64, fmin, fmax, sr, norm="slaney", mel_scale="slaney"
+        )
+        np.testing.assert_allclose(ours.filters, theirs, atol=1e-7)
 
 
 def test_filters_are_slaneys() -> None:

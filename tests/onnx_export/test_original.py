@@ -9,7 +9,7 @@ import pytest
 import torch
 from original_unet import OriginalUnet
 
-from onnx_export.architecture import VARIANTS, attention_heads, build_network
+from onnx_export.sources.architecture import VARIANTS, attention_heads, build_network
 from onnx_export.sources.original_checkpoint import OriginalCheckpoint, clap_audio_encoder
 from onnx_export.sources.original_names import PREFIXES, ema_name, is_constant, original_names
 from onnx_export.sources.random_source import RandomSource

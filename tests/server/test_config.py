@@ -57,7 +57,7 @@ def test_lists_and_switches() -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"AUDIOLDM_OSC_PORT": "many"}, "osc_port = 'many': expected a whole number"),
+        ({"AUDIOLDM_OSC_PORT": "many"}, "osc_port must be a whole number from 0 to 65535"),
         ({"AUDIOLDM_OSC_PORT": "70000"}, "65535"),
         ({"AUDIOLDM_DEVICE": "abacus"}, "abacus"),
         ({"AUDIOLDM_CONFIG": "/nowhere.yaml"}, "nowhere.yaml cannot be read"),

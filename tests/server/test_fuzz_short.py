@@ -92,13 +92,13 @@ def test_small_files_that_would_fill_the_memory(tmp_path: Path) -> None:
     slow = io.BytesIO()
     soundfile.write(slow, np.zeros((28000, 64)), 8, format="WAV")
     (tmp_path / "slow.wav").write_bytes(slow.getvalue())
-    told = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-m", "server.audio.probe", str(tmp_path / "slow.wav")],
         capture_output=True,
         check=True,
         timeout=60,
     )
-    assert "at most" in msgspec.json.decode(told.stdout)["error"]
+    assert "at most" in msgspec.json.decode(answer.stdout)["error"]
 
 
 def test_what_a_decoder_prints_is_not_taken_for_the_answer(tmp_path: Path) -> None:
@@ -107,13 +107,13 @@ def test_what_a_decoder_prints_is_not_taken_for_the_answer(tmp_path: Path) -> No
     soundfile.write(sound, np.zeros(600), 16000, "ALAC_16", format="CAF")
     path = tmp_path / "clip"
     path.write_bytes(sound.getvalue())
-    told = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-m", "server.audio.probe", str(path)],
         capture_output=True,
         check=True,
         timeout=60,
     )
-    assert msgspec.json.decode(told.stdout)["clip"]["format"] == "CAF"
+    assert msgspec.json.decode(answer.stdout)["clip"]["format"] == "CAF"
 
 
 def test_a_sound_that_claims_years_is_not_looked_for() -> None:

@@ -69,7 +69,7 @@ def test_a_model_folder_is_judged(
     classes = report["classes"]["classes"]
     assert classes["low"]["top1"] == classes["mid"]["top1"] == 1.0
     assert classes["high"]["top1"] == 0.0
-    assert classes["high"]["heard_as"] == {"low": 1}
+    assert classes["high"]["classified_as"] == {"low": 1}
     assert report["classes"]["top1"] == pytest.approx(2 / 3)
     assert report["classes"]["real_top1"] > 0.9
     assert report["decoder"]["clips"] == len(CLASSES)
@@ -84,7 +84,7 @@ def test_a_model_folder_is_judged(
     assert markdown.index("| high | 0.000") < markdown.index("| low | 1.000")
 
 
-def test_noises_are_told_apart_only_among_themselves(
+def test_noises_are_distinguished_only_among_themselves(
     tiny_folder: Path, sounds: Path, judge_file: Path
 ) -> None:
     judge = Judge.load(judge_file)

@@ -76,7 +76,7 @@ def test_silence_has_no_onsets_and_no_tempo() -> None:
     assert math.isnan(tempo_bpm(np.zeros(32000)))
 
 
-def test_grid_alignment_tells_a_machine_from_a_mess() -> None:
+def test_grid_alignment_separates_a_machine_from_random_onsets() -> None:
     machine = onset_times(click_loop(110.0, seconds=8.0))
     mess = onset_times(click_loop(110.0, seconds=8.0, swing_s=0.1))
     assert grid_alignment(machine, 110.0) > 0.95

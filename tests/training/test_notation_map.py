@@ -58,7 +58,7 @@ def _clip(*tags: str) -> CaptionedClip:
     )
 
 
-def test_a_tag_that_all_notes_have_tells_no_kind() -> None:
+def test_a_tag_of_all_notes_is_no_kind() -> None:
     clips = [_clip("one-shot", "note", name, f"{name}-{k}") for name in "abc" for k in range(40)]
     kind = _kinds(clips)
     assert kind(clips[0]) == ("instrument", "a-0")

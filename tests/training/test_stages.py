@@ -12,15 +12,15 @@ import pytest
 import soundfile
 import torch
 
-from onnx_export.architecture import VARIANTS, Architecture
+from onnx_export.sources.architecture import VARIANTS, Architecture
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
 from training import loop
 from training.export import export_run
 from training.finetune import finetune
 from training.folder import load_folder
-from training.listener import ListenerNetwork
 from training.loop import load_ema
+from training.networks.listener import ListenerNetwork
 from training.settings import Settings, load_settings
 from training.sounds.folder import load_clips, prepare
 from training.stages import Run
@@ -245,8 +245,8 @@ def test_exported_folder_computes_what_torch_does(run: Run, model_folder: Path) 
         feed = {key: value.numpy() for key, value in zip(names, inputs[name], strict=True)}
         expected = getattr(loaded, name)(*inputs[name])
         expected = expected if isinstance(expected, tuple) else (expected,)
-        for heard, right in zip(session.run(None, feed), expected, strict=True):
-            np.testing.assert_allclose(heard, right.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
+        for output, right in zip(session.run(None, feed), expected, strict=True):
+            np.testing.assert_allclose(output, right.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
 
 
 def test_weights_come_back_from_the_folder(run: Run, model_folder: Path) -> None:
@@ -279,7 +279,7 @@ def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
     assert takes[0].measures["score"] >= takes[1].measures["score"]
 
 
-def test_the_listener_of_a_folder_hears_what_the_trained_one_hears(
+def test_the_listener_of_a_folder_gives_the_embeddings_of_the_trained_one(
     run: Run, model_folder: Path
 ) -> None:
     trained = load_ema(ListenerNetwork(), run.folder / "listener")

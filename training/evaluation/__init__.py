@@ -1,1 +1,1 @@
-"""How good a model sounds, by measures it was not trained on."""
+"""Evaluation of a model by measures that it was not trained on."""

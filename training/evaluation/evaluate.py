@@ -1,4 +1,4 @@
-"""``audioldm-train evaluate``: how good a model sounds, by measures it was not trained on.
+"""``audioldm-train evaluate``: evaluation by measures that a model was not trained on.
 
     audioldm-train evaluate MODEL_FOLDER --sounds FOLDER [--quick] [--out FOLDER]
     audioldm-train evaluate --generated FOLDER --references FOLDER --cnn14 FILE --vggish FILE

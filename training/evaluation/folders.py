@@ -1,4 +1,4 @@
-"""Two folders of sound files compared as the AudioLDM paper compares them.
+"""Comparison of two folders of sound files by the measures of the AudioLDM paper.
 
 Files are taken as audioldm_eval takes them: the first channel, its mean removed, resampled to
 16 kHz. FD and FAD compare the sets; KL pairs files of the same name.
@@ -23,7 +23,7 @@ from training.metrics import frechet_distance, inception_score, kl_sigmoid, kl_s
 __all__ = ["compare_folders", "sound_files"]
 
 Samples = npt.NDArray[np.float32]
-Hear = Callable[[Samples], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+Classify = Callable[[Samples], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 
 SUFFIXES: Final = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 PAIRED_SHARE: Final = 0.99
@@ -41,21 +41,21 @@ def compare_folders(
 
     Raises:
         NotFound: a folder without sound files.
-        InvalidRequest: nothing to listen with.
-        ModelError: weights that are not what they should be.
+        InvalidRequest: neither cnn14, vggish nor judge is given.
+        ModelError: a file does not hold the expected weights.
     """
     if cnn14 is None and vggish is None and judge is None:
-        raise InvalidRequest("give --cnn14, --vggish or --judge to listen with")
+        raise InvalidRequest("give --cnn14, --vggish or --judge")
     mine, theirs = sound_files(generated), sound_files(references)
     report: dict[str, Any] = {"generated": len(mine), "references": len(theirs)}
     if cnn14 is not None:
-        report["cnn14"] = _classified(load_cnn14(cnn14).hear, mine, theirs)
+        report["cnn14"] = _classified(load_cnn14(cnn14).classify, mine, theirs)
     if judge is not None:
-        report["judge"] = _classified(_hear_with(judge), mine, theirs)
+        report["judge"] = _classified(_classify_with(judge), mine, theirs)
     if vggish is not None:
         model = load_vggish(vggish)
         frames = [
-            np.concatenate([model.hear(samples) for samples in _read(files)])
+            np.concatenate([model.embed(samples) for samples in _read(files)])
             for files in (mine, theirs)
         ]
         report["vggish"] = {"fad": frechet_distance(*frames)}
@@ -74,10 +74,10 @@ def sound_files(folder: Path) -> list[Path]:
     return files
 
 
-def _classified(hear: Hear, mine: Sequence[Path], theirs: Sequence[Path]) -> dict[str, Any]:
-    heard = [[hear(samples) for samples in _read(files)] for files in (mine, theirs)]
-    embeddings = [np.stack([embedding for embedding, _ in side]) for side in heard]
-    logits = [np.stack([logits for _, logits in side]) for side in heard]
+def _classified(classify: Classify, mine: Sequence[Path], theirs: Sequence[Path]) -> dict[str, Any]:
+    results = [[classify(samples) for samples in _read(files)] for files in (mine, theirs)]
+    embeddings = [np.stack([embedding for embedding, _ in side]) for side in results]
+    logits = [np.stack([logits for _, logits in side]) for side in results]
     splits = min(10, len(mine))
     score, deviation = inception_score(logits[0], splits=splits)
     rows = {path.stem: row for row, path in enumerate(theirs)}
@@ -94,12 +94,12 @@ def _classified(hear: Hear, mine: Sequence[Path], theirs: Sequence[Path]) -> dic
     }
 
 
-def _hear_with(judge: Judge) -> Hear:
-    def hear(samples: Samples) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        verdict = judge.hear(samples)
+def _classify_with(judge: Judge) -> Classify:
+    def classify(samples: Samples) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        verdict = judge.classify(samples)
         return verdict.embedding, np.log(verdict.probabilities + 1e-12)
 
-    return hear
+    return classify
 
 
 def _read(files: Iterable[Path]) -> Iterable[Samples]:

@@ -8,7 +8,7 @@ clip, and its embedding serves the Fréchet distance and the variety measure.
     audioldm-train evaluate models/tiny --sounds FOLDER --quick
 
     judge = Judge.load()                      # the judge that ships with the project
-    verdict = judge.hear(samples)             # float32 [frames] at 16 kHz, any length
+    verdict = judge.classify(samples)         # float32 [frames] at 16 kHz, any length
     verdict.probabilities[judge.classes.index("kick")]
 """
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from server.errors import ModelError
-from training.networks.mel import mel_filterbank
+from server.model.mel import mel_filterbank
 
 __all__ = ["FRAMES", "SAMPLE_RATE", "Judge", "JudgeNet", "Verdict", "spectrogram"]
 
@@ -42,7 +42,7 @@ FRAMES: Final = 208
 RANGE: Final = 10.0
 """Natural-log units below the loudest cell that are kept: 87 dB."""
 QUIET: Final = 3.5
-"""Windows this many natural-log units below the loudest one (30 dB) are not listened to."""
+"""Windows this many natural-log units below the loudest one (30 dB) are ignored."""
 WIDTHS: Final = (16, 40, 80, 128)
 EMBEDDING: Final = 192
 
@@ -51,7 +51,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judge heard: ``probabilities`` [classes] and ``embedding`` [2 * 192]."""
+    """The judge's result: ``probabilities`` [classes] and ``embedding`` [2 * 192]."""
 
     probabilities: Array
     embedding: Array
@@ -74,12 +74,12 @@ def spectrogram(samples: npt.NDArray[np.floating]) -> Tensor:
         pad_mode="constant",
         return_complex=True,
     ).abs()
-    filters = torch.from_numpy(mel_filterbank(n_fft=N_FFT, num_mels=NUM_MELS))
-    return torch.log((filters @ spectrum).clamp(min=1e-6)).T
+    filters = mel_filterbank(sample_rate=SAMPLE_RATE, n_fft=N_FFT, num_mels=NUM_MELS)
+    return torch.log((torch.from_numpy(filters) @ spectrum).clamp(min=1e-6)).T
 
 
 def normalise(windows: Tensor) -> Tensor:
-    """Windows [B, FRAMES, 80] relative to their loudest cell, in about [-1, 1]: gain is unheard."""
+    """Windows [B, FRAMES, 80] relative to their loudest cell, in about [-1, 1]."""
     loudest = windows.amax(dim=(1, 2), keepdim=True)
     return (windows - loudest).clamp(min=-RANGE) / (RANGE / 2) + 1.0
 
@@ -108,7 +108,7 @@ class JudgeNet(nn.Module):
         self.blocks = nn.Sequential(*(_Block(a, b) for a, b in zip(widths, WIDTHS, strict=False)))
         self.over_frequency = nn.Conv2d(WIDTHS[-1], EMBEDDING, (1, NUM_MELS // 2 ** len(WIDTHS)))
         self.head = nn.Linear(2 * EMBEDDING, num_classes)
-        # Convolutions do not know where in the spectrum they are; say it.
+        # Convolutions are shift-invariant; this input gives them the position in the spectrum.
         self.register_buffer("height", torch.linspace(-1.0, 1.0, NUM_MELS), persistent=False)
         self.dropout = nn.Dropout(0.2)
 
@@ -164,11 +164,11 @@ class Judge:
         }
         save_file(weights, path, metadata={"classes": json.dumps(self.classes), **notes})
 
-    def hear(self, samples: npt.NDArray[np.floating]) -> Verdict:
+    def classify(self, samples: npt.NDArray[np.floating]) -> Verdict:
         """Classify ``samples`` [frames] at 16 kHz: the mean over its windows that are not quiet."""
-        return self.hear_frames(spectrogram(samples))
+        return self.classify_frames(spectrogram(samples))
 
-    def hear_frames(self, frames: Tensor) -> Verdict:
+    def classify_frames(self, frames: Tensor) -> Verdict:
         """Classify a :func:`spectrogram` [T, 80]."""
         windows = torch.stack(loud_windows(frames))
         with torch.no_grad():
@@ -176,9 +176,9 @@ class Judge:
         probabilities = functional.softmax(logits, dim=1).mean(dim=0)
         return Verdict(probabilities.numpy(), embedding.mean(dim=0).numpy())
 
-    def hear_all(self, clips: Iterable[npt.NDArray[np.floating]]) -> list[Verdict]:
-        """One verdict a clip."""
-        return [self.hear(samples) for samples in clips]
+    def classify_all(self, clips: Iterable[npt.NDArray[np.floating]]) -> list[Verdict]:
+        """A verdict for each clip."""
+        return [self.classify(samples) for samples in clips]
 
 
 def loud_windows(frames: Tensor) -> list[Tensor]:

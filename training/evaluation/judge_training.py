@@ -219,15 +219,15 @@ def _mask(window: Tensor, random: np.random.Generator) -> None:
 
 
 def accuracy(judge: Judge, examples: Examples, split: Split) -> tuple[float, np.ndarray]:
-    """Share of clips recognised, averaged over classes, and the confusion [true, heard]."""
+    """Share of clips recognised, averaged over classes, and the confusion [true, predicted]."""
     size = len(examples.classes)
     confusion = np.zeros((size, size), dtype=np.int64)
     for index in examples.of(split):
-        verdict = judge.hear_frames(examples.frames[index].float())
+        verdict = judge.classify_frames(examples.frames[index].float())
         confusion[examples.labels[index], verdict.top(1)[0]] += 1
     counts = confusion.sum(axis=1)
-    heard = counts > 0
-    return float(np.mean(np.diag(confusion)[heard] / counts[heard])), confusion
+    present = counts > 0
+    return float(np.mean(np.diag(confusion)[present] / counts[present])), confusion
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from server.errors import ModelError
-from training.networks.mel import mel_filterbank
+from server.model.mel import mel_filterbank
 
 __all__ = ["NUM_CLASSES", "SAMPLE_RATE", "Cnn14", "load_cnn14", "read_checkpoint"]
 
@@ -83,7 +83,9 @@ class Cnn14(nn.Module):
         mel = torch.matmul(self.filters, power).transpose(1, 2)
         return 10.0 * torch.log10(mel.clamp(min=1e-10))[:, None]
 
-    def hear(self, samples: npt.NDArray[np.floating]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def classify(
+        self, samples: npt.NDArray[np.floating]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Embedding [2048] and logits [527] of ``samples`` [frames] at 16 kHz, padded to 2 s."""
         waveform = torch.from_numpy(np.asarray(samples, dtype=np.float32))
         waveform = functional.pad(waveform, (0, max(0, MIN_SAMPLES - len(waveform))))

@@ -1,6 +1,6 @@
 """The parts of a model's evaluation; each takes an `EvaluationSetup` and returns plain numbers.
 
-All recognition is told beside the same measure on real clips that the judge never learnt
+All recognition is reported beside the same measure on real clips that the judge never learnt
 from, because the judge errs too: what counts is the ratio.
 """
 
@@ -48,7 +48,7 @@ def judge_classes(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[s
             continue
         real = setup.real.verdicts("held_out", label)
         index = setup.judge.classes.index(label)
-        heard = Counter(setup.judge.classes[verdict.top(1)[0]] for verdict in verdicts)
+        classes = Counter(setup.judge.classes[verdict.top(1)[0]] for verdict in verdicts)
         rows[label] = {
             "takes": len(verdicts),
             "top1": _hits(verdicts, index, 1),
@@ -56,7 +56,7 @@ def judge_classes(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[s
             "real_clips": len(real),
             "real_top1": _hits(real, index, 1),
             "real_top3": _hits(real, index, 3),
-            "heard_as": dict(heard.most_common(3)),
+            "classified_as": dict(classes.most_common(3)),
         }
     means = {key: mean(row[key] for row in rows.values()) for key in RATES}
     relative = {
@@ -69,7 +69,7 @@ def judge_classes(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[s
 def judge_noises(
     setup: EvaluationSetup, takes: Sequence[JudgedTake], names: Sequence[str] = NOISES
 ) -> dict[str, Any]:
-    """How well ``names`` are told from one another, the judge asked only among them."""
+    """Accuracy among ``names`` alone, by the probabilities of the judge for these classes."""
     generated = [(take.label, take.verdict) for take in takes if take.label in names]
     real = [(name, v) for name in names for v in setup.real.verdicts("held_out", name)]
     rates = {}

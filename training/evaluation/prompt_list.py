@@ -1,4 +1,4 @@
-"""The prompts a model is judged with, as data in ``prompts.yaml``."""
+"""The prompts of the evaluation, from ``prompts.yaml``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LoopPrompt:
 
 @dataclass(frozen=True)
 class PromptList:
-    """Prompts a class, prompts with notes, prompts with tempi."""
+    """Prompts for each class, prompts with notes, prompts with tempi."""
 
     classes: dict[str, tuple[str, ...]]
     notes: tuple[NotePrompt, ...]

@@ -1,4 +1,4 @@
-"""The report of an evaluation as Markdown: what is wanted, what is, and what real clips reach."""
+"""The report of an evaluation as Markdown: goal, result, and result of real clips."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _headline(report: dict[str, Any]) -> list[Row]:
         ]
     if "noises" in report:
         part = report["noises"]
-        rows.append(("six noises told apart, relative", part["relative"], 1.0, ">= 0.70"))
+        rows.append(("six noises distinguished, relative", part["relative"], 1.0, ">= 0.70"))
     if "distributions" in report:
         part = report["distributions"]
         rows += [
@@ -143,11 +143,11 @@ def _class_lines(part: dict[str, Any]) -> list[str]:
             name,
             row["top1"],
             row["real_top1"],
-            ", ".join(f"{k} {n}" for k, n in row["heard_as"].items()),
+            ", ".join(f"{k} {n}" for k, n in row["classified_as"].items()),
         )
         for name, row in sorted(part["classes"].items(), key=_shortfall)
     ]
-    header = ("class", "top-1", "real top-1", "heard as")
+    header = ("class", "top-1", "real top-1", "classified as")
     return ["", "## Classes, the weakest first", "", *_table(header, rows)]
 
 

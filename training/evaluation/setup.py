@@ -1,4 +1,4 @@
-"""What an evaluation works with: a model that renders, a judge that hears, real clips."""
+"""The setup of an evaluation: a model that renders, a judge that classifies, real clips."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RenderSettings:
 
 @dataclass(frozen=True)
 class JudgedTake:
-    """A rendered prompt with what the judge heard in it."""
+    """A rendered prompt with the verdict of the judge."""
 
     prompt: str
     label: str
@@ -62,12 +62,12 @@ def mean(values: Iterable[float]) -> float:
 
 @dataclass
 class RealClips:
-    """Labelled real clips; each is listened to once, when first asked for."""
+    """Labelled real clips; each is classified once, at its first use."""
 
     judge: Judge
     clips: Sequence[LabelledClip]
     per_class: int = 12
-    _heard: dict[Path, Verdict] = field(default_factory=dict)
+    _verdicts: dict[Path, Verdict] = field(default_factory=dict)
 
     def of(self, split: Split, label: str, limit: int | None = None) -> list[LabelledClip]:
         """Clips of a class, each group's first before any group's second."""
@@ -82,18 +82,18 @@ class RealClips:
         return turns[: self.per_class if limit is None else limit]
 
     def verdicts(self, split: Split, label: str, limit: int | None = None) -> list[Verdict]:
-        """What the judge hears in them."""
+        """The judge's verdicts on them."""
         return [self.verdict(clip) for clip in self.of(split, label, limit)]
 
     def verdict(self, clip: LabelledClip) -> Verdict:
-        """What the judge hears in one."""
-        if clip.path not in self._heard:
-            self._heard[clip.path] = self.judge.hear(read_samples(clip.path))
-        return self._heard[clip.path]
+        """The judge's verdict on one."""
+        if clip.path not in self._verdicts:
+            self._verdicts[clip.path] = self.judge.classify(read_samples(clip.path))
+        return self._verdicts[clip.path]
 
 
 class EvaluationSetup:
-    """Renders prompts and hears them."""
+    """Renders prompts and classifies them."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class EvaluationSetup:
     ) -> JudgedTake:
         """One judged take of ``prompt``, which asks for class ``label``."""
         samples = self.render(prompt, seed=seed, steps=steps, candidates=candidates)
-        return JudgedTake(prompt, label, samples, self.judge.hear(samples))
+        return JudgedTake(prompt, label, samples, self.judge.classify(samples))
 
     def decode(self, samples: Samples) -> tuple[Samples, npt.NDArray[np.float32]]:
         """``samples`` through VAE and vocoder, with the log-mel [M, mels] between."""

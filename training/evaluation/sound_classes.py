@@ -1,4 +1,4 @@
-"""Which everyday sound a clip of a captioned folder is, and who may learn from it.
+"""Classes of the clips in a captioned folder, and their split into training and held-out sets.
 
 The rules are data (``judge_classes.yaml``); this module applies them to ``manifest.jsonl``
 and splits the clips by ``group``, so that two cuts of one recording never stand on both

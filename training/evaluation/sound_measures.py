@@ -1,4 +1,4 @@
-"""What can be measured without a classifier: pitch, tempo, and what the decoder does to a clip."""
+"""Measures without a classifier: pitch, tempo, and errors of the decoder."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _loop_rates(loops: Sequence[tuple[str, float, Samples]]) -> dict[str, Any]:
 def _recognised(setup: EvaluationSetup, labels: Sequence[str], sounds: Sequence[Samples]) -> float:
     indices = [setup.judge.classes.index(label) for label in labels]
     return mean(
-        setup.judge.hear(samples).top(1)[0] == index
+        setup.judge.classify(samples).top(1)[0] == index
         for index, samples in zip(indices, sounds, strict=True)
     )
 

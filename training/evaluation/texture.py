@@ -1,4 +1,4 @@
-"""What a decoder adds to a sound: block patterns, metallic ringing, a wrong modulation."""
+"""Artefacts of a decoder: block patterns, metallic ringing, changed modulation."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _gain(
     powers = [_powers(samples[:frames]) for samples in (reference, decoded)]
     loudness = powers[0].sum(axis=1)
     loud = loudness > RING_QUIET * loudness.max()
-    # A floor 80 dB below the loudest bin: what nobody hears is no ringing.
+    # A floor 80 dB below the loudest bin: quieter bins are inaudible.
     floor = 1e-8 * max(float(powers[0].max()), 1e-12)
     return np.asarray(np.log((powers[1][loud] + floor) / (powers[0][loud] + floor)))
 

@@ -58,7 +58,7 @@ class VGGish(nn.Module):
         features = self.features(examples).permute(0, 2, 3, 1).flatten(1)
         return self.embeddings(features)
 
-    def hear(self, samples: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
+    def embed(self, samples: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
         """Embeddings [N, 128] of ``samples`` [frames] at 16 kHz, one per 0.96 s."""
         examples = torch.from_numpy(vggish_examples(samples))[:, None]
         with torch.no_grad():

@@ -1,1 +1,1 @@
-"""The networks that the stages train, and what they are trained with."""
+"""The networks that the stages train, and networks used only in training."""

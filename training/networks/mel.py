@@ -3,7 +3,7 @@
 16 kHz, 1024-sample periodic Hann window, hop 160, magnitude, 64 Slaney mels from 0 to
 8 kHz, natural log clamped at 1e-5. Framed as HiFi-GAN frames it: reflected by 432 samples a
 side and not centred, so that ``160 n`` samples give exactly ``n`` frames and frame ``k`` is
-centred on sample ``160 k + 80``. The Slaney scale: M. Slaney, "Auditory Toolbox", 1998.
+centred on sample ``160 k + 80``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from server.model.mel import mel_filterbank
 
 __all__ = [
     "HOP_LENGTH",
@@ -24,7 +24,6 @@ __all__ = [
     "N_FFT",
     "SAMPLE_RATE",
     "LogMel",
-    "mel_filterbank",
 ]
 
 SAMPLE_RATE: Final = 16000
@@ -34,39 +33,6 @@ NUM_MELS: Final = 64
 FLOOR: Final = 1e-5
 LOG_FLOOR: Final = math.log(FLOOR)
 """Log-mel of digital silence."""
-
-
-def _hz_to_mel(hertz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    linear = hertz / (200.0 / 3.0)
-    logarithmic = 15.0 + np.log(np.maximum(hertz, 1.0) / 1000.0) / (math.log(6.4) / 27.0)
-    return np.where(hertz >= 1000.0, logarithmic, linear)
-
-
-def _mel_to_hz(mels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    linear = mels * (200.0 / 3.0)
-    logarithmic = 1000.0 * np.exp((math.log(6.4) / 27.0) * (mels - 15.0))
-    return np.where(mels >= 15.0, logarithmic, linear)
-
-
-def mel_filterbank(
-    *,
-    sample_rate: int = SAMPLE_RATE,
-    n_fft: int = N_FFT,
-    num_mels: int = NUM_MELS,
-    fmin: float = 0.0,
-    fmax: float | None = None,
-) -> npt.NDArray[np.float32]:
-    """Slaney-normalised triangles ``[num_mels, n_fft // 2 + 1]`` from ``fmin`` to ``fmax`` Hz."""
-    top = sample_rate / 2 if fmax is None else fmax
-    ends = _hz_to_mel(np.array([fmin, top]))
-    edges = _mel_to_hz(np.linspace(ends[0], ends[1], num_mels + 2))
-    bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
-    slopes = edges[:, None] - bins[None, :]
-    widths = np.diff(edges)
-    rising = -slopes[:-2] / widths[:-1, None]
-    falling = slopes[2:] / widths[1:, None]
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
 
 
 class LogMel(nn.Module):
@@ -82,7 +48,8 @@ class LogMel(nn.Module):
         cosine = torch.cos(steps.double() * (2.0 * math.pi / N_FFT)).float()
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(mel_filterbank()), persistent=False)
+        filters = mel_filterbank(sample_rate=SAMPLE_RATE, n_fft=N_FFT, num_mels=NUM_MELS)
+        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
         frequencies = torch.arange(N_FFT // 2 + 1)
         self.register_buffer("frequencies", frequencies[:, None].float(), persistent=False)
         self.register_buffer("steps", steps[None, :].float(), persistent=False)

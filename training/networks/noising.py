@@ -1,4 +1,4 @@
-"""How noise is mixed into latents and what the denoiser is asked for: flow or epsilon."""
+"""Mixing of noise into latents, and the denoiser's target: flow or epsilon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NOISINGS", "Epsilon", "Flow", "Noising"]
 
 
 class Noising(ABC):
-    """One of the manifest's predictions, as training sees it."""
+    """One of the manifest's kinds of prediction, in training."""
 
     @abstractmethod
     def draw_times(self, count: int, generator: torch.Generator) -> Tensor:

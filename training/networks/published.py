@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onnx_export.architecture import Architecture, attention_heads, build_network
+from onnx_export.sources.architecture import Architecture, attention_heads, build_network
 
 __all__ = ["KlAutoencoder", "HifiGan", "UnetDenoiser"]
 
@@ -34,7 +34,7 @@ class _KlDecoder(nn.Module):
 
 
 class KlAutoencoder(nn.Module):
-    """diffusers' AutoencoderKL with the signatures of :class:`training.autoencoder.MelVae`."""
+    """diffusers' AutoencoderKL with the interface of :class:`.autoencoder.MelVae`."""
 
     def __init__(self, sizes: Architecture) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sampling while training: what the engine does at its defaults, in a few lines of torch."""
+"""Sampling during training, as the engine does at its defaults, in torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 __all__ = ["SHIFT", "sample_flow", "shifted"]
 
 SHIFT: Final = 3.0
-"""Of the flow's steps; judged better than even ones, most of all where steps are few."""
+"""Shift of the flow's steps; rated better than even steps, most of all with few steps."""
 
 
 def shifted(fractions: Tensor) -> Tensor:

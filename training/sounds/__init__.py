@@ -1,1 +1,1 @@
-"""The sounds that are learned from: files, captions, crops, credits."""
+"""The training sounds: files, captions, crops, credits."""

@@ -1,4 +1,4 @@
-"""All sounds as two long tensors on the training device, cropped by gather.
+"""The training sounds as two long tensors on the training device, cropped by gather.
 
 No loader processes: a batch is a draw of clip numbers, a draw of starts and one index operation,
 on the CPU (memory-mapped) as on a GPU (resident).
@@ -130,10 +130,10 @@ def _weights(clips: Sequence[CaptionedClip]) -> list[float]:
 
 
 def _kinds(clips: Sequence[CaptionedClip]) -> Callable[[CaptionedClip], tuple[str, ...]]:
-    """What kind of sound a clip is: its category and its first two tags that tell anything.
+    """The kind of a clip: its category and its first two informative tags.
 
-    A tag that one clip in fifty has ("one-shot", "single note") tells nothing: with it all notes
-    of all instruments would be one kind.
+    A tag of more than one clip in fifty ("one-shot", "single note") is not informative: with it,
+    all notes of all instruments would be one kind.
     """
     tags = Counter(tag for clip in clips for tag in set(clip.tags))
     most = max(1.0, COMMON_SHARE * len(clips))

@@ -1,4 +1,4 @@
-"""What has to travel with weights: who made the sounds that they learned from."""
+"""Credits of the training sounds, which are distributed with the weights."""
 
 from __future__ import annotations
 

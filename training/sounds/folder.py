@@ -90,11 +90,11 @@ def prepare(folder: Path, cache: Path, *, variants: int = 0, seed: int = 0) -> N
     """Decode the sounds of ``folder`` into ``cache``, with pitch-shifted copies.
 
     Args:
-        folder: Sounds, with or without ``manifest.jsonl``.
-        cache: Folder to fill; left as it is if it is complete.
+        folder: sounds, with or without ``manifest.jsonl``.
+        cache: folder to fill; left as it is if it is complete.
         variants: Pitch-shifted copies a single note (its captions rewritten) and, one fewer,
             a sound without pitch. Loops and ambiences are never shifted.
-        seed: Of the shifts.
+        seed: of the shifts.
     """
     if (cache / "clips.json").is_file():
         return

@@ -1,4 +1,4 @@
-"""Routes of clips: send, resume, ask what is here."""
+"""Routes of clips: upload, resume, describe."""
 
 from __future__ import annotations
 

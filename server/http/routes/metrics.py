@@ -1,4 +1,4 @@
-"""Numbers for Prometheus."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """Listens to an engine, and is told of every HTTP answer."""
+    """Counts jobs and HTTP answers."""
 
     def __init__(self, engine: Engine) -> None:
         self._registry = CollectorRegistry()
@@ -36,20 +36,20 @@ class Metrics:
         self._gauge("audioldm_running_jobs", "Jobs rendering", lambda: engine.status().running)
         self._gauge("audioldm_worker_restarts", "Workers lost", lambda: engine.status().restarts)
         self._gauge("audioldm_ready", "1 when ready", lambda: int(engine.status().state == "ready"))
-        self.unlisten = engine.listen(self._take_note)
+        self.unlisten = engine.listen(self._count)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """An HTTP request was answered."""
+        """Record an HTTP answer."""
         self._http.labels(method, route, str(status)).observe(seconds)
 
     def expose(self) -> tuple[bytes, str]:
-        """The text and its media type."""
+        """The metrics as text, and their media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def _gauge(self, name: str, text: str, read: object) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)  # type: ignore[arg-type]
 
-    def _take_note(self, job: Job) -> None:
+    def _count(self, job: Job) -> None:
         if job.state.final:
             self._jobs.labels(job.state.value).inc()
             if job.takes:

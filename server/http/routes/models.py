@@ -1,4 +1,4 @@
-"""Routes of models: which there are, load, unload."""
+"""Routes of models: list, load, unload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ModelRoutes", "Models"]
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """All models, and what they may take of each device's memory together."""
+    """All models, and the memory that they use and may use on each device."""
 
     budget_bytes: int
     used_bytes: int
@@ -66,7 +66,7 @@ class ModelRoutes:
 
 
 def _check_may(request: Request) -> None:
-    """Memory is shared by all clients, so it is managed by who sees everybody's jobs.
+    """Only clients that see everybody's jobs manage the memory, which all share.
 
     Raises:
         Forbidden: an ordinary client.

@@ -1,4 +1,4 @@
-"""Routes about the server itself: health, metrics, what it can do."""
+"""Routes about the server itself: health, metrics, features, presets."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ class Kind(msgspec.Struct, frozen=True):
     """A kind of request."""
 
     kind: str
+    label: str
+    """Name for people."""
     description: str
     fields: tuple[Field, ...]
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True):
-    """What this server can do, so that clients need not guess."""
+    """Models, kinds of request and limits of this server."""
 
     version: str
     model: Manifest
@@ -48,7 +50,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: int
     max_queued: int
     owner: str
-    """Who you are to this server."""
+    """Name of the client that asks."""
 
 
 class StatusRoutes:
@@ -57,7 +59,7 @@ class StatusRoutes:
     def __init__(
         self, engine: Engine, metrics: Metrics, max_upload_bytes: int, presets: Path | None = None
     ) -> None:
-        """``presets`` is the user's own folder of them."""
+        """``presets`` is the user's own folder of presets."""
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
@@ -77,7 +79,13 @@ class StatusRoutes:
                 *("GET", "/metrics", self.metrics, "For Prometheus"),
                 content="text/plain",
             ),
-            Operation("GET", "/features", self.features, "What can be asked", answer=Features),
+            Operation(
+                "GET",
+                "/features",
+                self.features,
+                "Kinds of request and their fields, the model, limits",
+                answer=Features,
+            ),
             Operation("GET", "/v1/status", self.status, "The engine", answer=EngineStatus),
             Operation("GET", "/v1/presets", self.presets, "All presets", answer=list[Preset]),
             Operation(
@@ -127,7 +135,7 @@ class StatusRoutes:
 
 def _kind(kind: Any) -> Kind:
     first = (kind.__doc__ or "").strip().splitlines()[0]
-    return Kind(str(kind.__struct_config__.tag), first, fields_of(kind))
+    return Kind(str(kind.__struct_config__.tag), kind.label, first, fields_of(kind))
 
 
 def _without_details(status: EngineStatus) -> EngineStatus:

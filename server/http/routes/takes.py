@@ -26,10 +26,12 @@ _MEDIA = {".wav": "audio/wav", ".flac": "audio/flac"}
 
 
 class _AsFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a take is wanted."""
+    """Format of the download."""
 
-    format: Annotated[FileFormat | None, Meta(description="converted; default: as it is")] = None
-    download: Annotated[bool, Meta(description="to be saved, not played")] = False
+    format: Annotated[
+        FileFormat | None, Meta(description="convert to this format (default: as it is)")
+    ] = None
+    download: Annotated[bool, Meta(description="for saving instead of playing")] = False
 
 
 class TakeRoutes:
@@ -44,7 +46,7 @@ class TakeRoutes:
         """What is answered, and how it is described."""
         sound = Operation(
             *("GET", "/v1/jobs/{job_id}/takes/{number:int}", self.take_audio),
-            "The sound of a take; ranges are answered",
+            "The sound of a take; supports ranges",
             query=_AsFormat,
             content="audio/*",
             errors=(404, 415),
@@ -91,30 +93,30 @@ class TakeRoutes:
 
     async def search_takes(self, request: Request) -> Response:
         search, client = query(request, TakeSearch), client_of(request)
-        found = await self._shelf.search(search, _owner(client))
+        found = await self._required_library.search(search, _owner(client))
         return answer([self._views.stored(stored, client) for stored in found])
 
     async def get_take(self, request: Request) -> Response:
         client = client_of(request)
-        found = await self._shelf.find(*_take_id(request), _owner(client))
+        found = await self._required_library.find(*_take_id(request), _owner(client))
         return answer(self._views.stored(found, client))
 
     async def mark_take(self, request: Request) -> Response:
         client, marks = client_of(request), await body(request, TakeMarks)
-        found = await self._shelf.mark(*_take_id(request), marks, _owner(client))
+        found = await self._required_library.mark(*_take_id(request), marks, _owner(client))
         return answer(self._views.stored(found, client))
 
     async def delete_take(self, request: Request) -> Response:
-        await self._shelf.delete(*_take_id(request), _owner(client_of(request)))
+        await self._required_library.delete(*_take_id(request), _owner(client_of(request)))
         return Response(status_code=204)
 
     @property
-    def _shelf(self) -> Library:
+    def _required_library(self) -> Library:
         assert self._library is not None
         return self._library
 
     async def _path(self, request: Request, client: Caller) -> Path:
-        """The file of a take, of a job that is remembered or of an old one.
+        """The file of a take, of a job in memory or of one in the library.
 
         Raises:
             NotFound: no such take, or its file is gone.

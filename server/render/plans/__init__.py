@@ -1,4 +1,4 @@
-"""One module a family of jobs; importing this package registers them all with ``plan``."""
+"""Plans of all kinds of job, a module a family. Importing this package registers them."""
 
 from server.render.plan import plan
 from server.render.plans import continuation, inpaint, sound, transfer, upscale, variation

@@ -1,7 +1,7 @@
-"""Outpainting: a clip goes on after its end, or begins earlier.
+"""Outpainting: more sound after the end of a clip, or before its beginning.
 
-It is inpainting of a clip that has been made longer; the windows over the new part overlap
-each other and the clip, and are denoised jointly, so that nothing drifts from window to window.
+The clip is lengthened with silence, which is then inpainted. The windows over the new part
+overlap each other and the clip and are denoised jointly, so that nothing drifts.
 """
 
 from __future__ import annotations

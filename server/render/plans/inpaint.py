@@ -1,4 +1,4 @@
-"""Regions of a clip made anew."""
+"""Inpainting: regions of a clip are rendered anew."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _(request: ResolvedInpaint, context: RenderContext) -> Plan:
 
 
 def merged(spans: list[Span]) -> tuple[Span, ...]:
-    """``spans`` with those of one band that overlap or touch made one: there is no join inside."""
+    """Merge spans of one band that overlap or touch."""
     found: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.low_hz or 0.0, s.high_hz or 0.0, s.start)):
         last = found[-1] if found else None
@@ -53,6 +53,6 @@ def _span(region: Region, bpm: float | None, sound: Waveform, top_hz: float) -> 
                 f"(this model ends at {top_hz:g} Hz, the clip at {rate / 2:g} Hz)"
             )
         if first == 0 and last >= sound.frames:
-            # Nothing of the clip says what there should be above the model's own band.
+            # Without context in time, nothing can be rendered above the model's own band.
             high = min(high, highest)
     return Span(first, last, low, high)

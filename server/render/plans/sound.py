@@ -1,4 +1,4 @@
-"""New sound: from words, or turning from one prompt into the next."""
+"""New sound: text to audio, and morphs from one prompt to the next."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
-from server.model.noise import LaneNoise, lanes_alike, lanes_apart, slerp
+from server.model.noise import ChannelNoise, same_noise, slerp, stereo_noise
 from server.model.schedule import Latents
 from server.model.text import Embedding, unit
 from server.render.channels import stacked
-from server.render.conditioning import condition, notation_of, nuance, unconditional
+from server.render.conditioning import condition, notation_of, seed_variation, unconditional
 from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.windows import Windows
 from server.requests.notation import Notation
@@ -37,7 +37,9 @@ def _(request: ResolvedText, context: RenderContext) -> Plan:
     planned = _plan(
         request, context, windows, np.repeat(wanted[None], len(windows), axis=0), wanted
     )
-    return replace(planned, nuance=nuance(request, context), leaning=request.variety)
+    return replace(
+        planned, seed_variation=seed_variation(request, context), variety=request.variety
+    )
 
 
 @plan.register
@@ -69,7 +71,7 @@ def _plan(
 
 
 def _notation(request: ResolvedSound, manifest: Manifest, windows: Windows) -> Notation:
-    """A ring is rounded to whole latent frames: its beats are as much longer as it is."""
+    """Note and tempo; the tempo of a loop is scaled with its length in whole latent frames."""
     notation = notation_of(request)
     if not request.loop:
         return notation
@@ -82,11 +84,11 @@ def _windows(request: ResolvedSound, manifest: Manifest, at_least: int = 1) -> W
 
 
 def take_windows(manifest: Manifest, seconds: float, loop: bool, at_least: int = 1) -> Windows:
-    """Windows over ``seconds``; ``at_least`` so many where the unet's frame multiple allows."""
+    """Windows over ``seconds``, at least ``at_least`` where the unet's frame multiple allows."""
     multiple = manifest.latent.time_multiple
     total, window = manifest.latent_frames(seconds), longest_window(manifest)
     if loop:
-        # A ring need not be a multiple of anything: only its windows pass through the unet.
+        # Only windows pass through the unet, so the ring itself may have any length.
         hop = manifest.samples_per_latent_frame
         total = max(1, round(seconds * manifest.sample_rate / hop))
     if at_least > 1:
@@ -96,18 +98,18 @@ def take_windows(manifest: Manifest, seconds: float, loop: bool, at_least: int =
 
 
 def longest_window(manifest: Manifest) -> int:
-    """Latent frames of the longest window the model is good at."""
+    """Latent frames of the longest window that the model was trained for."""
     return manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
 
 
-def _noise(request: ResolvedSound, manifest: Manifest, frames: int) -> LaneNoise:
+def _noise(request: ResolvedSound, manifest: Manifest, frames: int) -> ChannelNoise:
     if request.width:
-        return lanes_apart(manifest.latent, frames, request.width)
-    return lanes_alike(manifest.latent, frames)
+        return stereo_noise(manifest.latent, frames, request.width)
+    return same_noise(manifest.latent, frames)
 
 
 def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float) -> Embedding:
-    """The embedding on the way from the stage before ``at`` to the one after it."""
+    """Interpolate between the stages before and after ``at``."""
     after = next((i for i, stage in enumerate(stages) if stage.at >= at), len(stages) - 1)
     before = max(after - 1, 0)
     low, high = stages[before].at, stages[after].at
@@ -123,23 +125,23 @@ def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) ->
 
 
 def one_shot(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
-    """The first ``seconds`` of what ``latents`` [lanes, C, T, F] sound like."""
+    """Decode the first ``seconds`` of ``latents`` [channels, C, T, F]."""
     model_rate = context.manifest.sample_rate
-    lanes = [context.autoencoder.decode(lane) for lane in latents]
-    sound = stacked(lanes, model_rate).crop(math.ceil(seconds * model_rate))
+    channels = [context.autoencoder.decode(channel) for channel in latents]
+    sound = stacked(channels, model_rate).crop(math.ceil(seconds * model_rate))
     return sound.resample(rate).crop(round(seconds * rate))
 
 
 def ring_of(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
-    """A ring of exactly ``seconds`` from circular ``latents`` [lanes, C, T, F].
+    """Decode circular ``latents`` [channels, C, T, F] to a loop of exactly ``seconds``.
 
-    The mel frames are stretched to the nearest hop, and the samples, still a ring, by the rest,
-    which is below half a hop in all.
+    The mel frames are stretched to the nearest hop. The samples are stretched by the remainder,
+    which is below half a hop.
     """
     manifest = context.manifest
     mel_frames = max(1, round(seconds * manifest.sample_rate / manifest.hop_length))
-    lanes = [context.autoencoder.decode_ring(lane, mel_frames) for lane in latents]
-    return stacked(lanes, manifest.sample_rate).resample_ring(round(seconds * rate), rate)
+    channels = [context.autoencoder.decode_ring(channel, mel_frames) for channel in latents]
+    return stacked(channels, manifest.sample_rate).resample_ring(round(seconds * rate), rate)
 
 
 def _finish_loop(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Finished:

@@ -1,7 +1,7 @@
-"""Style transfer (SDEdit, arXiv:2108.01073): a clip, partly drowned in noise, denoised to a prompt.
+"""Style transfer (SDEdit, arXiv:2108.01073): noise is added to a clip and denoised to a prompt.
 
-``strength`` is the fraction of the steps that are run. 0 runs none and gives the clip's own
-samples; 1 starts from noise alone and is text to audio.
+``strength`` is the fraction of the steps that are run. 0 runs none and returns the clip's own
+samples. 1 starts from noise alone, as text to audio does.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from server.audio.clip import Clip
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.model.noise import lanes_alike
+from server.model.noise import same_noise
 from server.model.schedule import Latents
-from server.render.channels import Lanes
+from server.render.channels import Channels
 from server.render.conditioning import condition, notation_of, unconditional
 from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
 from server.render.windows import Windows
-from server.requests.request_fields import MAX_SECONDS
+from server.requests.new_sound import MAX_SECONDS
 from server.requests.resolved import ResolvedTransfer
 
 __all__: list[str] = []
 
 _LONGEST_S: Final = MAX_SECONDS
-_NOTHING_DB: Final = -100.0
+_SILENCE_DB: Final = -100.0
 
 
 @plan.register
@@ -42,7 +42,7 @@ def _(request: ResolvedTransfer, context: RenderContext) -> Plan:
     windows = take_windows(context.manifest, clip.waveform.seconds, request.loop)
     if request.strength == 0.0:
         return _untouched(request, context, clip, windows)
-    lanes = Lanes.of(clip.waveform, context.manifest.sample_rate)
+    channels = Channels.of(clip.waveform, context.manifest.sample_rate)
     wanted = condition(request, context, own=clip.waveform)
 
     def finish(latents: Latents) -> Finished:
@@ -53,24 +53,26 @@ def _(request: ResolvedTransfer, context: RenderContext) -> Plan:
         windows=windows,
         condition=np.repeat(wanted[None], len(windows), axis=0),
         unconditional=unconditional(request, context),
-        noise=lanes_alike(context.manifest.latent, windows.total, len(lanes)),
+        noise=same_noise(context.manifest.latent, windows.total, len(channels)),
         finish=finish,
         target=wanted,
-        start=None if request.strength == 1.0 else _start(context, lanes, windows),
+        start=None if request.strength == 1.0 else _start(context, channels, windows),
         strength=request.strength,
         notation=notation_of(request),
     )
 
 
-def _start(context: RenderContext, lanes: Lanes, windows: Windows) -> Latents:
-    """The clip's latent; a loop is stretched to whole latent frames, and stays a loop."""
+def _start(context: RenderContext, channels: Channels, windows: Windows) -> Latents:
+    """The clip's latent; a loop is stretched to whole latent frames and stays a loop."""
     hop = context.manifest.samples_per_latent_frame
     if windows.circular:
-        rings = [Waveform.mono(s, lanes.sample_rate) for s in lanes.samples]
+        rings = [Waveform.mono(s, channels.sample_rate) for s in channels.samples]
         frames = windows.total * hop
-        stretched = [ring.resample_ring(frames, lanes.sample_rate).samples[:, 0] for ring in rings]
-        lanes = replace(lanes, samples=tuple(stretched))
-    return lanes.encode(context.autoencoder, windows.total * hop)
+        stretched = [
+            ring.resample_ring(frames, channels.sample_rate).samples[:, 0] for ring in rings
+        ]
+        channels = replace(channels, samples=tuple(stretched))
+    return channels.encode(context.autoencoder, windows.total * hop)
 
 
 def _finish(
@@ -87,8 +89,8 @@ def _finish(
 
 
 def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
-    """``sound`` moved by ``share`` of the decibels to the clip's level: like it, as loud as it."""
-    if not share or min(sound.rms_db, clip.rms_db) < _NOTHING_DB:
+    """Move the level of ``sound`` by ``share`` of the way, in decibels, to that of ``clip``."""
+    if not share or min(sound.rms_db, clip.rms_db) < _SILENCE_DB:
         return sound
     gain = 10.0 ** (share * (clip.rms_db - sound.rms_db) / 20.0)
     return Waveform(sound.samples * np.float32(gain), sound.sample_rate)
@@ -98,7 +100,7 @@ def _untouched(
     request: ResolvedTransfer, context: RenderContext, clip: Clip, windows: Windows
 ) -> Plan:
     frames = context.manifest.latent.time_multiple
-    noise = lanes_alike(context.manifest.latent, frames)
+    noise = same_noise(context.manifest.latent, frames)
     nothing = context.text.unconditional()
     return Plan(
         settings=request,
@@ -107,7 +109,11 @@ def _untouched(
         unconditional=nothing,
         noise=noise,
         finish=lambda latents: Finished(
-            clip.waveform, clip.file_format, exact=True, circular=request.loop, fine=clip.fine
+            clip.waveform,
+            clip.file_format,
+            keeps_clip=True,
+            circular=request.loop,
+            exact=clip.exact,
         ),
         target=condition(request, context, own=clip.waveform),
         start=noise(0, 0),

@@ -1,7 +1,7 @@
-"""Super-resolution: the band above a clip's own is made anew, the clip's own is kept.
+"""Super-resolution: the missing upper band of a clip is rendered, its own band is kept.
 
-It is inpainting of a band over the whole clip; the crossover is linear-phase, so that the band
-below it is delivered as it came.
+It is inpainting of a band over the whole clip. The crossover is linear-phase, so that the band
+below it stays unchanged.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from server.requests.resolved import ResolvedUpscale
 __all__ = ["cutoff_of"]
 
 _DROP_DB: Final = 20.0
-"""What counts as the end of a band: a fall by this much within a third of an octave."""
+"""Fall within a third of an octave that counts as the end of a band."""
 _MISSING_DB: Final = -40.0
-"""And what is above it has less than this of the sound's power: then it is not missed."""
+"""Largest power above it, relative to the whole sound."""
 _FRAME: Final = 4096
 Curve = npt.NDArray[np.float64]
 
@@ -51,11 +51,13 @@ def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
 
 
 def cutoff_of(sound: Waveform, top_hz: float) -> float | None:
-    """Where the band of ``sound`` ends: the steepest fall of its spectrum, below ``top_hz``.
+    """Find the end of the band of ``sound``: the steepest fall of its spectrum below ``top_hz``.
 
-    Above it there must be next to nothing: a soft hiss over a loud bass is not a missing band.
-    A file whose rate is too low for ``top_hz`` ends at half its rate. None where there is no
-    such fall, or nothing to look at.
+    Above it there must be almost no power: a soft hiss over a loud bass is not a missing band.
+
+    Returns:
+        the frequency in Hz; 0.9 of half the rate where that is too low for ``top_hz``; None where
+        there is no such fall.
     """
     if sound.sample_rate / 2.0 < 0.95 * top_hz:
         return 0.45 * sound.sample_rate
@@ -73,12 +75,12 @@ def cutoff_of(sound: Waveform, top_hz: float) -> float | None:
 
 
 def _power_db(level: Curve) -> float:
-    """What bins of ``level`` dB have together."""
+    """Total power of bins at ``level`` dB, in dB."""
     return 10.0 * float(np.log10(np.sum(10.0 ** (level / 10.0))))
 
 
 def _spectrum_db(sound: Waveform) -> tuple[Curve, Curve]:
-    """Mean level a bin over the whole sound, smoothed, and the bins' frequencies."""
+    """Smoothed mean spectrum of the whole sound in dB, and the frequencies of its bins."""
     mono = np.pad(sound.downmix(), (0, max(0, _FRAME - sound.frames)))
     starts = range(0, len(mono) - _FRAME + 1, max(_FRAME // 2, len(mono) // 512))
     window = np.hanning(_FRAME)

@@ -1,4 +1,4 @@
-"""Variations: a take's own plan, begun from noise that lies some way towards another seed."""
+"""Variations: a take's own plan with noise that is interpolated towards another seed's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from server.model.schedule import Latents
 from server.model.text import unit
 from server.render.plan import Plan, RenderContext, SeedVariation, plan
 from server.render.recipe import Recipe
+from server.requests.explain import explain
 from server.requests.request import Delivery, Request
 from server.requests.resolved import ResolvedVary, resolve
 
@@ -35,7 +36,7 @@ _OVERRIDABLE = (
 @plan.register
 def _(request: ResolvedVary, context: RenderContext) -> Plan:
     recipe = _recipe(request, context)
-    # A take of an older version knows nothing of the settings that came later.
+    # Recipes of older versions lack the settings that were added later.
     base = resolve(_with_overrides(recipe.request, request), context.manifest)
     planned = plan(base, replace(context, clips=partial(_same_clip, context.clips, recipe)))
     origin = base.seed
@@ -43,21 +44,28 @@ def _(request: ResolvedVary, context: RenderContext) -> Plan:
     def noise(seed: int, stream: int) -> Latents:
         return slerp(planned.noise(origin, stream), planned.noise(seed, stream), request.distance)
 
-    # The take's file may be gone or written over when the recipe is read.
+    # The take's file may be deleted or overwritten when the recipe is read.
     kept = msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
     return replace(
-        planned, noise=noise, nuance=_between(planned.nuance, origin, request.distance), recipe=kept
+        planned,
+        noise=noise,
+        seed_variation=_between(planned.seed_variation, origin, request.distance),
+        recipe=kept,
     )
 
 
-def _between(nuance: SeedVariation | None, origin: int, distance: float) -> SeedVariation | None:
-    if nuance is None:
+def _between(
+    seed_variation: SeedVariation | None, origin: int, distance: float
+) -> SeedVariation | None:
+    if seed_variation is None:
         return None
-    return lambda seed: unit((1.0 - distance) * nuance(origin) + distance * nuance(seed))
+    return lambda seed: unit(
+        (1.0 - distance) * seed_variation(origin) + distance * seed_variation(seed)
+    )
 
 
 def _recipe(request: ResolvedVary, context: RenderContext) -> Recipe:
-    """The recipe given with the request, else the one in the take's file."""
+    """The recipe in the request, else the one in the take's file."""
     if request.recipe is None:
         clip = context.clips(request.clip)
         recipe = Recipe.read(clip.source)
@@ -72,9 +80,9 @@ def _recipe(request: ResolvedVary, context: RenderContext) -> Recipe:
 
 
 def _same_clip(clips: ClipLoader, recipe: Recipe, name: str) -> Clip:
-    """The clip that the take was made from, if it is still the same.
+    """The clip that the take was made from, if it is unchanged.
 
-    Nobody learns of a file by naming it in a recipe: one must know its contents to name it.
+    The check of its digest also keeps clients from probing files by naming them in a recipe.
     """
     clip = clips(name)
     if clip.digest != recipe.clips.get(name):
@@ -86,7 +94,7 @@ def _converted(values: dict[str, Any]) -> Recipe:
     try:
         return msgspec.convert(values, Recipe)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"recipe: {error}") from error
+        raise InvalidRequest(f"recipe: {explain(error, values, Recipe)}") from error
 
 
 def _with_overrides(base: Request, request: ResolvedVary) -> Request:

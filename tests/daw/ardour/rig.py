@@ -25,7 +25,7 @@ from pathlib import Path
 from pythonosc.udp_client import SimpleUDPClient
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "rigs"))
+sys.path.insert(0, str(HERE.parents[1] / "rigs" / "programs"))
 
 from running_programs import CLIENTS, running_instrument, running_jack  # noqa: E402
 

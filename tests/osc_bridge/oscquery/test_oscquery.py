@@ -62,7 +62,7 @@ def test_a_fader_has_range_unit_description_and_value(bridge: Running) -> None:
     assert node["ACCESS"] == 3
     assert node["RANGE"] == [{"MIN": 0.3, "MAX": 600.0}]
     assert node["UNIT"] == ["s"]
-    assert node["DESCRIPTION"].endswith("length.")
+    assert node["DESCRIPTION"].endswith("length of the sound.")
     steps = bridge.engine.manifest.defaults.num_inference_steps
     assert ask(bridge, "/ldm/set/num_inference_steps")["VALUE"] == [steps]
 

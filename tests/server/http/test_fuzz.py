@@ -210,7 +210,7 @@ def test_damaged_sounds(
 ) -> None:
     data = bytearray(sound(container))
     for place, value in places:
-        # Headers are where lies are told.
+        # Headers matter most.
         data[int(place**3 * (len(data) - 1))] = value
     path = tmp_path / "clip"
     path.write_bytes(data[: 1 + int((1 - cut**3) * len(data))])

@@ -54,11 +54,11 @@ def test_takes_are_served_in_parts_and_in_other_formats(tiny_folder: Path, tmp_p
             last = await server.http.get(url, headers={"Range": "bytes=0-0, -10"})
             assert last.status_code == 206
             for none in ("bytes=", "bytes=a-b", "bytes=9-1", "bytes= , -"):
-                told = await server.http.get(url, headers={"Range": none})
-                assert none in error_of(told, 400)["message"]
+                answer = await server.http.get(url, headers={"Range": none})
+                assert none in error_of(answer, 400)["message"]
             for unknown in ("seconds=0-1", "0-1", "bytes"):
-                told = await server.http.get(url, headers={"Range": unknown})
-                assert (told.status_code, told.content) == (200, whole)
+                answer = await server.http.get(url, headers={"Range": unknown})
+                assert (answer.status_code, answer.content) == (200, whole)
             flac = await server.http.get(url, params={"format": "flac", "download": "true"})
             assert flac.headers["content-disposition"].endswith('.flac"')
             first, rate = soundfile.read(io.BytesIO(flac.content))

@@ -54,9 +54,9 @@ def test_models_are_listed_loaded_and_unloaded(folders: list[Path], tmp_path: Pa
     async def scenario() -> None:
         budget = room_for(2, folders[0])
         async with served(folders, tmp_path, budget_bytes=budget) as (http, _, url):
-            told = (await http.get("/v1/models")).json()
-            assert told["budget_bytes"] == budget == 2 * told["used_bytes"]
-            one, two, _ = told["models"]
+            listed = (await http.get("/v1/models")).json()
+            assert listed["budget_bytes"] == budget == 2 * listed["used_bytes"]
+            one, two, _ = listed["models"]
             assert (one["name"], one["state"], one["default"]) == ("one", "loaded", True)
             assert (two["name"], two["state"], two["default"]) == ("two", "unloaded", False)
             assert (one["sample_rate"], one["devices"]) == (16000, ["cpu"])

@@ -63,7 +63,7 @@ def browsing(url: str) -> Iterator[Page]:
 
 
 class Page:
-    """The panel as a person meets it."""
+    """The panel as a person uses it."""
 
     def __init__(self, driver: Any, url: str) -> None:
         self.driver = driver
@@ -84,6 +84,9 @@ class Page:
         element.clear()
         element.send_keys(text)
 
+    def kind(self, kind: str) -> None:
+        self.one(f"#kind label[data-kind={kind}]").click()
+
     def choose(self, selector: str, value: str) -> None:
         self.one(f"{selector} option[value={value}]").click()
 
@@ -91,7 +94,7 @@ class Page:
         self.type(f"[id='f-{field}']", str(value))
 
     def until(self, true: Callable[[], Any]) -> None:
-        """Wait until ``true()``; pages change under one's hands."""
+        """Wait until ``true()``; elements may be replaced meanwhile."""
         from selenium.common.exceptions import WebDriverException
 
         deadline = time.monotonic() + 60
@@ -129,7 +132,7 @@ def test_prompt_clip_inpaint_cancel_reload(
     page.until(lambda: page.one(".take .wave").get_property("children"))
     assert takes(server)[0]["prompt"] == "low hum"
 
-    page.choose("#kind", "transfer")
+    page.kind("transfer")
     (tmp_path / "loop.wav").write_bytes(wav(2.0))
     page.one("#file").send_keys(str(tmp_path / "loop.wav"))
     page.until(lambda: "loop.wav, 2.00 s" in page.text("#clip-hint"))
@@ -137,7 +140,7 @@ def test_prompt_clip_inpaint_cancel_reload(
     page.one("#submit").click()
     page.until(lambda: len(page.all(".take")) == 2)
 
-    page.choose("#kind", "inpaint")
+    page.kind("inpaint")
     page.set("num_inference_steps", 4)
     drag(page, 0.25, 0.5)
     page.until(lambda: "Now: 0." in page.text("#clip-hint"))
@@ -173,8 +176,8 @@ def test_prompt_clip_inpaint_cancel_reload(
 
 
 def render_for_ever(page: Page) -> None:
-    """A job that does not end by itself; it is heard while it runs."""
-    page.choose("#kind", "text")
+    """A job that does not end by itself, with previews."""
+    page.kind("text")
     page.set("num_inference_steps", 1000)
     page.set("num_waveforms_per_prompt", 64)
     page.one("#more summary").click()
@@ -220,6 +223,21 @@ def test_keyboard_and_phone(page: Page) -> None:
     assert page.complaints() == []
 
 
+def test_settings_have_names_for_people_and_refusals_say_what_to_do(page: Page) -> None:
+    page.one("#more summary").click()
+    for kind in ("text", "transfer", "inpaint", "continue", "upscale", "vary", "morph"):
+        page.kind(kind)
+        labels = [label.text for label in page.all("#request .field label")]
+        assert "Steps" in labels
+        assert not [label for label in labels if not label or "_" in label or "num " in label]
+    page.kind("text")
+    page.type("#prompt", "bright")
+    page.set("audio_length_in_s", 0.1)
+    page.one("#submit").click()
+    page.until(lambda: page.text("#message") == "Length must be at least 0.3 s (got 0.1)")
+    page.shot("refusal")
+
+
 def test_a_model_is_chosen_from_a_menu(tiny_folder: Path, tmp_path: Path) -> None:
     first, second, _ = make_models(tiny_folder, tmp_path / "models")
     server = ServerProcess(first, tmp_path / "server", "--model", str(second))
@@ -237,7 +255,7 @@ def test_a_model_is_chosen_from_a_menu(tiny_folder: Path, tmp_path: Path) -> Non
             page.until(lambda: page.one("#models").get_property("value") == "two")
             page.type("#search", "bright")
             page.one("#by-sound").click()
-            page.until(lambda: "likeness" in page.text(".take .facts"))
+            page.until(lambda: "similarity" in page.text(".take .facts"))
             page.shot("models")
             assert page.complaints() == []
         job = httpx.get(f"{server.url}/v1/jobs?limit=1", trust_env=False).json()[0]

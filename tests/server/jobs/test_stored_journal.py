@@ -72,7 +72,10 @@ def test_every_kind_and_state_is_read(journal: Path) -> None:
 
 def test_a_job_is_stored_as_before(journal: Path) -> None:
     for data in rows(journal).values():
-        assert stored_form._encode(stored_form._decode_job(data)) == data
+        again = msgspec.msgpack.decode(stored_form._encode(stored_form._decode_job(data)))
+        for take in again["takes"]:
+            assert take.pop("audio_tower") == ""  # new since then; older programs skip it
+        assert again == msgspec.msgpack.decode(data)
 
 
 def test_unfinished_jobs_go_on_and_finished_ones_stay(tiny_folder: Path, journal: Path) -> None:

@@ -55,8 +55,8 @@ def test_every_job_has_its_command(
         ],
     }
     for kind, words in commands.items():
-        told = made(capsys, tiny_folder, *words, "--seed", "4", "--steps", "2")
-        takes = told["takes"]
+        printed = made(capsys, tiny_folder, *words, "--seed", "4", "--steps", "2")
+        takes = printed["takes"]
         assert isinstance(takes, list)
         assert {take["recipe"]["request"]["kind"] for take in takes} == {kind}
         seeds = sorted(take["recipe"]["request"]["seed"] for take in takes)
@@ -94,7 +94,7 @@ def test_what_is_missing_is_named_with_what_it_means(
     assert "regions is missing: what to replace: 1.0:2.5" in capsys.readouterr().err
     for values, why in (
         ({"kind": "transfer"}, "clip is missing: the sound file"),
-        ({"prompt": "rain"}, "kind is missing: text, "),
+        ({"prompt": "rain"}, "kind is missing: one of text, "),
     ):
         with pytest.raises(InvalidRequest, match=why):
             parse_request(values)

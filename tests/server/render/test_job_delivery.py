@@ -97,9 +97,9 @@ def test_fades_begin_and_end_in_silence() -> None:
 
 def test_exact_samples_are_left_alone_until_asked() -> None:
     sound = np.full((100, 1), 1.5, np.float32)
-    out, _ = deliver(made(sound, exact=True), Delivery())
+    out, _ = deliver(made(sound, keeps_clip=True), Delivery())
     np.testing.assert_array_equal(out.samples, sound)
-    out, _ = deliver(made(sound, exact=True), Delivery(ceiling_dbfs=0.0))
+    out, _ = deliver(made(sound, keeps_clip=True), Delivery(ceiling_dbfs=0.0))
     assert out.peak <= 1.0
 
 

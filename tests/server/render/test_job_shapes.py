@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sounds import likeness
+from sounds import similarity
 
 from server.audio.seam import jumps_db, ring_seam_db, seam_db
 from server.audio.waveform import Waveform
@@ -143,8 +143,8 @@ def test_a_morph_moves_from_a_to_b(tiny_pipeline: Pipeline) -> None:
     request = Morph(prompt="low > high", audio_length_in_s=6.0, seed=1)
     sound = tiny_pipeline.render(request)[0].waveform
     parts = [Waveform(part, 48000) for part in np.split(sound.samples, 6)]
-    lowness = [likeness(tiny_pipeline, part, "low") for part in parts]
-    highness = [likeness(tiny_pipeline, part, "high") for part in parts]
+    lowness = [similarity(tiny_pipeline, part, "low") for part in parts]
+    highness = [similarity(tiny_pipeline, part, "high") for part in parts]
     assert lowness[0] > highness[0]
     assert highness[-1] > lowness[-1]
     towards = [h - low for h, low in zip(highness, lowness, strict=True)]
@@ -157,7 +157,7 @@ def test_a_morph_reaches_its_stages_where_it_says(tiny_pipeline: Pipeline) -> No
     sound = tiny_pipeline.render(request)[0].waveform
     parts = [Waveform(part, 48000) for part in np.split(sound.samples, 10)]
     highness = [
-        likeness(tiny_pipeline, part, "high") - likeness(tiny_pipeline, part, "low")
+        similarity(tiny_pipeline, part, "high") - similarity(tiny_pipeline, part, "low")
         for part in parts
     ]
     assert int(np.argmax(highness)) in (1, 2, 3)
@@ -181,10 +181,10 @@ def test_width_sets_the_correlation_and_sums_to_mono(tiny_pipeline: Pipeline) ->
 
 def test_the_sides_noise_is_as_correlated_as_the_width_says() -> None:
     from server.model.manifest import Latent
-    from server.model.noise import lanes_apart
+    from server.model.noise import stereo_noise
 
     for width in (0.0, 0.3, 0.7, 1.0):
-        left, right = lanes_apart(Latent(), 512, width)(3, 0)
+        left, right = stereo_noise(Latent(), 512, width)(3, 0)
         assert np.corrcoef(left.ravel(), right.ravel())[0, 1] == pytest.approx(
             np.cos(width * np.pi / 2), abs=0.02
         )
@@ -192,7 +192,7 @@ def test_the_sides_noise_is_as_correlated_as_the_width_says() -> None:
         assert right.std() == pytest.approx(1.0, abs=0.02)
 
 
-def test_the_seam_measure_hears_what_ears_hear() -> None:
+def test_the_seam_measure_finds_audible_seams() -> None:
     rng = np.random.default_rng(1)
     sound = 0.1 * rng.standard_normal((48000, 1)).astype(np.float32)
     elsewhere = list(range(4800, 43200, 1200))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sounds import likeness, log_spectra, stored, tones, write
+from sounds import log_spectra, similarity, stored, tones, write
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
@@ -70,7 +70,7 @@ def test_the_stronger_the_farther_from_the_clip(
         )
         sound = tiny_pipeline.render(request)[0].waveform
         nearness.append(np.corrcoef(log_spectra(sound).ravel(), source.ravel())[0, 1])
-        highness.append(likeness(tiny_pipeline, sound, "high"))
+        highness.append(similarity(tiny_pipeline, sound, "high"))
     assert nearness[0] == pytest.approx(1.0, abs=1e-6)
     assert all(later <= earlier + 0.02 for earlier, later in zip(nearness, nearness[1:]))  # noqa: B905, RUF007
     assert nearness[-1] < nearness[1] - 0.2

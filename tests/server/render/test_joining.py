@@ -1,4 +1,4 @@
-"""Jobs that share the device: who goes when, what is joined, and that nobody can hear it."""
+"""Jobs that share the device: their order, what is joined, and that takes stay the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server.render.denoise import UnetCall, Work
 from server.render.joining import JoinedUnet, joined, parted
 from server.render.pipeline import Pipeline
 from server.render.take import Take
-from server.render.working_memory import Free
+from server.render.working_memory import FreeMemory
 from server.requests.request import TextToAudio
 from server.requests.resolved import resolve
 from server.worker.device_schedule import Running, next_on_device
@@ -178,11 +178,11 @@ def test_onnx_runtime_says_that_the_memory_is_full_and_goes_on(tmp_path: Path) -
 
 
 def test_what_does_not_fit_is_split_and_then_refused(tiny_folder: Path) -> None:
-    free = Free(2**40)
+    free = FreeMemory(2**40)
     pipeline = Pipeline(tiny_folder, "cpu", 1, free=lambda on_cpu: free)
     request = msgspec.structs.replace(SHORT, num_waveforms_per_prompt=4)
     plenty = pipeline.render(request)
-    free = Free(1_440_000)
+    free = FreeMemory(1_440_000)
     seen: list[tuple[int, int]] = []
     split = pipeline.render(request, lambda *step: seen.append(step))
     assert len(seen) > 3 + 4, "it was denoised in groups"
@@ -190,12 +190,12 @@ def test_what_does_not_fit_is_split_and_then_refused(tiny_folder: Path) -> None:
     assert seen[-1] == (4, 4)
     for a, b in zip(plenty, split, strict=True):
         np.testing.assert_allclose(a.waveform.samples, b.waveform.samples, atol=1e-4)
-    free = Free(400_000)
+    free = FreeMemory(400_000)
     with pytest.raises(TooLarge, match=r"4 x 1 s need about .* MiB .* and 0 MiB are free"):
         pipeline.render(request)
 
 
-def test_what_clap_heard_goes_with_every_take(tiny_pipeline: Pipeline) -> None:
+def test_every_take_has_its_clap_embedding(tiny_pipeline: Pipeline) -> None:
     (take,) = tiny_pipeline.render(SHORT)
     assert take.embedding is not None
     np.testing.assert_allclose(take.embedding, tiny_pipeline.audio(take.waveform), atol=1e-6)

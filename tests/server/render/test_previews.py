@@ -1,4 +1,4 @@
-"""Previews: the first take is heard while it is unfinished, and is none the worse for it."""
+"""Previews of the first take while it renders; they leave the take unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
 
 HUM = TextToAudio(prompt="low hum", seed=7, num_inference_steps=12, audio_length_in_s=1.0)
 HEARD = msgspec.structs.replace(HUM, previews=3)
-ENDLESS_HEARD = msgspec.structs.replace(ENDLESS, previews=8)
+ENDLESS_WITH_PREVIEWS = msgspec.structs.replace(ENDLESS, previews=8)
 
 
 def rendered(
@@ -73,7 +73,7 @@ def test_previews_come_in_order_and_become_the_take(tiny_pipeline: Pipeline, sam
     assert far > nearer > near > 0.0
 
 
-def test_a_take_is_the_same_whether_it_was_heard_before_or_not(
+def test_a_take_is_the_same_with_and_without_previews(
     tiny_pipeline: Pipeline, tmp_path: Path
 ) -> None:
     clip = write(tmp_path / "clip.wav", familiar(tiny_pipeline, 1.0))
@@ -95,7 +95,7 @@ def test_a_take_is_the_same_whether_it_was_heard_before_or_not(
         assert [take.encode() for take in takes] == [take.encode() for take in plain]
 
 
-def test_an_edit_is_heard_within_its_clip(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
+def test_the_preview_of_an_edit_is_the_whole_clip(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
     clip = write(tmp_path / "clip.wav", familiar(tiny_pipeline, 1.0))
     request = Inpaint(prompt="high", clip=clip, regions="0.4:0.6", seed=3, previews=1)
     (take,), _, (sound,) = rendered(tiny_pipeline, request)
@@ -115,36 +115,36 @@ def test_a_preview_that_fails_costs_nothing(tiny_pipeline: Pipeline) -> None:
 
 
 def previews(log: EngineLog, job_id: str) -> list[Preview]:
-    """What was told of a job, repetitions left out."""
-    told: list[Preview] = []
+    """The previews of a job in the log, without repetitions."""
+    seen: list[Preview] = []
     for job in log.events:
-        if job.id == job_id and job.preview is not None and job.preview not in told:
-            told.append(job.preview)
-    return told
+        if job.id == job_id and job.preview is not None and job.preview not in seen:
+            seen.append(job.preview)
+    return seen
 
 
-async def heard(log: EngineLog, job_id: str) -> Job:
+async def previewed(log: EngineLog, job_id: str) -> Job:
     """The job when its first preview is there."""
     await log.until(lambda: bool(previews(log, job_id)))
     return next(job for job in log.events if job.id == job_id and job.preview is not None)
 
 
-def test_an_engine_tells_of_previews_and_leaves_none(tiny_folder: Path, tmp_path: Path) -> None:
+def test_an_engine_reports_previews_and_deletes_them(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path / "takes") as (engine, log):
-            unheard = await log.final((await engine.submit(HUM)).id)
-            assert not previews(log, unheard.id)
+            plain = await log.final((await engine.submit(HUM)).id)
+            assert not previews(log, plain.id)
             assert [path.name for path in (tmp_path / "takes").iterdir()] == [
-                unheard.takes[0].path.name
+                plain.takes[0].path.name
             ]
             job = await log.final((await engine.submit(HEARD, folder=tmp_path / "song")).id)
             path = preview_path(tmp_path / "takes", job.id)
             assert previews(log, job.id) == [Preview(step, path) for step in (3, 6, 9)]
             assert job.preview is None
             assert not path.exists()
-            assert job.takes[0].path.read_bytes() == unheard.takes[0].path.read_bytes()
+            assert job.takes[0].path.read_bytes() == plain.takes[0].path.read_bytes()
             recipe = Recipe.read(job.takes[0].path)
-            assert msgspec.to_builtins(recipe.request) == msgspec.to_builtins(unheard.request)
+            assert msgspec.to_builtins(recipe.request) == msgspec.to_builtins(plain.request)
 
     asyncio.run(scenario())
 
@@ -154,18 +154,18 @@ def test_a_cancelled_job_a_lost_worker_and_an_end_leave_no_preview(
 ) -> None:
     async def scenario() -> None:
         async with running_engine(tiny_folder, tmp_path) as (engine, log):
-            job = await heard(log, (await engine.submit(ENDLESS_HEARD)).id)
+            job = await previewed(log, (await engine.submit(ENDLESS_WITH_PREVIEWS)).id)
             assert job.preview is not None
             assert Waveform.read(job.preview.path).seconds == pytest.approx(5.0)
             await engine.cancel(job.id)
             assert (await log.final(job.id)).preview is None
             assert not list((tmp_path / ".previews").iterdir())
 
-            job = await heard(log, (await engine.submit(ENDLESS_HEARD)).id)
+            job = await previewed(log, (await engine.submit(ENDLESS_WITH_PREVIEWS)).id)
             os.kill(int(engine.status().details["worker_pid"]), 9)
             await log.until(lambda: engine.job(job.id).preview is None)
-            told = len(log.events)
-            await log.until(lambda: any(j.preview is not None for j in log.events[told:]))
+            seen = len(log.events)
+            await log.until(lambda: any(j.preview is not None for j in log.events[seen:]))
         assert engine.job(job.id).preview is None
         assert not list((tmp_path / ".previews").iterdir())
 
@@ -183,7 +183,7 @@ def test_what_an_earlier_run_left_is_swept(tmp_path: Path) -> None:
 
 
 async def next_preview(lines: AsyncIterator[str]) -> dict[str, Any]:
-    """The next preview that a stream of events tells of."""
+    """The next preview in a stream of events."""
     async for line in lines:
         if line == "event: preview":
             data = await anext(lines)
@@ -224,7 +224,7 @@ def test_a_remote_engine_brings_previews_here(tiny_folder: Path, tmp_path: Path)
             log = EngineLog(engine)
             try:
                 await engine.start()
-                job = await heard(log, (await engine.submit(ENDLESS_HEARD)).id)
+                job = await previewed(log, (await engine.submit(ENDLESS_WITH_PREVIEWS)).id)
                 assert job.preview is not None
                 assert job.preview.path == preview_path(tmp_path / "here", job.id)
                 assert Waveform.read(job.preview.path).seconds == pytest.approx(5.0)

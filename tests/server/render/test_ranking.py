@@ -1,4 +1,4 @@
-"""Which of several renders become takes: the listener's verdicts, notation, order."""
+"""Ranking of candidates: by the listener's scores, by note and tempo, and in which order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from server.errors import RenderError
-from server.model.listener import UNHEARD, Listener
+from server.model.listener import NO_SCORE, Listener
 from server.model.manifest import Manifest
 from server.render.pipeline import Pipeline
 from server.render.plan import plan
@@ -25,39 +25,38 @@ def pipeline(tiny_folder: Path) -> Pipeline:
     return Pipeline(tiny_folder, device="cpu", threads=1)
 
 
-class Ear:
-    """Gives each call the next verdict; notes what it heard."""
+class Scores:
+    """A listener that gives each call the next of some scores."""
 
-    def __init__(self, *fits: float | Exception) -> None:
-        self.fits = list(fits)
+    def __init__(self, *scores: float | Exception) -> None:
+        self.scores = list(scores)
 
-    def fit(self, latent: Any, target: Any) -> float:
-        verdict = self.fits.pop(0)
-        if isinstance(verdict, Exception):
-            raise verdict
-        return verdict
+    def score(self, latent: Any, target: Any) -> float:
+        score = self.scores.pop(0)
+        if isinstance(score, Exception):
+            raise score
+        return score
 
 
-def renders(*fits: float | None) -> list[Candidate]:
-    return [
-        Candidate(seed, np.zeros((1, 1, 1, 1), np.float32), fit) for seed, fit in enumerate(fits)
-    ]
+def candidates(*scores: float | None) -> list[Candidate]:
+    latent = np.zeros((1, 1, 1, 1), np.float32)
+    return [Candidate(seed, latent, score) for seed, score in enumerate(scores)]
 
 
 def seeds(found: list[Candidate]) -> list[int]:
-    return [render.seed for render in found]
+    return [candidate.seed for candidate in found]
 
 
-def test_the_best_are_finished_first() -> None:
-    assert seeds(best_first(renders(0.1, 0.4, -0.2, 0.3))) == [1, 3, 0, 2]
-    assert seeds(best_first(renders(0.1, None, 0.2))) == [0, 1, 2]
+def test_the_best_are_decoded_first() -> None:
+    assert seeds(best_first(candidates(0.1, 0.4, -0.2, 0.3))) == [1, 3, 0, 2]
+    assert seeds(best_first(candidates(0.1, None, 0.2))) == [0, 1, 2]
 
 
-def test_no_more_are_finished_than_it_takes(pipeline: Pipeline) -> None:
+def test_decoding_stops_when_enough_takes_match(pipeline: Pipeline) -> None:
     request = TextToAudio(prompt="rain", seed=1, audio_length_in_s=0.5)
     take = pipeline.render(request)[0]
     planned = plan(resolve(request, pipeline.manifest), pipeline.context({}))
-    four = renders(0.1, 0.4, -0.2, 0.3)
+    four = candidates(0.1, 0.4, -0.2, 0.3)
     assert not enough([take], four, planned, 2)
     assert enough([take, take], four, planned, 2)
     # A note is measured in the finished sound: only what plays it counts.
@@ -66,8 +65,8 @@ def test_no_more_are_finished_than_it_takes(pipeline: Pipeline) -> None:
     right = replace(take, measures={"note_cents": 20.0})
     assert not enough([sharp, sharp, sharp], four, named, 1)
     assert enough([sharp, right], four, named, 1)
-    # What has no ear of its own is heard when it is finished: the last may be the best.
-    assert not enough([right], renders(None, None), named, 1)
+    # Without scores only the decoded takes can be ranked: the last may be the best.
+    assert not enough([right], candidates(None, None), named, 1)
 
 
 def test_only_what_is_wanted_is_vocoded(
@@ -82,7 +81,7 @@ def test_only_what_is_wanted_is_vocoded(
         return decode(*args, **kwargs)
 
     monkeypatch.setattr(pipeline.autoencoder, "decode", counted)
-    monkeypatch.setattr(pipeline, "listener", Ear(0.1, RenderError("deaf"), 0.3, 0.2))
+    monkeypatch.setattr(pipeline, "listener", Scores(0.1, RenderError("failed"), 0.3, 0.2))
     request = TextToAudio(
         prompt="rain", seed=10, num_candidates=2, num_waveforms_per_prompt=2, audio_length_in_s=0.5
     )
@@ -97,16 +96,14 @@ def test_only_what_is_wanted_is_vocoded(
     np.testing.assert_array_equal(alone.waveform.samples, takes[0].waveform.samples)
 
 
-def test_what_cannot_be_heard_comes_last(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipeline, "listener", Ear(RenderError("deaf"), -0.5))
+def test_a_failed_score_comes_last(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "listener", Scores(RenderError("failed"), -0.5))
     request = TextToAudio(prompt="rain", seed=1, num_waveforms_per_prompt=2, audio_length_in_s=0.5)
     takes = pipeline.render(request)
-    assert [take.measures["score"] for take in takes] == [-0.5, UNHEARD]
+    assert [take.measures["score"] for take in takes] == [-0.5, NO_SCORE]
 
 
-def test_long_sounds_are_heard_in_even_pieces(pipeline: Pipeline, tiny_folder: Path) -> None:
+def test_long_sounds_are_scored_in_even_pieces(pipeline: Pipeline, tiny_folder: Path) -> None:
     lengths: list[int] = []
 
     def graph(*, log_mel: Any) -> list[Any]:
@@ -116,8 +113,8 @@ def test_long_sounds_are_heard_in_even_pieces(pipeline: Pipeline, tiny_folder: P
     latent = Manifest.load(tiny_folder).latent
     frames = 3 * pipeline.autoencoder.chunk - 1
     long = np.zeros((2, latent.channels, frames, latent.mel_bins), np.float32)
-    ear = Listener(graph, pipeline.autoencoder)  # type: ignore[arg-type]
-    assert ear.fit(long, np.array([0.6, 0.8], np.float32)) == pytest.approx(0.6)
+    listener = Listener(graph, pipeline.autoencoder)  # type: ignore[arg-type]
+    assert listener.score(long, np.array([0.6, 0.8], np.float32)) == pytest.approx(0.6)
     assert sum(lengths) == 2 * frames * latent.time_factor
     assert max(lengths) <= pipeline.autoencoder.chunk_mels
     assert max(lengths) - min(lengths) <= 1

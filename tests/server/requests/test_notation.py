@@ -1,4 +1,4 @@
-"""Notes and tempi that a prompt names, and how a unet that takes notation is told of them."""
+"""Notes and tempi that a prompt names, and how a unet that takes notation receives them."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_tempo(words: str, bpm: float) -> None:
 
 
 @pytest.fixture
-def told(
+def columns(
     tiny_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[np.ndarray[Any, Any]]]:
-    """What the unet is told behind its embeddings, call by call, by a model with notation."""
+    """The notation columns of each unet call, by a model with notation."""
     manifest = msgspec.structs.replace(tiny_pipeline.manifest, notation=True)
     monkeypatch.setattr(tiny_pipeline, "manifest", manifest)
     size = manifest.embedding_dim
@@ -100,13 +100,15 @@ def told(
     return render
 
 
-def test_guidance_leads_away_from_no_notation(told: Callable[..., Any]) -> None:
-    for rows in told(prompt="piano A4, 120 bpm", guidance_scale=2.0, audio_length_in_s=1.0):
+def test_guidance_leads_away_from_no_notation(columns: Callable[..., Any]) -> None:
+    for rows in columns(prompt="piano A4, 120 bpm", guidance_scale=2.0, audio_length_in_s=1.0):
         np.testing.assert_array_equal(rows, [[0, 0, 0], [A4, 120, 0]])
 
 
-def test_later_windows_are_told_where_in_the_bar_they_begin(told: Callable[..., Any]) -> None:
-    rows = np.concatenate(told(prompt="beat, 120 bpm", guidance_scale=1.0, audio_length_in_s=30.0))
+def test_later_windows_get_their_place_in_the_bar(columns: Callable[..., Any]) -> None:
+    rows = np.concatenate(
+        columns(prompt="beat, 120 bpm", guidance_scale=1.0, audio_length_in_s=30.0)
+    )
     beats = np.unique(rows[:, 2])
     assert beats[0] == 0.0
     assert len(beats) > 2
@@ -114,12 +116,12 @@ def test_later_windows_are_told_where_in_the_bar_they_begin(told: Callable[..., 
     assert 30.0 < beats[-1] < 60.0
 
 
-def test_beats_fill_a_loop_exactly(told: Callable[..., Any], tiny_pipeline: Pipeline) -> None:
-    rows = told(prompt="beat, 90 bpm", bars=2, bpm=133, loop=True, guidance_scale=1.0)[0]
+def test_beats_fill_a_loop_exactly(columns: Callable[..., Any], tiny_pipeline: Pipeline) -> None:
+    rows = columns(prompt="beat, 90 bpm", bars=2, bpm=133, loop=True, guidance_scale=1.0)[0]
     seconds = 8 * 60 / 133
     frame = tiny_pipeline.manifest.seconds_per_latent_frame
     assert rows[0, 1] / 60 * round(seconds / frame) * frame == pytest.approx(8.0)
 
 
-def test_a_model_without_a_notation_is_told_nothing(tiny_pipeline: Pipeline) -> None:
+def test_a_model_without_a_notation_gets_none(tiny_pipeline: Pipeline) -> None:
     tiny_pipeline.render(TextToAudio(prompt="piano A4", num_inference_steps=1, seed=1))

@@ -32,9 +32,9 @@ def test_a_shipped_preset_is_a_request(path: Path) -> None:
 def test_presets_are_answered_over_http(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path) as server:
-            told = (await server.http.get("/v1/presets")).json()
-            assert [preset["name"] for preset in told] == [p.name for p in list_presets()]
-            assert len(told) == len(SHIPPED) >= 12
+            listed = (await server.http.get("/v1/presets")).json()
+            assert [preset["name"] for preset in listed] == [p.name for p in list_presets()]
+            assert len(listed) == len(SHIPPED) >= 12
             kick = (await server.http.get("/v1/presets/kick")).json()
             job = await server.done({**kick["request"], "num_inference_steps": 2})
             assert len(job["takes"]) == 4

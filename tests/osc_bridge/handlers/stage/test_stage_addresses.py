@@ -101,7 +101,7 @@ def test_what_is_refused(client: Client, takes: Path) -> None:
         client.query("/ldm/take/play", "nothing.wav")
     with pytest.raises(Forbidden):
         client.query("/ldm/capture/save", 0.1, "played", "/etc/out.wav")
-    with pytest.raises(InvalidRequest, match="bus = 'both'"):
+    with pytest.raises(InvalidRequest, match=r"bus must be one of played, recorded \(got 'both'\)"):
         client.query("/ldm/capture/save", 0.1, "both")
     with pytest.raises(NotFound, match="live set 'nonsense'"):
         client.query("/ldm/live/load", "nonsense")

@@ -9,9 +9,9 @@ int8-weights              int8 weights with one scale an output channel and a
                           ``DequantizeLinear`` in front, computed in float32
 ========================  ======================================================================
 
-ONNX Runtime folds both kinds of nodes when it loads a graph (for ``DequantizeLinear`` with the
-session entry ``session.disable_quant_qdq`` = 1), so these two save disk, not time. Initializers
-keep the state dict's names; what the nodes return is called ``NAME.float``, scales ``NAME.scale``.
+ONNX Runtime folds both kinds of nodes when it loads a graph (``DequantizeLinear`` with the session
+entry ``session.disable_quant_qdq`` = 1). So the last two save disk space, not time. Initializers
+keep the state dict's names. Outputs of the nodes are called ``NAME.float``, scales ``NAME.scale``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WeightStorage = Literal["fp16-weights", "int8-weights"]
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "fp16", "fp16-weights", "int8-weights")
 
 SMALLEST: Final = 1024
-"""Elements; biases and norms below this cost nothing and stay float32."""
+"""Tensors with fewer elements (biases, norms) stay float32."""
 OUTPUT_AXIS: Final = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1, "Gather": 0}
 """Axis of the output channels (of the rows, for an embedding) in a node's weight."""
 

@@ -1,7 +1,4 @@
-"""The CLAP towers of a model folder, for searching the library by sound.
-
-They are loaded outside of the worker, on the CPU, when somebody first searches, and stay.
-"""
+"""The CLAP towers of a model folder, outside of the worker, for the search by sound."""
 
 from __future__ import annotations
 
@@ -17,7 +14,9 @@ __all__ = ["ClapTowers"]
 
 
 class ClapTowers:
-    """The text and the audio tower in ``folder``; both are slow, so call them in a thread.
+    """The text tower and the audio tower in ``folder``, on the CPU.
+
+    Both take long; call them in a thread. Graphs are loaded at their first use.
 
     Raises:
         ModelError: the folder is no model folder.
@@ -29,24 +28,24 @@ class ClapTowers:
         from server.model.text import TextEncoder
 
         manifest = Manifest.load(folder)
-        self.tower = manifest.files["audio_encoder.onnx"].sha256
-        """Embeddings of one tower mean nothing to another."""
+        self.audio_tower = manifest.audio_tower
+        """Identity of the audio tower; embeddings of different towers are not comparable."""
         providers = providers_for("cpu")
         text = Graph(folder / "text_encoder.onnx", providers, threads)
         audio = Graph(folder / "audio_encoder.onnx", providers, threads)
         self._text = TextEncoder(folder, manifest, text)
         self._audio = ClapAudio(manifest, audio)
 
-    def words(self, text: str) -> Embedding:
+    def embed_text(self, text: str) -> Embedding:
         """The unit-length embedding [D] of ``text``."""
         return self._text(text)
 
-    def sound(self, path: Path) -> Embedding:
-        """The unit-length embedding [D] of an audio file; zero where it is silent.
+    def embed_file(self, path: Path) -> Embedding:
+        """The unit-length embedding [D] of an audio file; zeros where the tower gives zeros.
 
         Raises:
-            UnreadableAudio: it is gone, or no audio.
-            RenderError: the tower failed.
+            UnreadableAudio: the file is gone, or not audio.
+            RenderError: the tower fails on it.
         """
         from server.audio.waveform import Waveform
 

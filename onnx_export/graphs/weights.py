@@ -1,4 +1,4 @@
-"""The way back: the weights of a graph as a state dict, whatever they are stored as."""
+"""The weights of a graph as a torch state dict, whatever their precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["read_state_dict"]
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The initializers of a graph of ours by their names, as float32.
+    """Read the initializers of an exported graph by name, as float32.
 
     Weights stored as float16 or int8 are expanded; integer buffers keep their type. A network
     loads them with ``load_state_dict(..., strict=False)``: buffers that tracing found unused

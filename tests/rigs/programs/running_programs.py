@@ -30,7 +30,7 @@ __all__ = [
     "running_jack",
 ]
 
-CLIENTS = Path(__file__).parents[2] / "clients"
+CLIENTS = Path(__file__).parents[3] / "clients"
 _READY = re.compile(r"OSC +.*?:(\d+)")
 
 

@@ -1,4 +1,4 @@
-"""ONNX files on disk: large weights beside the graph, and what must never be quantised."""
+"""ONNX files on disk: weights of large graphs beside them, buffers marked in the metadata."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import onnx
 __all__ = ["BUFFERS_KEY", "buffer_names", "save_graph"]
 
 BUFFERS_KEY: Final = "audioldm.buffers"
-"""Model metadata: the initializers that are buffers (DFT bases, statistics), never quantised."""
+"""Metadata key: names of the initializers that are buffers (DFT bases, statistics)."""
 INLINE_LIMIT: Final = 1 << 30
-"""Larger graphs keep their weights in ``NAME.onnx.data``; protobuf itself ends at 2 GiB."""
+"""Larger graphs keep their weights in ``NAME.onnx.data``; protobuf is limited to 2 GiB."""
 
 
 def save_graph(graph: onnx.ModelProto, path: Path) -> None:
@@ -26,6 +26,6 @@ def save_graph(graph: onnx.ModelProto, path: Path) -> None:
 
 
 def buffer_names(graph: onnx.ModelProto) -> frozenset[str]:
-    """The initializers that :func:`onnx_export.graph.export_graph` marked as buffers."""
+    """The initializers that :func:`onnx_export.graphs.tracing.export_graph` marked as buffers."""
     values = [entry.value for entry in graph.metadata_props if entry.key == BUFFERS_KEY]
     return frozenset(json.loads(values[0]) if values else ())

@@ -1,4 +1,4 @@
-"""A captioned folder of synthetic sounds in three classes that anything can tell apart."""
+"""A captioned folder of synthetic sounds in three classes that are easy to distinguish."""
 
 from __future__ import annotations
 

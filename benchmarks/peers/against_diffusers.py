@@ -1,6 +1,6 @@
 """AudioLDM-S, whole clip: this project's engine against diffusers' AudioLDMPipeline.
 
-Same random weights, same sampler, steps and guidance, two processes that take turns. The ratio
+Same random weights, same sampler, steps and guidance, in two alternating processes. The ratio
 is ours / theirs, pair by pair, so that a machine that slows down slows both. On a CPU both are
 float32; with ``--device cuda`` both are float16, and of the stages only the total counts, because
 a GPU works on while diffusers goes to the next stage.
@@ -27,7 +27,7 @@ class Contender:
 
     def __init__(self, side: str, folder: Path, flags: list[str]) -> None:
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "benchmarks.contender", side, str(folder), *flags),
+            (sys.executable, "-m", "benchmarks.peers.contender", side, str(folder), *flags),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

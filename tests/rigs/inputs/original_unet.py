@@ -51,7 +51,7 @@ class OriginalUnet:
         return [f"{group}.{index}" for index in sorted(indices)]
 
     def block(self, name: str, x: Tensor, condition: Tensor) -> Tensor:
-        """The layers ``name.0``, ``name.1``, ... told apart by the tensors they have."""
+        """The layers ``name.0``, ``name.1``, ..., distinguished by their tensors."""
         for layer in self.layers(name):
             if f"{layer}.in_layers.2.weight" in self.tensors:
                 x = self.residual(layer, x, condition)

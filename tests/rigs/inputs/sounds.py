@@ -48,7 +48,7 @@ def stored(path: Path | str, dtype: str) -> npt.NDArray[np.generic]:
     return soundfile.read(path, dtype=dtype, always_2d=True)[0]
 
 
-def likeness(pipeline: Pipeline, sound: Waveform, prompt: str) -> float:
+def similarity(pipeline: Pipeline, sound: Waveform, prompt: str) -> float:
     """CLAP similarity of a sound with a prompt."""
     return float(pipeline.audio(sound) @ pipeline.text(prompt))
 

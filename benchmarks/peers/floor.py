@@ -1,6 +1,6 @@
-"""The least time a clip of AudioLDM can take: its multiplications over what the machine can do.
+"""Lower bound of the time for a clip of AudioLDM: its FLOPs over the machine's throughput.
 
-    python -m benchmarks.floor [--variant s] [--seconds 5.12] [--steps 20] [--threads 2]
+    python -m benchmarks.peers.floor [--variant s] [--seconds 5.12] [--steps 20] [--threads 2]
 
 FLOPs (a multiplication and an addition are two) are counted by torch in diffusers' networks,
 guided, without tricks that save multiplications (Winograd). The machine's peak is the best product
@@ -22,11 +22,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine
-from onnx_export.architecture import VARIANTS, attention_heads, build_network
+from onnx_export.sources.architecture import VARIANTS, attention_heads, build_network
 
 FRAMES_A_SECOND: Final = 25
 SHORTENED: Final = 4
-"""By the VAE, both axes of the log-mel."""
+"""Factor by which the VAE shortens both axes of the log-mel."""
 SIZE: Final = 2048
 
 

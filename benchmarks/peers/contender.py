@@ -1,4 +1,4 @@
-"""One side of a comparison, alone in its process so that its memory is its own.
+"""One side of a comparison, in a process of its own so that its memory can be measured.
 
 It loads, says ``ready``, then renders one clip for every line on standard input and answers with
 a line of JSON: seconds in all and by stage, and the peak of its resident memory so far.

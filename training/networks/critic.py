@@ -1,8 +1,8 @@
 """The critic of stage ``adversarial``: small heads on the frozen features of the CLAP audio tower.
 
-A projected discriminator (arXiv:2111.01007, as StyleGAN-T has it, arXiv:2301.09515): what hears is
-already trained, so the heads find what is wrong within a few hundred batches. Each looks at one
-depth of the tower and at the condition (projection, arXiv:1802.05637).
+A projected discriminator (arXiv:2111.01007, as in StyleGAN-T, arXiv:2301.09515). The tower is
+already trained, so that the heads converge within a few hundred batches. Each head takes the
+features of one depth and the condition (projection, arXiv:1802.05637).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.clap import EMBEDDING, POOLED, AudioTower
+from training.networks.clap import EMBEDDING, POOLED, AudioTower
 
 __all__ = ["Critic", "Features", "hinge"]
 
@@ -26,7 +26,7 @@ POOLED_WIDTH: Final = 256
 
 
 class _MapHead(nn.Module):
-    """A verdict for every place of one map."""
+    """A logit for each place of one map."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class _MapHead(nn.Module):
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         states = functional.leaky_relu(self.mix(_of_unit_power(features)), 0.2)
         states = functional.leaky_relu(self.around(states), 0.2)
-        likeness = (states * self.wanted(embedding)[:, :, None, None]).sum(1)
-        places = self.verdict(states)[:, 0] + likeness / math.sqrt(MAP_WIDTH)
+        projection = (states * self.wanted(embedding)[:, :, None, None]).sum(1)
+        places = self.verdict(states)[:, 0] + projection / math.sqrt(MAP_WIDTH)
         return places.flatten(1)
 
 
 class _PooledHead(nn.Module):
-    """One verdict on the whole."""
+    """One logit for the whole clip."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,18 +56,18 @@ class _PooledHead(nn.Module):
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         states = functional.leaky_relu(self.first(_of_unit_power(features)), 0.2)
         states = functional.leaky_relu(self.second(states), 0.2)
-        likeness = (states * self.wanted(embedding)).sum(1, keepdim=True)
-        return self.verdict(states) + likeness / math.sqrt(POOLED_WIDTH)
+        projection = (states * self.wanted(embedding)).sum(1, keepdim=True)
+        return self.verdict(states) + projection / math.sqrt(POOLED_WIDTH)
 
 
 class Critic(nn.Module):
-    """Verdicts on features of sounds, given what they should be: high for real ones."""
+    """Logits for features of sounds under a condition: high for real sounds."""
 
     def __init__(self, tower: AudioTower) -> None:
         super().__init__()
         with torch.no_grad():
             maps, _ = tower.features(torch.zeros(1, 256, 64))
-        # The finest map is left out: its head alone took six times as long as the next one's.
+        # Without the finest map, whose head takes six times as long as the next one's.
         widths = [item.shape[1] for item in maps[1:]]
         self.maps = nn.ModuleList(
             _MapHead(width, stride=1 if depth else 2) for depth, width in enumerate(widths)
@@ -75,19 +75,19 @@ class Critic(nn.Module):
         self.pooled = _PooledHead()
 
     def forward(self, features: Features, embedding: Tensor) -> list[Tensor]:
-        """Verdicts [B, places] of each head; ``embedding`` [B, 512] of unit length."""
+        """Logits [B, places] of each head; ``embedding`` [B, 512] has unit length."""
         maps, pooled = features
         wanted = embedding * math.sqrt(EMBEDDING)
-        verdicts = [head(item, wanted) for head, item in zip(self.maps, maps[1:], strict=True)]
-        return [*verdicts, self.pooled(pooled, wanted)]
+        logits = [head(item, wanted) for head, item in zip(self.maps, maps[1:], strict=True)]
+        return [*logits, self.pooled(pooled, wanted)]
 
     def on_pooled(self, features: Features, embedding: Tensor) -> Tensor:
-        """The verdict [B, 1] of the head that hears the whole."""
+        """The logit [B, 1] of the head for the whole clip."""
         return self.pooled(features[1], embedding * math.sqrt(EMBEDDING))
 
 
 def hinge(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
-    """What the critic minimises (arXiv:1705.02894), summed over the heads."""
+    """The critic's loss (arXiv:1705.02894), summed over the heads."""
     losses = [
         functional.relu(1.0 - right).mean() + functional.relu(1.0 + wrong).mean()
         for right, wrong in zip(real, made, strict=True)

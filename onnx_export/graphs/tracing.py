@@ -1,4 +1,4 @@
-"""One torch module -> one ONNX graph whose initializers carry the state dict's names.
+"""From a torch module to an ONNX graph whose initializers have the state dict's names.
 
 The TorchScript exporter is used (opset 17): on the S unet it takes 13 s where the dynamo exporter
 takes 60-90 s, and ONNX Runtime runs either graph equally fast (docs/exporting.md has the table).
@@ -15,8 +15,8 @@ from typing import Final
 import onnx
 import torch
 
-from onnx_export.graph_file import BUFFERS_KEY
-from onnx_export.signatures import Signature
+from onnx_export.graphs.files import BUFFERS_KEY
+from onnx_export.graphs.signatures import Signature
 
 __all__ = ["OPSET", "export_graph"]
 

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms as plain convolutions, so that they can live inside a graph.
+"""Log-mel spectrograms as plain convolutions, which can be part of a graph.
 
 The short-time Fourier transform is one ``Conv1d`` with a windowed cosine and sine basis; it
 equals ``torch.stft(center=True)`` to float32 rounding and needs no ONNX ``STFT`` operator.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import torch
-from transformers.audio_utils import mel_filter_bank
+
+from server.model.mel import mel_filterbank
 
 __all__ = ["CentredLogMel"]
 
@@ -47,16 +48,10 @@ class CentredLogMel(torch.nn.Module):
         self.hop_length = hop_length
         self.decibels = decibels
         self.register_buffer("basis", fourier_basis(n_fft))
-        filters = mel_filter_bank(
-            num_frequency_bins=n_fft // 2 + 1,
-            num_mel_filters=num_mels,
-            min_frequency=fmin,
-            max_frequency=fmax,
-            sampling_rate=sample_rate,
-            norm="slaney",
-            mel_scale="slaney",
+        filters = mel_filterbank(
+            sample_rate=sample_rate, n_fft=n_fft, num_mels=num_mels, fmin=fmin, fmax=fmax
         )
-        self.register_buffer("filters", torch.from_numpy(filters).float())
+        self.register_buffer("filters", torch.from_numpy(filters.T.copy()))
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """waveform [B, S] -> [B, 1 + S // hop_length, num_mels]."""
