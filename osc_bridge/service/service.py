@@ -151,7 +151,7 @@ class Service:
             return message, self.clients.of(sender)
         port = arguments[-1]
         if not isinstance(port, int | float) or not 1 <= port <= 65535 or port != int(port):
-            raise InvalidRequest(f"reply_port = {port!r}: expected a port from 1 to 65535")
+            raise InvalidRequest(f"reply_port must be a port from 1 to 65535 (got {port!r})")
         if sender.at_port is None:
             raise InvalidRequest("reply_port is for UDP; here the answers use the connection")
         rest = OscMessage(message.address, arguments[:-2])

@@ -137,7 +137,7 @@ class Transport:
             InvalidRequest: out of range.
         """
         if not 1 <= beats_per_bar <= 32:
-            raise InvalidRequest(f"beats_per_bar {beats_per_bar}: expected 1 to 32")
+            raise InvalidRequest(f"beats_per_bar must be from 1 to 32 (got {beats_per_bar})")
         self.beats_per_bar = beats_per_bar
 
     def sync(self, beat: float, bpm: float, frame: float, *, led: bool = False) -> None:
@@ -147,7 +147,7 @@ class Transport:
             InvalidRequest: the tempo is out of range.
         """
         if not MIN_BPM <= bpm <= MAX_BPM:
-            raise InvalidRequest(f"bpm {bpm:g}: expected {MIN_BPM:g} to {MAX_BPM:g}")
+            raise InvalidRequest(f"tempo must be from {MIN_BPM:g} to {MAX_BPM:g} bpm (got {bpm:g})")
         self._set_map(msgspec.structs.replace(self.map, bpm=bpm, beat=beat, frame=frame, led=led))
 
     def restart(self, beat: float = 0.0, frame: int | None = None) -> None:

@@ -249,7 +249,7 @@ class JobBook:
         await self.end(job_id, JobState.FAILED, error_code=error.code, error=str(error))
 
     async def end(self, job_id: str, state: JobState, **results: Any) -> None:
-        """The last snapshot of a job: written, then told to the listeners.
+        """The last snapshot of a job: written, then sent to the listeners.
 
         Args:
             state: a final one.

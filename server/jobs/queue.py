@@ -76,7 +76,7 @@ class JobQueue:
     """The unfinished jobs of one model: those that wait, and those that a renderer has."""
 
     def __init__(self) -> None:
-        self._lanes = {True: RoundRobin(), False: RoundRobin()}
+        self._queues = {True: RoundRobin(), False: RoundRobin()}
         self._waiting: dict[str, Job] = {}
         self._taken: set[str] = set()
 
@@ -100,23 +100,23 @@ class JobQueue:
 
     def positions(self) -> Iterator[tuple[str, int]]:
         """Waiting jobs in the order of being served, with the number of jobs ahead."""
-        waiting = (job_id for lane in self._lanes.values() for job_id in lane)
+        waiting = (job_id for queue in self._queues.values() for job_id in queue)
         yield from ((job_id, k) for k, job_id in enumerate(waiting, len(self._taken)))
 
     def append(self, job: Job) -> None:
         """Last among its owner's jobs."""
         self._waiting[job.id] = job
-        self._lanes[job.request.live].append(job.owner, job.id)
+        self._queues[job.request.live].append(job.owner, job.id)
 
     def put_back(self, job: Job) -> None:
         """First in line again: its renderer was lost."""
         self._taken.discard(job.id)
         self._waiting[job.id] = job
-        self._lanes[job.request.live].appendleft(job.id)
+        self._queues[job.request.live].appendleft(job.id)
 
     def first(self, *, live: bool) -> Job | None:
         """The live or bulk job that is next."""
-        job_id = next(iter(self._lanes[live]), None)
+        job_id = next(iter(self._queues[live]), None)
         return None if job_id is None else self._waiting[job_id]
 
     def take(self, *, live: bool) -> Job:
@@ -125,7 +125,7 @@ class JobQueue:
         Raises:
             LookupError: none is waiting.
         """
-        job = self._waiting.pop(self._lanes[live].popleft())
+        job = self._waiting.pop(self._queues[live].popleft())
         self._taken.add(job.id)
         return job
 
@@ -133,4 +133,4 @@ class JobQueue:
         """The job is finished, or nobody wants it any more."""
         self._taken.discard(job_id)
         if job := self._waiting.pop(job_id, None):
-            self._lanes[job.request.live].remove(job_id)
+            self._queues[job.request.live].remove(job_id)

@@ -1,8 +1,8 @@
 """One replica of a cluster: an engine of its own, fed over the network.
 
-It is a :class:`server.engine.local.LocalEngine` without a journal, so that joined unet calls, the
-live lane, the watchdog and the second try after a crash are on each node what they are on a single
-machine. Clips come as bytes and takes leave as bytes: nodes share no disk.
+It is a :class:`server.engine.local.LocalEngine` without a journal. So each node joins unet calls,
+prefers live jobs, watches its worker and tries a job twice, as a single machine does. Clips and
+takes travel as bytes, because nodes share no disk.
 """
 
 from __future__ import annotations
