@@ -20,7 +20,17 @@ from typing import Final
 from PIL import Image, ImageGrab
 
 ROOT: Final = Path(__file__).parents[1]
-sys.path += [str(ROOT / "tests" / place) for place in ("rigs", "server/http", "daw/ardour")]
+sys.path += [
+    str(ROOT / "tests" / place)
+    for place in (
+        "rigs",
+        "rigs/engines",
+        "rigs/inputs",
+        "rigs/programs",
+        "server/http",
+        "daw/ardour",
+    )
+]
 sys.path.insert(0, str(ROOT))
 
 import rig  # noqa: E402
