@@ -45,6 +45,7 @@ def _typed(widget: dict[str, Any], value: float | str) -> Argument:
     return {"i": int, "f": float}.get(widget.get("typeTags", ""), str)(value)
 
 
+@pytest.mark.integration
 def test_every_control_and_button_is_accepted_by_a_running_instrument(
     instrument: Instrument,
 ) -> None:
