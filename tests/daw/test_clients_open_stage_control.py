@@ -6,6 +6,7 @@ import json
 import runpy
 from typing import Any
 
+import pytest
 from running_programs import CLIENTS, Instrument
 
 from osc_bridge.client.client import Client
