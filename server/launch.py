@@ -123,9 +123,10 @@ def start_housekeeping(engine: Engine, config: Config) -> None:
 async def keep_house(engine: Engine, config: Config) -> None:
     """Delete what need not be kept, now and every ten minutes, for ever."""
     journal, uploads = engine.journal, make_uploads(config)
-    await asyncio.to_thread(remove_parts, uploads.folder)
     while True:
         try:
+            for folder in (uploads.folder, config.roots[0]):
+                await asyncio.to_thread(remove_parts, folder)
             if journal is not None and (config.keep_gb or config.keep_days):
                 await Library(journal).retain(round(config.keep_gb * 1e9), config.keep_days * 86400)
             await asyncio.to_thread(uploads.retain, _UPLOAD_DAYS * 86400, _files_in_use(engine))

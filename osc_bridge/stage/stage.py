@@ -40,6 +40,7 @@ from osc_bridge.stage.transport import Transport, quantum_of
 from server.audio.waveform import Waveform, file_format_of
 from server.engine.engine import Engine
 from server.errors import AudioLDMError
+from server.jobs.storage import check_room
 
 __all__ = ["Notice", "Stage", "VoiceReport"]
 
@@ -202,11 +203,13 @@ class Stage:
         Raises:
             InvalidRequest: more than is kept.
             NotFound: nothing was played yet.
+            StorageFull: the disk has no room for it.
             FileExistsError: the file exists.
         """
         file_format = file_format_of(path, 32)
         waveform = self.player.capture(seconds, bus)
         data = await asyncio.to_thread(waveform.encode, file_format)
+        check_room(path.parent, len(data))
         await asyncio.to_thread(_write_new, path, data)
         return waveform
 

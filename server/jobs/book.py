@@ -114,10 +114,12 @@ class JobBook:
             if not job.state.final:
                 self.cost.observe(job)
                 self._queue_of(job).append(job)
+                self._remove_preview(job)
         if self.num_waiting:
             log.info("%d jobs of the last run go on", self.num_waiting)
-        # The journal is ours by now, so that no other process is writing takes here.
-        await asyncio.to_thread(remove_parts, self.takes_folder)
+        folders = {job.folder for job in self if not job.state.final}
+        for folder in {self.takes_folder, *folders} - {Path()}:
+            await asyncio.to_thread(remove_parts, folder)
 
     async def ended(self, job_id: str) -> Job:
         """The job when it is final."""

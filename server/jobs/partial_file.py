@@ -51,15 +51,16 @@ class PartialFile:
 
         Raises:
             TooLarge: more arrives than is accepted; nothing is left of the file.
-            StorageFull: it cannot be written.
+            StorageFull: it cannot be written, or less than the reserve would stay free.
         """
-        check_room(self.path.parent)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
 
                 def append(data: bytes) -> None:
                     check_size(self.received + len(data), self._max_bytes)
+                    # Each time: others write too, and jobs are accepted meanwhile.
+                    check_room(self.path.parent, len(data))
                     file.write(data)
                     self._hash.update(data)
                     self.received += len(data)

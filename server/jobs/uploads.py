@@ -23,8 +23,9 @@ from msgspec import Meta
 
 from server.audio.probe import ClipInfo, probe
 from server.errors import Conflict, NotFound
+from server.jobs.locks import LEFT_OVER_S, holding
 from server.jobs.partial_file import PartialFile, check_size
-from server.jobs.storage import write_whole
+from server.jobs.storage import check_room, write_whole
 from server.json_errors import NOT_JSON
 
 __all__ = ["Upload", "Uploads"]
@@ -32,6 +33,8 @@ __all__ = ["Upload", "Uploads"]
 log = logging.getLogger("audioldm.uploads")
 
 _ENDINGS: Final = {"WAV": ".wav", "WAVEX": ".wav", "RF64": ".wav", "FLAC": ".flac", "OGG": ".ogg"}
+_STOPPED: Final = ".resume"
+"""Ending of a transfer that may go on later."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -94,11 +97,12 @@ class Uploads:
             TooLarge, StorageFull, UnreadableAudio.
         """
         part = PartialFile(self.folder / f".{secrets.token_hex(8)}.part", self.max_bytes)
-        try:
-            await _append(part, chunks)
-            return await self._complete(part)
-        finally:
-            part.remove()
+        with holding(part.path):
+            try:
+                await _append(part, chunks)
+                return await self._complete(part)
+            finally:
+                part.remove()
 
     async def resume(
         self, client: str, upload_id: str, offset: int, total: int, chunks: AsyncIterable[bytes]
@@ -112,6 +116,7 @@ class Uploads:
         """
         check_size(total, self.max_bytes)
         received = self.received(client, upload_id)
+        check_room(self.folder, total - received)
         if offset != received:
             raise Conflict(f"go on at byte {received}, not at {offset}")
         path = self._part(client, upload_id)
@@ -127,11 +132,15 @@ class Uploads:
                 part.remove()
 
     def retain(self, max_age_s: float, in_use: Container[str] = ()) -> int:
-        """Delete clips and transfers not touched for long, but not the ids ``in_use``; how many."""
-        oldest, removed = time.time() - max_age_s, 0
+        """Delete clips not touched for ``max_age_s``, but not the ids ``in_use``; how many.
+
+        Transfers that have stopped go sooner (:data:`~server.jobs.locks.LEFT_OVER_S`).
+        """
+        now, removed = time.time(), 0
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            age_s = min(max_age_s, LEFT_OVER_S) if path.suffix == _STOPPED else max_age_s
             with contextlib.suppress(OSError):
-                if path.stat().st_mtime < oldest and path.stem not in in_use:
+                if path.stat().st_mtime < now - age_s and path.stem not in in_use:
                     path.unlink()
                     removed += path.suffix != ".json"
         return removed
@@ -173,7 +182,7 @@ class Uploads:
     def _part(self, client: str, upload_id: str) -> Path:
         self._description(upload_id)
         own = hashlib.sha256(f"{client}\n{upload_id}".encode()).hexdigest()
-        return self.folder / f".{own}.resume"
+        return self.folder / f".{own}{_STOPPED}"
 
 
 async def _append(part: PartialFile, chunks: AsyncIterable[bytes]) -> None:

@@ -7,6 +7,7 @@ When the input closes, the engine is gone and so is this process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import signal
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from server.audio.waveform import Waveform
-from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
+from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
 from server.jobs.job import TakeInfo
-from server.jobs.storage import write_whole
+from server.jobs.storage import check_room, write_whole
 from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
@@ -122,8 +123,11 @@ class Worker:
 
         def on_preview(done: int, sound: Waveform) -> None:
             if order.preview is not None:
-                write_whole(order.preview, sound.encode("wav16"))
-                self._send(Previewed(order.job_id, done))
+                data = sound.encode("wav16")
+                with contextlib.suppress(StorageFull):  # no room for it costs no take
+                    check_room(order.preview.parent, len(data))
+                    write_whole(order.preview, data)
+                    self._send(Previewed(order.job_id, done))
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
