@@ -97,6 +97,7 @@ class JobHandlers:
         completion = reported.completion if reported else completion
         client.open_jobs[job.id] = Reported(request_id, completion)
         self._service.reply(client, JobAccepted(request_id, job.id, job.position))
+        self._service.warn(client, self._engine.notice)
         self._report(client, self._engine.job(job.id))
 
     async def _press(self, press: Press, context: Context) -> None:

@@ -81,6 +81,8 @@ class KnownClient:
     tail: asyncio.Task[None] | None = None
     """The handler that was started last; the next one waits for it."""
     outstanding: int = 0
+    warned: str = ""
+    """What it was told of the journal's state."""
     _errors: float = _ERROR_BURST
     _errors_s: float = field(default_factory=time.monotonic)
 

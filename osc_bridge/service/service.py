@@ -26,7 +26,7 @@ from osc_bridge.service.inbox import Inbox
 from osc_bridge.service.values import Values
 from osc_bridge.stage.panic import Panic
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
-from server.errors import AudioLDMError, InvalidRequest
+from server.errors import AudioLDMError, InvalidRequest, StorageDamaged
 from server.listeners import Listeners
 
 __all__ = ["Context", "Handler", "Service"]
@@ -231,6 +231,13 @@ class Service:
             if not client.notify:
                 self.reply(client, reply)
             self.broadcast(reply)
+
+    def warn(self, client: KnownClient, notice: str) -> None:
+        """Tell a client once what is wrong with the journal; empty where nothing is."""
+        if notice and client.warned != notice:
+            client.warned = notice
+            error = StorageDamaged(notice)
+            self.reply(client, ErrorReply(error.code, _sentence(error), "journal"))
 
     def _refuse(
         self, client: KnownClient, error: AudioLDMError, message: OscMessage | None = None

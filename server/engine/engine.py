@@ -36,6 +36,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 0
     running: int = 0
     restarts: int = 0
+    notice: str = ""
+    """What is wrong with the journal: what was damaged, where it is now, what is lost."""
     details: dict[str, Any] = {}
 
 
@@ -168,6 +170,11 @@ class Engine(ABC):
     def journal(self) -> Journal | None:
         """Where jobs and takes are written down; None where they are not."""
         return self._book.journal
+
+    @property
+    def notice(self) -> str:
+        """What is wrong with the journal; empty while it is whole."""
+        return self._book.notice
 
     @property
     def cost(self) -> CostModel:

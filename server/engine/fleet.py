@@ -151,6 +151,7 @@ class Fleet(Engine):
             queued=self._book.num_waiting,
             running=sum(executor.num_jobs for executor in executors),
             restarts=sum(e.restarts for e in executors) + self._loader.restarts,
+            notice=self._book.notice,
             details=self._details(**details),
         )
 

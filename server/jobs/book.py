@@ -25,6 +25,7 @@ from server.errors import (
     EngineUnavailable,
     NotFound,
     QueueFull,
+    StorageDamaged,
     StorageFull,
 )
 from server.jobs.cost import CostModel
@@ -88,6 +89,11 @@ class JobBook:
         if job_id not in self._jobs:
             raise NotFound(f"no job {job_id!r}")
         return self._jobs[job_id]
+
+    @property
+    def notice(self) -> str:
+        """What everybody should know of the journal; empty while it is whole."""
+        return self.journal.notice if self.journal else ""
 
     @property
     def num_waiting(self) -> int:
@@ -306,7 +312,7 @@ class JobBook:
         if self.journal is not None:
             try:
                 await self.journal.record(job)
-            except StorageFull as error:
+            except (StorageFull, StorageDamaged) as error:
                 log.warning("job %s is %s, which was not written: %s", job.id, job.state, error)
 
     def _remove_preview(self, job: Job) -> None:

@@ -54,6 +54,12 @@ def no_promises() -> Iterator[None]:
     PROMISED.keep("a")
 
 
+def fill(part: PartialFile) -> None:
+    with part.appending() as append:
+        while True:
+            append(bytes(65536))
+
+
 async def endless() -> AsyncIterator[bytes]:
     while True:
         yield bytes(65536)
@@ -61,9 +67,8 @@ async def endless() -> AsyncIterator[bytes]:
 
 def test_a_transfer_stops_before_the_reserve(tmp_path: Path, disk: Disk) -> None:
     part = PartialFile(tmp_path / ".part", ENDLESS)
-    with pytest.raises(StorageFull, match="MiB are free"), part.appending() as append:
-        while True:
-            append(bytes(65536))
+    with pytest.raises(StorageFull, match="MiB are free"):
+        fill(part)
     assert disk.usage(tmp_path).free >= RESERVE_BYTES
     assert part.received == 4 * MIB
 
