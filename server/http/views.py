@@ -235,7 +235,7 @@ class Views:
     def _file(self, name: str, client: Caller) -> Path:
         scheme, _, rest = name.partition(":")
         if scheme == "upload":
-            return self._uploads.path(rest)
+            return self._uploads.path(rest, client.sees_as)
         job_id, _, number = rest.partition("/")
         if scheme != "take" or not number.isascii() or not number.isdigit():
             raise Forbidden(

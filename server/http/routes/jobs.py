@@ -164,7 +164,10 @@ class JobRoutes:
         if kind != "multipart/form-data":
             return parse_request(await body(request, dict[str, Any]))
         chunks = body_chunks(request, self._uploads.max_bytes + 2**20)
-        return parse_request(await receive_form(request.headers, chunks, self._uploads))
+        form = await receive_form(
+            request.headers, chunks, self._uploads, client_of(request).name
+        )
+        return parse_request(form)
 
     def _check_quota(self, client: Caller) -> None:
         own = sum(j.owner == client.name and not j.state.final for j in self._engine.jobs())

@@ -93,21 +93,21 @@ class TakeRoutes:
 
     async def search_takes(self, request: Request) -> Response:
         search, client = query(request, TakeSearch), client_of(request)
-        found = await self._required_library.search(search, _owner(client))
+        found = await self._required_library.search(search, client.sees_as)
         return answer([self._views.stored(stored, client) for stored in found])
 
     async def get_take(self, request: Request) -> Response:
         client = client_of(request)
-        found = await self._required_library.find(*_take_id(request), _owner(client))
+        found = await self._required_library.find(*_take_id(request), client.sees_as)
         return answer(self._views.stored(found, client))
 
     async def mark_take(self, request: Request) -> Response:
         client, marks = client_of(request), await body(request, TakeMarks)
-        found = await self._required_library.mark(*_take_id(request), marks, _owner(client))
+        found = await self._required_library.mark(*_take_id(request), marks, client.sees_as)
         return answer(self._views.stored(found, client))
 
     async def delete_take(self, request: Request) -> Response:
-        await self._required_library.delete(*_take_id(request), _owner(client_of(request)))
+        await self._required_library.delete(*_take_id(request), client_of(request).sees_as)
         return Response(status_code=204)
 
     @property
@@ -128,7 +128,7 @@ class TakeRoutes:
         except NotFound:
             if self._library is None:
                 raise
-            path = (await self._library.find(job_id, number, _owner(client))).take.path
+            path = (await self._library.find(job_id, number, client.sees_as)).take.path
         if path is None or not path.is_file():
             raise NotFound(f"no take {number} of job {job_id!r}, or its file was deleted")
         return path
@@ -137,10 +137,6 @@ class TakeRoutes:
 def _take_id(request: Request) -> tuple[str, int]:
     # SQLite's integers end at 2**63.
     return request.path_params["job_id"], min(request.path_params["number"], 2**31)
-
-
-def _owner(client: Caller) -> str | None:
-    return None if client.sees_all else client.name
 
 
 def _converted(path: Path, file_format: FileFormat) -> bytes:

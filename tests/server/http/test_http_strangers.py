@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import httpx
 import pytest
-from server_run import ENDLESS, QUICK, error_of, running_server
+from server_run import ENDLESS, QUICK, error_of, running_server, wav
 from websockets.asyncio.client import connect
 
 from server.http.access import Caller, Gate, TokenFile
@@ -73,5 +74,38 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
                 mine = (await other.get("/v1/jobs")).json()
                 assert [j["id"] for j in mine] == [job["id"]]
                 assert mine[0]["takes"] == []
+
+    asyncio.run(scenario())
+
+
+def test_a_clip_is_there_for_those_who_have_sent_it(tiny_folder: Path, tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann, bob, head = (
+        tokens.add(Caller(name=name, sees_all=name == "head")) for name in ("ann", "bob", "head")
+    )
+    clip = wav()
+    digest = hashlib.sha256(clip).hexdigest()
+    url = f"/v1/uploads/{digest}"
+    transfer = {"kind": "transfer", "prompt": "high", "clip": f"upload:{digest}"}
+
+    async def scenario() -> None:
+        gate = Gate(tokens)
+        async with running_server(tiny_folder, tmp_path, gate=gate, token=ann) as server:
+            assert (await server.http.post("/v1/uploads", content=clip)).status_code == 201
+            heads = {"Authorization": f"Bearer {head}"}
+            assert (await server.http.get(f"{url}/audio", headers=heads)).content == clip
+            async with httpx.AsyncClient(
+                base_url=server.url, headers={"Authorization": f"Bearer {bob}"}
+            ) as other:
+                for path in (url, f"{url}/audio"):
+                    assert error_of(await other.get(path), 404)
+                assert (await other.head(url)).status_code == 404
+                assert error_of(await other.post("/v1/jobs", json=transfer), 404)
+                sent = {"Content-Range": f"bytes 0-{len(clip) - 1}/{len(clip)}"}
+                shown = await other.put(url, content=clip, headers=sent)
+                assert (shown.status_code, "owners" in shown.json()) == (201, False)
+                assert (await other.get(f"{url}/audio")).content == clip
+                assert (await other.post("/v1/jobs", json=transfer)).status_code == 202
+            assert (await server.http.get(url)).json() == shown.json()
 
     asyncio.run(scenario())

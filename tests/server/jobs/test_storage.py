@@ -82,7 +82,7 @@ def test_clips_that_arrive_side_by_side_leave_the_reserve(
     async def send(number: int) -> None:
         if resumed:
             await uploads.resume("me", f"{number:064x}", 0, MIB * 3, endless())
-        await uploads.receive(endless())
+        await uploads.receive("me", endless())
 
     async def scenario() -> None:
         results = await asyncio.gather(*map(send, range(4)), return_exceptions=True)
