@@ -8,6 +8,7 @@ UDP it works because a chunk fits a datagram.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable
@@ -32,7 +33,8 @@ from osc_bridge.messages.files import (
 from osc_bridge.messages.message import Command, Reply
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
-from server.errors import Conflict, InvalidRequest, NotFound, QueueFull, TooLarge
+from server.audio.fence.regular import open_regular
+from server.errors import AudioLDMError, Conflict, InvalidRequest, NotFound, QueueFull, TooLarge
 from server.jobs.locks import holding
 from server.jobs.partial_file import PartialFile, sha256_of
 from server.jobs.storage import check_room
@@ -211,10 +213,10 @@ class FileHandlers:
         if get.index >= _num_chunks(download.num_bytes):
             raise InvalidRequest(f"chunk {get.index}: there are {_num_chunks(download.num_bytes)}")
         try:
-            with download.path.open("rb") as file:
-                file.seek(get.index * CHUNK_BYTES)
-                return DownloadChunk(get.download_id, get.index, file.read(CHUNK_BYTES))
-        except OSError as error:
+            with open_regular(download.path) as file:
+                os.lseek(file, get.index * CHUNK_BYTES, os.SEEK_SET)
+                return DownloadChunk(get.download_id, get.index, os.read(file, CHUNK_BYTES))
+        except (OSError, AudioLDMError) as error:
             raise NotFound(f"{download.path} cannot be read any more: {error}") from error
 
     def _forget(self, client: str) -> None:

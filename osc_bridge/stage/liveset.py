@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from osc_bridge.choices import Quantise
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
+from server.audio.fence.regular import read_regular
 from server.errors import InvalidRequest, NotFound
 from server.requests.request import MAX_TAKES, Delivery, TextToAudio, validate
 
@@ -133,7 +134,7 @@ def load_set(name: str) -> LiveSet:
     if not path.is_file():
         raise NotFound(f"live set {name!r}: choose one of {', '.join(list_sets())}, or a YAML file")
     try:
-        return parse_set(path.read_bytes())
+        return parse_set(read_regular(path, _MAX_BYTES))
     except InvalidRequest as error:
         raise InvalidRequest(f"{path.name}: {error}") from error
 
@@ -156,6 +157,9 @@ def parse_set(text: bytes) -> LiveSet:
     for pad in live_set.pads:
         pad.request(live_set.tempo_bpm, live_set.beats_per_bar, 48000)
     return live_set
+
+
+_MAX_BYTES: Final = 2**20
 
 
 def _folder() -> Path:

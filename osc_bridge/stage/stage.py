@@ -37,6 +37,7 @@ from osc_bridge.stage.renders import Renders
 from osc_bridge.stage.stream.report import StreamReport
 from osc_bridge.stage.stream.stream import Stream
 from osc_bridge.stage.transport import Transport, quantum_of
+from server.audio.fence.reading import read_sound
 from server.audio.waveform import Waveform, file_format_of
 from server.engine.engine import Engine
 from server.errors import AudioLDMError
@@ -170,7 +171,7 @@ class Stage:
         requested = self.panic.count if panic_count is None else panic_count
         self.panic.check(requested)
         quantum = quantum_of(quantise, self.transport.beats_per_bar)
-        waveform = await asyncio.to_thread(Waveform.read, path)
+        waveform = await read_sound(path)
         clip = await self.player.load(waveform, Loop() if loop else None)
         voice = 0
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
 from server.audio.waveform import FileFormat, Waveform
-from server.errors import InvalidRequest, UnreadableAudio
+from server.errors import UnreadableAudio
 
-__all__ = ["Clip", "ClipLoader", "load_clip"]
+__all__ = ["Clip", "ClipLoader"]
 
 MIN_RATE: Final = 1000
 MAX_RATE: Final = 768_000
@@ -41,6 +41,10 @@ class Clip:
     source: Path | bytes = b""
     exact: ExactSamples | None = None
     """Its samples, where float32 cannot hold them."""
+    recipe: str = ""
+    """The recipe in the file, as it was when the samples were read."""
+    sha256: str = ""
+    """Checksum of the file, as it was when the samples were read."""
 
     @classmethod
     def read(cls, source: Path | bytes) -> Clip:
@@ -60,6 +64,8 @@ class Clip:
     @property
     def digest(self) -> str:
         """SHA-256 of the file, or of the samples where there is no file."""
+        if self.sha256:
+            return self.sha256
         if isinstance(self.source, Path):
             with self.source.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -91,19 +97,6 @@ class Clip:
 
 ClipLoader = Callable[[str], Clip]
 """Returns the clip that a request names. A service checks the path first."""
-
-
-def load_clip(name: str) -> Clip:
-    """Read the clip from the file ``name``.
-
-    Raises:
-        UnreadableAudio: see :meth:`Clip.read`.
-        InvalidRequest: it is a folder.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise InvalidRequest(f"{path} is a folder; name a sound file")
-    return Clip.read(path)
 
 
 def _format_of(file: Any) -> FileFormat:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final
 
@@ -179,15 +180,17 @@ def read_comment(source: Path | bytes) -> str:
     import soundfile
 
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
-        with soundfile.SoundFile(io.BytesIO(data)) as f:
-            return str(f.comment) or _riff_comment(data)
+        if isinstance(source, bytes):
+            with soundfile.SoundFile(io.BytesIO(source)) as f:
+                return str(f.comment) or _riff_comment(source)
+        with soundfile.SoundFile(source) as f, source.open("rb") as file:
+            return str(f.comment) or _riff_comment(mmap(file.fileno(), 0, access=ACCESS_READ))
     except (soundfile.SoundFileError, OSError) as error:
         name = source if isinstance(source, Path) else "the uploaded clip"
         raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
 
 
-def _riff_comment(data: bytes) -> str:
+def _riff_comment(data: bytes | mmap) -> str:
     """Read the ICMT chunk of a RIFF file; libsndfile reads only its first 2 KiB."""
     at = 12
     while data[:4] == b"RIFF" and at + 8 <= len(data):

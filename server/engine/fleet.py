@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from server.audio.fence.pool import DECODERS
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
@@ -205,7 +206,7 @@ class Fleet(Engine):
         if request.model:
             return self._model_named(request.model)
         if isinstance(request, Vary):
-            digest = await asyncio.to_thread(_digest_of, request)
+            digest = await _digest_of(request)
             for model in self._models.values():
                 if model.digest == digest:
                     return model
@@ -275,13 +276,14 @@ def _named(folders: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _digest_of(request: Vary) -> str:
+async def _digest_of(request: Vary) -> str:
     """The model that made the take to be varied; empty where that cannot be read."""
     if request.recipe is not None:
         return str(request.recipe.get("model_digest", ""))
     from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
     try:
-        return Recipe.read(Path(request.clip)).model_digest
-    except (AudioLDMError, OSError):
+        facts = await DECODERS.in_thread(DECODERS.facts, Path(request.clip))
+        return Recipe.parse(facts.recipe, request.clip).model_digest
+    except AudioLDMError:
         return ""  # the job says what is wrong with the clip

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from server.audio.fence.regular import open_regular
 from server.errors import InvalidRequest, StorageFull, TooLarge
 from server.jobs.storage import check_room
 
@@ -112,7 +113,7 @@ class PartialFile:
 
 def sha256_of(path: Path) -> Any:
     """The SHA-256 of a file, as a hash object that can be updated further."""
-    with path.open("rb") as file:
+    with open_regular(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256")
 
 

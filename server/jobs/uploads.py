@@ -21,7 +21,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from server.audio.probe import ClipInfo, probe
+from server.audio.fence.pool import DecoderPool
+from server.audio.fence.wire import Facts
 from server.errors import Conflict, NotFound
 from server.jobs.locks import LEFT_OVER_S, holding
 from server.jobs.partial_file import PartialFile, check_size
@@ -64,7 +65,7 @@ class Uploads:
         self.folder = folder
         self.max_bytes = max_bytes
         self._receiving: set[Path] = set()
-        self._probes = asyncio.Semaphore(2)
+        self._decoders = DecoderPool(2)
         self._keeping = asyncio.Lock()
 
     def path(self, upload_id: str, client: str | None) -> Path:
@@ -177,8 +178,7 @@ class Uploads:
     async def _complete(self, client: str, part: PartialFile) -> Upload:
         clip = None
         if not self._is_there(part.sha256):
-            async with self._probes:
-                clip = await probe(part.path)
+            clip = await self._decoders.in_thread(self._decoders.checked, part.path, "the clip")
         async with self._keeping:
             return await asyncio.to_thread(self._keep, client, part, clip)
 
@@ -188,7 +188,7 @@ class Uploads:
             return True
         return False
 
-    def _keep(self, client: str, part: PartialFile, clip: ClipInfo | None) -> Upload:
+    def _keep(self, client: str, part: PartialFile, clip: Facts | None) -> Upload:
         """The clip under its name, also after a power cut: jobs that name it are not lost.
 
         Without ``clip`` it is here already.
@@ -197,8 +197,14 @@ class Uploads:
             stored = self._stored(part.sha256, None)
             os.utime(self._file(part.sha256))
         else:
-            facts = msgspec.structs.asdict(clip)
-            stored = _Stored(id=part.sha256, bytes=part.received, **facts)
+            stored = _Stored(
+                id=part.sha256,
+                bytes=part.received,
+                seconds=clip.seconds,
+                sample_rate=clip.sample_rate,
+                channels=clip.channels,
+                format=clip.format,
+            )
             part.move_to(self.folder / f"{stored.id}{_ENDINGS.get(clip.format, '.audio')}")
             log.info("upload %s: %.1f s, %d bytes", stored.id[:12], clip.seconds, stored.bytes)
         if client not in stored.owners:

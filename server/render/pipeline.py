@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from server.audio.clip import Clip, ClipLoader, load_clip
+from server.audio.clip import Clip, ClipLoader
+from server.audio.fence.reading import load_clip
 from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.model.autoencoder import Autoencoder

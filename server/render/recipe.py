@@ -58,7 +58,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             InvalidRequest: no recipe in it.
         """
         name = source if isinstance(source, Path) else "the uploaded clip"
+        return cls.parse(read_comment(source), str(name))
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Recipe:
+        """The recipe that the file ``name`` carries as ``text``.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
         try:
-            return msgspec.json.decode(read_comment(source), type=cls)
+            return msgspec.json.decode(text, type=cls)
         except NOT_JSON as error:
             raise InvalidRequest(f"{name} carries no recipe of audioldm-daw") from error

@@ -164,9 +164,7 @@ class JobRoutes:
         if kind != "multipart/form-data":
             return parse_request(await body(request, dict[str, Any]))
         chunks = body_chunks(request, self._uploads.max_bytes + 2**20)
-        form = await receive_form(
-            request.headers, chunks, self._uploads, client_of(request).name
-        )
+        form = await receive_form(request.headers, chunks, self._uploads, client_of(request).name)
         return parse_request(form)
 
     def _check_quota(self, client: Caller) -> None:

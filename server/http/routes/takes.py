@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.audio.fence.pool import DECODERS
 from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
 from server.http.access import Caller
@@ -87,7 +87,7 @@ class TakeRoutes:
         if wanted.format is None:
             return await sound_answer(request, path, _MEDIA.get(path.suffix), name)
         suffix = f".{FORMATS[wanted.format][0].lower()}"
-        content = await asyncio.to_thread(_converted, path, wanted.format)
+        content = await DECODERS.in_thread(DECODERS.converted, path, wanted.format)
         headers = {"Content-Disposition": f'attachment; filename="{path.stem}{suffix}"'}
         return Response(content, headers=headers if name else None, media_type=_MEDIA[suffix])
 
@@ -137,9 +137,3 @@ class TakeRoutes:
 def _take_id(request: Request) -> tuple[str, int]:
     # SQLite's integers end at 2**63.
     return request.path_params["job_id"], min(request.path_params["number"], 2**31)
-
-
-def _converted(path: Path, file_format: FileFormat) -> bytes:
-    from server.audio.waveform import Waveform, read_comment
-
-    return Waveform.read(path).encode(file_format, read_comment(path))

@@ -67,8 +67,7 @@ def _between(
 def _recipe(request: ResolvedVary, context: RenderContext) -> Recipe:
     """The recipe in the request, else the one in the take's file."""
     if request.recipe is None:
-        clip = context.clips(request.clip)
-        recipe = Recipe.read(clip.source)
+        recipe = Recipe.parse(context.clips(request.clip).recipe, request.clip)
     else:
         recipe = _converted(request.recipe)
     if recipe.model_digest != context.manifest.digest:

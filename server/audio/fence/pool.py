@@ -1,0 +1,240 @@
+"""Asks decoding processes, which stay for the next question.
+
+    clip = DECODERS.clip(Path("take.wav"))
+    facts = await DECODERS.in_thread(DECODERS.facts, path)
+
+All methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from server.audio.fence.regular import open_regular
+from server.audio.fence.wire import Answer, Ask, Facts, hand_over
+from server.audio.formats import FileFormat
+from server.errors import UnreadableAudio, error_for
+
+__all__ = ["DECODERS", "Decoder", "DecoderPool", "Decoding", "Poll"]
+
+T = TypeVar("T")
+Poll = Callable[[], None]
+"""Called several times a second while a file is decoded; what it raises ends that."""
+
+_MAX_HEAD: Final = 2**20
+_LOOK_S: Final = 0.05
+_FACTS_S: Final = 10.0
+_DECODE_S: Final = 60.0
+
+
+def _nothing() -> None:
+    pass
+
+
+class Decoder:
+    """One decoding process, and the socket to it."""
+
+    def __init__(self) -> None:
+        self.connection, theirs = socket.socketpair()
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "server.audio.fence.process"]
+        with theirs:
+            if os.name == "nt":
+                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+                shared: Any = theirs  # this exists on Windows only
+                self._process.communicate(shared.share(self._process.pid))
+            else:
+                self._process = subprocess.Popen(
+                    [*command, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=environment,
+                )
+        self.connection.settimeout(_LOOK_S)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self.connection.close()
+        self._process.kill()
+        self._process.wait()
+
+
+class Decoding:
+    """One question to a decoder and what has been read of the answer.
+
+    Raises:
+        UnreadableAudio: the decoder died, or took longer than ``patience_s`` for a part.
+    """
+
+    def __init__(self, decoder: Decoder, ask: Ask, patience_s: float, poll: Poll) -> None:
+        self.complete = False
+        """Nothing of the answer is left to be read."""
+        self._decoder = decoder
+        self._ask = ask
+        self._patience_s = patience_s
+        self._poll = poll
+
+    def answer(self, descriptor: int) -> Answer:
+        """The head of the answer.
+
+        Raises:
+            AudioLDMError: what is wrong with the file.
+        """
+        try:
+            hand_over(self._decoder.connection, self._ask, descriptor)
+        except OSError as error:
+            raise self._lost() from error
+        size = int.from_bytes(self.read(4), "little")
+        if size > _MAX_HEAD:
+            raise self._lost()
+        try:
+            answer = msgspec.msgpack.decode(self.read(size), type=Answer)
+        except msgspec.DecodeError as error:
+            raise self._lost() from error
+        if answer.error:
+            self.complete = True
+            raise error_for(answer.code, answer.error)
+        return answer
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes."""
+        data = bytearray(size)
+        self.read_into(memoryview(data))
+        return bytes(data)
+
+    def read_into(self, place: memoryview) -> None:
+        """Fill ``place`` with what comes next."""
+        deadline_s = time.monotonic() + self._patience_s
+        while len(place):
+            try:
+                received = self._decoder.connection.recv_into(place)
+            except TimeoutError:
+                before_s = time.monotonic()
+                self._poll()
+                # Work that was done meanwhile is not the decoder's fault.
+                deadline_s += time.monotonic() - before_s
+                if time.monotonic() > deadline_s:
+                    raise self._lost() from None
+                continue
+            except OSError as error:
+                raise self._lost() from error
+            if not received:
+                raise self._lost()
+            place = place[received:]
+
+    def _lost(self) -> UnreadableAudio:
+        return UnreadableAudio(f"{self._ask.shown} cannot be decoded within bounds")
+
+
+class DecoderPool:
+    """At most ``size`` decoding processes, started when they are needed."""
+
+    def __init__(self, size: int) -> None:
+        self._room = threading.Semaphore(size)
+        self._idle: list[Decoder] = []
+        self._threads = ThreadPoolExecutor(size, "decoding")
+        atexit.register(self.close)
+
+    async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """``work`` in a thread of the pool's own: hours of decoding hold up nothing else."""
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def warm(self) -> None:
+        """Start one process, so that the first question is answered as quickly as later ones."""
+        with self._room, contextlib.suppress(OSError):
+            if not self._idle:
+                self._idle.append(Decoder())
+
+    def close(self) -> None:
+        """End the processes that are idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def facts(self, path: Path) -> Facts:
+        """What a file says of itself, and the recipe in it.
+
+        Raises:
+            AudioLDMError: it cannot be used.
+        """
+        with self.asking(path, Ask(what="facts", path=str(path)), _FACTS_S) as (_, answer):
+            return _facts(answer, path)
+
+    def checked(self, path: Path, name: str) -> Facts:
+        """Decode a file, which errors call ``name``, from beginning to end.
+
+        Raises:
+            AudioLDMError: it cannot be used.
+        """
+        with self.asking(path, Ask(what="check", path=str(path), name=name)) as (_, answer):
+            return _facts(answer, path)
+
+    def converted(self, path: Path, file_format: FileFormat) -> bytes:
+        """A file in another format.
+
+        Raises:
+            AudioLDMError: it cannot be used.
+        """
+        ask = Ask(what="convert", path=str(path), file_format=file_format)
+        with self.asking(path, ask) as (decoding, answer):
+            return decoding.read(sum(answer.sizes))
+
+    @contextmanager
+    def asking(
+        self, path: Path, ask: Ask, patience_s: float = _DECODE_S, poll: Poll = _nothing
+    ) -> Iterator[tuple[Decoding, Answer]]:
+        """A decoder that answers ``ask``; one that was not read to the end is not used again.
+
+        Raises:
+            AudioLDMError: the file cannot be used.
+        """
+        with open_regular(path) as descriptor, self._room:
+            decoder = self._decoder()
+            decoding = Decoding(decoder, ask, patience_s, poll)
+            try:
+                yield decoding, decoding.answer(descriptor)
+                decoding.complete = True
+            finally:
+                if decoding.complete:
+                    self._idle.append(decoder)
+                else:
+                    decoder.close()
+
+    def _decoder(self) -> Decoder:
+        while self._idle:
+            decoder = self._idle.pop()
+            if decoder.alive:
+                return decoder
+            decoder.close()
+        return Decoder()
+
+
+def _facts(answer: Answer, path: Path) -> Facts:
+    if answer.facts is None:
+        raise UnreadableAudio(f"{path} cannot be decoded within bounds")
+    return answer.facts
+
+
+DECODERS: Final = DecoderPool(4)
+"""Of this process."""
