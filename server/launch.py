@@ -15,6 +15,7 @@ from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.http.access import Gate, TokenFile
+from server.jobs.acceptance import Limits
 from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
@@ -86,6 +87,7 @@ def make_local_engine(config: Config) -> Fleet:
         budget_bytes=round(config.memory * GIB),
         threads=config.threads,
         max_queued=config.max_queued,
+        limits=Limits.of(config),
         journal=Journal(config.state / "journal.sqlite3"),
     )
 

@@ -15,6 +15,7 @@ from osc_bridge.messages.generated import PRESSES, SUBMISSIONS
 from osc_bridge.messages.jobs import (
     UNSCORED,
     JobAccepted,
+    JobBulk,
     JobCancel,
     JobDone,
     JobFail,
@@ -97,6 +98,9 @@ class JobHandlers:
         completion = reported.completion if reported else completion
         client.open_jobs[job.id] = Reported(request_id, completion)
         self._service.reply(client, JobAccepted(request_id, job.id, job.position))
+        if job.bulk_because:
+            bulk = JobBulk(request_id, job.id, job.price_s, job.bulk_because)
+            self._service.reply(client, bulk)
         self._service.warn(client, self._engine.notice)
         self._report(client, self._engine.job(job.id))
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 from osc_bridge.messages.arguments import RequestId, as_argument, check_range
 from osc_bridge.messages.jobs import (
     JobAccepted,
+    JobBulk,
     JobDone,
     JobFail,
     JobPreview,
@@ -49,6 +50,7 @@ class Submission(Command, frozen=True):
     replies: ClassVar[tuple[type[Message], ...]] = (
         JobReceived,
         JobAccepted,
+        JobBulk,
         JobProgress,
         JobPreview,
         TakeReply,

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from server.jobs.acceptance import Limits
 from server.jobs.book import JobBook
 from server.jobs.cost import CostModel
 from server.jobs.job import Job
@@ -175,6 +176,11 @@ class Engine(ABC):
     def notice(self) -> str:
         """What is wrong with the journal; empty while it is whole."""
         return self._book.notice
+
+    @property
+    def limits(self) -> Limits:
+        """What jobs may cost."""
+        return self._book.acceptance.limits
 
     @property
     def cost(self) -> CostModel:

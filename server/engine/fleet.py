@@ -17,12 +17,14 @@ from typing import Final
 import msgspec
 
 from server.audio.fence.pool import DECODERS
+from server.engine.effort import effort_of
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
 from server.errors import AudioLDMError, Conflict, EngineUnavailable, InvalidRequest, NotFound
+from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState
+from server.jobs.job import Effort, Job, JobState
 from server.jobs.journal import Journal
 from server.jobs.submission import Submission
 from server.model.manifest import Manifest
@@ -43,6 +45,7 @@ class Fleet(Engine):
         budget_bytes: what models may take of each device's memory together; 0 for a share of it.
         threads: CPU threads of a worker; 0 for what fits.
         max_queued: jobs that may wait.
+        limits: what jobs may cost.
         step_timeout_s: the longest a worker with jobs may be silent before it counts as hung.
         journal: where jobs outlive this process; the engine closes it.
         make_executors: makes what renders, if not worker processes.
@@ -61,6 +64,7 @@ class Fleet(Engine):
         budget_bytes: int = 0,
         threads: int = 0,
         max_queued: int = 256,
+        limits: Limits = NO_LIMITS,
         step_timeout_s: float = 120.0,
         journal: Journal | None = None,
         make_executors: MakeExecutors | None = None,
@@ -72,6 +76,8 @@ class Fleet(Engine):
             takes_folder,
             journal=journal,
             max_queued=max_queued,
+            limits=limits,
+            measure=self._effort_of,
             # Jobs of earlier versions name no model.
             model_of=lambda job: job.request.model or default,
         )
@@ -230,6 +236,9 @@ class Fleet(Engine):
 
     def _manifest_of(self, job: Job) -> Manifest:
         return self._model_of(job).manifest
+
+    async def _effort_of(self, job: Job) -> Effort:
+        return await effort_of(job.request, self._manifest_of(job))
 
     def _changed(self, job: Job) -> None:
         """A model that has finished its last job may make room for another."""

@@ -86,6 +86,12 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     estimate_s: float | None
     """Seconds until it is done; None where there is no estimate."""
     attempts: int
+    live: bool = False
+    """It goes before bulk jobs."""
+    price_s: float = 0.0
+    """Rendering time as estimated when it was accepted; 0: not known."""
+    notice: str = ""
+    """Why it became a bulk job although its request is live."""
     preview: PreviewView | None = None
     """The newest preview, while a job with previews runs."""
     takes: tuple[TakeView, ...]
@@ -157,6 +163,9 @@ class Views:
             num_steps=job.num_steps,
             estimate_s=self._engine.cost.seconds_until_done(job),
             attempts=job.attempts,
+            live=job.live,
+            price_s=round(job.price_s, 2),
+            notice=job.bulk_because,
             preview=self.preview(job, client),
             takes=tuple(
                 self.take(job.id, number, take, client)

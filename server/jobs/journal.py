@@ -240,7 +240,7 @@ def _write_jobs(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
             "INSERT INTO jobs (id, owner, request_id, state, created_s, data) "
             "VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET state = excluded.state, data = excluded.data",
-            (job.id, job.owner, job.request_id, job.state.value, job.created_s, _encode(job)),
+            (job.id, job.owner, job.request_id, job.state.value, job.created_s, _encoded(job)),
         )
         for number, take in enumerate(job.takes, start=1):
             connection.execute(
@@ -259,6 +259,10 @@ def _write_jobs(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
                     _encode(take),
                 ),
             )
+
+
+def _encoded(job: Job) -> bytes:
+    return _encode(msgspec.structs.replace(job, effort=msgspec.UNSET))
 
 
 def _size(path: Path) -> int:

@@ -20,7 +20,7 @@ import msgspec
 from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
 from server.http.views import JobView, PreviewView, TakeView, file_fields
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState, TakeInfo, take_stem
+from server.jobs.job import Effort, Job, JobState, TakeInfo, take_stem
 from server.jobs.locks import holding
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.jobs.submission import Submission
@@ -74,6 +74,7 @@ class RemoteJobs:
             folder=submission.folder,
             position=view.position,
             created_s=view.created_s,
+            effort=Effort(price_s=view.price_s, bulk_because=view.notice),
         )
         self._book.add(job)
         # Its first events may have come before the answer.

@@ -8,10 +8,12 @@ which of several renders continues.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -46,7 +48,9 @@ from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, fr
 from server.requests.request import Request, TextToAudio, validate
 from server.requests.resolved import AnyResolved, resolve
 
-__all__ = ["Pipeline"]
+__all__ = ["WARM_UP_S", "Pipeline"]
+
+WARM_UP_S: Final = 0.5
 
 
 class Pipeline:
@@ -56,7 +60,7 @@ class Pipeline:
         folder: the model folder.
         device: where the graphs run.
         threads: CPU threads of a graph; 0: all cores.
-        clips: reads the clips that requests name; a service checks their paths first.
+        clips: reads the clips that requests name; None: in a process with limits.
         free: returns the free memory; called before each job.
 
     Raises:
@@ -68,14 +72,17 @@ class Pipeline:
         folder: Path,
         device: Device = "auto",
         threads: int = 0,
-        clips: ClipLoader = load_clip,
+        clips: ClipLoader | None = None,
         free: Callable[[bool], FreeMemory | None] = free_memory,
     ) -> None:
+        self.pause: Callable[[], None] = lambda: None
+        """Called before each run of a graph and while clips are read: ends the render by raising,
+        or lets another one go first."""
         self.manifest = Manifest.load(folder)
         providers = providers_for(device)
         threads = threads or default_threads()
         self.graphs = {
-            name: Graph(folder / f"{name}.onnx", providers, threads)
+            name: Graph(folder / f"{name}.onnx", providers, threads, lambda: self.pause())
             for name in self.manifest.components
         }
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
@@ -84,16 +91,25 @@ class Pipeline:
         self.listener = (
             Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
         )
-        self.clips = clips
+        self.clips = clips or partial(load_clip, poll=lambda: self.pause())
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
         self._free = free
         self._memory = MemoryLimit(self.manifest, self.autoencoder.chunk)
 
-    def warm_up(self) -> None:
-        """Load the graphs for text prompts, so that the first take is as quick as later ones."""
-        self.render(TextToAudio(prompt="warm up", num_inference_steps=1, audio_length_in_s=0.5))
+    def warm_up(self) -> float:
+        """Load the graphs for text prompts, so that the first take is as quick as later ones.
+
+        Returns:
+            seconds that the second step took, of ``WARM_UP_S`` of sound.
+        """
+        steps_s: list[float] = []
+        request = TextToAudio(
+            prompt="warm up", num_inference_steps=2, num_candidates=1, audio_length_in_s=WARM_UP_S
+        )
+        self.render(request, lambda done, total: steps_s.append(time.monotonic()))
+        return steps_s[1] - steps_s[0]
 
     def render(self, request: Request, on_step: OnStep = lambda done, total: None) -> list[Take]:
         """All takes of ``request``, the one with the best score first.

@@ -13,6 +13,7 @@ from server.audio.waveform import read_comment
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
+from server.requests.explain import explain
 from server.requests.request import AnyRequest
 from server.requests.resolved import AnyResolved
 
@@ -59,6 +60,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """
         name = source if isinstance(source, Path) else "the uploaded clip"
         return cls.parse(read_comment(source), str(name))
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Recipe:
+        """The recipe in a request.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"recipe: {explain(error, values, cls)}") from error
 
     @classmethod
     def parse(cls, text: str, name: str) -> Recipe:

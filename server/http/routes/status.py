@@ -16,6 +16,7 @@ from server.errors import EngineUnavailable
 from server.http.io import answer, client_of
 from server.http.openapi import Operation
 from server.http.routes.metrics import Metrics
+from server.jobs.acceptance import Limits
 from server.model.manifest import Manifest
 from server.requests.fields import Field, fields_of
 from server.requests.presets import Preset, find_preset, list_presets
@@ -49,6 +50,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[Kind, ...]
     max_upload_bytes: int
     max_queued: int
+    limits: Limits
+    """On the estimated rendering time, in seconds; 0: none."""
     owner: str
     """Name of the client that asks."""
 
@@ -121,6 +124,7 @@ class StatusRoutes:
                 kinds=tuple(_kind(kind) for kind in REQUESTS),
                 max_upload_bytes=self._max_upload_bytes,
                 max_queued=client.max_queued,
+                limits=self._engine.limits,
                 owner=client.name,
             )
         )
