@@ -139,7 +139,7 @@ async def keep_house(engine: Engine, config: Config) -> None:
 
 def _files_in_use(engine: Engine) -> frozenset[str]:
     """Stems of the files that unfinished jobs read."""
-    from server.http.views import file_fields
+    from server.requests.fields import file_fields
 
     return frozenset(
         Path(getattr(job.request, name)).stem

@@ -86,14 +86,14 @@ async def _of_variation(request: ResolvedVary, manifest: Manifest) -> Effort:
         recipe = Recipe.parse((await _facts(request.clip)).recipe, request.clip)
     else:
         recipe = Recipe.of_values(request.recipe)
-    base = resolve(recipe.request, manifest)
-    changes: dict[str, Any] = {"num_waveforms_per_prompt": request.num_waveforms_per_prompt}
-    if request.num_inference_steps is not None and not isinstance(base, ResolvedVary):
+    changes: dict[str, Any] = {
+        "num_waveforms_per_prompt": request.num_waveforms_per_prompt,
+        "num_candidates": request.num_candidates,
+    }
+    if request.num_inference_steps is not None:
         changes["num_inference_steps"] = request.num_inference_steps
-    if isinstance(base, ResolvedVary):
-        return Effort(usual=_usual(manifest))
-    changed = msgspec.structs.replace(base, **changes, num_candidates=request.num_candidates)
-    return await _effort(changed, manifest)
+    base = resolve(msgspec.structs.replace(recipe.request, **changes), manifest)
+    return await _effort(base, manifest)
 
 
 async def _facts(path: str) -> Facts:

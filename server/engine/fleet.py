@@ -198,11 +198,14 @@ class Fleet(Engine):
         return job
 
     def _addressed(self, request: AnyRequest) -> AnyRequest:
-        """A model may be named by its digest too.
+        """A model may be named by its digest too; a recipe is kept without what is no part of it.
 
         Raises:
             NotFound: the model is not here.
+            InvalidRequest: the recipe is none.
         """
+        if isinstance(request, Vary) and request.recipe is not None:
+            request = _with_plain_recipe(request)
         if not request.model:
             return request
         return msgspec.structs.replace(request, model=self._model_named(request.model).name)
@@ -283,6 +286,13 @@ def _named(folders: Sequence[Path]) -> dict[str, Path]:
             unique = f"{name}-{number}"
         named[unique] = folder
     return named
+
+
+def _with_plain_recipe(request: Vary) -> Vary:
+    from server.render.recipe import Recipe  # brings numpy, which the server else does without
+
+    recipe = Recipe.of_values(request.recipe or {})
+    return msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
 
 
 async def _digest_of(request: Vary) -> str:

@@ -17,10 +17,10 @@ import msgspec
 
 from server.audio.fence.regular import read_regular
 from server.errors import AudioLDMError, Cancelled, RenderError, StorageFull
-from server.http.views import file_fields
 from server.jobs.job import Job, JobState, TakeInfo
 from server.jobs.storage import write_whole
 from server.remote.cluster_replica import Part, PreviewPart
+from server.requests.fields import file_fields
 from server.requests.resolved import AnyResolved
 from server.worker import protocol
 

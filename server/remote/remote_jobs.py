@@ -18,13 +18,14 @@ from typing import Any, Final
 import msgspec
 
 from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
-from server.http.views import JobView, PreviewView, TakeView, file_fields
+from server.http.views import JobView, PreviewView, TakeView
 from server.jobs.book import JobBook
 from server.jobs.job import Effort, Job, JobState, TakeInfo, take_stem
 from server.jobs.locks import holding
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.jobs.submission import Submission
 from server.remote.client import RemoteClient
+from server.requests.fields import file_fields
 from server.requests.resolved import parse_resolved
 
 __all__ = ["RemoteJobs"]

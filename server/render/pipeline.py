@@ -82,7 +82,7 @@ class Pipeline:
         providers = providers_for(device)
         threads = threads or default_threads()
         self.graphs = {
-            name: Graph(folder / f"{name}.onnx", providers, threads, lambda: self.pause())
+            name: Graph(folder / f"{name}.onnx", providers, threads, self._paused)
             for name in self.manifest.components
         }
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
@@ -91,7 +91,7 @@ class Pipeline:
         self.listener = (
             Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
         )
-        self.clips = clips or partial(load_clip, poll=lambda: self.pause())
+        self.clips = clips or partial(load_clip, poll=self._paused)
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
@@ -251,6 +251,9 @@ class Pipeline:
             score=score,
             exact=decoded.exact,
         )
+
+    def _paused(self) -> None:
+        self.pause()
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""

@@ -14,7 +14,7 @@ from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
 from server.requests.explain import explain
-from server.requests.request import AnyRequest
+from server.requests.request import AnyRequest, Vary
 from server.requests.resolved import AnyResolved
 
 __all__ = ["Recipe"]
@@ -63,15 +63,22 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of_values(cls, values: dict[str, Any]) -> Recipe:
-        """The recipe in a request.
+        """The recipe in a request, without what is no part of one.
 
         Raises:
             InvalidRequest: it is none.
         """
         try:
-            return msgspec.convert(values, cls)
+            recipe = msgspec.convert(values, cls)
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"recipe: {explain(error, values, cls)}") from error
+        request = recipe.request
+        if not isinstance(request, Vary) or request.recipe is None:
+            return recipe
+        inner = msgspec.to_builtins(cls.of_values(request.recipe))
+        return msgspec.structs.replace(
+            recipe, request=msgspec.structs.replace(request, recipe=inner)
+        )
 
     @classmethod
     def parse(cls, text: str, name: str) -> Recipe:

@@ -95,7 +95,7 @@ class JobRoutes:
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_KEY:
             raise InvalidRequest(f"Idempotency-Key is longer than {_MAX_KEY} characters")
-        wanted = self._views.with_files(await self._request(request), client)
+        wanted = await self._views.with_files(await self._request(request), client)
         self._check_quota(client)
         job = await self._engine.submit(wanted, owner=client.name, request_id=key)
         view = self._views.job(self._engine.job(job.id), client)
