@@ -130,6 +130,14 @@ class Player:
         """
         return await self._clips.load(source, loop)
 
+    def reserve(self, frames: int) -> LoadedClip:
+        """Room for a sound that is written while it is played; see :meth:`ClipStore.reserve`."""
+        return self._clips.reserve(frames)
+
+    def check_room(self, seconds: float) -> None:
+        """Refuse a sound before it is decoded; see :meth:`ClipStore.check_room`."""
+        self._clips.check_room(seconds)
+
     def unload(self, clip: LoadedClip) -> None:
         """Free a clip when the voices that play it have ended."""
         self._clips.unload(clip)
@@ -247,6 +255,9 @@ class Player:
         """
         stretch = opened.sample_rate / self.sample_rate
         if stretch != 1.0:
+            for voice, state in tuple(self._voices.items()):
+                if state.clip.streamed:
+                    self._drop(voice)
             await self._clips.convert(opened.sample_rate)
         for op, gain in self._levels.items():
             self._send(MixerCommand(op, gain=gain))

@@ -36,6 +36,7 @@ Poll = Callable[[], None]
 """Called several times a second while a file is decoded; what it raises ends that."""
 
 _MAX_HEAD: Final = 2**20
+_MAX_BLOCK: Final = 2**28
 _LOOK_S: Final = 0.05
 _FACTS_S: Final = 10.0
 _DECODE_S: Final = 60.0
@@ -121,6 +122,13 @@ class Decoding:
         data = bytearray(size)
         self.read_into(memoryview(data))
         return bytes(data)
+
+    def block(self) -> bytes:
+        """The next block of a stream; empty at its end."""
+        size = int.from_bytes(self.read(4), "little")
+        if size > _MAX_BLOCK:
+            raise self._lost()
+        return self.read(size)
 
     def read_into(self, place: memoryview) -> None:
         """Fill ``place`` with what comes next."""

@@ -33,7 +33,7 @@ __all__ = ["MAX_CPU_S", "MAX_MEMORY", "main"]
 MAX_CPU_S: Final = 20
 """For one file; a stream has a second more for each minute of sound."""
 MAX_MEMORY: Final = 4 * 2**30
-_BLOCK_FRAMES: Final = 65536
+_BLOCK_FRAMES: Final = 16384
 _STEREO: Final = 2
 
 Part = Answer | Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,13 @@ import numpy.typing as npt
 from server.audio.clip import Clip
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
 from server.audio.fence.pool import DECODERS, Decoding, Poll
-from server.audio.fence.wire import Answer, Ask
+from server.audio.fence.wire import Answer, Ask, Facts
 from server.audio.waveform import Waveform, check_bounds
 from server.errors import UnreadableAudio
 
-__all__ = ["load_clip", "read_sound"]
+__all__ = ["load_clip", "read_sound", "read_stereo"]
+
+_STEREO: Final = 2
 
 
 def load_clip(name: str, poll: Poll = lambda: None) -> Clip:
@@ -41,6 +43,29 @@ async def read_sound(path: Path) -> Waveform:
         AudioLDMError: see :func:`load_clip`.
     """
     return (await DECODERS.in_thread(load_clip, str(path))).waveform
+
+
+async def read_stereo(path: Path, facts: Facts, max_rate: int) -> Waveform:
+    """The sound in a file as two channels, at its own rate or at ``max_rate`` if that is less.
+
+    Raises:
+        AudioLDMError: see :func:`load_clip`.
+    """
+    return await DECODERS.in_thread(_stereo, path, facts, min(facts.sample_rate, max_rate))
+
+
+def _stereo(path: Path, facts: Facts, rate: int) -> Waveform:
+    ask = Ask(what="stream", path=str(path), sample_rate=rate)
+    samples = np.empty((round(facts.seconds * rate) + rate, _STEREO), np.float32)
+    frames = 0
+    with DECODERS.asking(path, ask) as (decoding, _):
+        while data := decoding.block():
+            block = np.frombuffer(data, np.float32).reshape(-1, _STEREO)
+            if frames + len(block) > len(samples):
+                raise UnreadableAudio(f"{path} is longer than it says")
+            samples[frames : frames + len(block)] = block
+            frames += len(block)
+    return Waveform(samples[:frames], rate)
 
 
 def _clip(decoding: Decoding, answer: Answer, path: Path) -> Clip:
