@@ -16,7 +16,6 @@ from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.http.access import Gate, TokenFile
 from server.jobs.acceptance import Limits
-from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.storage import remove_parts
@@ -24,6 +23,7 @@ from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
 from server.supervision import SupervisedTask
+from server.worker.towers import ClapTowers
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -104,7 +104,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         engine,
         make_uploads(config),
         journal=engine.journal,
-        make_towers=partial(ClapTowers, config.model_folder, 1),
+        make_towers=partial(ClapTowers, config.model_folder),
         gate=_gate(config),
         presets=config.state / "presets",
         extra_routes=extra_routes,

@@ -32,10 +32,9 @@ from server.http.routes.models import ModelRoutes
 from server.http.routes.status import StatusRoutes
 from server.http.routes.takes import TakeRoutes
 from server.http.views import ErrorBody, ErrorView, Views
-from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
-from server.jobs.sound_search import SoundSearch
+from server.jobs.sound_search import SoundSearch, Towers
 from server.jobs.uploads import Uploads
 
 __all__ = ["HttpApi"]
@@ -76,7 +75,7 @@ class HttpApi:
         uploads: Uploads,
         *,
         journal: Journal | None = None,
-        make_towers: Callable[[], ClapTowers] | None = None,
+        make_towers: Callable[[], Towers] | None = None,
         gate: Gate | None = None,
         presets: Path | None = None,
         extra_routes: Sequence[BaseRoute] = (),

@@ -10,12 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,60 +19,19 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from server.audio.fence.child import Child, ChildLost, Poll, nothing
 from server.audio.fence.regular import open_regular
 from server.audio.fence.wire import Answer, Ask, Facts, hand_over
 from server.audio.formats import FileFormat
 from server.errors import UnreadableAudio, error_for
 
-__all__ = ["DECODERS", "Decoder", "DecoderPool", "Decoding", "Poll"]
+__all__ = ["DECODERS", "DecoderPool", "Decoding"]
 
 T = TypeVar("T")
-Poll = Callable[[], None]
-"""Called several times a second while a file is decoded; what it raises ends that."""
-
 _MAX_HEAD: Final = 2**20
 _MAX_BLOCK: Final = 2**28
-_LOOK_S: Final = 0.05
 _FACTS_S: Final = 10.0
 _DECODE_S: Final = 60.0
-
-
-def _nothing() -> None:
-    pass
-
-
-class Decoder:
-    """One decoding process, and the socket to it."""
-
-    def __init__(self) -> None:
-        self.connection, theirs = socket.socketpair()
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "server.audio.fence.process"]
-        with theirs:
-            if os.name == "nt":
-                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
-                shared: Any = theirs  # this exists on Windows only
-                self._process.communicate(shared.share(self._process.pid))
-            else:
-                self._process = subprocess.Popen(
-                    [*command, str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=environment,
-                )
-        self.connection.settimeout(_LOOK_S)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can be asked."""
-        return self._process.poll() is None
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        self.connection.close()
-        self._process.kill()
-        self._process.wait()
 
 
 class Decoding:
@@ -87,7 +41,7 @@ class Decoding:
         UnreadableAudio: the decoder died, or took longer than ``patience_s`` for a part.
     """
 
-    def __init__(self, decoder: Decoder, ask: Ask, patience_s: float, poll: Poll) -> None:
+    def __init__(self, decoder: Child, ask: Ask, patience_s: float, poll: Poll) -> None:
         self.complete = False
         """Nothing of the answer is left to be read."""
         self._decoder = decoder
@@ -103,19 +57,17 @@ class Decoding:
         """
         try:
             hand_over(self._decoder.connection, self._ask, descriptor)
-        except OSError as error:
-            raise self._lost() from error
-        size = int.from_bytes(self.read(4), "little")
-        if size > _MAX_HEAD:
-            raise self._lost()
-        try:
-            answer = msgspec.msgpack.decode(self.read(size), type=Answer)
-        except msgspec.DecodeError as error:
+            answer = msgspec.msgpack.decode(self._framed(_MAX_HEAD), type=Answer)
+        except (OSError, msgspec.DecodeError) as error:
             raise self._lost() from error
         if answer.error:
             self.complete = True
             raise error_for(answer.code, answer.error)
         return answer
+
+    def block(self) -> bytes:
+        """The next block of a stream; empty at its end."""
+        return self._framed(_MAX_BLOCK)
 
     def read(self, size: int) -> bytes:
         """The next ``size`` bytes."""
@@ -123,32 +75,18 @@ class Decoding:
         self.read_into(memoryview(data))
         return bytes(data)
 
-    def block(self) -> bytes:
-        """The next block of a stream; empty at its end."""
-        size = int.from_bytes(self.read(4), "little")
-        if size > _MAX_BLOCK:
-            raise self._lost()
-        return self.read(size)
-
     def read_into(self, place: memoryview) -> None:
         """Fill ``place`` with what comes next."""
-        deadline_s = time.monotonic() + self._patience_s
-        while len(place):
-            try:
-                received = self._decoder.connection.recv_into(place)
-            except TimeoutError:
-                before_s = time.monotonic()
-                self._poll()
-                # Work that was done meanwhile is not the decoder's fault.
-                deadline_s += time.monotonic() - before_s
-                if time.monotonic() > deadline_s:
-                    raise self._lost() from None
-                continue
-            except OSError as error:
-                raise self._lost() from error
-            if not received:
-                raise self._lost()
-            place = place[received:]
+        try:
+            self._decoder.read_into(place, self._patience_s, self._poll)
+        except ChildLost as error:
+            raise self._lost() from error
+
+    def _framed(self, most: int) -> bytes:
+        size = int.from_bytes(self.read(4), "little")
+        if size > most:
+            raise self._lost()
+        return self.read(size)
 
     def _lost(self) -> UnreadableAudio:
         return UnreadableAudio(f"{self._ask.shown} cannot be decoded within bounds")
@@ -159,7 +97,7 @@ class DecoderPool:
 
     def __init__(self, size: int) -> None:
         self._room = threading.Semaphore(size)
-        self._idle: list[Decoder] = []
+        self._idle: list[Child] = []
         self._threads = ThreadPoolExecutor(size, "decoding")
         atexit.register(self.close)
 
@@ -173,7 +111,7 @@ class DecoderPool:
         """Start one process, so that the first question is answered as quickly as later ones."""
         with self._room, contextlib.suppress(OSError):
             if not self._idle:
-                self._idle.append(Decoder())
+                self._idle.append(_new())
 
     def close(self) -> None:
         """End the processes that are idle."""
@@ -210,7 +148,7 @@ class DecoderPool:
 
     @contextmanager
     def asking(
-        self, path: Path, ask: Ask, patience_s: float = _DECODE_S, poll: Poll = _nothing
+        self, path: Path, ask: Ask, patience_s: float = _DECODE_S, poll: Poll = nothing
     ) -> Iterator[tuple[Decoding, Answer]]:
         """A decoder that answers ``ask``; one that was not read to the end is not used again.
 
@@ -229,13 +167,17 @@ class DecoderPool:
                 else:
                     decoder.close()
 
-    def _decoder(self) -> Decoder:
+    def _decoder(self) -> Child:
         while self._idle:
             decoder = self._idle.pop()
             if decoder.alive:
                 return decoder
             decoder.close()
-        return Decoder()
+        return _new()
+
+
+def _new() -> Child:
+    return Child("server.audio.fence.process")
 
 
 def _facts(answer: Answer, path: Path) -> Facts:

@@ -10,9 +10,7 @@ import contextlib
 import hashlib
 import math
 import os
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +21,7 @@ import soundfile
 
 from server.audio.clip import Clip
 from server.audio.fence.checks import checked_file, decode_clip, facts_of
+from server.audio.fence.child import limit, parents_socket
 from server.audio.fence.regular import open_regular, under_its_descriptor
 from server.audio.fence.wire import Answer, Ask, Facts, receive_ask, send_part
 from server.audio.waveform import Waveform, check_bounds, read_comment
@@ -126,15 +125,6 @@ def _limit_cpu(seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
 
 
-def _limit_memory() -> None:
-    with contextlib.suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def _answer(connection: socket.socket, ask: Ask, descriptor: int) -> None:
     _limit_cpu(MAX_CPU_S)
     try:
@@ -155,23 +145,13 @@ def _refusal(code: str, sentence: str, ask: Ask, descriptor: int) -> Answer:
     return Answer(code=code, error=sentence.replace(inner, ask.shown))
 
 
-def _connection() -> socket.socket:
-    """The socket that the parent has handed over."""
-    if os.name == "nt":
-        shared: Any = socket  # this exists on Windows only
-        return socket.socket(fileno=shared.fromshare(sys.stdin.buffer.read()).detach())
-    return socket.socket(fileno=int(sys.argv[1]))
-
-
 def main() -> None:
     """Answer until nobody asks any more."""
-    # Ctrl-C in a terminal reaches every process of the group; the parent decides when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = _connection()
-    # What libsndfile prints must not end up in a terminal.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    connection = parents_socket()
     soundfile.available_formats()  # loaded before the memory is limited
-    _limit_memory()
+    limit("RLIMIT_AS", MAX_MEMORY)
+    limit("RLIMIT_FSIZE", 0)
+    limit("RLIMIT_CORE", 0)
     while (received := receive_ask(connection)) is not None:
         ask, descriptor = received
         if descriptor is not None:
