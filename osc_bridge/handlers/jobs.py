@@ -122,9 +122,8 @@ class JobHandlers:
         self._service.reply(context.client, JobListed(len(own[-MAX_LISTED:])))
 
     async def _sync(self, sync: Sync, context: Context) -> None:
-        waiting = set(context.client.open_jobs)
-        if waiting:
-            context.client.syncs.append((Synced(sync.token), waiting))
+        if context.client.open_jobs:
+            context.client.add_sync(Synced(sync.token))
         else:
             self._service.reply(context.client, Synced(sync.token))
 

@@ -31,6 +31,9 @@ from server.requests.request import AnyRequest, Request, parse_request
 
 __all__ = ["Press", "Submission", "SubmissionOptions"]
 
+MAX_COMPLETION_BYTES: Final = 65507
+"""That of a UDP datagram."""
+
 
 class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of a job besides its request."""
@@ -39,7 +42,11 @@ class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(max_length=4000, description="folder for the takes, inside the allowed folders")
     ] = ""
     completion: Annotated[
-        bytes, Meta(description="an OSC packet that is executed when the job is done")
+        bytes,
+        Meta(
+            max_length=MAX_COMPLETION_BYTES,
+            description="an OSC packet that is executed when the job is done",
+        ),
     ] = b""
 
 

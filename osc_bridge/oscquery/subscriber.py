@@ -82,15 +82,18 @@ class Subscriber:
                 if (packet := event.get("bytes")) is not None:
                     service.receive(packet, self._sender, MAX_FRAME)
                 else:
-                    self._command(event.get("text") or "")
+                    self._command(event.get("text") or "", service)
 
-    def _command(self, text: str) -> None:
-        """LISTEN or IGNORE; the OSCQuery proposal asks to ignore anything else."""
+    def _command(self, text: str, service: Service) -> None:
+        """LISTEN or IGNORE; the OSCQuery proposal asks to ignore anything else.
+
+        An address that nobody sends is not kept: there is no end of them.
+        """
         try:
             command = msgspec.json.decode(text, type=_Command)
         except NOT_JSON:
             return
-        if command.COMMAND == "LISTEN" and len(self.paths) < _MAX_UNSENT:
+        if command.COMMAND == "LISTEN" and command.DATA in service.table:
             self.paths.add(command.DATA)
         elif command.COMMAND == "IGNORE":
             self.paths.discard(command.DATA)

@@ -140,7 +140,7 @@ class Service:
                 self.scheduler.admit(packet.when_s)
                 execute()
             else:
-                self.scheduler.at(packet.when_s, execute)
+                self.scheduler.at(packet.when_s, execute, client.key, message.size)
         except AudioLDMError as error:
             self._refuse(client, error, message)
 
@@ -165,7 +165,7 @@ class Service:
                 typed = command.from_osc(message.arguments)
             handler = self._handler(command)
             if inspect.iscoroutinefunction(handler):
-                context.client.check_outstanding()
+                context.client.check_outstanding(message.size)
                 if isinstance(typed, Submission):
                     # At once, for the acceptance waits for the disk.
                     self.reply(context.client, JobReceived(typed.request_id))
@@ -203,10 +203,12 @@ class Service:
                 self._refuse(client, AudioLDMError("internal error; see the log"), message)
             finally:
                 client.outstanding -= 1
+                client.outstanding_bytes -= message.size
                 if client.tail is task:
                     client.tail = None
 
         client.outstanding += 1
+        client.outstanding_bytes += message.size
         task = client.tail = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

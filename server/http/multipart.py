@@ -23,6 +23,7 @@ __all__ = ["receive_form"]
 
 _MAX_JSON: Final = 256 * 1024
 _MAX_PARTS: Final = 8
+_MAX_HEADERS: Final = 16 * 1024
 
 
 class _Part:
@@ -62,9 +63,16 @@ class _Splitter:
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
+        self._check_header()
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        known = sum(map(len, (*self._headers, *self._headers.values())))
+        if known + len(self._field) + len(self._value) > _MAX_HEADERS:
+            raise InvalidRequest(f"the headers of a part have more than {_MAX_HEADERS} bytes")
 
     def _header_end(self) -> None:
         self._headers[self._field.lower()] = self._value
