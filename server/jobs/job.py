@@ -78,8 +78,11 @@ class Work(msgspec.Struct, frozen=True):
     """Sound of one render, over all channels."""
 
 
-class Effort(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job takes, as far as that is known when it is accepted."""
+class Effort(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a job takes, as far as that is known when it is accepted.
+
+    Snapshots of a job are compared without it, for a restart estimates anew.
+    """
 
     work: Work | None = None
     usual: Work | None = None
@@ -92,6 +95,12 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """How long it is estimated to render; 0: not known."""
     bulk_because: str = ""
     """Why it does not go before bulk jobs, although it is live by its request."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Effort | UnsetType)
+
+    def __hash__(self) -> int:
+        return hash(UNSET)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
