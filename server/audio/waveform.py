@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from server.audio.exact_samples import ExactSamples, as_written
 from server.audio.formats import FORMATS, FileFormat, file_format_of
+from server.audio.interruption import interruptible
 from server.errors import UnreadableAudio
 
 __all__ = [
@@ -70,11 +71,13 @@ class Waveform:
     @property
     def peak(self) -> float:
         """Largest absolute sample."""
+        interruptible()
         return float(np.abs(self.samples).max(initial=0.0))
 
     @property
     def rms_db(self) -> float:
         """RMS level in dB relative to full scale, at least -120."""
+        interruptible()
         power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
         return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
 
@@ -88,6 +91,7 @@ class Waveform:
             return Waveform(self.samples, sample_rate)
         import soxr
 
+        interruptible()
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
         return Waveform(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
 
@@ -157,6 +161,7 @@ class Waveform:
         """
         import soundfile
 
+        interruptible()
         container, subtype = FORMATS[file_format]
         samples = as_written(self.samples, subtype)
         if exact is not None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +59,7 @@ class Pipeline:
         folder: the model folder.
         device: where the graphs run.
         threads: CPU threads of a graph; 0: all cores.
-        clips: reads the clips that requests name; None: in a process with limits.
+        clips: reads the clips that requests name.
         free: returns the free memory; called before each job.
 
     Raises:
@@ -72,17 +71,14 @@ class Pipeline:
         folder: Path,
         device: Device = "auto",
         threads: int = 0,
-        clips: ClipLoader | None = None,
+        clips: ClipLoader = load_clip,
         free: Callable[[bool], FreeMemory | None] = free_memory,
     ) -> None:
-        self.pause: Callable[[], None] = lambda: None
-        """Called before each run of a graph and while clips are read: ends the render by raising,
-        or lets another one go first."""
         self.manifest = Manifest.load(folder)
         providers = providers_for(device)
         threads = threads or default_threads()
         self.graphs = {
-            name: Graph(folder / f"{name}.onnx", providers, threads, self._paused)
+            name: Graph(folder / f"{name}.onnx", providers, threads)
             for name in self.manifest.components
         }
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
@@ -91,7 +87,7 @@ class Pipeline:
         self.listener = (
             Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
         )
-        self.clips = clips or partial(load_clip, poll=self._paused)
+        self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
@@ -251,9 +247,6 @@ class Pipeline:
             score=score,
             exact=decoded.exact,
         )
-
-    def _paused(self) -> None:
-        self.pause()
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""

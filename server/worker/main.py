@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from server.audio.interruption import interruptible, set_interruption
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
 from server.jobs.job import TakeInfo
@@ -66,7 +67,7 @@ class Worker:
         """The job whose piece of work has begun, and the live one that interrupted it."""
         self._interrupted: Running | None = None
         self._sent_s = 0.0
-        pipeline.pause = self._between_runs
+        set_interruption(self._between_passes)
         threading.Thread(target=self._read_commands, args=(commands,), daemon=True).start()
 
     def run(self) -> None:
@@ -86,8 +87,8 @@ class Worker:
             order = self._orders.get()
             self._running.append(Running(order, self._rendering(order)))
 
-    def _between_runs(self) -> None:
-        """Between two runs of a graph in one piece of work, which may be long.
+    def _between_passes(self) -> None:
+        """At a point of a piece of work, which may be long.
 
         Raises:
             Cancelled: the job is.
@@ -208,7 +209,9 @@ def _failure(job_id: str, error: Exception) -> Failed:
 
 def store(take: Take, path: Path) -> TakeInfo:
     """Write a take whole; returns its description."""
-    write_whole(path, take.encode())
+    encoded = take.encode()
+    interruptible()
+    write_whole(path, encoded)
     sound = take.waveform
     return TakeInfo(
         path=path,

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from server.audio.clip import Clip
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
-from server.audio.fence.child import Poll, nothing
+from server.audio.fence.child import Poll
 from server.audio.fence.pool import DECODERS, Decoding
 from server.audio.fence.wire import Answer, Ask, Facts
+from server.audio.interruption import interruptible
 from server.audio.waveform import Waveform, check_bounds
 from server.errors import UnreadableAudio
 
@@ -21,7 +22,7 @@ __all__ = ["load_clip", "read_sound", "read_stereo"]
 _STEREO: Final = 2
 
 
-def load_clip(name: str, poll: Poll = nothing) -> Clip:
+def load_clip(name: str, poll: Poll = interruptible) -> Clip:
     """Read the clip from the file ``name``.
 
     ``poll`` is called several times a second meanwhile; what it raises ends the reading.
