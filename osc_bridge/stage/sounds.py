@@ -67,7 +67,7 @@ class Sounds:
             TooLarge: the memory for sounds is full.
             QueueFull: many long sounds are playing.
         """
-        facts = await DECODERS.in_thread(DECODERS.facts, path)
+        facts = await DECODERS.facts(path)
         if facts.seconds > LONG_S and not loop:
             long = LongSound(self._player, path)
             self._long.add(long)

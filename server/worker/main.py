@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from server.audio.fence.child import NICENESS
 from server.audio.interruption import interruptible, set_interruption
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
@@ -46,8 +47,6 @@ __all__ = ["main", "store"]
 
 _SIGN_OF_LIFE_S = 10.0
 """So often at least the engine is told that a piece of work goes on."""
-_NICENESS = 10
-"""Rendering yields to the sound card, to the DAW and to the server that answers for it."""
 
 
 class Worker:
@@ -239,7 +238,7 @@ def main() -> None:
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+        os.nice(NICENESS)
     try:
         pipeline = Pipeline(options.model, options.device, options.threads)
         step_s = pipeline.warm_up()
