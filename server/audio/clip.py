@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
+from server.audio.interruption import pieces
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import UnreadableAudio
 
@@ -90,7 +91,7 @@ class Clip:
             raise UnreadableAudio(
                 f"{name} has {sound.channels} channels; at most {MAX_CHANNELS} are supported"
             )
-        if not np.isfinite(sound.samples).all():
+        if not all(np.isfinite(part).all() for part in pieces(sound.samples)):
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
         return self
 

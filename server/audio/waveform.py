@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from server.audio.exact_samples import ExactSamples, as_written
 from server.audio.formats import FORMATS, FileFormat, file_format_of
-from server.audio.interruption import interruptible
+from server.audio.interruption import interruptible, pieces
 from server.errors import UnreadableAudio
 
 __all__ = [
@@ -71,14 +71,13 @@ class Waveform:
     @property
     def peak(self) -> float:
         """Largest absolute sample."""
-        interruptible()
-        return float(np.abs(self.samples).max(initial=0.0))
+        return max((float(np.abs(part).max()) for part in pieces(self.samples)), default=0.0)
 
     @property
     def rms_db(self) -> float:
         """RMS level in dB relative to full scale, at least -120."""
-        interruptible()
-        power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
+        sums = (float(np.sum(np.square(p, dtype=np.float64))) for p in pieces(self.samples))
+        power = sum(sums) / max(1, self.samples.size)
         return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
 
     def downmix(self) -> Samples:

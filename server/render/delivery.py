@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
+from server.audio.interruption import pieces
 from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.render.plan import Finished
@@ -33,7 +35,7 @@ def deliver(finished: Finished, delivery: Delivery) -> tuple[Waveform, dict[str,
         RenderError: the model returned NaN or infinity.
     """
     sound = finished.sound
-    if not np.isfinite(sound.samples).all():
+    if not all(np.isfinite(part).all() for part in pieces(sound.samples)):
         raise RenderError("the model returned numbers that are no sound (NaN or infinite)")
     if delivery.sample_rate is not None and delivery.sample_rate != sound.sample_rate:
         sound = _at_rate(sound, delivery.sample_rate, finished.circular)
@@ -127,17 +129,23 @@ def _measures(sound: Waveform) -> dict[str, Any]:
 
 def _stereo(sound: Waveform) -> dict[str, Any]:
     """Correlation of left and right, and the change in level when they are summed to mono."""
-    left, right = sound.samples.T.astype(np.float64)
-    power = float(np.mean(left**2) + np.mean(right**2)) / 2.0
+    # Sums of left and right with themselves and with each other.
+    products = sum((part.T @ part for part in _float64_pieces(sound)), np.zeros((2, 2)))
+    left, right, crossed = (float(products[at]) for at in ((0, 0), (1, 1), (0, 1)))
+    power = (left + right) / 2.0
     if not power:
         return {}
-    both = float(np.sqrt(np.mean(left**2) * np.mean(right**2)))
-    mono = float(np.mean(((left + right) / 2.0) ** 2))
-    correlation = float(np.mean(left * right)) / both if both else 0.0
+    both = math.sqrt(left * right)
+    mono = (left + right + 2.0 * crossed) / 4.0
+    correlation = crossed / both if both else 0.0
     return {
         "stereo_correlation": round(correlation, 4),
         "mono_sum_db": round(10.0 * math.log10(max(mono / power, 1e-12)), 2),
     }
+
+
+def _float64_pieces(sound: Waveform) -> Iterator[Any]:
+    return (part.astype(np.float64) for part in pieces(sound.samples))
 
 
 def _decibels(amplitude: float) -> float:

@@ -32,7 +32,7 @@ _MAX_HEAD: Final = 2**20
 _MAX_BLOCK: Final = 2**28
 _FACTS_S: Final = 10.0
 _HEADERS: Final = 2
-_DECODE_S: Final = 60.0
+_DECODE_S: Final = 120.0
 
 
 class Decoding:
