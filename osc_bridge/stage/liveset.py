@@ -20,7 +20,9 @@ from msgspec import Meta
 
 from osc_bridge.choices import Quantise
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
-from server.errors import InvalidRequest, NotFound
+from server.errors import InvalidRequest
+from server.file_names import existing, path_of
+from server.requests.name_match import matching
 from server.requests.request import MAX_TAKES, Delivery, TextToAudio, validate
 
 __all__ = ["LiveSet", "MidiBinding", "Pad", "list_sets", "load_set"]
@@ -121,21 +123,18 @@ def list_sets() -> tuple[str, ...]:
 
 
 def load_set(name: str) -> LiveSet:
-    """Load a set by its name, or by the path of its YAML file.
+    """Load a set by its name in any spelling, or by the path of its YAML file.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none; the message says which are near.
         InvalidRequest: the file is not a valid set; the message says where.
     """
-    path = Path(name).expanduser()
-    if path.suffix not in (".yaml", ".yml"):
-        path = _folder() / f"{name}.yaml"
-    if not path.is_file():
-        raise NotFound(f"live set {name!r}: choose one of {', '.join(list_sets())}, or a YAML file")
-    try:
-        return parse_set(path.read_bytes())
-    except InvalidRequest as error:
-        raise InvalidRequest(f"{path.name}: {error}") from error
+    path = existing(path_of(name)) if name.lower().endswith((".yaml", ".yml")) else None
+    if path is None or not path.is_file():
+        sets = {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+        titles = {_read(path).name: path for path in sets.values()}
+        path = (titles | sets)[matching(name, (*sets, *titles), "live set")]
+    return _read(path)
 
 
 def parse_set(text: bytes) -> LiveSet:
@@ -156,6 +155,13 @@ def parse_set(text: bytes) -> LiveSet:
     for pad in live_set.pads:
         pad.request(live_set.tempo_bpm, live_set.beats_per_bar, 48000)
     return live_set
+
+
+def _read(path: Path) -> LiveSet:
+    try:
+        return parse_set(path.read_bytes())
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path.name}: {error}") from error
 
 
 def _folder() -> Path:

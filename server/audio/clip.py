@@ -14,6 +14,7 @@ import numpy as np
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import InvalidRequest, UnreadableAudio
+from server.file_names import existing, path_of
 
 __all__ = ["Clip", "ClipLoader", "load_clip"]
 
@@ -98,9 +99,9 @@ def load_clip(name: str) -> Clip:
 
     Raises:
         UnreadableAudio: see :meth:`Clip.read`.
-        InvalidRequest: it is a folder.
+        InvalidRequest: it is a folder, or no name of a file.
     """
-    path = Path(name).expanduser()
+    path = existing(path_of(name))
     if path.is_dir():
         raise InvalidRequest(f"{path} is a folder; name a sound file")
     return Clip.read(path)

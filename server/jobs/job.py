@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from server.file_names import words_of
 from server.requests.resolved import AnyResolved
 
 __all__ = [
@@ -16,7 +16,8 @@ __all__ = [
     "JobState",
     "Preview",
     "TakeInfo",
-    "take_stem",
+    "take_name",
+    "take_words",
 ]
 
 
@@ -93,7 +94,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     finished_s: float = 0.0
 
 
-def take_stem(job: Job) -> str:
-    """A file name that says what is in it: the prompt, the seed and the job."""
-    words = re.sub(r"[^a-z0-9]+", "-", job.request.prompt.lower()).strip("-")[:40].strip("-")
-    return f"{words or job.request.__struct_config__.tag}_{job.request.seed}_{job.id}"
+def take_words(job: Job) -> str:
+    """The beginning of the names of a job's takes: its prompt, or what kind it is."""
+    return words_of(job.request.prompt) or str(job.request.__struct_config__.tag)
+
+
+def take_name(words: str, seed: int, job_id: str, number: int) -> str:
+    """A file name that says what is in it, without its ending.
+
+    Args:
+        words: from :func:`take_words`.
+        seed: the one that renders this take again.
+        job_id: of its job.
+        number: of the take in its job, from 1.
+    """
+    return f"{words}_{seed}_{job_id}-{number}"

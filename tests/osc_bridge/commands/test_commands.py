@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import QUICK, daw, run
 from daw_process import running_daw
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
@@ -19,25 +20,6 @@ from server.render.recipe import Recipe
 from server.requests.request import REQUESTS
 
 pytestmark = pytest.mark.integration
-
-QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")
-
-
-def run(
-    module: str, *words: str, environment: dict[str, str] | None = None
-) -> tuple[int, str, str]:
-    done = subprocess.run(
-        (sys.executable, "-W", "error", "-m", module, *words),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def daw(*words: str) -> tuple[int, str, str]:
-    return run("osc_bridge.cli", *words)
 
 
 def test_help_imports_nothing_heavy() -> None:
