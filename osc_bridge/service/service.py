@@ -164,8 +164,6 @@ class Service:
 
     def _execute(self, command: type[Command], message: OscMessage, context: Context) -> None:
         try:
-            if self._closed:
-                raise _shut_down()
             if issubclass(command, Submission):
                 typed: Command = command.from_osc(message.arguments, context.client.settings)
             else:
@@ -187,6 +185,8 @@ class Service:
             self._refuse(context.client, AudioLDMError("internal error; see the log"), message)
 
     def _handler(self, command: type[Command]) -> Handler:
+        if self._closed:
+            raise _shut_down()
         if command not in self._handlers:
             raise InvalidRequest(f"{command.address} is not available in this set-up")
         return self._handlers[command]
