@@ -64,6 +64,8 @@ def render(options: argparse.Namespace, config: Config) -> int:
     else:
         for take in stored:
             print(f"{take.path}  {take.seconds:.2f} s  {take.sample_rate} Hz  seed {take.seed}")
+            for warning in take.warnings:
+                print(f"{take.path}: {warning}", file=sys.stderr)
             if take.measures["silent"]:
                 print(f"{take.path} is silent: try other words or another seed", file=sys.stderr)
     return 0

@@ -200,7 +200,8 @@ class JobHandlers:
                 num_steps=job.num_steps,
             )
         )
-        for index in range(self._announced.get(job.id, 0), len(job.takes)):
+        announced = len(job.takes) if job.temporary else self._announced.get(job.id, 0)
+        for index in range(announced, len(job.takes)):
             self._service.broadcast(_take_notice(job, index))
         self._announced[job.id] = len(job.takes)
         if job.state.final:
@@ -232,6 +233,8 @@ def _take(request_id: str, job: Job, index: int) -> TakeReply:
         seed=take.seed,
         score=UNSCORED if take.score is None else take.score,
         silent=bool(take.measures.get("silent")),
+        frames=take.frames,
+        warnings="; ".join(take.warnings),
     )
 
 

@@ -48,6 +48,8 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     embedding: bytes = b""
     """CLAP embedding as little-endian float16; empty where there is none."""
     audio_tower: str = ""
@@ -77,6 +79,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     folder: Path = Path()
     """Where the takes will appear."""
+    temporary: bool = False
+    """Who asked for it deletes its files: it is not written down, and has no takes to show."""
     attempts: int = 0
     """How often a worker has started on it."""
     state: JobState = JobState.QUEUED

@@ -71,6 +71,7 @@ class RemoteJobs:
             owner=submission.owner,
             request_id=request_id,
             folder=submission.folder,
+            temporary=submission.temporary,
             position=view.position,
             created_s=view.created_s,
         )
@@ -187,4 +188,5 @@ class RemoteJobs:
             frames=take.frames,
             score=take.score,
             measures=take.measures,
+            warnings=take.warnings,
         )

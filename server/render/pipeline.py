@@ -27,12 +27,12 @@ from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
-from server.render.conditioning import prompt_embedding
+from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.joining import JoinedUnet
-from server.render.note_tempo_check import measured
+from server.render.note_tempo_check import measured, missed
 from server.render.plan import Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
@@ -233,6 +233,7 @@ class Pipeline:
             audio_tower=self.manifest.audio_tower,
             score=score,
             exact=decoded.exact,
+            warnings=_warnings(planned, measures, sound),
         )
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
@@ -250,6 +251,16 @@ class Pipeline:
             raise
         except RenderError:
             return None
+
+
+def _warnings(planned: Plan, measures: dict[str, Any], sound: Waveform) -> tuple[str, ...]:
+    """What a take misses of what was asked for; an edit keeps most of its clip and may differ."""
+    if planned.known is not None:
+        return ()
+    asked = notation_of(planned.settings)
+    beat_expected = names_tempo(planned.settings)
+    sentence = missed(measures, asked, sound.seconds, beat_expected=beat_expected)
+    return (sentence,) if sentence else ()
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

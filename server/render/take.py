@@ -31,6 +31,8 @@ class Take:
     """Cosine between its embedding and that of the request."""
     exact: ExactSamples | None = None
     """The clip's own samples, where float32 cannot hold them."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
 
     @property
     def extension(self) -> str:

@@ -60,7 +60,7 @@ class NewSound(Request, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=12,
-            description="musical key, added to the prompt: 'A minor'",
+            description="musical key, added to the prompt and checked in the take: 'A minor'",
             extra={"label": "Key"},
         ),
     ] = ""

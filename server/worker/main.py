@@ -170,6 +170,7 @@ def store(take: Take, path: Path) -> TakeInfo:
         frames=sound.frames,
         score=take.measures.get("score"),
         measures=take.measures,
+        warnings=take.warnings,
         embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
         audio_tower=take.audio_tower,
     )

@@ -52,6 +52,18 @@ def test_nor_the_clip_that_the_take_was_made_from(
     assert daw("vary", str(take), *model, "-o", str(tmp_path / "varied.wav"))[0] == 0
 
 
+def test_a_missed_note_is_said_beside_the_take(tiny_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "hum.wav"
+    model = ("--model", str(tiny_folder), "--seed", "1", *QUICK)
+    code, text, errors = daw("render", "hum A4", "-o", str(output), *model)
+    assert (code, errors.startswith(f"{output}: "), "A4" in errors) == (0, True, True)
+    code, text, errors = daw("render", "hum", "--key", "C minor", "-o", str(output), *model)
+    assert (code, "C minor" in errors) == (0, True)
+    code, text, _ = daw("render", "hum A4", "-o", str(output), "--json", *model)
+    assert "A4" in json.loads(text)["takes"][0]["warnings"][0]
+    assert daw("render", "hum", "-o", str(output), *model)[2] == ""
+
+
 def test_json_describes_takes_without_their_embeddings(tiny_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "太鼓.wav"
     words = ("render", "太鼓", "-o", output.as_uri(), "--model", str(tiny_folder), "--json", *QUICK)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hearing import addresses, heard
 from memory_engine import MemoryEngine
@@ -15,7 +17,7 @@ from osc_bridge.client.client import Client
 from osc_bridge.wire.codec import OscMessage, encode
 from server.audio.waveform import Waveform
 from server.errors import Conflict, NotFound, QueueFull
-from server.jobs.job import Job
+from server.jobs.job import Job, JobState
 from server.requests.request import TextToAudio
 
 pytestmark = pytest.mark.integration
@@ -50,10 +52,22 @@ def test_a_prompt_becomes_takes(bridge: Running, takes: Path, transport: str) ->
     first = messages[2].arguments
     assert first[:3] == ("mine", job, 0)
     assert Path(first[3]).parent == takes
-    assert first[4:] == (0.1, 48000, 1, 5, -2.0, 0)
+    assert first[4:] == (0.1, 48000, 1, 5, -2.0, 0, 4800, "")
     assert Waveform.read(Path(first[3])).seconds == pytest.approx(0.1)
     assert messages[3].arguments[7] == 6
     assert messages[4].arguments == ("mine", job, 2)
+
+
+def test_a_take_says_what_it_misses(bridge: Running, client: Client) -> None:
+    bridge.engine.automatic = False
+    client.send("/ldm/text", "mine", "hum A4")
+    heard(client, "/ldm/job/accepted")
+    take = bridge.engine._take(bridge.engine.jobs()[0], 0)
+    said = ("it plays A3, A4 was asked for", "it is silent")
+    takes = (msgspec.structs.replace(take, warnings=said),)
+    bridge.call(partial(bridge.engine._book.end, only_job(bridge), JobState.DONE, takes=takes))
+    told = heard(client, "/ldm/job/done")[-2]
+    assert told.arguments[10:] == (4800, "; ".join(said))
 
 
 def test_an_unfinished_take_is_told_to_its_sender(

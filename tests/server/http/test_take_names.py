@@ -19,6 +19,8 @@ def test_a_name_tells_the_prompt_and_the_seed_of_the_take(
 
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path) as server:
+            (take,) = (await server.done({**QUICK, "prompt": "hum A4"}))["takes"]
+            assert "A4" in take["warnings"][0]
             job = await server.done({**several, "num_waveforms_per_prompt": 4})
             seeds = set()
             for take in job["takes"]:
