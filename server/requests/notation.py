@@ -1,11 +1,11 @@
 """Note, tempo and key that a prompt names; the numbers are also for unets that take notation.
 
 >>> read_notation("a single A4 on violin")
-Notation(note=69.0, bpm=0.0)
+Notation(note=69.0, bpm=0.0, key='')
 >>> read_notation("techno drum loop at 128 bpm")
-Notation(note=0.0, bpm=128.0)
+Notation(note=0.0, bpm=128.0, key='')
 >>> read_notation("piano chord C4 E4 G4")
-Notation(note=0.0, bpm=0.0)
+Notation(note=0.0, bpm=0.0, key='')
 """
 
 from __future__ import annotations
