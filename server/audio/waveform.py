@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from server.audio.exact_samples import ExactSamples, as_written
 from server.audio.formats import FORMATS, FileFormat, file_format_of
+from server.audio.unfinished import opened_sound
 from server.errors import UnreadableAudio
 
 __all__ = [
@@ -131,9 +132,7 @@ class Waveform:
         if isinstance(source, Path) and not source.exists():
             raise UnreadableAudio(f"{name} does not exist")
         try:
-            with soundfile.SoundFile(
-                io.BytesIO(source) if isinstance(source, bytes) else source
-            ) as f:
+            with opened_sound(source) as f:
                 check_bounds(name, f.frames, f.channels, f.samplerate)
                 samples = f.read(dtype="float32", always_2d=True)
                 sample_rate = f.samplerate

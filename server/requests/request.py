@@ -114,7 +114,12 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
             extra={"label": "Regions", "flag": "region", "repeat": ", "},
         ),
     ]
-    bpm: Bpm | None = None
+    bpm: (
+        Annotated[
+            Bpm, Meta(description="tempo of regions in beats (default: that of the clip's recipe)")
+        ]
+        | None
+    ) = None
     crossfade_s: Annotated[
         float,
         Meta(
@@ -126,10 +131,8 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
     ] = 0.02
 
     def contradictions(self) -> str:
-        """Regions must be readable, and beats need a tempo."""
-        for region in parse_regions(self.regions):
-            if region.in_beats and self.bpm is None:
-                return f"region {region}: beats need a tempo (bpm)"
+        """Regions must be readable."""
+        parse_regions(self.regions)
         return super().contradictions()
 
 
