@@ -13,6 +13,7 @@ programs do not agree: a file is found under both spellings.
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from itertools import islice
 from pathlib import Path
@@ -26,8 +27,8 @@ __all__ = ["existing", "is_same_file", "path_of", "words_of"]
 
 MAX_PATH: Final = 4000
 """Longest path in characters."""
-MAX_NAME_BYTES: Final = 255
-"""Longest name of one file or folder; the limit of nearly all file systems."""
+MAX_NAME: Final = 255
+"""Longest name of one file or folder: bytes, or UTF-16 units where names are stored as those."""
 _MAX_LISTED: Final = 10_000
 """Names of a folder that are compared with one that was not found."""
 _WORDS_CHARACTERS: Final = 40
@@ -51,11 +52,11 @@ def path_of(name: str) -> Path:
         text = str(Path(text).expanduser())
     path = Path(text)
     for part in path.parts:
-        size = len(part.encode())
-        if size > MAX_NAME_BYTES:
+        size, unit = _size(part)
+        if size > MAX_NAME:
             raise InvalidRequest(
-                f"{_shown(name)}: the name {_shown(part)} has {size} bytes; "
-                f"a file or folder has at most {MAX_NAME_BYTES}"
+                f"{_shown(name)}: the name {_shown(part)} has {size} {unit}; "
+                f"a file or folder has at most {MAX_NAME}"
             )
     return path
 
@@ -105,6 +106,13 @@ def _of_uri(uri: str) -> str:
         byte = error.object[error.start]
         raise InvalidRequest(f"{_shown(uri)}: %{byte:02X} is not UTF-8; rename the file") from error
     return url2pathname(encoded)
+
+
+def _size(part: str) -> tuple[int, str]:
+    """The length of a name as the file systems of this machine count it."""
+    if sys.platform in ("win32", "darwin"):
+        return len(part.encode("utf-16-le")) // 2, "UTF-16 units"
+    return len(part.encode()), "bytes"
 
 
 def _check_characters(text: str, name: str) -> None:

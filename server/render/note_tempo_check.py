@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 from server.audio.beat import related_tempo, tempo_bpm
-from server.audio.key import scale_share
+from server.audio.key import scale_of, scale_share
 from server.audio.pitch import cents_from, note_pitch
 from server.audio.waveform import Waveform
 from server.requests.notation import Notation, note_name
@@ -44,6 +44,10 @@ def measured(sound: Waveform, notation: Notation) -> dict[str, Any]:
         measures["tempo_bpm"] = None if math.isnan(tempo) else tempo
     if notation.key:
         share = scale_share(mono, notation.key, _RATE)
+        if share is None and measures.get("note_cents") is not None:
+            # One note that is too soft for a tone of its own among noise.
+            note = round(notation.note + measures["note_cents"] / 100.0)
+            share = float(note % 12 in scale_of(notation.key))
         measures["key_share"] = None if share is None else round(share, 3)
     return measures
 

@@ -14,7 +14,7 @@ import msgspec
 
 from server.json_errors import without_bom
 
-__all__ = ["COERCE", "EXPECTED", "beats_of_metre", "clock_seconds"]
+__all__ = ["COERCE", "EXPECTED", "beats_of_metre", "clock_seconds", "is_utf8"]
 
 _TRUE: Final = {"1": True, "true": True, "yes": True, "on": True}
 _FALSE: Final = {"0": False, "false": False, "no": False, "off": False}
@@ -32,6 +32,11 @@ EXPECTED: Final = {
 
 _CLOCK: Final = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 _METRE: Final = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
+
+
+def is_utf8(text: str) -> bool:
+    """False where bytes that are no UTF-8 came in, as from a terminal with another encoding."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def clock_seconds(text: str) -> float:

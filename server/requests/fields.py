@@ -55,7 +55,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     def range(self) -> str:
         """The allowed values in words; empty where there is no limit."""
         if self.choices:
-            return ", ".join(self.choices)
+            return ", ".join(filter(None, self.choices))
         unit = f" {self.unit}" if self.unit else ""
         if self.low is not None and self.high is not None:
             return f"{_number(self.low)} to {_number(self.high)}{unit}"

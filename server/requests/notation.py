@@ -26,7 +26,9 @@ _MIDDLE_C: Final = re.compile(r"\bmiddle c\b", re.IGNORECASE)
 _HERTZ: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?(?P<kilo>k?)(hz|hertz)\b", re.IGNORECASE)
 _BPM: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?bpm\b", re.IGNORECASE)
 _KEY: Final = re.compile(
-    r"\b(?i:in|in the key of) (?P<tonic>[A-G][#b♯♭]?)[ -](?P<mode>(?i:major|minor))\b"
+    r"\b(?P<in>in (?:the key of )?)?(?P<tonic>[A-G])(?P<sign>[#b♯♭]|[ -]?(?:sharp|flat))?"
+    r"[ -](?P<mode>major|minor)\b",
+    re.IGNORECASE,
 )
 _NAMES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _SEMITONES: Final = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
@@ -70,10 +72,10 @@ def read_notation(words: str) -> Notation:
 def read_key(words: str) -> str:
     """The key that ``words`` name; empty where they name none or several.
 
-    >>> read_key("warm pad in Bb minor"), read_key("a storm in a major city")
-    ('Bb minor', '')
+    >>> read_key("warm pad in Bb minor"), read_key("c sharp major chord"), read_key("a major city")
+    ('Bb minor', 'C# major', '')
     """
-    keys = {f"{found['tonic']} {found['mode'].lower()}" for found in _KEY.finditer(words)}
+    keys = {_key(found) for found in _KEY.finditer(words)} - {""}
     return keys.pop() if len(keys) == 1 else ""
 
 
@@ -87,6 +89,15 @@ def note_name(midi: float) -> str:
     cents = round(100.0 * (midi - nearest))
     name = f"{_NAMES[nearest % 12]}{nearest // 12 - 1}"
     return f"{name} {cents:+d} cents" if cents else name
+
+
+def _key(found: re.Match[str]) -> str:
+    """The key as a request writes it; empty where A is more likely an article."""
+    if not found["sign"] and found["tonic"] in "Aa" and not (found["in"] and found["tonic"] == "A"):
+        return ""
+    sign = (found["sign"] or "").strip(" -").lower()
+    sign = {"sharp": "#", "flat": "b"}.get(sign, sign)
+    return f"{found['tonic'].upper()}{sign} {found['mode'].lower()}"
 
 
 def _midi(found: re.Match[str]) -> float:

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON, without_bom
+from server.requests.coercion import is_utf8
 from server.requests.explain import explain
 from server.requests.fields import field_named
 from server.requests.named_values import by_field
@@ -228,6 +229,8 @@ def validate(request: R) -> R:
     for name, value in _values(checked):
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequest(field_named(type(checked), name).refusal(value))
+        if isinstance(value, str) and not is_utf8(value):
+            raise InvalidRequest(f"{name} must be UTF-8 (got {value[:80]!r})")
     wrong = checked.contradictions()
     if wrong:
         raise InvalidRequest(wrong)

@@ -110,6 +110,7 @@ def test_an_item_without_a_time_selection_is_made_anew_as_a_whole(
 def test_an_item_that_repeats_its_source(
     reaper: Reaper,
     instrument: Instrument,
+    *,
     selected: tuple[float, float],
     item: tuple[float, ...],
     regions: list[tuple[float, float]],

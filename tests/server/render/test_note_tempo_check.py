@@ -112,6 +112,26 @@ def test_noise_is_in_no_key_and_that_is_said() -> None:
     assert said == "no tones were found, A minor was asked for"
 
 
+@pytest.mark.parametrize("hertz", [98.0, 185.0, 440.0, 1318.5])
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.35, 0.5])
+def test_a_note_in_noise_keeps_its_octave(hertz: float, noise: float) -> None:
+    hiss = np.random.default_rng(0).normal(0, noise, 2 * RATE)
+    samples = np.sqrt(2.0) * np.sin(2 * np.pi * hertz * np.arange(2 * RATE) / RATE) + hiss
+    midi = 69.0 + 12.0 * np.log2(hertz / 440.0)
+    measures = measured(Waveform.mono(0.1 * samples, RATE), Notation(note=midi))
+    assert abs(measures["note_cents"]) < 15.0
+
+
+@pytest.mark.parametrize(("key", "share"), [("A minor", 1.0), ("Eb major", 0.0)])
+def test_a_lone_note_is_in_its_keys(
+    monkeypatch: pytest.MonkeyPatch, key: str, share: float
+) -> None:
+    """Where the spectrum has no peaks that stand out, the note that was found is what counts."""
+    monkeypatch.setattr("server.render.note_tempo_check.scale_share", lambda *_: None)
+    measures = measured(tone(440.0, 1.0), Notation(note=69.0, key=key))
+    assert measures["key_share"] == share
+
+
 @pytest.mark.parametrize(
     ("measures", "sentence"),
     [

@@ -66,6 +66,15 @@ def test_both_refuse_the_same(name: str, value: Any, sentence: str) -> None:
         parse_request({"kind": "text", "prompt": "rain", name: value})
 
 
+def test_text_of_a_terminal_that_is_not_utf8_is_refused() -> None:
+    wrong = b"rain \xff".decode("utf-8", "surrogateescape")
+    for values in ({"prompt": wrong}, {"prompt": "rain", "negative_prompt": wrong}):
+        with pytest.raises(InvalidRequest, match=r"prompt must be UTF-8"):
+            parse_request({"kind": "text", **values})
+    with pytest.raises(InvalidRequest, match=r"clip must be UTF-8 \(got 'rain"):
+        parse_request({"kind": "upscale", "clip": wrong})
+
+
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
     for wrong in ("samplerate", "nonsense"):
         with pytest.raises(InvalidRequest) as refused:
