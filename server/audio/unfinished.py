@@ -39,7 +39,12 @@ def opened_sound(source: Path | bytes) -> Iterator[Any]:
         patch = _patch(stream)
         stream.seek(0)
         patched = stream if patch is None else _Patched(stream, patch)
-        yield stack.enter_context(soundfile.SoundFile(patched))
+        try:
+            sound = soundfile.SoundFile(patched)
+        except soundfile.LibsndfileError as error:
+            # Its text names the Python object that was opened.
+            raise soundfile.LibsndfileError(error.code) from error
+        yield stack.enter_context(sound)
 
 
 class _Patched(io.RawIOBase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from server.audio.beat import related_tempo, tempo_bpm
+from server.audio.beat import beat_of, related_tempo
 from server.audio.key import scale_of, scale_share
 from server.audio.pitch import cents_from, note_pitch
 from server.audio.waveform import Waveform
@@ -19,6 +19,8 @@ _IN_KEY: Final = 0.8
 """Share of the tones that are notes of the key; in the keys next to it, it is near 0.9."""
 _FEWEST_BEATS: Final = 4.0
 """Beats in a take from which its tempo can be told."""
+_WEAKEST_BEAT: Final = 0.12
+"""Onsets that repeat less than this have no beat: rain reaches 0.08, drum loops 0.25 and more."""
 _LONGEST_S: Final = 10.0
 """Longest part of a take that is analysed; more costs time and adds little."""
 
@@ -40,8 +42,8 @@ def measured(sound: Waveform, notation: Notation) -> dict[str, Any]:
         cents = None if math.isnan(hertz) else round(cents_from(hertz, notation.note), 1)
         measures["note_cents"] = cents
     if notation.bpm:
-        tempo = tempo_bpm(mono, _RATE)
-        measures["tempo_bpm"] = None if math.isnan(tempo) else tempo
+        tempo, beat = beat_of(mono, _RATE)
+        measures["tempo_bpm"] = tempo if beat >= _WEAKEST_BEAT else None
     if notation.key:
         share = scale_share(mono, notation.key, _RATE)
         if share is None and measures.get("note_cents") is not None:

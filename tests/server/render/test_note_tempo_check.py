@@ -112,6 +112,14 @@ def test_noise_is_in_no_key_and_that_is_said() -> None:
     assert said == "no tones were found, A minor was asked for"
 
 
+def test_a_texture_as_long_as_bars_has_no_tempo() -> None:
+    hiss = np.random.default_rng(3).normal(0, 0.1, 4 * RATE)
+    asked = Notation(bpm=120.0)
+    measures = measured(Waveform.mono(hiss.astype(np.float32), RATE), asked)
+    assert measures == {"tempo_bpm": None}
+    assert missed(measures, asked, 4.0, beat_expected=False) == ""
+
+
 @pytest.mark.parametrize("hertz", [98.0, 185.0, 440.0, 1318.5])
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.35, 0.5])
 def test_a_note_in_noise_keeps_its_octave(hertz: float, noise: float) -> None:
