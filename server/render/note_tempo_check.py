@@ -19,7 +19,7 @@ _IN_KEY: Final = 0.8
 """Share of the tones that are notes of the key; in the keys next to it, it is near 0.9."""
 _FEWEST_BEATS: Final = 4.0
 """Beats in a take from which its tempo can be told."""
-_WEAKEST_BEAT: Final = 0.12
+_WEAKEST_BEAT: Final = 0.15
 """Onsets that repeat less than this have no beat: rain reaches 0.08, drum loops 0.25 and more."""
 _LONGEST_S: Final = 10.0
 """Longest part of a take that is analysed; more costs time and adds little."""
@@ -36,7 +36,8 @@ def measured(sound: Waveform, notation: Notation) -> dict[str, Any]:
     measures: dict[str, Any] = {}
     if not notation:
         return measures
-    mono = sound.crop(round(_LONGEST_S * sound.sample_rate)).resample(_RATE).downmix()
+    analysed = min(sound.frames, round(_LONGEST_S * sound.sample_rate))
+    mono = sound.crop(analysed).resample(_RATE).downmix()
     if notation.note:
         hertz = note_pitch(mono, _RATE).hz
         cents = None if math.isnan(hertz) else round(cents_from(hertz, notation.note), 1)

@@ -120,6 +120,14 @@ def test_a_texture_as_long_as_bars_has_no_tempo() -> None:
     assert missed(measures, asked, 4.0, beat_expected=False) == ""
 
 
+def test_a_short_take_has_tones() -> None:
+    asked = Notation(note=69.0, key="Eb major")
+    measures = measured(tone(440.0, 0.5), asked)
+    assert measures["key_share"] == 0.0
+    said = missed(measures, asked, 0.5, beat_expected=False)
+    assert said == "only 0% of its tones are in Eb major"
+
+
 @pytest.mark.parametrize("hertz", [98.0, 185.0, 440.0, 1318.5])
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.35, 0.5])
 def test_a_note_in_noise_keeps_its_octave(hertz: float, noise: float) -> None:
