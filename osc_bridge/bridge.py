@@ -65,7 +65,9 @@ class OscBridge:
             self.udp, self.tcp = await _listen(service, host, port)
             stack.push_async_callback(self.udp.close)
             stack.push_async_callback(self.tcp.close)
-            stack.callback(jobs.close)  # while the ports are still open
+            # While the ports are still open: every job that was received gets its end.
+            stack.callback(jobs.close)
+            stack.push_async_callback(service.close)
             self._stack = stack.pop_all()
         return self
 

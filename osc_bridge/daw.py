@@ -15,6 +15,7 @@ from osc_bridge.bridge import OscBridge
 from osc_bridge.handlers.stage import stage_on
 from osc_bridge.oscquery.announcement import announced
 from osc_bridge.oscquery.app import OscQuery
+from osc_bridge.stage.liveset import LiveSet, load_set
 from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.config import Config
@@ -45,16 +46,17 @@ def run(config: Config) -> int:
     Raises:
         AudioLDMError: it cannot start.
     """
+    live_set = load_set(config.live_set) if config.live_set else None
     set_up_logs()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if config.trace_osc:
         for name in ("audioldm.osc.in", "audioldm.osc.out"):
             logging.getLogger(name).setLevel(logging.DEBUG)
-    asyncio.run(serve(config))
+    asyncio.run(serve(config, live_set))
     return 0
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, live_set: LiveSet | None = None) -> None:
     """Start everything, print the addresses, and run until a signal."""
     started_s = time.perf_counter()
     stop = asyncio.Event()
@@ -68,8 +70,8 @@ async def serve(config: Config) -> None:
                 return
             starting.result()
             sound = await _open_sound(running.stage, config)
-            if config.live_set:
-                await running.stage.load_set(config.live_set)
+            if live_set is not None:
+                await running.stage.use_set(live_set)
             print(_banner(config, running, sound, time.perf_counter() - started_s), flush=True)
             settle()
             await stopping

@@ -66,6 +66,8 @@ and `oscdump 9104`.
   if the client had sent it, when the job is done.
 - **Errors.** A refused message is answered by `/ldm/error code sentence address`, at most 50 a
   second for each client. Messages to addresses that only the server sends are never answered.
+  A job that is refused or fails is answered by `/ldm/job/fail` alone, and each one is. Other
+  clients with notices on receive `/ldm/error` for both.
   Codes: {{codes}}.
 
 ## Limits

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
 from osc_bridge.audio.arena import Arena, Gauge
+from server.errors import InvalidRequest
 
 __all__ = [
     "NO_DEVICE",
@@ -18,6 +19,8 @@ __all__ = [
     "read_status",
 ]
 
+MIN_RATE: Final = 8000
+MIN_BLOCK: Final = 16
 NO_DEVICE: Final = "none"
 """The name of the output that keeps time without a sound card."""
 
@@ -39,6 +42,23 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """First channel of the input pair; 0 opens no inputs."""
     input_device: str = ""
     """Where inputs are another device than outputs; empty for the inputs of ``device``."""
+
+    def checked(self) -> Self:
+        """Return the settings if a device can have them.
+
+        Raises:
+            InvalidRequest: a rate or a block that is too small.
+        """
+        for name, value, least, unit in (
+            ("sample_rate", self.sample_rate, MIN_RATE, "Hz"),
+            ("blocksize", self.blocksize, MIN_BLOCK, "frames"),
+        ):
+            if 0 < value < least:
+                raise InvalidRequest(
+                    f"{name} must be 0, which is the card's own, or at least {least} {unit} "
+                    f"(got {value})"
+                )
+        return self
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,9 +67,10 @@ class Player:
         """Play on the device that ``settings`` name; it is reopened whenever it fails.
 
         Raises:
+            InvalidRequest: no device can have these settings; what is open stays.
             DeviceError: it cannot be opened; nothing is open then.
         """
-        return await self.device.open(settings)
+        return await self.device.open(settings.checked())
 
     async def close(self) -> None:
         """Close the device and drop all voices."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Final, Literal, Self, TypeVar
 from osc_bridge.client.transports import PacketTransport, TcpTransport, UdpTransport
 from osc_bridge.messages.jobs import JobFail
 from osc_bridge.messages.message import Message, Reply
-from osc_bridge.messages.server import ErrorReply
+from osc_bridge.messages.server import ErrorReply, Sync, Synced
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME
 from server.errors import AudioLDMError, EngineUnavailable, error_for
@@ -112,6 +113,40 @@ class Connection:
         if message.address in (ErrorReply.address, JobFail.address):
             raise error_in(message)
         return message.arguments
+
+    def answers(
+        self, address: str, *arguments: Argument, timeout_s: float | None = None
+    ) -> list[tuple[Argument, ...]]:
+        """Send a message and return the arguments of all its answers, which may be none.
+
+        They have all arrived when a ``/ldm/sync`` that is sent behind it is answered.
+
+        Raises:
+            AudioLDMError: the one that the server answers with.
+            EngineUnavailable: no answer in time.
+        """
+        from osc_bridge.messages.addresses import TABLE
+
+        token = secrets.randbelow(2**31)
+        synced = Synced(token).to_osc()
+        expected = {reply.address for reply in TABLE.command(address).replies}
+        self._drop_errors_about(address)
+        self.send(address, *arguments)
+        self.send(Sync(token))
+        deadline = self._deadline(timeout_s)
+        found: list[tuple[Argument, ...]] = []
+        while True:
+            message = self._next(
+                lambda m: m == synced or m.address in expected or _is_error_about(m, address),
+                deadline,
+            )
+            if message is None:
+                raise self._unanswered(f"no answer to {address}")
+            if message == synced:
+                return found
+            if message.address in (ErrorReply.address, JobFail.address):
+                raise error_in(message)
+            found.append(message.arguments)
 
     def exchange(self, message: Message, expected: type[R]) -> R:
         """Send a typed message until it is answered; the answer has the same first argument.

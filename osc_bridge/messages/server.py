@@ -137,7 +137,10 @@ class Sync(Command, frozen=True):
 
 
 class ErrorReply(Reply, frozen=True):
-    """A message was refused or failed; also sent to clients with notices on."""
+    """A message was refused; also sent, as for a failed job, to others with notices on.
+
+    The sender of a job gets /ldm/job/fail instead.
+    """
 
     address: ClassVar[str] = "/ldm/error"
     code: ErrorCode

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from osc_bridge.service.client_table import Sender, is_loopback
 from osc_bridge.service.service import Service
 from osc_bridge.wire.framing import MAX_FRAME
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
 
 __all__ = ["Subscriber"]
 
@@ -87,7 +87,7 @@ class Subscriber:
     def _command(self, text: str) -> None:
         """LISTEN or IGNORE; the OSCQuery proposal asks to ignore anything else."""
         try:
-            command = msgspec.json.decode(text, type=_Command)
+            command = msgspec.json.decode(without_bom(text), type=_Command)
         except NOT_JSON:
             return
         if command.COMMAND == "LISTEN" and len(self.paths) < _MAX_UNSENT:

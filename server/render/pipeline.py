@@ -28,12 +28,12 @@ from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
-from server.render.conditioning import prompt_embedding
+from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.joining import JoinedUnet
-from server.render.note_tempo_check import measured
+from server.render.note_tempo_check import measured, missed
 from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
@@ -262,7 +262,7 @@ class Pipeline:
             score=score,
             exact=delivered.exact,
             metadata=delivered.metadata,
-            warnings=delivered.warnings,
+            warnings=(*delivered.warnings, *_warnings(planned, measures, sound)),
         )
         return take, decoded
 
@@ -281,6 +281,16 @@ class Pipeline:
             raise
         except RenderError:
             return None
+
+
+def _warnings(planned: Plan, measures: dict[str, Any], sound: Waveform) -> tuple[str, ...]:
+    """What a take misses of what was asked for; an edit keeps most of its clip and may differ."""
+    if planned.known is not None:
+        return ()
+    asked = notation_of(planned.settings)
+    beat_expected = names_tempo(planned.settings)
+    sentence = missed(measures, asked, sound.seconds, beat_expected=beat_expected)
+    return (sentence,) if sentence else ()
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

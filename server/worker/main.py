@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
-from server.jobs.job import TakeInfo
+from server.jobs.job import TakeInfo, take_name
 from server.jobs.storage import write_whole
 from server.model.schedule import Latents
 from server.render.denoise import Work
@@ -128,7 +128,7 @@ class Worker:
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
-            store(take, order.folder / f"{order.stem}-{k}.{take.extension}")
+            store(take, order.folder / f"{_name(order, take, k)}.{take.extension}")
             for k, take in enumerate(takes, 1)
         )
 
@@ -145,6 +145,10 @@ class Worker:
             write_event(self._events, event)
         except BrokenPipeError:
             os._exit(0)
+
+
+def _name(order: Render, take: Take, number: int) -> str:
+    return take_name(order.words, take.seed, order.job_id, number)
 
 
 def _failure(job_id: str, error: Exception) -> Failed:
