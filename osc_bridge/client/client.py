@@ -177,8 +177,7 @@ class Client(Connection):
 
 
 _JOB_REPLIES: Final = frozenset(
-    cls.address
-    for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
+    cls.address for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
 )
 
 

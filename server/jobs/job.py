@@ -101,7 +101,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_words(job: Job) -> str:
-    """The beginning of the names of a job's takes: its prompt or its kind, and its tempo if asked."""
+    """The beginning of the names of a job's takes: its prompt or kind, and its tempo if asked."""
     words = words_of(job.request.prompt) or str(job.request.__struct_config__.tag)
     return f"{words}{tempo_in_name(job.request)}"
 

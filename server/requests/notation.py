@@ -80,6 +80,8 @@ def tonic(key: str) -> int:
         return 0
     sign = {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(name[1:2], 0)
     return 60 + (_SEMITONES[name[0].lower()] + sign) % 12
+
+
 def read_key(words: str) -> str:
     """The key that ``words`` name; empty where they name none or several.
 
