@@ -21,7 +21,7 @@ from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError
 from server.http.server import serving
-from server.launch import make_engine, make_http, settle, start_housekeeping
+from server.launch import connection_limits, make_engine, make_http, settle, start_housekeeping
 from server.logs import set_up_logs
 from server.signals import on_stop_signal
 
@@ -93,7 +93,9 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         bridge = await stack.enter_async_context(OscBridge(engine, config))
         stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
         http = make_http(engine, config, OscQuery(bridge).routes)
-        port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
+        limits = connection_limits(config)
+        serve_http = serving(http.app, config.host, config.http_port, limits)
+        port = await stack.enter_async_context(serve_http)
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))

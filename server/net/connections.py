@@ -85,9 +85,9 @@ class Connections:
     def admit(self, host: str) -> bool:
         """Whether one more from ``host`` may come; idle connections make room for it."""
         group, limits = address_group(host), self.limits
-        if not is_loopback(host) and self._per_group[group] >= limits.per_address:
-            if not self.make_room(group):
-                return False
+        has_share = is_loopback(host) or self._per_group[group] < limits.per_address
+        if not has_share and not self.make_room(group):
+            return False
         return len(self) < limits.affordable or self.make_room()
 
     def make_room(self, group: str = "") -> bool:

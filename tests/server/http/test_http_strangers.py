@@ -75,3 +75,63 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
                 assert mine[0]["takes"] == []
 
     asyncio.run(scenario())
+
+
+def test_a_quota_holds_for_requests_that_arrive_together(tiny_folder: Path, tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann = tokens.add(Caller(name="ann", max_queued=8))
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path, gate=Gate(tokens), token=ann) as server:
+            posts = (server.http.post("/v1/jobs", json=ENDLESS) for _ in range(60))
+            statuses = [answer.status_code for answer in await asyncio.gather(*posts)]
+            assert sorted(statuses) == [202] * 8 + [429] * 52
+            assert len(server.engine.jobs()) == 8
+            refused = {**QUICK, "sampler": "none"}
+            assert (await server.http.post("/v1/jobs", json=refused)).status_code in (400, 429)
+            for job in server.engine.jobs():
+                await server.engine.cancel(job.id)
+            for _ in range(8):  # a refused request gives its place back
+                answer = await server.http.post("/v1/jobs", json={**QUICK, "model": "none"})
+                assert answer.status_code == 404, answer.text
+            assert (await server.http.post("/v1/jobs", json=QUICK)).status_code == 202
+
+    asyncio.run(scenario())
+
+
+def test_the_labels_of_metrics_are_from_closed_lists(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            for number in range(50):
+                await server.http.request(f"INVENTED{number}", f"/nothing/{number}")
+                await server.http.request(f"INVENTED{number}", "/health")
+                await server.http.get(f"/v1/takes/{number}/x")
+            text = (await server.http.get("/metrics")).text
+            assert "INVENTED" not in text
+            assert 'method="other"' in text
+            assert len(text) < 50_000
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_secure"),
+    [
+        ({}, False),
+        ({"X-Forwarded-Proto": "https"}, True),
+        ({"Host": "studio.example", "Origin": "https://studio.example"}, True),
+        ({"Host": "studio.example", "Origin": "http://studio.example"}, False),
+    ],
+)
+def test_behind_tls_the_cookie_stays_there(
+    tiny_folder: Path, tmp_path: Path, headers: dict[str, str], is_secure: bool
+) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann = tokens.add(Caller(name="ann"))
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path, gate=Gate(tokens)) as server:
+            answer = await server.http.post("/v1/session", json={"token": ann}, headers=headers)
+            assert ("Secure" in answer.headers["set-cookie"]) is is_secure
+
+    asyncio.run(scenario())

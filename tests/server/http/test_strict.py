@@ -7,9 +7,9 @@ import contextlib
 import re
 
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.applications import Starlette
 from starlette.routing import Route
 
 from server.http.server import serving
@@ -107,4 +107,5 @@ def test_clear_requests_are_answered_one_after_the_other(in_pieces: bool) -> Non
     answer, seen = exchange(data.encode(), in_pieces)
     assert seen == ["/", "/", "/last"]
     assert answer.count(b"HTTP/1.1 200") == 3
-    assert b"abc" in answer and b"\n \n" in answer
+    assert b"abc" in answer
+    assert b"\n \n" in answer
