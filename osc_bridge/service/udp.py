@@ -7,9 +7,10 @@ import logging
 import socket
 from typing import Any, Final, cast
 
-from osc_bridge.service.client_table import Sender, is_loopback
+from osc_bridge.service.client_table import Sender
 from osc_bridge.service.service import Service
 from server.errors import AudioLDMError, DeviceError
+from server.net.limits import is_loopback
 
 __all__ = ["UdpServer"]
 
