@@ -41,6 +41,8 @@ class Sender:
     """The same host at another port; None for a connection."""
     is_local: bool = False
     """True for a program on this machine."""
+    host: str = ""
+    """The host, where packets do not come over a connection."""
 
 
 @dataclass

@@ -101,6 +101,7 @@ class _Connection(asyncio.Protocol):
         self._sender = Sender(f"tcp:{host}:{port}", self._send, is_local=is_loopback(host))
         self._connections.add(self)
         self._limited.put(transport, self)
+        self._service.proofs.trust(host)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -41,6 +41,7 @@ def examples(clip: Path) -> dict[str, list[object]]:
         messages[submission.address] = [kind, "rain > wind", *required_pairs(submission.kind, clip)]
     messages |= {
         "/ldm/ping": [7],
+        "/ldm/prove": ["of this machine"],
         "/ldm/version": [],
         "/ldm/status": [],
         "/ldm/model": [],
