@@ -114,6 +114,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Meta(ge=0, le=4096, description="frames a block of the sound card (0: its own)"),
     ] = 128
+    audio_hold_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=86400.0,
+            description="seconds that the sound goes on if this program dies; started again "
+            "meanwhile, it takes it over (0: the sound stops)",
+        ),
+    ] = 60.0
     live_set: Annotated[
         str, Meta(description="live set to load at the start: its name, or a YAML file")
     ] = ""

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge.audio.arena import Arena, Gauge
+from osc_bridge.audio.arena import Arena, ArenaShape, Gauge
 
 __all__ = [
     "NO_DEVICE",
@@ -14,6 +14,7 @@ __all__ = [
     "DeviceReport",
     "DeviceSettings",
     "Opened",
+    "Playing",
     "PlayerStatus",
     "read_status",
 ]
@@ -64,6 +65,19 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float = 0.0
     realtime: bool = False
     """True where the system granted real-time priority."""
+
+
+class Playing(msgspec.Struct, frozen=True, kw_only=True):
+    """An audio process, as a program that is started again finds it."""
+
+    pid: int
+    stamp: int
+    """The number of its memory."""
+    arena: str
+    """Where its memory can be opened."""
+    shape: ArenaShape
+    settings: DeviceSettings
+    opened: Opened
 
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
