@@ -120,6 +120,15 @@ def list_sets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
+def is_set_file(name: str) -> bool:
+    """True for the path of a YAML file, and False for the name of a set.
+
+    >>> is_set_file("sets/mine.yaml"), is_set_file("first-steps"), is_set_file("../kick")
+    (True, False, False)
+    """
+    return name.endswith((".yaml", ".yml"))
+
+
 def load_set(name: str) -> LiveSet:
     """Load a set by its name, or by the path of its YAML file.
 
@@ -127,11 +136,10 @@ def load_set(name: str) -> LiveSet:
         NotFound: there is none.
         InvalidRequest: the file is not a valid set; the message says where.
     """
-    path = Path(name).expanduser()
-    if path.suffix not in (".yaml", ".yml"):
-        path = _folder() / f"{name}.yaml"
-    if not path.is_file():
-        raise NotFound(f"live set {name!r}: choose one of {', '.join(list_sets())}, or a YAML file")
+    shipped = list_sets()
+    path = _folder() / f"{name}.yaml" if name in shipped else Path(name).expanduser()
+    if not (name in shipped or is_set_file(name)) or not path.is_file():
+        raise NotFound(f"live set {name!r}: choose one of {', '.join(shipped)}, or a YAML file")
     try:
         return parse_set(path.read_bytes())
     except InvalidRequest as error:

@@ -117,7 +117,10 @@ def test_a_connection_is_a_proof(bridge: Running, peer: socket.socket, way: str)
     with socket.create_connection(("127.0.0.1", port)) as connection:
         if way == "oscquery":
             connection.sendall(b"GET /ldm HTTP/1.1\r\nHost: x\r\n\r\n")
-            connection.recv(100)
+        else:
+            ping = encode(OscMessage("/ldm/ping"))
+            connection.sendall(len(ping).to_bytes(4, "big") + ping)
+        connection.recv(100)
         answers = asked(bridge, peer, encode(OscMessage("/ldm/help")))
     assert len(answers) == len(TABLE.commands)
 
