@@ -53,7 +53,9 @@ class _JsonLines(logging.Formatter):
                 entry[name] = value
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry).decode()
+        text = msgspec.json.encode(entry).decode()
+        # JSON allows characters in a text that some readers take for the end of a line.
+        return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class _PlainLines(logging.Formatter):
@@ -64,9 +66,9 @@ class _PlainLines(logging.Formatter):
         return one_line(super().formatMessage(record))
 
     def formatException(self, ei: object) -> str:
-        """The lines of a traceback are indented, which the first line of an entry never is."""
+        """The lines of a traceback begin with a bar, which the first line of an entry never does."""
         lines = super().formatException(ei).splitlines()  # type: ignore[arg-type]
-        return "\n".join(f"    {one_line(line)}" for line in lines)
+        return "\n".join(f"    | {one_line(line)}" for line in lines)
 
 
 def one_line(text: str) -> str:
