@@ -14,7 +14,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -120,6 +120,7 @@ class HttpApi:
             exception_handlers={
                 AudioLDMError: _answer_error,
                 HTTPException: _answer_http_error,
+                ClientDisconnect: _answer_nobody,
                 Exception: _answer_unexpected,
             },
         )
@@ -235,6 +236,11 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     codes = {405: "method_not_allowed", 416: "range_not_satisfiable"}
     content = ErrorBody(ErrorView(codes.get(error.status_code, "bad_request"), error.detail))
     return answer(content, error.status_code, dict(error.headers or {}))
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    """The client went away before its body was complete."""
+    return Response(status_code=400)
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:

@@ -169,6 +169,7 @@ _REASONS: Final = {
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
 }
 REFUSAL: Final = error_bytes(
     503, "unavailable", "too many connections are open; close some, or try again later"

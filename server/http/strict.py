@@ -78,6 +78,9 @@ class StrictConnection(h11.Connection):
         names = {name for name, _ in request.headers}
         self.requests += 1
         self._chunked = b"transfer-encoding" in names
+        if request.http_version not in (b"1.0", b"1.1"):
+            self.refused_status = 505
+            self._refuse("send HTTP/1.1")
         if self._chunked and b"content-length" in names:
             self._refuse("send Content-Length or Transfer-Encoding, not both")
         if self._chunked and request.http_version < b"1.1":

@@ -114,6 +114,27 @@ def test_the_labels_of_metrics_are_from_closed_lists(tiny_folder: Path, tmp_path
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+def test_who_hangs_up_in_the_middle_leaves_no_traceback(
+    tiny_folder: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            port = httpx.URL(server.url).port
+            for length in (b"Content-Length: 99\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                head = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+                writer.write(head.encode() + length + b"1\r\n{\r\n")
+                await asyncio.sleep(0.2)
+                writer.transport.abort()
+            await asyncio.sleep(0.3)
+            assert (await server.http.get("/health")).status_code == 200
+
+    asyncio.run(scenario())
+    assert "Traceback" not in caplog.text
+    assert "POST" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("headers", "is_secure"),
     [
