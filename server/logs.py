@@ -66,7 +66,7 @@ class _PlainLines(logging.Formatter):
         return one_line(super().formatMessage(record))
 
     def formatException(self, ei: object) -> str:
-        """The lines of a traceback begin with a bar, which the first line of an entry never does."""
+        """A traceback; its lines begin with a bar, which the first line of an entry never does."""
         lines = super().formatException(ei).splitlines()  # type: ignore[arg-type]
         return "\n".join(f"    | {one_line(line)}" for line in lines)
 
