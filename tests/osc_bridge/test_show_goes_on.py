@@ -173,6 +173,30 @@ def test_a_killed_program_is_taken_over_by_the_next(tiny_folder: Path, folder: P
     assert not (folder / "state" / "audio.json").exists()
 
 
+def test_the_stream_of_a_killed_program_goes_on(tiny_folder: Path, folder: Path) -> None:
+    flags = quiet_settings(tiny_folder, folder)
+    with running_daw(*flags) as (process, port, _):
+        with Client(port=port) as client:
+            client.query("/ldm/stream/start", "rain", timeout_s=30)
+            until_s = time.monotonic() + 60
+            while client.query("/ldm/stream/status")[0] != "playing":
+                assert time.monotonic() < until_s
+                time.sleep(0.2)
+            time.sleep(1.5)
+        left = playing(folder)
+        process.kill()
+        process.wait()
+    time.sleep(6.0)
+    with memory(left) as arena:
+        end = int(arena.gauges[Gauge.FRAME])
+        frames = np.arange(end - 6 * RATE, end) % len(arena.played)
+        assert loudness(arena.played[frames]).min() > 1e-4
+        with running_daw(*flags) as (process, _, __):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        assert is_gone(left.pid, 3)
+
+
 def test_nobody_takes_over_and_the_sound_ends(tiny_folder: Path, folder: Path) -> None:
     flags = (*quiet_settings(tiny_folder, folder), "--audio-hold-s", "2")
     with running_daw(*flags) as (process, port, _):

@@ -114,6 +114,19 @@ def test_the_labels_of_metrics_are_from_closed_lists(tiny_folder: Path, tmp_path
     asyncio.run(scenario())
 
 
+def test_the_limits_of_the_port_are_told(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            told = (await server.http.get("/features")).json()["limits"]
+            assert 1 < told["connections"] <= 256
+            assert told["connections_per_address"] == told["streams"] == 64
+            assert told["streams_per_client"] == 16
+            assert (told["head_s"], told["stall_s"], told["idle_s"]) == (10, 30, 30)
+            assert (told["head_bytes"], told["json_bytes"]) == (16 * 1024, 256 * 1024)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
 def test_who_hangs_up_in_the_middle_leaves_no_traceback(
     tiny_folder: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
