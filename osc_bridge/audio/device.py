@@ -6,7 +6,7 @@ from typing import Final, Self
 
 import msgspec
 
-from osc_bridge.audio.arena import Arena, Gauge
+from osc_bridge.audio.arena import Arena, ArenaShape, Gauge
 from server.errors import InvalidRequest
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "DeviceReport",
     "DeviceSettings",
     "Opened",
+    "Playing",
     "PlayerStatus",
     "read_status",
 ]
@@ -84,6 +85,19 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float = 0.0
     realtime: bool = False
     """True where the system granted real-time priority."""
+
+
+class Playing(msgspec.Struct, frozen=True, kw_only=True):
+    """An audio process, as a program that is started again finds it."""
+
+    pid: int
+    stamp: int
+    """The number of its memory."""
+    arena: str
+    """Where its memory can be opened."""
+    shape: ArenaShape
+    settings: DeviceSettings
+    opened: Opened
 
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from osc_bridge.messages.jobs import JobFail, JobReceived
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.server import ErrorReply
 from osc_bridge.messages.submissions import Press, Submission
+from osc_bridge.service.address_proof import AddressProofs
 from osc_bridge.service.bundles import BundleScheduler
 from osc_bridge.service.client_table import ClientTable, KnownClient, Sender
 from osc_bridge.service.inbox import Inbox
@@ -68,6 +69,7 @@ class Service:
         self.panic = Panic()
         self.clients = ClientTable()
         self.values = Values()
+        self.proofs = AddressProofs()
         self.received = 0
         """Packets that have arrived."""
         self.refused = 0

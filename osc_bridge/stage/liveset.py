@@ -124,6 +124,15 @@ def list_sets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
+def is_set_file(name: str) -> bool:
+    """True for the path of a YAML file, and False for the name of a set.
+
+    >>> is_set_file("sets/mine.yaml"), is_set_file("first-steps"), is_set_file("../kick")
+    (True, False, False)
+    """
+    return name.lower().endswith((".yaml", ".yml"))
+
+
 def load_set(name: str) -> LiveSet:
     """Load a set by its name in any spelling, or by the path of its YAML file.
 
@@ -131,7 +140,7 @@ def load_set(name: str) -> LiveSet:
         NotFound: there is none; the message says which are near.
         InvalidRequest: the file is not a valid set; the message says where.
     """
-    path = existing(path_of(name)) if name.lower().endswith((".yaml", ".yml")) else None
+    path = existing(path_of(name)) if is_set_file(name) else None
     if path is None or not path.is_file():
         sets = {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
         titles = {_read(path).name: path for path in sets.values()}

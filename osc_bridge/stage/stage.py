@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.arena import Arena, ArenaShape
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
 from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
@@ -66,7 +66,7 @@ class Stage:
         engine: renders.
         notify: called with each notice.
         output: a sound card by default; memory for tests.
-        shape: size of the memory for sounds and of the capture ring.
+        shape: size of the memory for sounds and of the capture ring; or that memory itself.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Stage:
         engine: Engine,
         notify: Callable[[Notice], None],
         output: Output | None = None,
-        shape: ArenaShape | None = None,
+        shape: ArenaShape | Arena | None = None,
     ) -> None:
         self.notify: Callable[[Notice], None] = notify
         self.live_set: LiveSet | None = None

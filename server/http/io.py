@@ -15,7 +15,7 @@ from server.http.views import ErrorBody, ErrorView
 from server.json_errors import NOT_JSON, without_bom
 from server.requests.explain import explain
 
-__all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]
+__all__ = ["MAX_JSON_BYTES", "answer", "body", "body_chunks", "client_of", "error_answer", "query"]
 
 T = TypeVar("T")
 

@@ -19,6 +19,7 @@ from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
 from server.jobs.job import TakeInfo, take_name
 from server.jobs.storage import write_whole
+from server.logs import set_up_logs
 from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
@@ -189,6 +190,7 @@ def main() -> None:
     # What a library prints must not end up among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    set_up_logs()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     try:

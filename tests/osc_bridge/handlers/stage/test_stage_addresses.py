@@ -105,6 +105,9 @@ def test_what_is_refused(client: Client, takes: Path) -> None:
         client.query("/ldm/capture/save", 0.1, "both")
     with pytest.raises(NotFound, match="live set 'nonsense'"):
         client.query("/ldm/live/load", "nonsense")
+    for elsewhere in ("../kick", "/etc/hosts", "../live/first-steps"):
+        with pytest.raises(NotFound, match="choose one of"):
+            client.query("/ldm/live/load", elsewhere)
     with pytest.raises(InvalidRequest, match="choose the OSC clock first"):
         refused(client, "/ldm/transport/beat", 1.0, 120.0)
     with pytest.raises(NotFound, match="/ldm/nonsense"):
