@@ -18,7 +18,7 @@ SET = "name: Elsewhere\n"
 def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     there = tmp_path / "there"
     there.with_suffix(".yaml").write_text(SET)
-    with pytest.raises(NotFound, match="choose one of"):
+    with pytest.raises(NotFound, match="no live set"):
         load_set(name.format(there=there))
 
 
