@@ -91,7 +91,9 @@ def _warnings(
     measures: dict[str, Any], file_format: FileFormat, finished: Finished
 ) -> tuple[str, ...]:
     found = []
-    if measures["silent"]:
+    if measures["silent"] and finished.new == ():
+        found.append("the take is silent, as its clip is")
+    elif measures["silent"]:
         part = "the take" if finished.new is None else "the new part"
         found.append(f"{part} is silent: try other words or another seed")
     if measures["attenuated_db"]:
