@@ -42,7 +42,9 @@ def matching(name: str, names: Iterable[str], what: str) -> str:
         folded.setdefault(_folded(each), each)
     if _folded(name) in folded:
         return folded[_folded(name)]
-    near = difflib.get_close_matches(_folded(name), folded, n=3)
+    wanted = _folded(name)
+    near = difflib.get_close_matches(wanted, folded, n=3)
+    near = near or [each for each in folded if wanted and wanted in each][:3]
     if near:
         hint = f"; did you mean {' or '.join(repr(folded[each]) for each in near)}?"
     else:
