@@ -58,18 +58,6 @@ def test_a_prompt_becomes_takes(bridge: Running, takes: Path, transport: str) ->
     assert messages[4].arguments == ("mine", job, 2)
 
 
-def test_a_take_says_what_it_misses(bridge: Running, client: Client) -> None:
-    bridge.engine.automatic = False
-    client.send("/ldm/text", "mine", "hum A4")
-    heard(client, "/ldm/job/accepted")
-    take = bridge.engine._take(bridge.engine.jobs()[0], 0)
-    said = ("it plays A3, A4 was asked for", "it is silent")
-    takes = (msgspec.structs.replace(take, warnings=said),)
-    bridge.call(partial(bridge.engine._book.end, only_job(bridge), JobState.DONE, takes=takes))
-    told = heard(client, "/ldm/job/done")[-2]
-    assert told.arguments[10:] == (4800, "; ".join(said))
-
-
 def test_an_unfinished_take_is_told_to_its_sender(
     bridge: Running, client: Client, tmp_path: Path
 ) -> None:
