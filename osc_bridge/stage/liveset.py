@@ -127,7 +127,7 @@ def list_sets() -> tuple[str, ...]:
 def is_set_file(name: str) -> bool:
     """True for the path of a YAML file, and False for the name of a set.
 
-    >>> is_set_file("sets/mine.yaml"), is_set_file("first-steps"), is_set_file("../kick")
+    >>> is_set_file("sets/mine.YAML"), is_set_file("first-steps"), is_set_file("../kick")
     (True, False, False)
     """
     return name.lower().endswith((".yaml", ".yml"))

@@ -30,7 +30,7 @@ from server.http.routes.clips import ClipRoutes
 from server.http.routes.jobs import JobRoutes
 from server.http.routes.metrics import Metrics
 from server.http.routes.models import ModelRoutes
-from server.http.routes.status import Limits, StatusRoutes
+from server.http.routes.status import PortLimits, StatusRoutes
 from server.http.routes.takes import TakeRoutes
 from server.http.streams import StreamSlots
 from server.http.views import ErrorBody, ErrorView, Views
@@ -93,7 +93,7 @@ class HttpApi:
         by_sound = SoundSearch(journal, make_towers) if journal and make_towers else None
         library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
-        told = Limits.of(uploads.max_bytes, limits or ConnectionLimits(), self._streams)
+        told = PortLimits.of(uploads.max_bytes, limits or ConnectionLimits(), self._streams)
         self._operations: tuple[Operation, ...] = (
             *StatusRoutes(engine, self._metrics, told, presets).operations,
             *jobs.operations,

@@ -23,7 +23,7 @@ from server.requests.fields import Field, fields_of
 from server.requests.presets import Preset, find_preset, list_presets
 from server.requests.request import REQUESTS
 
-__all__ = ["Limits", "StatusRoutes"]
+__all__ = ["PortLimits", "StatusRoutes"]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Kind(msgspec.Struct, frozen=True):
     fields: tuple[Field, ...]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class PortLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What the port takes; times are in seconds."""
 
     upload_bytes: int
@@ -63,7 +63,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Between the requests of a connection."""
 
     @classmethod
-    def of(cls, upload_bytes: int, port: ConnectionLimits, streams: StreamSlots) -> Limits:
+    def of(cls, upload_bytes: int, port: ConnectionLimits, streams: StreamSlots) -> PortLimits:
         """The limits of this server."""
         return cls(
             upload_bytes=upload_bytes,
@@ -87,7 +87,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[Kind, ...]
     max_upload_bytes: int
     max_queued: int
-    limits: Limits
+    port: PortLimits
     owner: str
     """Name of the client that asks."""
 
@@ -96,13 +96,13 @@ class StatusRoutes:
     """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, limits: Limits, presets: Path | None = None
+        self, engine: Engine, metrics: Metrics, port: PortLimits, presets: Path | None = None
     ) -> None:
         """``presets`` is the user's own folder of presets."""
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
-        self._limits = limits
+        self._port = port
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -158,9 +158,9 @@ class StatusRoutes:
                 version=__version__,
                 model=self._engine.manifest,
                 kinds=tuple(_kind(kind) for kind in REQUESTS),
-                max_upload_bytes=self._limits.upload_bytes,
+                max_upload_bytes=self._port.upload_bytes,
                 max_queued=client.max_queued,
-                limits=self._limits,
+                port=self._port,
                 owner=client.name,
             )
         )

@@ -117,7 +117,7 @@ def test_the_labels_of_metrics_are_from_closed_lists(tiny_folder: Path, tmp_path
 def test_the_limits_of_the_port_are_told(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path) as server:
-            told = (await server.http.get("/features")).json()["limits"]
+            told = (await server.http.get("/features")).json()["port"]
             assert 1 < told["connections"] <= 256
             assert told["connections_per_address"] == told["streams"] == 64
             assert told["streams_per_client"] == 16
