@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hearing import addresses, heard
 from memory_engine import MemoryEngine
@@ -17,7 +15,7 @@ from osc_bridge.client.client import Client
 from osc_bridge.wire.codec import OscMessage, encode
 from server.audio.waveform import Waveform
 from server.errors import Conflict, NotFound, QueueFull
-from server.jobs.job import Job, JobState
+from server.jobs.job import Job
 from server.requests.request import TextToAudio
 
 pytestmark = pytest.mark.integration
