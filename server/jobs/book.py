@@ -309,7 +309,7 @@ class JobBook:
 
     async def _record(self, job: Job) -> None:
         """Write a change of an accepted job; on a full disk the job goes on all the same."""
-        if self.journal is not None:
+        if self.journal is not None and not job.temporary:
             try:
                 await self.journal.record(job)
             except (StorageFull, StorageDamaged) as error:

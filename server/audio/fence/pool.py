@@ -28,7 +28,8 @@ from server.errors import UnreadableAudio, error_for
 __all__ = ["DECODERS", "DecoderPool", "Decoding"]
 
 T = TypeVar("T")
-_MAX_HEAD: Final = 2**20
+_MAX_HEAD: Final = 2**26
+"""With the metadata of a file."""
 _MAX_BLOCK: Final = 2**28
 _FACTS_S: Final = 10.0
 _HEADERS: Final = 2

@@ -21,7 +21,7 @@ from server.audio.fence.pool import DECODERS, DecoderPool
 from server.audio.fence.reading import load_clip
 from server.audio.fence.wire import Ask, Facts
 from server.audio.formats import FORMATS, FileFormat
-from server.audio.waveform import Waveform, read_comment
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, UnreadableAudio
 
 MIB = 2**20
@@ -105,7 +105,7 @@ def test_a_clip_is_what_it_is_without_a_fence(tmp_path: Path, file_format: FileF
     assert fenced.waveform.sample_rate == plain.waveform.sample_rate
     assert (fenced.file_format, fenced.source) == (plain.file_format, path)
     assert fenced.digest == plain.digest
-    assert fenced.recipe == read_comment(path)
+    assert fenced.metadata == plain.metadata
     assert (fenced.exact is None) == (plain.exact is None)
     if fenced.exact is not None and plain.exact is not None:
         assert fenced.exact.samples.dtype == plain.exact.samples.dtype
