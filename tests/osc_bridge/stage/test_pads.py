@@ -150,8 +150,7 @@ def test_a_tempo_change_moves_what_waits_and_cuts_the_loops(
             period = RATE * 4 * 60 / 150
             await rig.until(
                 lambda: any(
-                    abs(clip.period - period) < 1
-                    for clip in rig.stage.player.clips._clips.values()
+                    abs(clip.period - period) < 1 for clip in rig.stage.player.clips._clips.values()
                 )
             )
             assert _state(rig, 2) in ("playing", "queued")
