@@ -58,7 +58,8 @@ def _refuse(sentence: str) -> int:
 
 
 def _source_options(options: argparse.Namespace) -> SourceOptions:
-    from onnx_export.sources.open_source import AUDIOLDM_LICENCE, SourceOptions
+    from onnx_export.sources.open_source import SourceOptions
+    from server.checkpoints.manifest import AUDIOLDM_LICENCE
 
     return SourceOptions(
         clap=options.clap,
@@ -136,12 +137,12 @@ def _triton(options: argparse.Namespace) -> int:
 
 
 def _random(options: argparse.Namespace) -> int:
-    from onnx_export.sources.architecture import VARIANTS
     from onnx_export.sources.random_source import (
         RandomSource,
         write_diffusers_folder,
         write_original_checkpoint,
     )
+    from server.checkpoints.architecture import VARIANTS
 
     _quiet_libraries()
     source = RandomSource(

@@ -87,6 +87,7 @@ def make_local_engine(config: Config) -> Fleet:
         threads=config.threads,
         max_queued=config.max_queued,
         journal=Journal(config.state / "journal.sqlite3"),
+        models_folder=config.models,
     )
 
 

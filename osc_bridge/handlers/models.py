@@ -1,4 +1,4 @@
-"""Models: list them, load and unload them, and report how a load ends."""
+"""Models: list, add, load and unload them, and report how that ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.models import (
+    ModelAdd,
     ModelEntry,
     ModelList,
     ModelListed,
@@ -16,6 +17,7 @@ from osc_bridge.messages.models import (
 )
 from osc_bridge.service.service import Context, Handler, Service
 from server.engine.engine import Engine, ModelInfo
+from server.store.plan import AddRequest
 
 __all__ = ["ModelHandlers"]
 
@@ -35,7 +37,12 @@ class ModelHandlers:
     @property
     def handlers(self) -> dict[type[Command], Handler]:
         """Command class to handler."""
-        return {ModelList: self._list, ModelLoad: self._load, ModelUnload: self._unload}
+        return {
+            ModelList: self._list,
+            ModelAdd: self._add,
+            ModelLoad: self._load,
+            ModelUnload: self._unload,
+        }
 
     def close(self) -> None:
         """Stop listening to the engine."""
@@ -47,8 +54,15 @@ class ModelHandlers:
             self._service.reply(context.client, _entry(model))
         self._service.reply(context.client, ModelListed(len(models)))
 
+    async def _add(self, command: ModelAdd, context: Context) -> None:
+        request = AddRequest(source=command.name, accept_licence=command.accept_licence)
+        self._answer(await self._engine.add_model(request), context)
+
     async def _load(self, command: ModelLoad, context: Context) -> None:
-        model = await self._engine.load_model(command.name)
+        self._answer(await self._engine.load_model(command.name), context)
+
+    def _answer(self, model: ModelInfo, context: Context) -> None:
+        """Say how the model stands, and how it goes on."""
         self._service.reply(context.client, _state(model))
         if model.state not in _SETTLED:
             self._waiting.setdefault(model.name, set()).add(context.client.key)
@@ -58,7 +72,7 @@ class ModelHandlers:
         self._service.reply(context.client, _state(model))
 
     def _model_changed(self, model: ModelInfo) -> None:
-        self._service.broadcast(ModelNotice(model.name, model.state, model.error))
+        self._service.broadcast(ModelNotice(model.name, model.state, model.error, _share(model)))
         for key in self._waiting.get(model.name, ()):
             if client := self._service.clients.get(key):
                 self._service.reply(client, _state(model))
@@ -67,7 +81,11 @@ class ModelHandlers:
 
 
 def _state(model: ModelInfo) -> ModelState:
-    return ModelState(model.name, model.state, model.error)
+    return ModelState(model.name, model.state, model.error, _share(model))
+
+
+def _share(model: ModelInfo) -> float:
+    return model.done_bytes / model.total_bytes if model.total_bytes else 0.0
 
 
 def _entry(model: ModelInfo) -> ModelEntry:

@@ -1,4 +1,4 @@
-"""Messages about models: list them, load and unload them.
+"""Messages about models: list, add, load and unload them.
 
 A job names its model itself: ``/ldm/text a "rain" model mine``, or ``/ldm/set/model mine``.
 
@@ -15,6 +15,7 @@ from msgspec import Meta
 from osc_bridge.messages.message import Command, Message, Reply
 
 __all__ = [
+    "ModelAdd",
     "ModelEntry",
     "ModelList",
     "ModelListed",
@@ -25,8 +26,15 @@ __all__ = [
 ]
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=200, description="name of the model")]
-State = Annotated[str, Meta(description="unloaded, waiting, loading, loaded, unloading or failed")]
-Reason = Annotated[str, Meta(description="why it could not be loaded; empty where it could")]
+State = Annotated[
+    str, Meta(description="adding, unloaded, waiting, loading, loaded, unloading or failed")
+]
+Reason = Annotated[
+    str, Meta(description="why it could not be added or loaded; empty where it could")
+]
+Share = Annotated[
+    float, Meta(ge=0.0, le=1.0, description="how much of it is downloaded while it is added")
+]
 
 
 class ModelEntry(Reply, frozen=True):
@@ -64,6 +72,7 @@ class ModelState(Reply, frozen=True):
     name: ModelName
     state: State
     error: Reason
+    progress: Share = 0.0
 
 
 class ModelNotice(Reply, frozen=True):
@@ -73,6 +82,25 @@ class ModelNotice(Reply, frozen=True):
     name: ModelName
     state: State
     error: Reason
+    progress: Share = 0.0
+
+
+class ModelAdd(Command, frozen=True):
+    """Download a published model; its state says how far it is."""
+
+    address: ClassVar[str] = "/ldm/model/add"
+    replies: ClassVar[tuple[type[Message], ...]] = (ModelState,)
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="published name, or id of a repository on the Hugging Face Hub",
+        ),
+    ]
+    accept_licence: Annotated[
+        bool, Meta(description="the licence of the weights is accepted (1); else it is refused")
+    ] = False
 
 
 class ModelLoad(Command, frozen=True):

@@ -10,12 +10,14 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from server.engine.additions import Additions
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
@@ -27,6 +29,7 @@ from server.jobs.submission import Submission
 from server.model.manifest import Manifest
 from server.model.memory import default_budget
 from server.requests.request import AnyRequest, Vary
+from server.store.plan import AddRequest
 
 __all__ = ["Fleet"]
 
@@ -46,6 +49,7 @@ class Fleet(Engine):
         journal: where jobs outlive this process; the engine closes it.
         make_executors: makes what renders, if not worker processes.
         stays_loaded: models are not unloaded, and their memory is not counted.
+        models_folder: where models are added; None: nowhere.
 
     Raises:
         ModelError: one of the folders is no model folder.
@@ -64,6 +68,7 @@ class Fleet(Engine):
         journal: Journal | None = None,
         make_executors: MakeExecutors | None = None,
         stays_loaded: bool = False,
+        models_folder: Path | None = None,
     ) -> None:
         named = _named(folders)
         default = next(iter(named))
@@ -76,10 +81,10 @@ class Fleet(Engine):
         )
         super().__init__(book)
         make = make_executors or worker_executors(devices, threads, step_timeout_s)
-        self._models = {
-            name: FleetModel(name, folder, devices, make, book=book, supervisor=self.supervisor)
-            for name, folder in named.items()
-        }
+        self._make_model = partial(
+            FleetModel, devices=devices, make_executors=make, book=book, supervisor=self.supervisor
+        )
+        self._models = {name: self._make_model(name, folder) for name, folder in named.items()}
         self._default = self._models[default]
         self._default.is_default = True
         self._stays_loaded = stays_loaded
@@ -90,6 +95,9 @@ class Fleet(Engine):
             book,
             self.supervisor,
             self._model_listeners,
+        )
+        self._additions = (
+            Additions(models_folder, self._model_listeners, self._added) if models_folder else None
         )
         book.listeners.add(self._changed)
 
@@ -126,6 +134,8 @@ class Fleet(Engine):
     async def close(self) -> None:
         """Stop all workers. Unfinished jobs stay in the journal; without one they fail."""
         self._state = "down"
+        if self._additions:
+            self._additions.close()
         await self._loader.close()
         await self.supervisor.close()
         await self._book.close()
@@ -155,8 +165,21 @@ class Fleet(Engine):
         )
 
     def models(self) -> list[ModelInfo]:
-        """All models, the default first."""
-        return [model.info for model in self._models.values()]
+        """All models, the default first; then those that are being added."""
+        adding = self._additions.infos if self._additions else []
+        return [*(model.info for model in self._models.values()), *adding]
+
+    async def add_model(self, request: AddRequest) -> ModelInfo:
+        """Begin to add a model; see :meth:`server.engine.engine.Engine.add_model`."""
+        if self._additions is None:
+            return await super().add_model(request)
+        self._check_up()
+        return await self._additions.add(request)
+
+    def _added(self, folder: Path) -> None:
+        name = _unused(_url_name(Manifest.load(folder)), self._models)
+        self._models[name] = self._make_model(name, folder)
+        self._loader.add(self._models[name])
 
     async def load_model(self, name: str) -> ModelInfo:
         """Begin to load a model; see :meth:`server.engine.engine.Engine.load_model`."""
@@ -265,13 +288,20 @@ def _named(folders: Sequence[Path]) -> dict[str, Path]:
         if manifest.digest in digests:
             continue  # the same model once more
         digests.add(manifest.digest)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.name).strip("-.") or "model"
-        number, unique = 1, name
-        while unique in named:
-            number += 1
-            unique = f"{name}-{number}"
-        named[unique] = folder
+        named[_unused(_url_name(manifest), named)] = folder
     return named
+
+
+def _url_name(manifest: Manifest) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.name).strip("-.") or "model"
+
+
+def _unused(name: str, taken: Container[str]) -> str:
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}-{number}"
+    return unique
 
 
 def _digest_of(request: Vary) -> str:

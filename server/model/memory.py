@@ -31,7 +31,9 @@ _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 def memory_needed(manifest: Manifest) -> int:
     """Bytes that one worker with this model needs."""
-    graphs = sum(manifest.files[f"{name}.onnx"].bytes for name in manifest.components)
+    names = [f"{name}.onnx{data}" for name in manifest.components for data in ("", ".data")]
+    graphs = sum(manifest.files[name].bytes for name in names if name in manifest.files)
+    graphs += manifest.weights_bytes
     factor = _FACTORS.get(manifest.precision, _FACTOR)
     return round(_WORKER_BYTES + _RENDER_BYTES + graphs * factor)
 

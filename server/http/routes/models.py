@@ -1,4 +1,4 @@
-"""Routes of models: list, load, unload."""
+"""Routes of models: list, add, load, unload."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden
-from server.http.io import answer, client_of
+from server.http.io import answer, body, client_of
 from server.http.openapi import Operation
+from server.store.plan import AddRequest
 
 __all__ = ["ModelRoutes", "Models"]
 
@@ -37,6 +38,14 @@ class ModelRoutes:
                 answer=Models,
             ),
             Operation(
+                *("POST", "/v1/models", self.add_model),
+                "Download a published model; events named model say how far it is",
+                body=AddRequest,
+                answer=ModelInfo,
+                status=202,
+                errors=(400, 403, 404, 409, 503, 507),
+            ),
+            Operation(
                 *("POST", "/v1/models/{name}/load", self.load_model),
                 "Load a model as soon as there is room; jobs that name it do the same",
                 answer=ModelInfo,
@@ -56,6 +65,10 @@ class ModelRoutes:
         models = tuple(self._engine.models())
         return answer(Models(budget_bytes=budget, used_bytes=used, models=models))
 
+    async def add_model(self, request: Request) -> Response:
+        _check_may(request)
+        return answer(await self._engine.add_model(await body(request, AddRequest)), 202)
+
     async def load_model(self, request: Request) -> Response:
         _check_may(request)
         return answer(await self._engine.load_model(request.path_params["name"]), 202)
@@ -66,10 +79,12 @@ class ModelRoutes:
 
 
 def _check_may(request: Request) -> None:
-    """Only clients that see everybody's jobs manage the memory, which all share.
+    """Only clients that see everybody's jobs manage the disk and the memory, which all share.
 
     Raises:
         Forbidden: an ordinary client.
     """
     if not client_of(request).sees_all:
-        raise Forbidden("this token may not load or unload models; a job that names one loads it")
+        raise Forbidden(
+            "this token may not add, load or unload models; a job that names one loads it"
+        )
