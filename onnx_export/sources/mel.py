@@ -34,6 +34,7 @@ class CentredLogMel(torch.nn.Module):
     cosine: torch.Tensor
     sine: torch.Tensor
     window: torch.Tensor
+    time: torch.Tensor
     filters: torch.Tensor
 
     def __init__(
@@ -55,6 +56,8 @@ class CentredLogMel(torch.nn.Module):
         self.register_buffer("cosine", phase.cos())
         self.register_buffer("sine", phase.sin())
         self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float64))
+        # A buffer, because a trace would keep what is made of constants as one large constant.
+        self.register_buffer("time", torch.arange(n_fft))
         filters = mel_filterbank(
             sample_rate=sample_rate, n_fft=n_fft, num_mels=num_mels, fmin=fmin, fmax=fmax
         )
@@ -73,8 +76,7 @@ class CentredLogMel(torch.nn.Module):
 
     def basis(self) -> torch.Tensor:
         """Windowed cosines, then minus sines: [2 * (n_fft // 2 + 1), 1, n_fft]."""
-        time, frequency = torch.arange(self.n_fft), torch.arange(self.n_fft // 2 + 1)
         # The phase modulo one turn keeps the sines exact for large products.
-        phase = frequency[:, None] * time % self.n_fft
+        phase = self.time[: self.n_fft // 2 + 1, None] * self.time % self.n_fft
         waves = torch.cat([self.cosine[phase], -self.sine[phase]]) * self.window
         return waves[:, None].float()

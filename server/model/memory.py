@@ -9,7 +9,7 @@ from typing import Final
 
 from server.model.manifest import Manifest
 
-__all__ = ["GIB", "default_budget", "machine_memory", "memory_needed", "shown"]
+__all__ = ["GIB", "default_budget", "machine_memory", "memory_needed", "memory_of_weights", "shown"]
 
 GIB: Final = 2**30
 _SHARE: Final = 0.6
@@ -33,9 +33,13 @@ def memory_needed(manifest: Manifest) -> int:
     """Bytes that one worker with this model needs."""
     names = [f"{name}.onnx{data}" for name in manifest.components for data in ("", ".data")]
     graphs = sum(manifest.files[name].bytes for name in names if name in manifest.files)
-    graphs += manifest.weights_bytes
-    factor = _FACTORS.get(manifest.precision, _FACTOR)
-    return round(_WORKER_BYTES + _RENDER_BYTES + graphs * factor)
+    return memory_of_weights(graphs + manifest.weights_bytes, manifest.precision)
+
+
+def memory_of_weights(size: int, precision: str) -> int:
+    """Bytes that one worker needs with graphs and weights of ``size`` bytes."""
+    factor = _FACTORS.get(precision, _FACTOR)
+    return round(_WORKER_BYTES + _RENDER_BYTES + size * factor)
 
 
 def default_budget() -> int:

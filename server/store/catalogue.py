@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 import msgspec
 
 from server.checkpoints.manifest import AUDIOLDM_LICENCE
+from server.model.memory import memory_of_weights
 
-__all__ = ["CATALOGUE", "ROBERTA", "Published"]
+__all__ = ["CATALOGUE", "ROBERTA", "Offer", "Published", "offers"]
 
 ROBERTA: Final = "FacebookAI/roberta-base"
 """The Hub repository whose tokenizer every AudioLDM uses."""
@@ -28,6 +30,20 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     page: str = ""
     """Where the file is."""
     licence: str = AUDIOLDM_LICENCE
+    weights_mib: int = 0
+    """Of the graphs, in fp32."""
+    download_mib: int = 0
+    """With the CLAP, whose text half is not used; about."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """A published checkpoint that is not here, and what it would need."""
+
+    name: str
+    about: str
+    licence: str
+    download_bytes: int
+    memory_bytes: int
 
 
 CATALOGUE: Final = {
@@ -38,24 +54,32 @@ CATALOGUE: Final = {
             about="the first one, 421 million parameters",
             repository="cvssp/audioldm",
             clap=_TINY,
+            weights_mib=1726,
+            download_mib=2192,
         ),
         Published(
             name="audioldm-s-full-v2",
             about="the same, trained longer",
             repository="cvssp/audioldm-s-full-v2",
             clap=_TINY,
+            weights_mib=1726,
+            download_mib=2192,
         ),
         Published(
             name="audioldm-m-full",
             about="652 million parameters, rated best by its authors",
             repository="cvssp/audioldm-m-full",
             clap=_BASE,
+            weights_mib=2763,
+            download_mib=3227,
         ),
         Published(
             name="audioldm-l-full",
             about="975 million parameters",
             repository="cvssp/audioldm-l-full",
             clap=_TINY,
+            weights_mib=3840,
+            download_mib=4306,
         ),
         Published(
             name="audioldm-s-text-ft",
@@ -69,3 +93,18 @@ CATALOGUE: Final = {
         ),
     )
 }
+
+
+def offers(here: Container[str]) -> tuple[Offer, ...]:
+    """What can be downloaded and is not among the models ``here``."""
+    return tuple(
+        Offer(
+            name=entry.name,
+            about=entry.about,
+            licence=entry.licence,
+            download_bytes=entry.download_mib * 2**20,
+            memory_bytes=memory_of_weights(entry.weights_mib * 2**20, "fp32"),
+        )
+        for entry in CATALOGUE.values()
+        if entry.repository and entry.name not in here
+    )

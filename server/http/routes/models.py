@@ -10,17 +10,19 @@ from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden
 from server.http.io import answer, body, client_of
 from server.http.openapi import Operation
+from server.store.catalogue import Offer, offers
 from server.store.plan import AddRequest
 
 __all__ = ["ModelRoutes", "Models"]
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """All models, and the memory that they use and may use on each device."""
+    """All models, the memory that they use and may use on each device, and what can be added."""
 
     budget_bytes: int
     used_bytes: int
     models: tuple[ModelInfo, ...]
+    offers: tuple[Offer, ...] = ()
 
 
 class ModelRoutes:
@@ -63,7 +65,8 @@ class ModelRoutes:
     async def list_models(self, _: Request) -> Response:
         used, budget = self._engine.memory
         models = tuple(self._engine.models())
-        return answer(Models(budget_bytes=budget, used_bytes=used, models=models))
+        offered = offers({model.name for model in models if model.state != "failed"})
+        return answer(Models(budget_bytes=budget, used_bytes=used, models=models, offers=offered))
 
     async def add_model(self, request: Request) -> Response:
         _check_may(request)
