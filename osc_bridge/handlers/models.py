@@ -12,6 +12,7 @@ from osc_bridge.messages.models import (
     ModelListed,
     ModelLoad,
     ModelNotice,
+    ModelProgress,
     ModelState,
     ModelUnload,
 )
@@ -32,6 +33,8 @@ class ModelHandlers:
         self._engine = engine
         self._waiting: dict[str, set[str]] = {}
         """Keys of the clients that wait for a model, by its name."""
+        self._states: dict[str, str] = {}
+        """The last state of each model that was reported."""
         self._unlisten = engine.listen_models(self._model_changed)
 
     @property
@@ -72,20 +75,24 @@ class ModelHandlers:
         self._service.reply(context.client, _state(model))
 
     def _model_changed(self, model: ModelInfo) -> None:
-        self._service.broadcast(ModelNotice(model.name, model.state, model.error, _share(model)))
+        is_news = self._states.get(model.name) != model.state
+        self._states[model.name] = model.state
+        if is_news:
+            self._service.broadcast(ModelNotice(model.name, model.state, model.error))
         for key in self._waiting.get(model.name, ()):
             if client := self._service.clients.get(key):
-                self._service.reply(client, _state(model))
+                self._service.reply(client, _state(model) if is_news else _progress(model))
         if model.state in _SETTLED:
             self._waiting.pop(model.name, None)
 
 
 def _state(model: ModelInfo) -> ModelState:
-    return ModelState(model.name, model.state, model.error, _share(model))
+    return ModelState(model.name, model.state, model.error)
 
 
-def _share(model: ModelInfo) -> float:
-    return model.done_bytes / model.total_bytes if model.total_bytes else 0.0
+def _progress(model: ModelInfo) -> ModelProgress:
+    share = model.done_bytes / model.total_bytes if model.total_bytes else 0.0
+    return ModelProgress(model.name, model.stage, min(1.0, share), model.left_s)
 
 
 def _entry(model: ModelInfo) -> ModelEntry:

@@ -21,6 +21,7 @@ __all__ = [
     "ModelListed",
     "ModelLoad",
     "ModelNotice",
+    "ModelProgress",
     "ModelState",
     "ModelUnload",
 ]
@@ -31,9 +32,6 @@ State = Annotated[
 ]
 Reason = Annotated[
     str, Meta(description="why it could not be added or loaded; empty where it could")
-]
-Share = Annotated[
-    float, Meta(ge=0.0, le=1.0, description="how much of it is downloaded while it is added")
 ]
 
 
@@ -72,7 +70,6 @@ class ModelState(Reply, frozen=True):
     name: ModelName
     state: State
     error: Reason
-    progress: Share = 0.0
 
 
 class ModelNotice(Reply, frozen=True):
@@ -82,14 +79,26 @@ class ModelNotice(Reply, frozen=True):
     name: ModelName
     state: State
     error: Reason
-    progress: Share = 0.0
+
+
+class ModelProgress(Reply, frozen=True):
+    """How far a model is that is being added; sent to the client that added it."""
+
+    address: ClassVar[str] = "/ldm/model/progress"
+    name: ModelName
+    stage: Annotated[str, Meta(description="asking, downloading, checking or converting")]
+    share: Annotated[float, Meta(ge=0.0, le=1.0, description="how much of the stage is done")]
+    left_s: Annotated[
+        float,
+        Meta(ge=0.0, description="time left for the stage (0: unknown)", extra={"unit": "s"}),
+    ]
 
 
 class ModelAdd(Command, frozen=True):
-    """Download a published model; its state says how far it is."""
+    """Download a published model while the program runs; progress and states follow."""
 
     address: ClassVar[str] = "/ldm/model/add"
-    replies: ClassVar[tuple[type[Message], ...]] = (ModelState,)
+    replies: ClassVar[tuple[type[Message], ...]] = (ModelState, ModelProgress)
     name: Annotated[
         str,
         Meta(
