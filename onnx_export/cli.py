@@ -15,6 +15,7 @@ from onnx_export.arguments import (
     export_parser,
     quantise_parser,
     random_parser,
+    templates_parser,
     triton_parser,
     verify_parser,
 )
@@ -136,6 +137,16 @@ def _triton(options: argparse.Namespace) -> int:
     return 0
 
 
+def _templates(options: argparse.Namespace) -> int:
+    from onnx_export.templates import PUBLISHED, write_templates
+
+    _quiet_libraries()
+    write_templates(options.output)
+    size = options.output.stat().st_size / 2**10
+    print(f"{options.output}: {len(PUBLISHED)} graphs without weights, {size:.0f} KiB")
+    return 0
+
+
 def _random(options: argparse.Namespace) -> int:
     from onnx_export.sources.random_source import (
         RandomSource,
@@ -174,6 +185,7 @@ COMMANDS: dict[str, Command] = {
     "verify": (verify_parser, _verify),
     "quantise": (quantise_parser, _quantise),
     "triton": (triton_parser, _triton),
+    "templates": (templates_parser, _templates),
     "random": (random_parser, _random),
 }
 

@@ -22,9 +22,9 @@ from onnx_export.graphs.files import buffer_names
 from onnx_export.graphs.precision import is_large_float, output_axes
 from onnx_export.graphs.signatures import signatures
 from onnx_export.graphs.tracing import export_graph
-from onnx_export.sources.audioldm import NETWORK_OF
+from onnx_export.sources.architecture import build_network
+from onnx_export.sources.audioldm import NETWORK_OF, as_component
 from onnx_export.sources.random_source import RandomSource
-from onnx_export.sources.source import component
 from server.checkpoints.architecture import VARIANTS
 from server.checkpoints.original_names import is_constant
 from server.checkpoints.templates import Template, TemplateInfo, template_name
@@ -82,13 +82,23 @@ def write_templates(path: Path, wanted: Iterable[Wanted] = PUBLISHED) -> None:
 def make_template(wanted: Wanted) -> Template:
     """Trace one graph and drop the weights that checkpoints hold."""
     source, name = wanted.source, wanted.component
-    module = component(source, name)
+    network = _network(source, NETWORK_OF[name])
+    state = network.state_dict()
+    module = as_component(name, network, source.manifest)
     if wanted.half:
         module = half_precision(module)
     with tempfile.TemporaryDirectory() as scratch:
         graph = export_graph(module, signatures(source.manifest)[name], Path(scratch))
-    state = source.network(NETWORK_OF[name]).state_dict()
     return _without_weights(name, graph, state)
+
+
+def _network(source: RandomSource, name: str) -> torch.nn.Module:
+    """The network; the unet's weights are not even drawn, because nobody reads them."""
+    if name != "unet":
+        return source.network(name)
+    with torch.device("meta"):
+        network = build_network(name, source.sizes, source.manifest_heads)
+    return network.to_empty(device="cpu")
 
 
 def _without_weights(name: str, graph: onnx.ModelProto, state: dict[str, torch.Tensor]) -> Template:

@@ -93,15 +93,17 @@ def _download(plan: Plan, downloads: Path, meter: Meter) -> dict[HubFile, Path]:
 
 
 def _verify(paths: Mapping[HubFile, Path], meter: Meter) -> dict[Path, StoredFile]:
-    """Compare all files with the Hub's checksums; a wrong one is deleted, to be fetched again."""
+    """Compare all files with the Hub's checksums; wrong ones are deleted, to be fetched again."""
     meter.begin("checking", sum(file.size for file in paths))
-    for file, path in paths.items():
-        if not matches(file, path, meter.add):
-            path.unlink()
-            raise ModelError(
-                f"{file.name} of {file.repository} arrived damaged: its checksum is not the Hub's. "
-                "Add the model again: that file is fetched anew"
-            )
+    wrong = {file: path for file, path in paths.items() if not matches(file, path, meter.add)}
+    for path in wrong.values():
+        path.unlink()
+    if wrong:
+        names = ", ".join(f"{file.name} of {file.repository}" for file in wrong)
+        raise ModelError(
+            f"{names} arrived damaged: the checksum is not the Hub's. Add the model again: what is "
+            "damaged is fetched anew"
+        )
     return {
         path: StoredFile(bytes=file.size, sha256=file.sha256)
         for file, path in paths.items()

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from server.checkpoints.manifest import AUDIOLDM_LICENCE
-from server.model.memory import memory_of_weights
+from server.model.memory import memory_in_place
 
 __all__ = ["CATALOGUE", "ROBERTA", "Offer", "Published", "offers"]
 
@@ -103,7 +103,7 @@ def offers(here: Container[str]) -> tuple[Offer, ...]:
             about=entry.about,
             licence=entry.licence,
             download_bytes=entry.download_mib * 2**20,
-            memory_bytes=memory_of_weights(entry.weights_mib * 2**20, "fp32"),
+            memory_bytes=memory_in_place(entry.weights_mib * 2**20),
         )
         for entry in CATALOGUE.values()
         if entry.repository and entry.name not in here
