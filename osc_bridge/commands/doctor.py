@@ -73,8 +73,8 @@ def _program() -> Finding:
 def _model(config: Config) -> Finding:
     from server.model.manifest import Manifest
 
-    folder = config.model_folder
     try:
+        folder = config.model_folder
         manifest = Manifest.load(folder)
         manifest.verify(folder)
     except AudioLDMError as error:
