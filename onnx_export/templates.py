@@ -88,7 +88,9 @@ def make_template(wanted: Wanted) -> Template:
     if wanted.half:
         module = half_precision(module)
     with tempfile.TemporaryDirectory() as scratch:
-        graph = export_graph(module, signatures(source.manifest)[name], Path(scratch))
+        signature = signatures(source.manifest)[name]
+        # All of the unet's weights are a checkpoint's; writing those of L takes minutes.
+        graph = export_graph(module, signature, Path(scratch), weights=name != "unet")
     return _without_weights(name, graph, state)
 
 

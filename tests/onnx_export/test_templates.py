@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 
 from onnx_export.graphs.files import load_graph
 from onnx_export.graphs.precision import WeightStorage
@@ -99,6 +100,27 @@ def test_half_precision_is_that_of_the_exporter(
     export_source(tmp_path / "exported", narrow_source, precision="fp16", flavour="cuda")
     assert manifest.flavour == "cuda"
     assert_same_graphs(tmp_path / "made", tmp_path / "exported")
+
+
+def test_an_older_repository_becomes_the_fresh_export(
+    narrow_diffusers: Path, templates: Templates, narrow_folder: Path, tmp_path: Path
+) -> None:
+    """Pickled weights, and the names that attention had when AudioLDM was published."""
+    from safetensors.torch import load_file
+
+    folder = tmp_path / "older"
+    shutil.copytree(narrow_diffusers, folder)
+    older = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    for network in ("unet", "vae"):
+        path = folder / network / "diffusion_pytorch_model.safetensors"
+        state = load_file(path)
+        if network == "vae":
+            for new, old in older.items():
+                state = {key.replace(f".{new}.", f".{old}."): state[key] for key in state}
+        torch.save(state, path.with_suffix(".bin"))
+        path.unlink()
+    convert(tmp_path / "made", DiffusersWeights(folder, None, "narrow", "CC0-1.0"), templates)
+    assert_same_graphs(tmp_path / "made", narrow_folder)
 
 
 def test_no_weight_is_on_the_disk_twice(
