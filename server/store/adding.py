@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 from server.checkpoints.checkpoint import Checkpoint
 from server.checkpoints.diffusers_folder import DiffusersWeights
@@ -19,13 +18,10 @@ from server.model.folder import remove_staging
 from server.model.manifest import StoredFile, describe_file
 from server.model.memory import shown
 from server.store.hub import HubFile, fetch, matches
-from server.store.plan import Plan
+from server.store.plan import DOWNLOADS, Plan
 from server.store.progress import Meter
 
-__all__ = ["DOWNLOADS", "add_model", "check_plan"]
-
-DOWNLOADS: Final = ".downloads"
-"""Folder in the folder of models for what is not complete yet."""
+__all__ = ["add_model", "check_plan"]
 
 
 def add_model(

@@ -15,7 +15,7 @@ import msgspec
 
 from server.store.hub_errors import explained
 
-__all__ = ["HubFile", "Repository", "fetch", "look_up", "matches"]
+__all__ = ["HubFile", "Repository", "fetch", "fetched_bytes", "look_up", "matches"]
 
 _HASH_BLOCK: Final = 1 << 22
 
@@ -76,20 +76,51 @@ def fetch(file: HubFile, folder: Path, count: Callable[[int], None]) -> Path:
         NotFound, Forbidden, EngineUnavailable, StorageFull: with what to do about it.
     """
     with explained(file.repository):
-        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+        from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(file.repository, file.name, revision=file.revision)
         if isinstance(cached, str) and Path(cached).stat().st_size == file.size:
             count(file.size)
             return Path(cached)
-        path = hf_hub_download(
-            file.repository,
-            file.name,
-            revision=file.revision,
-            local_dir=folder,
+        path = folder / file.name
+        if fetched_bytes(file, folder) < file.size or not path.exists():
+            _download(file, path, count)
+        else:
+            count(file.size)
+        return path
+
+
+def fetched_bytes(file: HubFile, folder: Path) -> int:
+    """How much of ``file`` an earlier try has left in ``folder``."""
+    path = folder / file.name
+    left = path if path.exists() else _part(path)
+    size = left.stat().st_size if left.exists() else 0
+    return size if size <= file.size else 0
+
+
+def _download(file: HubFile, path: Path, count: Callable[[int], None]) -> None:
+    """Bring ``path`` here; the library's own download begins anew after the process has ended."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    have = fetched_bytes(file, path.parents[file.name.count("/")])
+    with _part(path).open("ab" if have else "wb") as stream:
+        http_get(
+            hf_hub_url(file.repository, file.name, revision=file.revision),
+            stream,
+            resume_size=have,
+            headers=build_hf_headers(),
+            expected_size=file.size,
             tqdm_class=_bar(count),
         )
-    return Path(path)
+    _part(path).replace(path)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 def matches(file: HubFile, path: Path, count: Callable[[int], None]) -> bool:

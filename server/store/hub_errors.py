@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,8 +39,12 @@ def explained(repository: str) -> Iterator[None]:
 
 
 def _of_the_disk(error: Exception) -> AudioLDMError | None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull("the disk is full; make room and add the model again: it resumes")
+    # EFBIG: FAT32 holds no file of 4 GiB.
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull(
+            f"the download could not be written: {os.strerror(error.errno)}. Make room, or name "
+            "another --models-folder, and add the model again: it resumes"
+        )
     return None
 
 

@@ -15,10 +15,12 @@ from server.checkpoints.manifest import AUDIOLDM_LICENCE
 from server.checkpoints.tokenizer import TOKENIZER_FILES
 from server.errors import InvalidRequest, NotFound
 from server.store.catalogue import CATALOGUE, ROBERTA, Published
-from server.store.hub import HubFile, Repository, look_up
+from server.store.hub import HubFile, Repository, fetched_bytes, look_up
 
-__all__ = ["AddRequest", "Plan", "make_plan"]
+__all__ = ["DOWNLOADS", "AddRequest", "Plan", "make_plan"]
 
+DOWNLOADS: Final = ".downloads"
+"""Folder in the folder of models for what is not complete yet."""
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _NETWORKS: Final = ("unet", "vae", "vocoder", "text_encoder")
 _SPARE_BYTES: Final = 64 * 2**20
@@ -107,7 +109,8 @@ def make_plan(request: AddRequest, models_folder: Path) -> Plan:
             "the Hub (OWNER/NAME), a diffusers folder or a .ckpt"
         )
     plan = _local(request, path) if local else _from_hub(request, published)
-    have = sum(_there(models_folder, plan.name, file) for file in plan.files)
+    downloads = models_folder / DOWNLOADS / plan.name
+    have = sum(fetched_bytes(file, downloads / file.repository) for file in plan.files)
     total = sum(file.size for file in plan.files)
     return msgspec.structs.replace(
         plan, download_bytes=total - have, free_bytes=_free(models_folder)
@@ -166,12 +169,6 @@ def _chosen(repository: Repository, prefix: str, names: tuple[str, ...]) -> tupl
         if f"{prefix}{name}" in files:
             return (files[f"{prefix}{name}"],)
     raise NotFound(f"{repository.id} has no {prefix}{' or '.join(names)}")
-
-
-def _there(models_folder: Path, name: str, file: HubFile) -> int:
-    """Bytes of ``file`` that an earlier try has left."""
-    path = models_folder / ".downloads" / name / file.repository / file.name
-    return file.size if path.is_file() and path.stat().st_size == file.size else 0
 
 
 def _free(folder: Path) -> int:
