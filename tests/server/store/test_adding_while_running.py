@@ -28,7 +28,10 @@ ADD = {"source": "somebody/narrow", "accept_licence": True}
 
 @pytest.fixture(autouse=True)
 def _hub(hub: HubStandIn, narrow_templates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+    constants = huggingface_hub.constants
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(
         server.store.adding, "built_in_templates", lambda: Templates(narrow_templates)
     )
