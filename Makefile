@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench lock wheel clean
+.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench lock wheel app clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -82,6 +82,11 @@ lock: venv  ## pin what the Docker image installs, with checksums, in deploy/doc
 
 wheel: venv  ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build --outdir dist
+
+app: $(BIN)/python  ## a folder with the program for people without Python, in dist/audioldm-daw
+	$(BIN)/python -m venv build/app
+	build/app/bin/python -m pip install --quiet '.[app]'
+	build/app/bin/python -m PyInstaller --noconfirm --distpath dist --workpath build deploy/app/audioldm-daw.spec
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) out dist

@@ -49,6 +49,10 @@ def _run(options: argparse.Namespace, config: Config) -> int:
         return doctor(config, as_json=options.json)
     if command == "devices":
         return _devices()
+    if command == "model":
+        from server.store.command import run_model_command
+
+        return run_model_command(options, config)
     if command == "presets":
         from osc_bridge.commands.presets import print_presets
 
@@ -64,6 +68,7 @@ def _run(options: argparse.Namespace, config: Config) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from osc_bridge.commands.request_flags import add_request_flags
+    from server.store.flags import add_model_command
 
     parser = argparse.ArgumentParser(
         prog="audioldm-daw",
@@ -88,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         job.set_defaults(kind=tag)
         add_request_flags(job, tag)
         add_flags(job, _RENDER_SETTINGS)
+
+    add_model_command(commands)
 
     commands.add_parser("devices", help="list the sound cards")
 
