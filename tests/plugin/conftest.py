@@ -1,0 +1,55 @@
+"""Fixtures of the plug-in's tests."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from clap_host import ClapHost
+from plugin_build import CLAP, build_host, build_plugin, build_rt_check
+
+NOBODY = "9"
+"""A port where no companion answers."""
+
+
+def environment(folder: Path, port: int | str = NOBODY) -> dict[str, str]:
+    """Folders of the test's own, and the companion's port."""
+    return {
+        "AUDIOLDM_OSC_PORT": str(port),
+        "AUDIOLDM_PLUGIN_FOLDER": str(folder / "captures"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "HOME": str(folder),
+    }
+
+
+@pytest.fixture(scope="session")
+def plugin() -> None:
+    """All formats, built."""
+    build_plugin()
+
+
+@pytest.fixture
+def start_host(plugin: None, tmp_path: Path) -> Iterator[Callable[..., ClapHost]]:
+    """Starts CLAP hosts that watch for calls that process() must not make."""
+    with contextlib.ExitStack() as stack:
+
+        def start(port: int | str = NOBODY) -> ClapHost:
+            preload = {"LD_PRELOAD": str(build_rt_check())}
+            return stack.enter_context(
+                ClapHost(
+                    [str(build_host())], str(CLAP), tmp_path,
+                    {**environment(tmp_path, port), **preload},
+                )  # fmt: skip
+            )
+
+        yield start
+
+
+@pytest.fixture
+def host(start_host: Callable[..., ClapHost]) -> Iterator[ClapHost]:
+    """A host without a companion. Whatever the test does, process() made no forbidden call."""
+    host = start_host()
+    yield host
+    assert float(host.ask("forbidden")) == 0, host.errors()
