@@ -4,29 +4,25 @@
 #include "audio/capture_ring.hpp"
 #include "audio/clip_slots.hpp"
 #include "audio/processor.hpp"
+#include "link/link.hpp"
 #include "parameters.hpp"
 #include "project/project.hpp"
-
-#include <string>
 
 namespace audioldm {
 
 class Instance {
-  public:
-    ParameterValues parameters;
-
   private:
     ClipSlots slots_;
     CaptureRing captured_;
 
   public:
+    ParameterValues parameters;
     Processor processor{parameters, slots_, captured_};
     Project project{slots_};
+    // The last member: its thread ends before anything that it uses.
+    Link link{parameters, project, captured_, slots_, processor.status};
 
-    void start() {}
     void setSampleRate(double rate);
-    std::string projectText() const { return project.text(); }
-    void restore(const std::string& text) { project.restore(text); }
 };
 
 } // namespace audioldm

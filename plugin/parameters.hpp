@@ -59,12 +59,16 @@ class ParameterValues {
     MidiMode midiMode() const { return MidiMode(whole(kMidiMode)); }
 
     void set(std::uint32_t index, float value);
+    /** Presses before the first block count for nothing: a project that was saved with a button
+     *  down must not render when it is opened. */
+    void enableButtons() { buttonsEnabled_.store(true, std::memory_order_relaxed); }
     /** Counts how often a button (kGenerate, kTrigger) was pressed. */
     unsigned presses(std::uint32_t index) const { return presses_[index].load(); }
 
   private:
     std::array<std::atomic<float>, kNumParameters> values_;
     std::array<std::atomic<unsigned>, kNumParameters> presses_{};
+    std::atomic<bool> buttonsEnabled_{false};
 };
 
 } // namespace audioldm

@@ -59,7 +59,7 @@ AudioLdmPlugin::AudioLdmPlugin() : Plugin(audioldm::kNumParameters, 0, 1) {
     instance_.setSampleRate(getSampleRate());
     // Hosts make dummies to read names and parameters; these must start no thread.
     if (!isDummyInstance())
-        instance_.start();
+        instance_.link.start();
 }
 
 const char* AudioLdmPlugin::getDescription() const {
@@ -95,7 +95,9 @@ void AudioLdmPlugin::initState(uint32_t, State& state) {
 }
 
 float AudioLdmPlugin::getParameterValue(uint32_t index) const {
-    return instance_.parameters.get(index);
+    // Buttons are never saved as pressed.
+    const bool isButton = index == audioldm::kGenerate || index == audioldm::kTrigger;
+    return isButton ? 0 : instance_.parameters.get(index);
 }
 
 void AudioLdmPlugin::setParameterValue(uint32_t index, float value) {
@@ -103,12 +105,12 @@ void AudioLdmPlugin::setParameterValue(uint32_t index, float value) {
 }
 
 String AudioLdmPlugin::getState(const char* key) const {
-    return std::strcmp(key, kProjectKey) == 0 ? String(instance_.projectText().c_str()) : String();
+    return std::strcmp(key, kProjectKey) == 0 ? String(instance_.project.text().c_str()) : String();
 }
 
 void AudioLdmPlugin::setState(const char* key, const char* value) {
     if (std::strcmp(key, kProjectKey) == 0 && *value != '\0')
-        instance_.restore(value);
+        instance_.project.restore(value);
 }
 
 void AudioLdmPlugin::activate() {
@@ -129,6 +131,7 @@ void AudioLdmPlugin::run(const float** inputs, float** outputs, uint32_t frames,
                                  events[k].data[2]};
     instance_.processor.process(
         {inputs, outputs, frames, notes.data(), numNotes, transportOf(getTimePosition())});
+    instance_.parameters.enableButtons();
 }
 
 Plugin* createPlugin() {

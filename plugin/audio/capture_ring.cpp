@@ -26,13 +26,14 @@ void CaptureRing::write(std::int64_t frame, const float* left, const float* righ
     }
 }
 
-void CaptureRing::end() {
-    // A full ring drops the mark; the reader ends the file at the gap of the next capture.
-    if (CaptureBlock* block = claim()) {
-        block->count = 0;
-        block->last = true;
-        publish();
-    }
+bool CaptureRing::end() {
+    CaptureBlock* block = claim();
+    if (block == nullptr)
+        return false;
+    block->count = 0;
+    block->last = true;
+    publish();
+    return true;
 }
 
 const CaptureBlock* CaptureRing::front() const {

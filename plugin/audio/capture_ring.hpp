@@ -27,7 +27,8 @@ class CaptureRing {
 
     // The audio thread.
     void write(std::int64_t frame, const float* left, const float* right, std::uint32_t count);
-    void end();
+    /** Marks the end; false where the ring is full and it must be tried again. */
+    bool end();
 
     // The reading thread.
     const CaptureBlock* front() const;

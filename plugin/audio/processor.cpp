@@ -74,12 +74,13 @@ void Processor::report(const Transport& t) {
 }
 
 void Processor::capture(const AudioBlock& block) {
-    const bool wanted = parameters_.isOn(kCapture) && block.transport.playing;
-    if (wanted)
-        captured_.write(block.transport.frame, block.inputs[0], block.inputs[1], block.frames);
-    else if (capturing_)
-        captured_.end();
-    capturing_ = wanted;
+    const Transport& song = block.transport;
+    if (parameters_.isOn(kCapture) && song.playing) {
+        captured_.write(song.frame, block.inputs[0], block.inputs[1], block.frames);
+        capturing_ = true;
+    } else if (capturing_) {
+        capturing_ = !captured_.end();
+    }
 }
 
 void Processor::passInput(const AudioBlock& block) {

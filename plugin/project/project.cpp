@@ -178,7 +178,7 @@ Take Project::load(TakeRecord record) const {
         if (sound.sampleRate != rate)
             sound = resampled(sound, rate, isLoop);
         take.sound = std::make_shared<const Sound>(std::move(sound));
-    } catch (const FileError& error) {
+    } catch (const std::exception& error) {
         take.problem = error.what();
     }
     return take;

@@ -98,6 +98,7 @@ def test_the_parameter_take_chooses_and_0_is_the_newest(host: ClapHost, tmp_path
 def test_trigger_plays_the_take_once_from_its_beginning(host: ClapHost, tmp_path: Path) -> None:
     samples = noise(4000)
     _load(host, take(1, write(tmp_path / "a.wav", samples), anchor=777777))
+    host.run(64)
     host.set(trigger=1)
     played = host.run(6000)
     np.testing.assert_array_equal(played[:, :4000], samples)

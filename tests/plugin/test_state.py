@@ -80,6 +80,8 @@ def test_many_loads_leave_nothing_behind(host: ClapHost, tmp_path: Path) -> None
         host.restore(clap_state(project(take(1, path))))
         host.run(1000, 0)
         host.ask(f"close n{trial}")
-        counts.append((len(list((process / "task").iterdir())), len(list((process / "fd").iterdir()))))
+        counts.append(
+            (len(list((process / "task").iterdir())), len(list((process / "fd").iterdir())))
+        )
     host.ask("use first")
     assert counts[-1] == counts[0]

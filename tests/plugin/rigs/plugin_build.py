@@ -53,7 +53,9 @@ def build_rt_check() -> Path:
     return library
 
 
-def compiled(program: Path, *sources: str, compiler: str = "g++", flags: tuple[str, ...] = ()) -> Path:
+def compiled(
+    program: Path, *sources: str, compiler: str = "g++", flags: tuple[str, ...] = ()
+) -> Path:
     """A program of the host's sources."""
     program.parent.mkdir(parents=True, exist_ok=True)
     headers = OUT / "dpf" / "distrho" / "src"
