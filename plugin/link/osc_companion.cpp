@@ -212,7 +212,8 @@ void OscCompanion::handleSetting(const std::string& name, const FieldValue& valu
             send(OscMessage("/ldm/preset/use").add(preset_.name));
         return;
     }
-    if (defaults_[name] != value)
+    const bool isLength = name == "bars" || name == "audio_length_in_s";
+    if (isLength || defaults_[name] != value)
         preset_.fields.push_back({name, value});
     if (isLast) {
         send(OscMessage("/ldm/settings/clear"));

@@ -17,6 +17,11 @@ bool isOurs(const std::string& name) {
     return std::find(ours.begin(), ours.end(), name) != ours.end();
 }
 
+/** Fades and trimming, which the companion refuses for a loop. */
+bool shapesEnds(const std::string& name) {
+    return name.find("fade_") != std::string::npos || name.find("trim") != std::string::npos;
+}
+
 Request begin(const char* kind, const ProjectData& project, const ParameterValues& parameters,
               double sampleRate) {
     Request request;
@@ -55,8 +60,9 @@ Request newSound(const ProjectData& project, const ParameterValues& parameters,
                  const Transport& transport, double sampleRate) {
     Request request = begin("text", project, parameters, sampleRate);
     addLength(request, parameters, transport);
+    const bool isLoop = parameters.whole(kBars) > 0;
     for (const Field& field : project.presetFields)
-        if (!isOurs(field.name))
+        if (!isOurs(field.name) && !(isLoop && shapesEnds(field.name)))
             request.set(field.name, field.value);
     return request;
 }

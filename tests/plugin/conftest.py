@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from clap_host import ClapHost
+from companion import Companion, running_companion
 from plugin_build import CLAP, build_host, build_plugin, build_rt_check
+from probe import Probe, build_probe
 
 NOBODY = "9"
 """A port where no companion answers."""
@@ -55,3 +57,42 @@ def host(start_host: Callable[..., ClapHost]) -> Iterator[ClapHost]:
     host = start_host()
     yield host
     assert float(host.ask("forbidden")) == 0, host.errors()
+
+
+@pytest.fixture(scope="session")
+def companion(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Companion]:
+    """A companion for all tests that do not stop it."""
+    with running_companion(tiny_folder, tmp_path_factory.mktemp("companion")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_companion(tiny_folder: Path, tmp_path: Path) -> Iterator[Companion]:
+    """A companion that the test may stop and kill."""
+    with running_companion(tiny_folder, tmp_path / "companion") as running:
+        yield running
+
+
+@pytest.fixture
+def start_probe(plugin: None, tmp_path: Path) -> Iterator[Callable[..., Probe]]:
+    """Starts instances without a host."""
+    probes: list[Probe] = []
+
+    def start(port: int | str = NOBODY, sanitizer: str = "") -> Probe:
+        folder = tmp_path / f"probe-{len(probes)}"
+        folder.mkdir()
+        probe = Probe(build_probe(sanitizer), environment(tmp_path, port), folder / "log")
+        probes.append(probe)
+        return probe
+
+    yield start
+    for probe in probes:
+        probe.close()
+
+
+@pytest.fixture
+def probe(start_probe: Callable[..., Probe], companion: Companion) -> Probe:
+    """An instance that has found the companion."""
+    started = start_probe(companion.port)
+    started.connected()
+    return started
