@@ -21,7 +21,7 @@ LINK_FLAGS += -static-libstdc++ -static-libgcc
 endif
 ifeq ($(WINDOWS),true)
 BUILD_CXX_FLAGS += -DNOMINMAX -DWIN32_LEAN_AND_MEAN
-LINK_FLAGS += -lws2_32 -lole32 -lshell32 -luuid -static
+LINK_FLAGS += -lws2_32 -lole32 -lshell32 -luuid -lcomctl32 -static
 endif
 
 all: vst3 lv2 clap

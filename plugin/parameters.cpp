@@ -49,6 +49,8 @@ void ParameterValues::set(std::uint32_t index, float value) {
     const ParameterInfo& info = kInfos[index];
     const float inRange = std::clamp(value, info.minimum, info.maximum);
     const float old = values_[index].exchange(inRange);
+    if (old != inRange)
+        version_.fetch_add(1, std::memory_order_relaxed);
     if (buttonsEnabled_.load(std::memory_order_relaxed) && old <= 0.5f && inRange > 0.5f)
         presses_[index].fetch_add(1);
 }

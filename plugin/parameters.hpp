@@ -59,6 +59,8 @@ class ParameterValues {
     MidiMode midiMode() const { return MidiMode(whole(kMidiMode)); }
 
     void set(std::uint32_t index, float value);
+    /** Goes up with each change of a value. */
+    unsigned version() const { return version_.load(std::memory_order_relaxed); }
     /** Presses before the first block count for nothing: a project that was saved with a button
      *  down must not render when it is opened. */
     void enableButtons() { buttonsEnabled_.store(true, std::memory_order_relaxed); }
@@ -68,6 +70,7 @@ class ParameterValues {
   private:
     std::array<std::atomic<float>, kNumParameters> values_;
     std::array<std::atomic<unsigned>, kNumParameters> presses_{};
+    std::atomic<unsigned> version_{0};
     std::atomic<bool> buttonsEnabled_{false};
 };
 

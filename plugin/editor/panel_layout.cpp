@@ -1,0 +1,214 @@
+// Where the widgets are, and what they show.
+#include "editor/panel.hpp"
+
+#include "editor/captions.hpp"
+#include "editor/song_place.hpp"
+#include "project/numbers.hpp"
+
+#include <cmath>
+
+namespace audioldm {
+
+namespace {
+
+constexpr float kHeader = 24, kField = 30, kStatus = 20, kGap = 8;
+constexpr float kSideColumn = 96, kShareOfWave = 0.36f;
+
+} // namespace
+
+bool Panel::Seen::operator==(const Seen& other) const {
+    return project == other.project && link == other.link && parameters == other.parameters &&
+           sounding == other.sounding && playheadPixel == other.playheadPixel &&
+           place == other.place;
+}
+
+// ---- Layout
+
+void Panel::layOut(const Box& window) {
+    window_ = window;
+    menu_.close();
+    Box rest = window.inset(theme::kMargin);
+    layOutHeader(rest);
+    layOutRequest(rest);
+    layOutMixer(rest);
+    wave_.box = rest.takeTop(std::max(60.0f, rest.h * kShareOfWave), kGap);
+    layOutEdits(rest);
+    layOutList(rest);
+    seen_ = {};
+}
+
+void Panel::layOutHeader(Box& rest) {
+    Box row = rest.takeTop(kHeader, kGap);
+    settingsButton_.box = row.takeRight(100, 10);
+    row.takeLeft(100);
+    light_.box = row;
+}
+
+void Panel::layOutRequest(Box& rest) {
+    Box row = rest.takeTop(kField, kGap);
+    generate_.box = row.takeRight(104);
+    presetsButton_.box = row.takeRight(72);
+    historyButton_.box = row.takeRight(72);
+    prompt_.box = row;
+    row = rest.takeTop(theme::kRow, kGap);
+    row.takeLeft(44, 4);
+    length_.box = row.takeLeft(52, 2);
+    lengthUnit_.box = row.takeLeft(52, 10);
+    row.takeLeft(34, 4);
+    seed_.box = row.takeLeft(82, 10);
+    strength_.box = row.takeRight(210, 10);
+    negativePrompt_.box = row;
+    status_.box = rest.takeTop(kStatus, kGap);
+}
+
+void Panel::layOutMixer(Box& rest) {
+    Box row = rest.takeBottom(theme::kRow, kGap);
+    pitch_.box = row.takeRight(56);
+    midi_.box = row.takeRight(120, 12);
+    const float each = (row.w - 2 * 10) / 3;
+    gain_.box = row.takeLeft(each, 10);
+    dry_.box = row.takeLeft(each, 10);
+    mix_.box = row;
+}
+
+void Panel::layOutEdits(Box& rest) {
+    Box row = rest.takeTop(theme::kRow, kGap);
+    const float unit = (row.w - 9 * 4) / 10.4f;
+    audition_.box = row.takeLeft(unit * 1.1f, 4);
+    play_.box = row.takeLeft(unit * 1.4f, 4);
+    loop_.box = row.takeLeft(unit * 0.8f, 4);
+    row.takeLeft(unit * 0.5f, 4);
+    place_.box = row.takeLeft(unit * 0.9f, 4);
+    here_.box = row.takeLeft(unit * 0.7f, 4);
+    for (Button* button : {&transfer_, &inpaint_, &continue_, &upscale_})
+        button->box = row.takeLeft(unit * 1.06f, 4);
+    vary_.box = row;
+}
+
+void Panel::layOutList(Box& rest) {
+    Box column = rest.takeRight(kSideColumn, kGap);
+    takes_.box = rest;
+    const float each = std::min(theme::kRow, (column.h - 6 * 4) / 7);
+    for (Button* button : {&capture_, &open_, &compare_, &keep_, &copy_, &reveal_, &remove_})
+        button->box = column.takeTop(each, 4);
+}
+
+// ---- Contents
+
+bool Panel::refresh() {
+    const unsigned version = instance_.project.version();
+    if (version == seen_.project && instance_.link.version() == seen_.link &&
+        !instance_.processor.status.playing.load() && seen_.sounding == 0 &&
+        instance_.processor.status.soundingTake.load() == 0 &&
+        seen_.parameters == instance_.parameters.version())
+        return false;
+    const ProjectView project = instance_.project.view();
+    actions_.watch(project);
+    const Seen now = look(project);
+    if (now == seen_)
+        return false;
+    show(project);
+    seen_ = now;
+    return true;
+}
+
+Panel::Seen Panel::look(const ProjectView& project) const {
+    Seen now;
+    const Take* chosen = project.chosen(instance_.parameters.whole(kTake));
+    now.project = project.version;
+    now.link = instance_.link.version();
+    now.parameters = instance_.parameters.version();
+    now.sounding = instance_.processor.status.soundingTake.load();
+    now.playheadPixel = int(playheadOf(chosen) * wave_.box.w);
+    now.place = placeText(chosen, project);
+    return now;
+}
+
+double Panel::playheadOf(const Take* chosen) const {
+    const AudioStatus& status = instance_.processor.status;
+    if (chosen == nullptr || chosen->sound == nullptr ||
+        status.soundingTake.load() != chosen->number)
+        return -1;
+    return double(status.soundingFrame.load()) / double(chosen->sound->frames());
+}
+
+std::string Panel::placeText(const Take* chosen, const ProjectView& project) const {
+    const SongPosition& position = chosen != nullptr ? chosen->anchor : project.placement;
+    const double rate = instance_.project.sampleRate();
+    return barOfFrame(position.at(rate), instance_.processor.status.transport(), rate);
+}
+
+void Panel::show(const ProjectView& project) {
+    const int asked = instance_.parameters.whole(kTake);
+    const Take* chosen = project.chosen(asked);
+    light_.link = status_.link = instance_.link.view();
+    generate_.label = light_.link.jobs.empty() ? "Generate" : "Cancel";
+    generate_.colour = light_.link.jobs.empty() ? theme::kAccent : theme::kRecord;
+    showRequest(project);
+    showChosen(project, chosen);
+    showMixer();
+    takes_.show(project.loaded, chosen != nullptr ? chosen->number : 0,
+                instance_.processor.status.soundingTake.load());
+}
+
+void Panel::showRequest(const ProjectView& project) {
+    const ParameterValues& values = instance_.parameters;
+    const int bars = values.whole(kBars), seed = values.whole(kSeed);
+    prompt_.show(project.prompt);
+    negativePrompt_.show(project.negativePrompt);
+    lengthUnit_.label = bars > 0 ? "bars" : "s";
+    length_.show(bars > 0 ? toText(bars) : toText(std::round(values.get(kSeconds) * 100) / 100));
+    seed_.show(seed < 0 ? "" : toText(seed));
+    presetsButton_.enabled = !instance_.link.view().presets.empty();
+    const Transport song = instance_.processor.status.transport();
+    status_.hint = toText(std::round(song.bpm * 100) / 100) + " bpm, " + toText(song.beatsPerBar) +
+                   '/' + toText(song.beatType);
+    if (!project.preset.empty())
+        status_.hint += "    preset: " + project.preset;
+}
+
+void Panel::showChosen(const ProjectView& project, const Take* chosen) {
+    wave_.show(chosen);
+    wave_.setPlayhead(playheadOf(chosen));
+    place_.show(placeText(chosen, project));
+    const bool there = chosen != nullptr && chosen->sound != nullptr;
+    for (Button* button : {&audition_, &transfer_, &inpaint_, &continue_, &upscale_, &copy_,
+                           &reveal_, &keep_, &remove_})
+        button->enabled = there;
+    remove_.enabled = chosen != nullptr && !chosen->kept;
+    // Only a take has the recipe that a neighbour is made of.
+    vary_.enabled = there && chosen->source == TakeSource::rendered;
+    keep_.isOn = chosen != nullptr && chosen->kept;
+}
+
+void Panel::showMixer() {
+    const ParameterValues& values = instance_.parameters;
+    for (auto [slider, parameter] : {std::pair(&gain_, kGain), std::pair(&dry_, kDry),
+                                     std::pair(&mix_, kMix), std::pair(&strength_, kStrength)})
+        slider->value = values.get(parameter);
+    for (auto [button, parameter] :
+         {std::pair(&play_, kPlay), std::pair(&loop_, kLoop), std::pair(&capture_, kCapture),
+          std::pair(&pitch_, kPitchFollow)})
+        button->isOn = values.isOn(parameter);
+    midi_.label = std::string("Notes: ") + kMidiModeNames[std::size_t(values.midiMode())];
+}
+
+void Panel::draw(Canvas& canvas) {
+    const Rgb dim = theme::kTextDim;
+    canvas.text({theme::kMargin, theme::kMargin, 100, kHeader}, "AudioLDM", theme::kText,
+                theme::kTitleText);
+    canvas.text({theme::kMargin, length_.box.y, 46, theme::kRow}, "Length", dim, theme::kSmallText);
+    canvas.text({seed_.box.x - 38, seed_.box.y, 36, theme::kRow}, "Seed", dim, theme::kSmallText);
+    const float placeLabel = place_.box.x - loop_.box.right() - 6;
+    canvas.textCentred({loop_.box.right() + 2, place_.box.y, placeLabel, theme::kRow}, "at bar",
+                       dim, theme::kSmallText);
+    for (Widget* widget : widgets())
+        if (widget->visible)
+            widget->draw(canvas);
+    if (settings_.visible)
+        settings_.draw(canvas);
+    if (menu_.visible)
+        menu_.draw(canvas);
+}
+
+} // namespace audioldm
