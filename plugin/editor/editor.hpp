@@ -17,8 +17,10 @@ class AudioLdmEditor : public UI {
     AudioLdmEditor();
 
   protected:
-    void parameterChanged(uint32_t, float) override { repaint(); }
-    void stateChanged(const char*, const char*) override { repaint(); }
+    // uiIdle() looks at the instance itself. Hosts tell of values that did not change, too, and
+    // drawing for each of those would never end.
+    void parameterChanged(uint32_t, float) override {}
+    void stateChanged(const char*, const char*) override {}
     void uiIdle() override;
     void uiFocus(bool focus, DGL_NAMESPACE::CrossingMode mode) override;
     void uiFileBrowserSelected(const char* path) override;

@@ -53,7 +53,7 @@ class Panel {
         unsigned project = ~0u, link = ~0u, parameters = ~0u;
         int sounding = 0;
         int playheadPixel = -1;
-        std::string place;
+        std::string song, place;
 
         bool operator==(const Seen& other) const;
     };
@@ -67,12 +67,13 @@ class Panel {
     void layOutList(Box& rest);
     void layOutMixer(Box& rest);
 
-    Seen look(const ProjectView& project) const;
-    void show(const ProjectView& project);
-    void showRequest(const ProjectView& project);
-    void showChosen(const ProjectView& project, const Take* chosen);
+    Seen look(const Take* chosen) const;
+    void show(const Take* chosen);
+    void showRequest();
+    void showChosen(const Take* chosen);
     void showMixer();
-    std::string placeText(const Take* chosen, const ProjectView& project) const;
+    std::string songText() const;
+    std::string placeText(const Take* chosen) const;
     double playheadOf(const Take* chosen) const;
 
     void setFocus(Widget* widget);
@@ -95,6 +96,8 @@ class Panel {
     PanelHost host_;
     Actions actions_;
     Box window_;
+    /** Of the last refresh(). */
+    ProjectView project_;
     Seen seen_;
     Widget* focus_ = nullptr;
     Widget* pressed_ = nullptr;

@@ -19,7 +19,7 @@ constexpr float kSideColumn = 96, kShareOfWave = 0.36f;
 bool Panel::Seen::operator==(const Seen& other) const {
     return project == other.project && link == other.link && parameters == other.parameters &&
            sounding == other.sounding && playheadPixel == other.playheadPixel &&
-           place == other.place;
+           song == other.song && place == other.place;
 }
 
 // ---- Layout
@@ -96,32 +96,35 @@ void Panel::layOutList(Box& rest) {
 // ---- Contents
 
 bool Panel::refresh() {
-    const unsigned version = instance_.project.version();
-    if (version == seen_.project && instance_.link.version() == seen_.link &&
-        !instance_.processor.status.playing.load() && seen_.sounding == 0 &&
-        instance_.processor.status.soundingTake.load() == 0 &&
-        seen_.parameters == instance_.parameters.version())
-        return false;
-    const ProjectView project = instance_.project.view();
-    actions_.watch(project);
-    const Seen now = look(project);
+    if (instance_.project.version() != project_.version || seen_ == Seen{}) {
+        project_ = instance_.project.view();
+        actions_.watch(project_);
+    }
+    const Take* chosen = project_.chosen(instance_.parameters.whole(kTake));
+    const Seen now = look(chosen);
     if (now == seen_)
         return false;
-    show(project);
+    show(chosen);
     seen_ = now;
     return true;
 }
 
-Panel::Seen Panel::look(const ProjectView& project) const {
+Panel::Seen Panel::look(const Take* chosen) const {
     Seen now;
-    const Take* chosen = project.chosen(instance_.parameters.whole(kTake));
-    now.project = project.version;
+    now.project = project_.version;
     now.link = instance_.link.version();
     now.parameters = instance_.parameters.version();
     now.sounding = instance_.processor.status.soundingTake.load();
     now.playheadPixel = int(playheadOf(chosen) * wave_.box.w);
-    now.place = placeText(chosen, project);
+    now.song = songText();
+    now.place = placeText(chosen);
     return now;
+}
+
+std::string Panel::songText() const {
+    const Transport song = instance_.processor.status.transport();
+    return toText(std::round(song.bpm * 100) / 100) + " bpm, " + toText(song.beatsPerBar) + '/' +
+           toText(song.beatType);
 }
 
 double Panel::playheadOf(const Take* chosen) const {
@@ -132,45 +135,41 @@ double Panel::playheadOf(const Take* chosen) const {
     return double(status.soundingFrame.load()) / double(chosen->sound->frames());
 }
 
-std::string Panel::placeText(const Take* chosen, const ProjectView& project) const {
-    const SongPosition& position = chosen != nullptr ? chosen->anchor : project.placement;
+std::string Panel::placeText(const Take* chosen) const {
+    const SongPosition& position = chosen != nullptr ? chosen->anchor : project_.placement;
     const double rate = instance_.project.sampleRate();
     return barOfFrame(position.at(rate), instance_.processor.status.transport(), rate);
 }
 
-void Panel::show(const ProjectView& project) {
-    const int asked = instance_.parameters.whole(kTake);
-    const Take* chosen = project.chosen(asked);
+void Panel::show(const Take* chosen) {
     light_.link = status_.link = instance_.link.view();
     generate_.label = light_.link.jobs.empty() ? "Generate" : "Cancel";
     generate_.colour = light_.link.jobs.empty() ? theme::kAccent : theme::kRecord;
-    showRequest(project);
-    showChosen(project, chosen);
+    showRequest();
+    showChosen(chosen);
     showMixer();
-    takes_.show(project.loaded, chosen != nullptr ? chosen->number : 0,
+    takes_.show(project_.loaded, chosen != nullptr ? chosen->number : 0,
                 instance_.processor.status.soundingTake.load());
 }
 
-void Panel::showRequest(const ProjectView& project) {
+void Panel::showRequest() {
     const ParameterValues& values = instance_.parameters;
     const int bars = values.whole(kBars), seed = values.whole(kSeed);
-    prompt_.show(project.prompt);
-    negativePrompt_.show(project.negativePrompt);
+    prompt_.show(project_.prompt);
+    negativePrompt_.show(project_.negativePrompt);
     lengthUnit_.label = bars > 0 ? "bars" : "s";
     length_.show(bars > 0 ? toText(bars) : toText(std::round(values.get(kSeconds) * 100) / 100));
     seed_.show(seed < 0 ? "" : toText(seed));
     presetsButton_.enabled = !instance_.link.view().presets.empty();
-    const Transport song = instance_.processor.status.transport();
-    status_.hint = toText(std::round(song.bpm * 100) / 100) + " bpm, " + toText(song.beatsPerBar) +
-                   '/' + toText(song.beatType);
-    if (!project.preset.empty())
-        status_.hint += "    preset: " + project.preset;
+    status_.hint = songText();
+    if (!project_.preset.empty())
+        status_.hint += "    preset: " + project_.preset;
 }
 
-void Panel::showChosen(const ProjectView& project, const Take* chosen) {
+void Panel::showChosen(const Take* chosen) {
     wave_.show(chosen);
     wave_.setPlayhead(playheadOf(chosen));
-    place_.show(placeText(chosen, project));
+    place_.show(placeText(chosen));
     const bool there = chosen != nullptr && chosen->sound != nullptr;
     for (Button* button : {&audition_, &transfer_, &inpaint_, &continue_, &upscale_, &copy_,
                            &reveal_, &keep_, &remove_})
