@@ -47,7 +47,11 @@ int ParameterValues::whole(std::uint32_t index) const {
 
 void ParameterValues::set(std::uint32_t index, float value) {
     const ParameterInfo& info = kInfos[index];
-    const float inRange = std::clamp(value, info.minimum, info.maximum);
+    float inRange = std::clamp(value, info.minimum, info.maximum);
+    // Hosts keep values from 0 to 1: on their way back 0 dB has become -0.0000014 dB, and samples
+    // would no longer be equal to the bit.
+    if (std::fabs(inRange - info.initial) < 1e-6f * (info.maximum - info.minimum))
+        inRange = info.initial;
     const float old = values_[index].exchange(inRange);
     if (old != inRange)
         version_.fetch_add(1, std::memory_order_relaxed);
