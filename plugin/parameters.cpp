@@ -26,6 +26,7 @@ constexpr std::array<ParameterInfo, kNumParameters> kInfos{{
     {"connected", "Connected", "", ParameterInfo::toggleOut, 0, 0, 1},
     {"progress", "Progress", "", ParameterInfo::numberOut, 0, 0, 1},
     {"takes", "Takes", "", ParameterInfo::wholeOut, 0, 0, 999},
+    {"changes", "Changes", "", ParameterInfo::counter, 0, 0, 999},
 }};
 
 } // namespace

@@ -27,6 +27,9 @@ enum Parameter : std::uint32_t {
     kConnected,
     kProgress,
     kNumTakes,
+    /** Goes round with each change of the project: hosts see a changed parameter, and ask to save.
+     */
+    kChanges,
     kNumParameters
 };
 
@@ -34,7 +37,7 @@ enum Parameter : std::uint32_t {
 enum class MidiMode { off, oneShot, gate, loop };
 
 struct ParameterInfo {
-    enum Kind { number, whole, toggle, choice, numberOut, wholeOut, toggleOut };
+    enum Kind { number, whole, toggle, choice, counter, numberOut, wholeOut, toggleOut };
 
     const char *symbol, *name, *unit;
     Kind kind;

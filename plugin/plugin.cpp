@@ -20,6 +20,7 @@ uint32_t parameterHints(const ParameterInfo& info) {
     case ParameterInfo::whole:
     case ParameterInfo::choice: return kParameterIsAutomatable | kParameterIsInteger;
     case ParameterInfo::toggle: return kParameterIsAutomatable | kParameterIsBoolean;
+    case ParameterInfo::counter: return kParameterIsInteger;
     case ParameterInfo::numberOut: return kParameterIsOutput;
     case ParameterInfo::wholeOut: return kParameterIsOutput | kParameterIsInteger;
     case ParameterInfo::toggleOut: return kParameterIsOutput | kParameterIsBoolean;

@@ -30,7 +30,8 @@ void Actions::toggle(std::uint32_t parameter) {
 }
 
 void Actions::touch() {
-    set(kTake, instance_.parameters.get(kTake));
+    const float next = instance_.parameters.get(kChanges) + 1;
+    set(kChanges, next > parameterInfo(kChanges).maximum ? 0 : next);
 }
 
 void Actions::setPrompt(const std::string& prompt) {
@@ -157,6 +158,7 @@ void Actions::watch(const ProjectView& now) {
     newestSeen_ = newest;
     if (!arrived)
         return;
+    touch();
     // Captures come by themselves; they are shown as what was asked for is.
     if (waitsForTake_ || now.loaded.back().source == TakeSource::captured)
         set(kTake, 0);

@@ -57,7 +57,7 @@ class Actions {
   private:
     ProjectView project() const { return instance_.project.view(); }
     int chosenNumber() const;
-    /** No format lets a plug-in say that its state changed; a touched parameter does. */
+    /** No format here lets a plug-in say that its state changed; a parameter that changes does. */
     void touch();
 
     Instance& instance_;

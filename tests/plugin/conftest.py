@@ -39,14 +39,9 @@ def start_host(plugin: None, tmp_path: Path) -> Iterator[Callable[..., ClapHost]
 
         def start(port: int | str = NOBODY) -> ClapHost:
             preload = {"LD_PRELOAD": str(build_rt_check())}
-            return stack.enter_context(
-                ClapHost(
-                    [str(build_host())],
-                    str(CLAP),
-                    tmp_path,
-                    {**environment(tmp_path, port), **preload},
-                )  # fmt: skip
-            )
+            variables = {**environment(tmp_path, port), **preload}
+            host = ClapHost([str(build_host())], str(CLAP), tmp_path, variables)
+            return stack.enter_context(host)
 
         yield start
 

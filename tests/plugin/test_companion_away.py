@@ -100,7 +100,12 @@ def _impostor(version: str) -> Iterator[int]:
                     server.sendto(reply + text(version), sender)
                 else:
                     # Damaged packets, to be ignored.
-                    for damaged in (b"", b"/", b"/x\0\0,i\0\0", b"/ldm/take\0\0\0,sb\0\xff\xff\xff\xff"):
+                    for damaged in (
+                        b"",
+                        b"/",
+                        b"/x\0\0,i\0\0",
+                        b"/ldm/take\0\0\0,sb\0\xff\xff\xff\xff",
+                    ):
                         server.sendto(damaged, sender)
 
         thread = threading.Thread(target=answer)

@@ -18,9 +18,10 @@ import pytest
 import soundfile as sf
 from companion import Companion
 from conftest import environment
+from patient_jack import patient_jack
 from plugin_build import LV2, URI
 from project_state import noise
-from running_programs import needs, running_jack
+from running_programs import needs
 from screen import PROGRAMS, Screen, screen
 
 pytestmark = [pytest.mark.daw, needs("jalv.gtk3", "jackd", *PROGRAMS)]
@@ -62,13 +63,15 @@ def running_editor(companion: Companion, folder: Path, scale: float = 1) -> Iter
     lv2 = folder / "lv2"
     lv2.mkdir()
     (lv2 / LV2.name).symlink_to(LV2)
-    with running_jack(folder / "jackd.log") as jack, screen() as shown:
+    with patient_jack(folder / "jackd.log") as jack, screen() as shown:
         variables = {
             **os.environ, **environment(folder, companion.port), **jack, **shown.environment,
             "LV2_PATH": f"{lv2}:/usr/lib/lv2", "DPF_SCALE_FACTOR": str(scale),
         }  # fmt: skip
         with (folder / "jalv.log").open("wb") as log:
-            jalv = subprocess.Popen(("jalv.gtk3", "--no-menu", URI), env=variables, stdout=log, stderr=log)
+            jalv = subprocess.Popen(
+                ("jalv.gtk3", "--no-menu", URI), env=variables, stdout=log, stderr=log
+            )
         with jalv:
             try:
                 editor = Editor(shown.display)

@@ -15,7 +15,7 @@ from project_state import Samples
 minihost = pytest.importorskip("minihost")
 
 RATE, BLOCK = 48000, 256
-NUM_PARAMETERS = 18
+NUM_PARAMETERS = 19
 
 
 class Vst3:

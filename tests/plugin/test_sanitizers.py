@@ -34,7 +34,14 @@ def test_a_session_of_everything(
     probe.ask("edit inpaint 3 0.1 0.2")
     probe.ask("audition 2")
     probe.until(lambda view: len(view["takes"]) == 5)
-    for command in ("rate 44100", "anchor 1 1000", "keep 1", "remove 2", "placement 5", "preset kick"):
+    for command in (
+        "rate 44100",
+        "anchor 1 1000",
+        "keep 1",
+        "remove 2",
+        "placement 5",
+        "preset kick",
+    ):
         probe.ask(command)
     probe.until(lambda view: view["num_preset_fields"])
     probe.ask(f"save {tmp_path / 'project'}")

@@ -53,3 +53,11 @@ def clap_state(text: str, **parameters: float) -> bytes:
         words += [symbol, str(value)]
     words += ["__dpf_parameters_end__", ""]
     return "\0".join(words).encode()
+
+
+def find_exact(recording: npt.NDArray[np.float32], part: npt.NDArray[np.float32]) -> int:
+    """Where `part` is in `recording` to the bit, both of one channel; -1: nowhere."""
+    for start in np.flatnonzero(recording == part[0]):
+        if np.array_equal(recording[start : start + len(part)], part):
+            return int(start)
+    return -1

@@ -23,7 +23,7 @@ class Screen:
 
     def __init__(self, display: str) -> None:
         self.display = display
-        self.origin = (0, 0)
+        self.origin, self.height = (0, 0), 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,10 +52,27 @@ class Screen:
                 shape = self._run("xwininfo", "-id", window)
                 x, y, width, height = map(int, re.findall(_SHAPE, shape)[:4])
                 if size is None or (width, height) == size:
-                    self.origin = (x, y)
+                    self.origin, self.height = (x, y), height
                     return
-            assert time.monotonic() < end, f"no window {name!r} on {self.display}"
+            if time.monotonic() > end:
+                self.origin = (0, 0)
+                self.picture("plugin-test-failed")
+                raise AssertionError(f"no window {name!r}; see {SCREENSHOTS}")
             time.sleep(0.2)
+
+    def has(self, name: str, seconds: float) -> bool:
+        """Whether such a window comes up in that time."""
+        end = time.monotonic() + seconds
+        while not self._run("xdotool", "search", "--onlyvisible", "--name", name).split():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def move(self, name: str, x: int, y: int) -> None:
+        """The window whose name contains `name`."""
+        search = ("search", "--onlyvisible", "--name", name)
+        self.xdotool(*search, "windowactivate", "windowmove", str(x), str(y), pause_s=1)
 
     def at(self, x: float, y: float) -> tuple[str, str]:
         """A place of the window as xdotool wants it."""
