@@ -24,11 +24,7 @@ BUILD_CXX_FLAGS += -DNOMINMAX -DWIN32_LEAN_AND_MEAN
 LINK_FLAGS += -lws2_32 -lole32 -lshell32 -luuid -lcomctl32 -static
 endif
 
-all: vst3 lv2 clap
-
-ifneq ($(CROSS_COMPILING),true)
-all: $(TARGET_DIR)/$(NAME).lv2/manifest.ttl
-endif
+all: vst3 lv2 clap $(TARGET_DIR)/$(NAME).lv2/manifest.ttl
 
 $(TARGET_DIR)/$(NAME).lv2/manifest.ttl: $(lv2)
 	$(MAKE) -C $(DPF_PATH)/utils/lv2-ttl-generator

@@ -1,4 +1,4 @@
-"""VST3 and LV2 in Ardour: rendered, saved, opened, exported; typed into and dragged onto a track."""
+"""VST3 and LV2 in Ardour: rendered, saved, opened, exported; typed into, dragged onto a track."""
 
 from __future__ import annotations
 

@@ -21,15 +21,16 @@ def _samples(take: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 @pytest.mark.parametrize(
-    ("bpm", "beats", "kind", "bars", "frames"),
+    ("metre", "bars", "frames"),
     [
-        (100, 4, 4, 1, 115200), (133, 4, 4, 2, 173233), (90, 6, 8, 1, 96000), (120, 7, 8, 2, 168000),
+        ((100, 4, 4), 1, 115200), ((133, 4, 4), 2, 173233),
+        ((90, 6, 8), 1, 96000), ((120, 7, 8), 2, 168000),
     ],
 )  # fmt: skip
 def test_a_take_lasts_the_bars_of_the_host(
-    probe: Probe, bpm: float, beats: int, kind: int, bars: int, frames: int
+    probe: Probe, metre: tuple[int, int, int], bars: int, frames: int
 ) -> None:
-    probe.ask(f"song {bpm} {beats} {kind}")
+    probe.ask("song {} {} {}".format(*metre))
     probe.ask(f"set bars {bars}")
     probe.ask("set seed 3")
     probe.ask("play 0")

@@ -60,7 +60,8 @@ print("equal")
 
 def test_a_take_is_rendered_and_heard(plugin: None, companion: Companion, tmp_path: Path) -> None:
     done = subprocess.run(
-        (sys.executable, "-c", SESSION, str(VST3), str(companion.takes)), capture_output=True, text=True, timeout=120,
-        env={**os.environ, **environment(tmp_path, companion.port)}, check=False,
+        (sys.executable, "-c", SESSION, str(VST3), str(companion.takes)),
+        env={**os.environ, **environment(tmp_path, companion.port)},
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.stdout.strip().endswith("equal"), done.stdout + done.stderr[-3000:]

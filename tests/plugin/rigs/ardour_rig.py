@@ -52,11 +52,8 @@ class Ardour:
         self._run(str(SCANNER), "-f", str(folder / ".vst3" / VST3.name), extra=path)
 
     def _run(self, *command: str, extra: Mapping[str, str] | None = None) -> str:
-        variables = {
-            key: value for key, value in self.variables.items() if key != "XDG_CONFIG_HOME"
-        }
         done = subprocess.run(
-            command, env={**variables, **(extra or {})}, capture_output=True, text=True,
+            command, env={**self.variables, **(extra or {})}, capture_output=True, text=True,
             timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -89,7 +86,6 @@ class Ardour:
             variables = {
                 **self.variables, **server, **shown.environment, "ARDOUR_TRY_AUTOSTART_ENGINE": "1",
             }  # fmt: skip
-            variables.pop("XDG_CONFIG_HOME", None)
             command = ("ardour", "-a", "-n", str(session / "session.ardour"))
             with (self.folder / "ardour.log").open("w") as log:
                 program = subprocess.Popen(command, env=variables, stdout=log, stderr=log)

@@ -47,7 +47,8 @@ class ClapHost:
 
     def close(self) -> int:
         """End it; its exit status."""
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         status = self.process.wait(60)
         self.process.stdout.close()
@@ -55,11 +56,13 @@ class ClapHost:
 
     def ask(self, command: str) -> str:
         """The answer to a command."""
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().strip()
-        assert answer and not answer.startswith("error"), f"{command}: {answer}\n{self.errors()}"
+        assert answer, f"it died at {command}: {self.errors()}"
+        assert not answer.startswith("error"), f"{command}: {answer}\n{self.errors()}"
         return answer
 
     def errors(self) -> str:
