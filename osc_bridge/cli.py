@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from server import __version__
-from server.config import add_flags, load_config
+from server.config import Config, add_flags, load_config
 from server.errors import AudioLDMError
 
 __all__ = ["main"]
@@ -32,25 +32,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        config = load_config(vars(options))
-        if options.command == "render" or options.command in _JOBS:
-            from osc_bridge.commands.render import render
-
-            return render(options, config)
-        if options.command == "doctor":
-            from osc_bridge.commands.doctor import doctor
-
-            return doctor(config, as_json=options.json)
-        if options.command == "devices":
-            return _devices()
-        from osc_bridge.daw import run
-
-        return run(config)
+        return _run(options, load_config(vars(options)))
     except AudioLDMError as error:
         print(f"audioldm-daw: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(options: argparse.Namespace, config: Config) -> int:
+    if options.command == "render" or options.command in _JOBS:
+        from osc_bridge.commands.render import render
+
+        return render(options, config)
+    if options.command == "doctor":
+        from osc_bridge.commands.doctor import doctor
+
+        return doctor(config, as_json=options.json)
+    if options.command == "devices":
+        return _devices()
+    if options.command == "service":
+        from osc_bridge.commands.login_service import service
+
+        return service(options.action, options.flags)
+    from osc_bridge.daw import run
+
+    return run(config)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
+
+    summary = "start audioldm-daw whenever you log in"
+    service = commands.add_parser("service", help=summary, description=summary)
+    service.add_argument("action", choices=("install", "uninstall", "status", "show"))
+    flags_help = "flags that it shall run with, after --"
+    service.add_argument("flags", nargs="*", metavar="FLAG", help=flags_help)
     return parser
 
 
