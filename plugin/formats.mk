@@ -3,8 +3,8 @@
 NAME = audioldm
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' ../server/__init__.py)
 
-FILES_DSP = plugin.cpp instance.cpp parameters.cpp $(wildcard audio/*.cpp files/*.cpp project/*.cpp link/*.cpp)
-FILES_UI = $(wildcard editor/*.cpp desktop/*.cpp)
+FILES_DSP = plugin.cpp instance.cpp parameters.cpp $(wildcard audio/*.cpp files/*.cpp project/*.cpp link/*.cpp link/net/*.cpp)
+FILES_UI = $(wildcard editor/*.cpp editor/*/*.cpp desktop/*.cpp)
 
 DPF_TARGET_DIR = $(OUT)/bin
 DPF_BUILD_DIR = $(OUT)/objects

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "desktop/file_drag.hpp"
-#include "editor/text_field.hpp"
+#include "editor/widgets/text_field.hpp"
 #include "instance.hpp"
 
 #include <functional>

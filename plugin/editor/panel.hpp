@@ -2,14 +2,14 @@
 #pragma once
 
 #include "editor/actions.hpp"
-#include "editor/button.hpp"
-#include "editor/menu.hpp"
-#include "editor/settings_panel.hpp"
-#include "editor/slider.hpp"
-#include "editor/status_line.hpp"
-#include "editor/take_list.hpp"
-#include "editor/text_field.hpp"
-#include "editor/waveform_view.hpp"
+#include "editor/views/settings_panel.hpp"
+#include "editor/views/status_line.hpp"
+#include "editor/views/take_list.hpp"
+#include "editor/views/waveform_view.hpp"
+#include "editor/widgets/button.hpp"
+#include "editor/widgets/menu.hpp"
+#include "editor/widgets/slider.hpp"
+#include "editor/widgets/text_field.hpp"
 #include "instance.hpp"
 
 #include <functional>

@@ -1,8 +1,8 @@
 // Where the widgets are, and what they show.
 #include "editor/panel.hpp"
 
-#include "editor/captions.hpp"
 #include "editor/song_place.hpp"
+#include "editor/views/captions.hpp"
 #include "project/numbers.hpp"
 
 #include <cmath>
@@ -21,8 +21,6 @@ bool Panel::Seen::operator==(const Seen& other) const {
            sounding == other.sounding && playheadPixel == other.playheadPixel &&
            song == other.song && place == other.place;
 }
-
-// ---- Layout
 
 void Panel::layOut(const Box& window) {
     window_ = window;
@@ -92,8 +90,6 @@ void Panel::layOutList(Box& rest) {
     for (Button* button : {&capture_, &open_, &compare_, &keep_, &copy_, &reveal_, &remove_})
         button->box = column.takeTop(each, 4);
 }
-
-// ---- Contents
 
 bool Panel::refresh() {
     if (instance_.project.version() != project_.version || seen_ == Seen{}) {

@@ -1,7 +1,7 @@
 // What the link needs of audioldm-daw, whichever way it is reached.
 #pragma once
 
-#include "link/socket.hpp"
+#include "link/net/socket.hpp"
 #include "project/request.hpp"
 
 #include <cstdint>

@@ -1,10 +1,8 @@
 #include "link/http_companion.hpp"
 
 #include "files/folders.hpp"
-#include "project/numbers.hpp"
+#include "link/request_json.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -19,24 +17,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kLookEvery = 2s;
 constexpr auto kPollEvery = 250ms;
-
-bool isFlag(const std::string& name) {
-    constexpr std::array<const char*, 3> flags{"loop", "say_tempo", "trim"};
-    return std::find(flags.begin(), flags.end(), name) != flags.end();
-}
-
-std::string jsonValue(const std::string& name, const FieldValue& value) {
-    if (const auto* text = std::get_if<std::string>(&value))
-        return Json::quoted(*text);
-    if (const auto* number = std::get_if<double>(&value))
-        return toText(*number);
-    const std::int64_t whole = std::get<std::int64_t>(value);
-    return isFlag(name) ? (whole != 0 ? "true" : "false") : toText(whole);
-}
-
-std::string member(const std::string& name, const FieldValue& value) {
-    return Json::quoted(name) + ':' + jsonValue(name, value);
-}
 
 /** The fields of a preset, those of `delivery` named as OSC names them. */
 void addFields(const Json& object, const std::string& prefix, std::vector<Field>& fields) {
@@ -153,23 +133,14 @@ void HttpCompanion::post(const std::string& id, OpenJob& job) {
 }
 
 std::string HttpCompanion::requestJson(const Request& request) {
-    std::string members = member("kind", request.kind) + ',' + member("prompt", request.prompt);
-    std::string delivery;
-    for (const Field& field : request.fields) {
-        const std::size_t dot = field.name.find_first_of("./");
-        if (dot != std::string::npos) {
-            delivery +=
-                (delivery.empty() ? "" : ",") + member(field.name.substr(dot + 1), field.value);
-        } else if (field.name == "clip") {
-            const std::string clip = upload(std::get<std::string>(field.value));
-            if (clip.empty())
-                return {};
-            members += ',' + member("clip", clip);
-        } else {
-            members += ',' + member(field.name, field.value);
-        }
+    Request sent = request;
+    if (const std::string clip = request.text("clip"); !clip.empty()) {
+        const std::string id = upload(clip);
+        if (id.empty())
+            return {};
+        sent.set("clip", id);
     }
-    return '{' + members + ",\"delivery\":{" + delivery + "}}";
+    return toJson(sent);
 }
 
 std::string HttpCompanion::upload(const std::string& path) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "link/companion.hpp"
-#include "link/http_client.hpp"
-#include "link/json.hpp"
+#include "link/net/http_client.hpp"
+#include "link/net/json.hpp"
 #include "project/user_settings.hpp"
 
 #include <chrono>

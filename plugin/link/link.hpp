@@ -69,7 +69,12 @@ class Link : private CompanionListener {
     void submitEdit(const Edit& edit);
     void say(const std::string& sentence);
     template <class Change>
-    void changeView(Change change);
+    void changeView(Change change) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        change(view_);
+        ++version_;
+        parameters_.set(kConnected, view_.connection == Connection::connected ? 1 : 0);
+    }
     void showJobs();
 
     ParameterValues& parameters_;

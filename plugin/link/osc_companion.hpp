@@ -2,7 +2,7 @@
 #pragma once
 
 #include "link/companion.hpp"
-#include "link/osc_message.hpp"
+#include "link/net/osc_message.hpp"
 
 #include <chrono>
 #include <map>

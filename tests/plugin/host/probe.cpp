@@ -8,7 +8,7 @@
 //   view            everything as JSON
 //   worst           microseconds of the longest block since the last `worst`
 #include "instance.hpp"
-#include "link/json.hpp"
+#include "link/net/json.hpp"
 #include "project/numbers.hpp"
 
 #include <array>

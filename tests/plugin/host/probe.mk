@@ -2,7 +2,7 @@
 
 VPATH = $(SOURCES) $(dir $(lastword $(MAKEFILE_LIST)))
 NAMES = $(patsubst $(SOURCES)/%.cpp,%,$(wildcard $(SOURCES)/audio/*.cpp $(SOURCES)/files/*.cpp \
-	$(SOURCES)/project/*.cpp $(SOURCES)/link/*.cpp)) instance parameters probe
+	$(SOURCES)/project/*.cpp $(SOURCES)/link/*.cpp $(SOURCES)/link/net/*.cpp)) instance parameters probe
 CXXFLAGS = -std=c++17 -O1 -g -Wall -Wextra -pthread -I$(SOURCES) -MMD -MP \
 	-DAUDIOLDM_VERSION='"0.1.0"' $(SANITIZER)
 

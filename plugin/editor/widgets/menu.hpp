@@ -1,7 +1,7 @@
 // A list that lies over the editor until something is chosen.
 #pragma once
 
-#include "editor/widget.hpp"
+#include "editor/widgets/widget.hpp"
 
 #include <functional>
 #include <string>

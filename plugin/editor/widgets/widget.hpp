@@ -1,8 +1,8 @@
 // What the parts of the editor have in common.
 #pragma once
 
-#include "editor/canvas.hpp"
-#include "editor/geometry.hpp"
+#include "editor/widgets/canvas.hpp"
+#include "editor/widgets/geometry.hpp"
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 // The chosen take: its waveform, the selection in it, and where it sounds.
 #pragma once
 
-#include "editor/widget.hpp"
+#include "editor/widgets/widget.hpp"
 #include "link/requests.hpp"
 #include "project/project.hpp"
 

@@ -1,8 +1,8 @@
 // Where the companion is: this machine, or another one with a token.
 #pragma once
 
-#include "editor/button.hpp"
-#include "editor/text_field.hpp"
+#include "editor/widgets/button.hpp"
+#include "editor/widgets/text_field.hpp"
 #include "project/user_settings.hpp"
 
 #include <functional>

@@ -1,6 +1,6 @@
-#include "editor/canvas.hpp"
+#include "editor/widgets/canvas.hpp"
 
-#include "editor/text_line.hpp"
+#include "editor/widgets/text_line.hpp"
 
 namespace audioldm {
 

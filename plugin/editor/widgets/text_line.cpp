@@ -1,4 +1,4 @@
-#include "editor/text_line.hpp"
+#include "editor/widgets/text_line.hpp"
 
 #include <algorithm>
 

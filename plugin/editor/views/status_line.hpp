@@ -1,7 +1,7 @@
 // One line: the job that is rendered, or the last thing that was worth a sentence.
 #pragma once
 
-#include "editor/widget.hpp"
+#include "editor/widgets/widget.hpp"
 #include "link/link_view.hpp"
 
 namespace audioldm {

@@ -1,4 +1,4 @@
-#include "editor/menu.hpp"
+#include "editor/widgets/menu.hpp"
 
 #include "Base.hpp"
 

@@ -1,6 +1,6 @@
-#include "editor/waveform_view.hpp"
+#include "editor/views/waveform_view.hpp"
 
-#include "editor/captions.hpp"
+#include "editor/views/captions.hpp"
 
 #include "Base.hpp"
 

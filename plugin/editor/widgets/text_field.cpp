@@ -1,4 +1,4 @@
-#include "editor/text_field.hpp"
+#include "editor/widgets/text_field.hpp"
 
 #include "Base.hpp"
 

@@ -1,4 +1,4 @@
-#include "editor/captions.hpp"
+#include "editor/views/captions.hpp"
 
 #include <cmath>
 #include <cstdio>

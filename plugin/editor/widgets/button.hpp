@@ -1,7 +1,7 @@
 // Buttons, and buttons that stay down.
 #pragma once
 
-#include "editor/widget.hpp"
+#include "editor/widgets/widget.hpp"
 
 #include <functional>
 

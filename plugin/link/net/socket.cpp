@@ -1,4 +1,4 @@
-#include "link/socket.hpp"
+#include "link/net/socket.hpp"
 
 #include <thread>
 

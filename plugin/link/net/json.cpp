@@ -1,4 +1,4 @@
-#include "link/json.hpp"
+#include "link/net/json.hpp"
 
 #include "project/numbers.hpp"
 

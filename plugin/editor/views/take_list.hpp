@@ -1,7 +1,7 @@
 // The takes, the newest on top. Rows are chosen, and dragged out of the window.
 #pragma once
 
-#include "editor/widget.hpp"
+#include "editor/widgets/widget.hpp"
 #include "project/project.hpp"
 
 #include <functional>

@@ -1,6 +1,6 @@
-#include "editor/take_list.hpp"
+#include "editor/views/take_list.hpp"
 
-#include "editor/captions.hpp"
+#include "editor/views/captions.hpp"
 
 #include "Base.hpp"
 

@@ -1,6 +1,6 @@
-#include "editor/status_line.hpp"
+#include "editor/views/status_line.hpp"
 
-#include "editor/captions.hpp"
+#include "editor/views/captions.hpp"
 
 namespace audioldm {
 

@@ -1,8 +1,8 @@
 // Drawing, over DPF's NanoVG.
 #pragma once
 
-#include "editor/geometry.hpp"
-#include "editor/theme.hpp"
+#include "editor/widgets/geometry.hpp"
+#include "editor/widgets/theme.hpp"
 
 #include "NanoVG.hpp"
 

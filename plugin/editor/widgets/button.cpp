@@ -1,4 +1,4 @@
-#include "editor/button.hpp"
+#include "editor/widgets/button.hpp"
 
 namespace audioldm {
 

@@ -1,4 +1,4 @@
-#include "link/osc_message.hpp"
+#include "link/net/osc_message.hpp"
 
 #include <cstring>
 #include <limits>

@@ -1,8 +1,8 @@
 // A line of text to be edited.
 #pragma once
 
-#include "editor/text_line.hpp"
-#include "editor/widget.hpp"
+#include "editor/widgets/text_line.hpp"
+#include "editor/widgets/widget.hpp"
 
 #include <functional>
 #include <string>

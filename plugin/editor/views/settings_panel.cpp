@@ -1,4 +1,4 @@
-#include "editor/settings_panel.hpp"
+#include "editor/views/settings_panel.hpp"
 
 #include "project/numbers.hpp"
 

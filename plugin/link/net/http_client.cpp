@@ -1,4 +1,4 @@
-#include "link/http_client.hpp"
+#include "link/net/http_client.hpp"
 
 #include <chrono>
 #include <cstdlib>

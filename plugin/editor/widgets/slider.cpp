@@ -1,4 +1,4 @@
-#include "editor/slider.hpp"
+#include "editor/widgets/slider.hpp"
 
 #include "Base.hpp"
 

@@ -1,7 +1,7 @@
 // A value between two ends: dragged, scrolled, or moved by the arrow keys.
 #pragma once
 
-#include "editor/widget.hpp"
+#include "editor/widgets/widget.hpp"
 
 #include <functional>
 

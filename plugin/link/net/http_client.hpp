@@ -1,7 +1,7 @@
 // Requests over HTTP 1.0, one connection each.
 #pragma once
 
-#include "link/socket.hpp"
+#include "link/net/socket.hpp"
 
 #include <functional>
 #include <string>
