@@ -17,6 +17,9 @@ struct Format {
     std::uint32_t sampleRate = 0;
 
     std::size_t sampleBytes() const { return bits / 8u; }
+    std::uint64_t maxBytes() const {
+        return std::uint64_t(kMaxMinutes) * 60 * sampleRate * frameBytes();
+    }
     std::size_t frameBytes() const { return sampleBytes() * channels; }
     bool isReadable() const {
         const bool pcm = encoding == kPcm && (bits == 8 || bits == 16 || bits == 24 || bits == 32);
@@ -112,6 +115,9 @@ Sound readWav(const std::string& path) {
         } else if (std::memcmp(header, "data", 4) == 0) {
             if (!format.isReadable())
                 throw FileError("an encoding that is not read: " + path);
+            if (std::min<std::uint64_t>(size, fileSize) > format.maxBytes())
+                throw FileError("longer than " + std::to_string(kMaxMinutes) +
+                                " minutes, cut it first: " + path);
             return decode(readChunk(file, size, fileSize), format);
         } else {
             file.seekg(std::streamoff(size) + (size & 1), std::ios::cur);

@@ -3,6 +3,7 @@
 
 #include "audio/sound.hpp"
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -12,6 +13,9 @@ namespace audioldm {
 struct FileError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
+
+/** A sound is in the memory of the host: 20 minutes of stereo at 48 kHz are 460 MB. */
+constexpr std::uint32_t kMaxMinutes = 20;
 
 /** The first two channels of a file. Throws FileError. `path` is UTF-8. */
 Sound readWav(const std::string& path);

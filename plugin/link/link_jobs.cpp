@@ -31,7 +31,8 @@ void Link::submitEdit(const Edit& edit) {
         return;
     }
     rememberPrompt(project.prompt);
-    submit(editOf(*take, edit, project, parameters_, project_.sampleRate()), take->anchor);
+    submit(editOf(*take, edit, project, parameters_, audio_.transport(), project_.sampleRate()),
+           take->anchor);
 }
 
 void Link::countTakes() {

@@ -35,15 +35,26 @@ Request begin(const char* kind, const ProjectData& project, const ParameterValue
     return request;
 }
 
+/** The host's tempo counts quarter notes, the companion's the beats of the metre. */
+double beatsPerMinute(const Transport& transport) {
+    return transport.bpm * transport.beatType / 4;
+}
+
+double askedSeconds(const ParameterValues& parameters, const Transport& transport) {
+    const int bars = parameters.whole(kBars);
+    if (bars <= 0)
+        return double(parameters.get(kSeconds));
+    return bars * transport.beatsPerBar * 60 / beatsPerMinute(transport);
+}
+
 void addLength(Request& request, const ParameterValues& parameters, const Transport& transport) {
     const int bars = parameters.whole(kBars);
     if (bars <= 0) {
-        request.set("audio_length_in_s", double(parameters.get(kSeconds)));
+        request.set("audio_length_in_s", askedSeconds(parameters, transport));
         return;
     }
     request.set("bars", std::int64_t(bars));
-    // The host's tempo counts quarter notes, the companion's the beats of the metre.
-    request.set("bpm", transport.bpm * transport.beatType / 4);
+    request.set("bpm", beatsPerMinute(transport));
     request.set("beats_per_bar", std::int64_t(transport.beatsPerBar));
     request.set("loop", std::int64_t(1));
 }
@@ -68,7 +79,7 @@ Request newSound(const ProjectData& project, const ParameterValues& parameters,
 }
 
 Request editOf(const Take& take, const Edit& edit, const ProjectData& project,
-               const ParameterValues& parameters, double sampleRate) {
+               const ParameterValues& parameters, const Transport& transport, double sampleRate) {
     Request request = begin(edit.kind.c_str(), project, parameters, sampleRate);
     request.set("clip", take.path);
     const bool isLoop = take.request.number("loop", 0) != 0;
@@ -81,7 +92,7 @@ Request editOf(const Take& take, const Edit& edit, const ProjectData& project,
     } else if (edit.kind == "inpaint") {
         request.set("regions", regionOf(edit.selection, take.seconds()));
     } else if (edit.kind == "continue") {
-        request.set("audio_length_in_s", double(parameters.get(kSeconds)));
+        request.set("audio_length_in_s", askedSeconds(parameters, transport));
     }
     return request;
 }

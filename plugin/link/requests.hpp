@@ -30,7 +30,7 @@ Request newSound(const ProjectData& project, const ParameterValues& parameters,
                  const Transport& transport, double sampleRate);
 
 Request editOf(const Take& take, const Edit& edit, const ProjectData& project,
-               const ParameterValues& parameters, double sampleRate);
+               const ParameterValues& parameters, const Transport& transport, double sampleRate);
 
 /** The same take once more, from its recipe. */
 Request again(const Take& take);

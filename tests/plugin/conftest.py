@@ -8,22 +8,9 @@ from pathlib import Path
 
 import pytest
 from clap_host import ClapHost
-from companion import Companion, running_companion
+from companion import NOBODY, Companion, environment, running_companion
 from plugin_build import CLAP, build_host, build_plugin, build_rt_check
 from probe import Probe, build_probe
-
-NOBODY = "9"
-"""A port where no companion answers."""
-
-
-def environment(folder: Path, port: int | str = NOBODY) -> dict[str, str]:
-    """Folders of the test's own, and the companion's port."""
-    return {
-        "AUDIOLDM_OSC_PORT": str(port),
-        "AUDIOLDM_PLUGIN_FOLDER": str(folder / "captures"),
-        "XDG_CONFIG_HOME": str(folder / "config"),
-        "HOME": str(folder),
-    }
 
 
 @pytest.fixture(scope="session")

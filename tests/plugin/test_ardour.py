@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from ardour_rig import SCANNER, Ardour
-from companion import Companion
-from conftest import environment
+from companion import Companion, environment
 from host_window import SIZE, HostWindow
 from project_state import Samples
 from running_programs import needs

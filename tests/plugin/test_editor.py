@@ -16,8 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import soundfile as sf
-from companion import Companion
-from conftest import environment
+from companion import Companion, environment
 from patient_jack import patient_jack
 from plugin_build import LV2, URI
 from project_state import noise

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from companion import Companion
-from conftest import environment
+from companion import Companion, environment
 from jack_server import jack_server
 from plugin_build import LV2, URI
-from project_state import Samples, find_exact
+from project_state import Samples
 from running_programs import needs
 
 jack = pytest.importorskip("jack")
@@ -64,8 +63,8 @@ class Session:
         self.jalv.stdin.flush()
         time.sleep(0.2)
 
-    def play(self, seconds: float) -> Samples:
-        """From the first frame of the song."""
+    def play(self, seconds: float) -> list[tuple[int, Samples]]:
+        """From the first frame of the song: blocks, and where the song was."""
         self.client.transport_stop()
         self.client.transport_frame = 0
         time.sleep(0.3)
@@ -74,7 +73,7 @@ class Session:
         time.sleep(seconds)
         self.client.transport_stop()
         time.sleep(0.2)
-        return np.concatenate([samples for _, samples in self.blocks], axis=1)
+        return list(self.blocks)
 
 
 @pytest.fixture
@@ -107,6 +106,16 @@ def session(
             yield running
 
 
+def _exact(played: list[tuple[int, Samples]], sound: Samples, lag: int) -> int:
+    """How many blocks are the sound to the bit, `lag` frames after their place in the song."""
+    places = [(frame - lag, block) for frame, block in played]
+    return sum(
+        np.array_equal(block, sound[:, at : at + PERIOD])
+        for at, block in places
+        if 0 <= at <= sound.shape[1] - PERIOD
+    )
+
+
 def test_generate_to_sound_with_the_transport(session: Session, companion: Companion) -> None:
     import soundfile as sf
 
@@ -123,8 +132,11 @@ def test_generate_to_sound_with_the_transport(session: Session, companion: Compa
     take, _ = sf.read(new.pop(), dtype="float32", always_2d=True)
     assert len(take) == 4 * 60 / BPM * RATE
     played = session.play(3)
-    # We see jalv's output of this cycle or of the one before.
-    assert find_exact(played[0], take[:, 0]) in (0, PERIOD, 2 * PERIOD)
+    sound = np.broadcast_to(take.T, (2, len(take)))
+    # We see jalv's output of this cycle or of one before; on a busy machine JACK loses some.
+    exact = max(_exact(played, sound, lag) for lag in (0, PERIOD, 2 * PERIOD))
+    print(f"{exact} of {len(take) // PERIOD} blocks are exact")
+    assert exact > 0.6 * (len(take) // PERIOD)
 
 
 @needs("lv2_validate", "sord_validate")

@@ -97,14 +97,16 @@ def test_inpaint_changes_the_selection_alone(probe: Probe) -> None:
     assert take["anchor"] == clip["anchor"], "it plays where the clip was"
 
 
-@pytest.mark.parametrize("kind", ["transfer", "continue"])
-def test_edits_of_a_captured_clip(probe: Probe, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "bars", "longer"), [("transfer", 0, 0), ("continue", 0, 1), ("continue", 1, 2)]
+)
+def test_edits_of_a_captured_clip(probe: Probe, kind: str, bars: int, longer: float) -> None:
     clip = _capture(probe)
     probe.ask("set seconds 1")
+    probe.ask(f"set bars {bars}")
     probe.ask(f"edit {kind} {clip['number']} 0 0")
     take = probe.until(lambda view: len(view["takes"]) == 2)["takes"][-1]
     assert take["kind"] == kind
-    longer = 1 if kind == "continue" else 0
     assert take["seconds"] == pytest.approx(clip["seconds"] + longer, abs=0.01)
 
 
@@ -138,6 +140,15 @@ def test_a_file_of_the_users_joins_the_list(probe: Probe, tmp_path: Path) -> Non
     probe.ask(f"file {tmp_path}/none.wav")
     assert "cannot read" in probe.until(lambda view: view["notice"])["notice"]
     assert len(probe.view()["takes"]) == 1
+
+
+def test_a_file_that_is_too_long_is_refused(probe: Probe, tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    sf.write(path, np.zeros(1201 * 8000, np.int16), 8000, subtype="PCM_U8")
+    probe.ask(f"file {path}")
+    view = probe.until(lambda view: view["notice"])
+    assert view["notice"].startswith("longer than 20 minutes, cut it first")
+    assert not view["takes"]
 
 
 def test_refusals_are_said(probe: Probe) -> None:

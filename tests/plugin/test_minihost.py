@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from companion import Companion
-from conftest import environment
+from companion import Companion, environment
 from plugin_build import VST3
 from project_state import Samples
 
 minihost = pytest.importorskip("minihost")
 
-RATE, BLOCK = 48000, 256
+BLOCK = 256
 NUM_PARAMETERS = 19
 
 
 class Vst3:
     """The plug-in, and where its host is in the song."""
 
-    def __init__(self, takes: Path) -> None:
-        self.takes, self.metre = takes, (4, 4)
-        self.plugin = minihost.Plugin(str(VST3), sample_rate=RATE, max_block_size=512)
+    def __init__(self, takes: Path, rate: int) -> None:
+        self.takes, self.rate, self.metre = takes, rate, (4, 4)
+        self.plugin = minihost.Plugin(str(VST3), sample_rate=rate, max_block_size=512)
         self.names = [self.plugin.get_param_info(k)["name"] for k in range(self.plugin.num_params)]
 
     def get(self, name: str) -> float:
@@ -39,10 +39,10 @@ class Vst3:
     ) -> Samples:  # fmt: skip
         """The song plays from `start`, or is stopped (-1)."""
         blocks = []
-        for k in range(int(seconds * RATE) // BLOCK):
+        for k in range(int(seconds * self.rate) // BLOCK):
             frame = max(0, start) + (k * BLOCK if start >= 0 else 0)
             self.plugin.set_transport(
-                bpm=bpm, position_samples=frame, position_beats=frame / RATE * bpm / 60,
+                bpm=bpm, position_samples=frame, position_beats=frame / self.rate * bpm / 60,
                 is_playing=start >= 0, time_sig_num=self.metre[0], time_sig_denom=self.metre[1],
             )  # fmt: skip
             silence = np.zeros((2, BLOCK), np.float32)
@@ -50,7 +50,7 @@ class Vst3:
             output = np.zeros((2, BLOCK), np.float32)
             self.plugin.process(np.ascontiguousarray(samples), output)
             blocks.append(output)
-            time.sleep(BLOCK / RATE * pace)
+            time.sleep(BLOCK / self.rate * pace)
         return np.concatenate(blocks, axis=1)
 
     def until(self, name: str, value: float) -> None:
@@ -75,15 +75,25 @@ class Vst3:
 
 
 @pytest.fixture
-def vst3(
+def load(
     plugin: None, companion: Companion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Vst3:
-    """Connected to the companion."""
+) -> Callable[[int], Vst3]:
+    """Loads it at a sample rate, connected to the companion."""
     for name, value in environment(tmp_path, companion.port).items():
         monkeypatch.setenv(name, value)
-    loaded = Vst3(companion.takes)
-    loaded.until("Connected", 0.5)
-    return loaded
+
+    def load(rate: int) -> Vst3:
+        loaded = Vst3(companion.takes, rate)
+        loaded.until("Connected", 0.5)
+        return loaded
+
+    return load
+
+
+@pytest.fixture
+def vst3(load: Callable[[int], Vst3]) -> Vst3:
+    """At 48 kHz."""
+    return load(48000)
 
 
 def _samples(path: Path) -> Samples:
@@ -97,9 +107,11 @@ def test_no_midi_controllers_among_the_parameters(vst3: Vst3) -> None:
     assert len(vst3.names) in (NUM_PARAMETERS, NUM_PARAMETERS + 1), "JUCE may add a bypass"
 
 
-def test_generate_to_sound_at_its_place(vst3: Vst3) -> None:
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_generate_to_sound_at_its_place(load: Callable[[int], Vst3], rate: int) -> None:
+    vst3 = load(rate)
     take = _samples(vst3.generate())
-    assert take.shape[1] == 4 * 60 / 100 * RATE
+    assert take.shape[1] == 4 * 60 / 100 * rate
     for start in (0, 10240):
         played = vst3.run(3, start)
         expected = take[:, start:]
@@ -135,7 +147,7 @@ def test_the_state_comes_back_in_a_new_instance(vst3: Vst3) -> None:
     vst3.set("Gain", (6 + 60) / 72)
     vst3.run(0.02)
     state = vst3.plugin.get_state()
-    other = Vst3(vst3.takes)
+    other = Vst3(vst3.takes, vst3.rate)
     other.plugin.set_state(state)
     played = other.run(2.4, 0)
     gain = np.float32(10 ** (6 / 20))
@@ -147,4 +159,4 @@ def test_the_state_comes_back_in_a_new_instance(vst3: Vst3) -> None:
 @pytest.mark.parametrize(("beats", "kind"), [(3, 4), (7, 8), (6, 8)])
 def test_bars_of_other_metres(vst3: Vst3, beats: int, kind: int) -> None:
     vst3.metre = (beats, kind)
-    assert _samples(vst3.generate()).shape[1] == round(beats * 4 / kind * 60 / 100 * RATE)
+    assert _samples(vst3.generate()).shape[1] == round(beats * 4 / kind * 60 / 100 * vst3.rate)

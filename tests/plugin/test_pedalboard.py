@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from companion import Companion
-from conftest import environment
+from companion import Companion, environment
 from plugin_build import VST3
 
 pytest.importorskip("pedalboard")

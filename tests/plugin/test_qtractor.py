@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from companion import Companion
-from conftest import environment
+from companion import Companion, environment
 from host_window import SIZE, HostWindow
 from patient_jack import patient_jack
 from plugin_build import CLAP
@@ -104,6 +103,7 @@ def test_typed_played_dragged_and_saved(qtractor: Qtractor) -> None:
     qtractor.click(*TITLE)  # in front
     qtractor.key("ctrl+s")
     time.sleep(3)
+    qtractor.move(EDITOR, *CORNER)
     qtractor.picture("plugin-qtractor")
     saved = qtractor.session.read_text()
     assert take.name in saved

@@ -6,7 +6,9 @@
 //   play FRAME, stop, song BPM BEATS TYPE, rate HZ
 //   save PATH, restore PATH
 //   view            everything as JSON
-//   worst           microseconds of the longest block since the last `worst`
+//   worst           microseconds of the longest block since the last `worst`, of those in which
+//                   the system gave the core to nobody else
+//   waits           how often process() waited for something, from the beginning
 #include "instance.hpp"
 #include "link/net/json.hpp"
 #include "project/numbers.hpp"
@@ -21,6 +23,7 @@
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <sys/resource.h>
 #include <thread>
 
 namespace {
@@ -30,6 +33,13 @@ using namespace audioldm;
 /** What the track plays at a frame of the song; the tests compute the same. */
 float trackSample(std::int64_t frame) {
     return float((std::uint64_t(frame) * 7919 + 13) % 20011) / 20011.0f - 0.5f;
+}
+
+/** Of the calling thread: how often it waited, and how often another one got its core. */
+rusage threadUsage() {
+    rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage;
 }
 
 /** Calls the processor as a host does, in a thread of its own. */
@@ -55,6 +65,7 @@ class AudioThread {
         song_.beatType = type;
     }
     double takeWorst() { return worst_.exchange(0); }
+    long waits() const { return waits_.load(); }
     float peak() const { return peak_.load(); }
 
   private:
@@ -80,11 +91,15 @@ class AudioThread {
             in[k] = trackSample(song.frame + k);
         const float* inputs[] = {in.data(), in.data()};
         float* outputs[] = {left.data(), right.data()};
+        const rusage before = threadUsage();
         const auto began = std::chrono::steady_clock::now();
         instance_.processor.process({inputs, outputs, kFrames, nullptr, 0, song});
         instance_.parameters.enableButtons();
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-        worst_ = std::max(worst_.load(), took.count());
+        const rusage after = threadUsage();
+        waits_ += after.ru_nvcsw - before.ru_nvcsw;
+        if (after.ru_nivcsw == before.ru_nivcsw)
+            worst_ = std::max(worst_.load(), took.count());
         float peak = 0;
         for (const float sample : left)
             peak = std::max(peak, std::fabs(sample));
@@ -95,6 +110,7 @@ class AudioThread {
     std::mutex mutex_;
     Transport song_;
     std::atomic<double> worst_{0};
+    std::atomic<long> waits_{0};
     std::atomic<float> peak_{0};
     std::atomic<bool> running_{true};
     std::thread thread_{[this] { loop(); }};
@@ -188,6 +204,8 @@ class Probe {
             return viewJson(instance_, audio_);
         if (command == "worst")
             return toText(audio_.takeWorst() * 1e6);
+        if (command == "waits")
+            return toText(audio_.waits());
         const auto found = commands.find(command);
         if (found == commands.end())
             return "error: unknown command";

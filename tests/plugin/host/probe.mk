@@ -1,6 +1,7 @@
 # Builds the probe: SOURCES is the plug-in's folder, OBJECTS where it is built.
 
-VPATH = $(SOURCES) $(dir $(lastword $(MAKEFILE_LIST)))
+# Before the included dependencies join the list.
+VPATH := $(SOURCES) $(dir $(lastword $(MAKEFILE_LIST)))
 NAMES = $(patsubst $(SOURCES)/%.cpp,%,$(wildcard $(SOURCES)/audio/*.cpp $(SOURCES)/files/*.cpp \
 	$(SOURCES)/project/*.cpp $(SOURCES)/link/*.cpp $(SOURCES)/link/net/*.cpp)) instance parameters probe
 CXXFLAGS = -std=c++17 -O1 -g -Wall -Wextra -pthread -I$(SOURCES) -MMD -MP \

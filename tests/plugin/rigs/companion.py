@@ -10,6 +10,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+NOBODY = "9"
+"""A port where no companion answers."""
+
+
+def environment(folder: Path, port: int | str = NOBODY) -> dict[str, str]:
+    """Folders of the test's own, and the companion's port."""
+    return {
+        "AUDIOLDM_OSC_PORT": str(port),
+        "AUDIOLDM_PLUGIN_FOLDER": str(folder / "captures"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "HOME": str(folder),
+    }
+
 
 def free_port() -> int:
     """A port that is free for UDP and TCP now."""
