@@ -145,10 +145,11 @@ def _place(folder: Path, host: str, port: int, token: str = "") -> None:
     path.write_text(f"{host}\n{port}\n{token}\n")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_remote_companion_renders_and_the_take_is_fetched(
-    start_probe: Callable[..., Probe], companion: Companion, tmp_path: Path
+    start_probe: Callable[..., Probe], companion: Companion, tmp_path: Path, host: str
 ) -> None:
-    _place(tmp_path, "127.0.0.1", companion.http_port)
+    _place(tmp_path, host, companion.http_port)
     probe = start_probe()
     probe.connected()
     probe.ask("set bars 1")

@@ -77,6 +77,19 @@ bool wouldBlock() {
 }
 #endif
 
+/** A socket that is connected or on its way; kNone where that cannot be. */
+std::intptr_t connected(const addrinfo& address) {
+    const auto handle =
+        std::intptr_t(::socket(address.ai_family, address.ai_socktype, address.ai_protocol));
+    if (handle == Socket::kNone)
+        return handle;
+    neverBlock(Handle(handle));
+    if (::connect(Handle(handle), address.ai_addr, int(address.ai_addrlen)) == 0 || wouldBlock())
+        return handle;
+    closeHandle(Handle(handle));
+    return Socket::kNone;
+}
+
 } // namespace
 
 bool Socket::openUdp(const std::string& host, std::uint16_t port) {
@@ -102,14 +115,11 @@ bool Socket::open(const std::string& host, std::uint16_t port, int type) {
     addrinfo* found = nullptr;
     if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
         return false;
-    for (const addrinfo* a = found; a != nullptr && !isOpen(); a = a->ai_next) {
-        handle_ = std::intptr_t(::socket(a->ai_family, a->ai_socktype, a->ai_protocol));
-        if (!isOpen())
-            continue;
-        neverBlock(Handle(handle_));
-        if (::connect(Handle(handle_), a->ai_addr, int(a->ai_addrlen)) != 0 && !wouldBlock())
-            close();
-    }
+    // IPv4 first: a server on 0.0.0.0 has nothing else, and one on :: has both.
+    for (const bool ipv4 : {true, false})
+        for (const addrinfo* a = found; a != nullptr && !isOpen(); a = a->ai_next)
+            if ((a->ai_family == AF_INET) == ipv4)
+                handle_ = connected(*a);
     freeaddrinfo(found);
     isStream_ = type == SOCK_STREAM;
     return isOpen();

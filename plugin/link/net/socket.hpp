@@ -13,6 +13,8 @@ enum class Received { bytes, nothing, refused };
 
 class Socket {
   public:
+    static constexpr std::intptr_t kNone = -1;
+
     Socket() = default;
     ~Socket() { close(); }
     Socket(const Socket&) = delete;
@@ -33,8 +35,6 @@ class Socket {
     Received receive(Milliseconds wait, std::string& bytes) const;
 
   private:
-    static constexpr std::intptr_t kNone = -1;
-
     bool open(const std::string& host, std::uint16_t port, int type);
     bool waitFor(short event, Milliseconds wait) const;
 
