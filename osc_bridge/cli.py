@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _run(options, load_config(vars(options)))
+        config = load_config(vars(options))
+        return _run(options, config)
     except AudioLDMError as error:
         print(f"audioldm-daw: {error}", file=sys.stderr)
         return 1
@@ -41,20 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, config: Config) -> int:
-    if options.command == "render" or options.command in _JOBS:
-        from osc_bridge.commands.render import render
-
-        return render(options, config)
-    if options.command == "doctor":
+    command = options.command
+    if command == "doctor":
         from osc_bridge.commands.doctor import doctor
 
         return doctor(config, as_json=options.json)
-    if options.command == "devices":
+    if command == "devices":
         return _devices()
-    if options.command == "service":
+    if command == "presets":
+        from osc_bridge.commands.presets import print_presets
+
+        return print_presets(config, as_json=options.json)
+    if command == "service":
         from osc_bridge.commands.login_service import service
 
         return service(options.action, options.flags)
+    if command is not None:
+        from osc_bridge.commands.render import render
+
+        return render(options, config)
     from osc_bridge.daw import run
 
     return run(config)
@@ -89,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("devices", help="list the sound cards")
 
+    presets = commands.add_parser("presets", help="list the presets and the live sets")
+    presets.add_argument("--json", action="store_true", help="as JSON")
+    add_flags(presets, ("state_folder",))
+
     doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
@@ -105,7 +115,12 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
     command.add_argument("--json", action="store_true", help="describe the takes as JSON")
     command.add_argument(
-        "--preset", metavar="NAME", help="use the values of a preset; other flags replace them"
+        "--overwrite", action="store_true", help="allow -o to name a file that the job reads"
+    )
+    command.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="use the values of a preset (see `audioldm-daw presets`); other flags replace them",
     )
 
 

@@ -15,7 +15,19 @@ _PATIENCE_MS = 2000
 def patient_jack(log: Path) -> Iterator[dict[str, str]]:
     """The dummy driver; yields the environment that leads to it."""
     name = f"patient-{uuid.uuid4().hex[:8]}"
-    command = ("jackd", "-r", "-S", "-t", str(_PATIENCE_MS), "-n", name, "-d", "dummy", "-r", "48000")
+    command = (
+        "jackd",
+        "-r",
+        "-S",
+        "-t",
+        str(_PATIENCE_MS),
+        "-n",
+        name,
+        "-d",
+        "dummy",
+        "-r",
+        "48000",
+    )
     with log.open("wb") as output:
         server = subprocess.Popen((*command, "-p", "1024"), stdout=output, stderr=output)
     with server:
