@@ -15,11 +15,14 @@ from screen import Screen, screen
 
 HERE = Path(__file__).resolve().parents[1] / "ardour"
 SCANNER = Path("/usr/lib/ardour7/ardour-vst3-scanner")
+# Without its resampler (quality 0) a port has no latency; on a busy machine Ardour begins an export
+# before it has made up for that.
 _CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 <Ardour>
   <Config>
     <Option name="show-plugin-scan-window" value="0"/>
     <Option name="discover-plugins-on-start" value="1"/>
+    <Option name="port-resampler-quality" value="0"/>
   </Config>
   <Extra><AudioMIDISetup><EngineStates>
     <State backend="JACK" driver="" device="" input-device="" output-device=""
