@@ -57,6 +57,10 @@ def _run(options: argparse.Namespace, config: Config) -> int:
         from osc_bridge.commands.presets import print_presets
 
         return print_presets(config, as_json=options.json)
+    if command == "service":
+        from osc_bridge.commands.login_service import service
+
+        return service(options.action, options.flags)
     if command is not None:
         from osc_bridge.commands.render import render
 
@@ -105,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
+
+    summary = "start audioldm-daw whenever you log in"
+    service = commands.add_parser("service", help=summary, description=summary)
+    service.add_argument("action", choices=("install", "uninstall", "status", "show"))
+    flags_help = "flags that it shall run with, after --"
+    service.add_argument("flags", nargs="*", metavar="FLAG", help=flags_help)
     return parser
 
 
