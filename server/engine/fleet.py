@@ -7,23 +7,26 @@ each device, and those take jobs from its queue; the jobs of a model that is not
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from server.audio.fence.pool import DECODERS
 from server.engine.additions import Additions
+from server.engine.effort import effort_of
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
+from server.engine.model_names import named_folders, unused_name, url_name
 from server.errors import AudioLDMError, Conflict, EngineUnavailable, InvalidRequest, NotFound
+from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState
+from server.jobs.job import Effort, Job, JobState
 from server.jobs.journal import Journal
 from server.jobs.submission import Submission
 from server.model.manifest import Manifest
@@ -45,6 +48,7 @@ class Fleet(Engine):
         budget_bytes: what models may take of each device's memory together; 0 for a share of it.
         threads: CPU threads of a worker; 0 for what fits.
         max_queued: jobs that may wait.
+        limits: what jobs may cost.
         step_timeout_s: the longest a worker with jobs may be silent before it counts as hung.
         journal: where jobs outlive this process; the engine closes it.
         make_executors: makes what renders, if not worker processes.
@@ -64,18 +68,21 @@ class Fleet(Engine):
         budget_bytes: int = 0,
         threads: int = 0,
         max_queued: int = 256,
+        limits: Limits = NO_LIMITS,
         step_timeout_s: float = 120.0,
         journal: Journal | None = None,
         make_executors: MakeExecutors | None = None,
         stays_loaded: bool = False,
         models_folder: Path | None = None,
     ) -> None:
-        named = _named(folders)
+        named = named_folders(folders)
         default = next(iter(named))
         book = JobBook(
             takes_folder,
             journal=journal,
             max_queued=max_queued,
+            limits=limits,
+            measure=self._effort_of,
             # Jobs of earlier versions name no model.
             model_of=lambda job: job.request.model or default,
         )
@@ -161,6 +168,7 @@ class Fleet(Engine):
             queued=self._book.num_waiting,
             running=sum(executor.num_jobs for executor in executors),
             restarts=sum(e.restarts for e in executors) + self._loader.restarts,
+            notice=self._book.notice,
             details=self._details(**details),
         )
 
@@ -177,7 +185,7 @@ class Fleet(Engine):
         return await self._additions.add(request)
 
     def _added(self, folder: Path) -> None:
-        name = _unused(_url_name(Manifest.load(folder)), self._models)
+        name = unused_name(url_name(Manifest.load(folder)), self._models)
         self._models[name] = self._make_model(name, folder)
         self._loader.add(self._models[name])
 
@@ -213,11 +221,14 @@ class Fleet(Engine):
         return job
 
     def _addressed(self, request: AnyRequest) -> AnyRequest:
-        """A model may be named by its digest too.
+        """A model may be named by its digest too; a recipe is kept without what is no part of it.
 
         Raises:
             NotFound: the model is not here.
+            InvalidRequest: the recipe is none.
         """
+        if isinstance(request, Vary) and request.recipe is not None:
+            request = _with_plain_recipe(request)
         if not request.model:
             return request
         return msgspec.structs.replace(request, model=self._model_named(request.model).name)
@@ -227,7 +238,7 @@ class Fleet(Engine):
         if request.model:
             return self._model_named(request.model)
         if isinstance(request, Vary):
-            digest = await asyncio.to_thread(_digest_of, request)
+            digest = await _digest_of(request)
             for model in self._models.values():
                 if model.digest == digest:
                     return model
@@ -251,6 +262,9 @@ class Fleet(Engine):
 
     def _manifest_of(self, job: Job) -> Manifest:
         return self._model_of(job).manifest
+
+    async def _effort_of(self, job: Job) -> Effort:
+        return await effort_of(job.request, self._manifest_of(job))
 
     def _changed(self, job: Job) -> None:
         """A model that has finished its last job may make room for another."""
@@ -279,38 +293,21 @@ class Fleet(Engine):
         return next((state for state in _STATES if state in states), idle)
 
 
-def _named(folders: Sequence[Path]) -> dict[str, Path]:
-    """Names that fit into a URL: the manifests' own, numbered where two are alike."""
-    named: dict[str, Path] = {}
-    digests: set[str] = set()
-    for folder in folders:
-        manifest = Manifest.load(folder)
-        if manifest.digest in digests:
-            continue  # the same model once more
-        digests.add(manifest.digest)
-        named[_unused(_url_name(manifest), named)] = folder
-    return named
+def _with_plain_recipe(request: Vary) -> Vary:
+    from server.render.recipe import Recipe  # brings numpy, which the server else does without
+
+    recipe = Recipe.of_values(request.recipe or {})
+    return msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
 
 
-def _url_name(manifest: Manifest) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.name).strip("-.") or "model"
-
-
-def _unused(name: str, taken: Container[str]) -> str:
-    number, unique = 1, name
-    while unique in taken:
-        number += 1
-        unique = f"{name}-{number}"
-    return unique
-
-
-def _digest_of(request: Vary) -> str:
+async def _digest_of(request: Vary) -> str:
     """The model that made the take to be varied; empty where that cannot be read."""
     if request.recipe is not None:
         return str(request.recipe.get("model_digest", ""))
     from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
     try:
-        return Recipe.read(Path(request.clip)).model_digest
-    except (AudioLDMError, OSError):
+        facts = await DECODERS.facts(Path(request.clip))
+        return Recipe.parse(facts.recipe, request.clip).model_digest
+    except AudioLDMError:
         return ""  # the job says what is wrong with the clip
