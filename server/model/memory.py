@@ -34,10 +34,10 @@ _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 def memory_needed(manifest: Manifest) -> int:
     """Bytes that one worker with this model needs."""
-    names = [f"{name}.onnx{data}" for name in manifest.components for data in ("", ".data")]
-    graphs = sum(manifest.files[name].bytes for name in names if name in manifest.files)
+    in_place = sum(manifest.weights_bytes.values())
+    graphs = sum(manifest.graph_bytes(name) for name in manifest.components) - in_place
     factor = _FACTORS.get(manifest.precision, _FACTOR)
-    return round(graphs * factor) + memory_in_place(manifest.weights_bytes)
+    return round(graphs * factor) + memory_in_place(in_place)
 
 
 def memory_in_place(weights_bytes: int) -> int:
