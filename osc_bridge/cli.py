@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from server import __version__
-from server.config import add_flags, load_config
+from server.config import Config, add_flags, load_config
 from server.errors import AudioLDMError
 
 __all__ = ["main"]
@@ -32,20 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        config = load_config(vars(options))
-        if options.command == "render" or options.command in _JOBS:
-            from osc_bridge.commands.render import render
-
-            return render(options, config)
-        if options.command == "doctor":
-            from osc_bridge.commands.doctor import doctor
-
-            return doctor(config, as_json=options.json)
-        if options.command == "devices":
-            return _devices()
-        from osc_bridge.daw import run
-
-        return run(config)
+        return _run(options, load_config(vars(options)))
     except AudioLDMError as error:
         print(f"audioldm-daw: {error}", file=sys.stderr)
         return 1
@@ -53,7 +40,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _run(options: argparse.Namespace, config: Config) -> int:
+    """Run a command, or the companion without one."""
+    if options.command == "render" or options.command in _JOBS:
+        from osc_bridge.commands.render import render
+
+        return render(options, config)
+    if options.command == "doctor":
+        from osc_bridge.commands.doctor import doctor
+
+        return doctor(config, as_json=options.json)
+    if options.command == "library":
+        from osc_bridge.commands.library import library
+
+        return library(options, config)
+    if options.command == "devices":
+        return _devices()
+    from osc_bridge.daw import run
+
+    return run(config)
+
+
 def _parser() -> argparse.ArgumentParser:
+    from osc_bridge.commands.library import add_library_command
     from osc_bridge.commands.request_flags import add_request_flags
 
     parser = argparse.ArgumentParser(
@@ -79,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         job.set_defaults(kind=tag)
         add_request_flags(job, tag)
         add_flags(job, _RENDER_SETTINGS)
+
+    sounds = commands.add_parser("library", help="index folders of sounds, and find sounds in them")
+    add_library_command(sounds)
 
     commands.add_parser("devices", help="list the sound cards")
 

@@ -20,10 +20,11 @@ from server import __version__
 from server.audio.fence.pool import DECODERS
 from server.config import Config
 from server.engine.engine import Engine
-from server.errors import DeviceError
+from server.errors import AudioLDMError, DeviceError
 from server.http.server import serving
-from server.launch import make_engine, make_http, settle, start_housekeeping
+from server.launch import make_engine, make_http, make_library, settle, start_housekeeping
 from server.logs import set_up_logs
+from server.sample_library.library import SampleLibrary
 from server.signals import on_stop_signal
 
 __all__ = ["Instance", "instance", "run", "serve"]
@@ -37,6 +38,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     engine: Engine
     bridge: OscBridge
     stage: Stage
+    library: SampleLibrary
     http_port: int
 
 
@@ -70,6 +72,7 @@ async def serve(config: Config) -> None:
                 return
             starting.result()
             sound = await _open_sound(running.stage, config)
+            await _open_library(running.library)
             if config.live_set:
                 await running.stage.load_set(config.live_set)
             print(_banner(config, running, sound, time.perf_counter() - started_s), flush=True)
@@ -94,13 +97,15 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         stack.push_async_callback(engine.close)
         bridge = await stack.enter_async_context(OscBridge(engine, config))
         stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
-        http = make_http(engine, config, OscQuery(bridge).routes)
+        library = make_library(config)
+        stack.push_async_callback(library.close)
+        http = make_http(engine, config, OscQuery(bridge).routes, library)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
         start_housekeeping(engine, config)
-        yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
+        yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port, library=library)
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:
@@ -114,6 +119,14 @@ async def _open_sound(stage: Stage, config: Config) -> str:
     if config.sound_card == NO_DEVICE:
         return "none, as asked"
     return f"{opened.name} ({opened.host_api}), {opened.sample_rate} Hz"
+
+
+async def _open_library(library: SampleLibrary) -> None:
+    """Go on with the sample library, if there is one; the program runs without it, too."""
+    try:
+        await library.start()
+    except AudioLDMError as error:
+        log.warning("the sample library is closed: %s", error)
 
 
 def _banner(config: Config, running: Instance, sound: str, seconds: float) -> str:

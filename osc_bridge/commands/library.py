@@ -9,12 +9,12 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from server.config import Config
+from server.config import Config, add_flags
 from server.errors import error_for
 from server.requests.fields import fields_of
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_library_command", "library"]
 
+_SETTINGS: Final = ("model", "http_port", "state_folder")
 _LOOK_S: Final = 0.5
 _FOLDERS: Final = "/v1/library/folders"
 
@@ -50,6 +51,7 @@ def add_library_command(parser: argparse.ArgumentParser) -> None:
             find.add_argument(flag, dest=field.name, help=field.description or None)
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="as JSON")
+        add_flags(action, _SETTINGS)
 
 
 def library(options: argparse.Namespace, config: Config) -> int:
@@ -65,11 +67,12 @@ async def _run(options: argparse.Namespace, config: Config) -> int:
     async with _connected(config) as (http, own):
         result = await _ask(http, options)
         if own and options.action in ("add", "resume"):
-            await _until_indexed(http)
+            result = await _indexed(http)
         if options.json:
             print(json.dumps(result, indent=2, ensure_ascii=False))
         else:
-            _PRINT.get(options.action, _print_state)(result)
+            show: Callable[[Any], None] = _PRINT.get(options.action, _print_state)
+            show(result)
     return 0
 
 
@@ -147,8 +150,11 @@ async def _own(config: Config) -> AsyncIterator[httpx.AsyncClient]:
         await library.close()
 
 
-async def _until_indexed(http: httpx.AsyncClient) -> None:
-    """Show the progress until nothing is left to be indexed; Ctrl-C loses nothing."""
+async def _indexed(http: httpx.AsyncClient) -> Any:
+    """Show the progress until nothing is left to be indexed, and return the state.
+
+    Ctrl-C loses nothing.
+    """
     while True:
         state = _answer(await http.get("/v1/library/state"))
         busy = any(folder["state"] in ("waiting", "indexing") for folder in state["folders"])
@@ -158,7 +164,7 @@ async def _until_indexed(http: httpx.AsyncClient) -> None:
             line = f"{state['sounds']} sounds, {state['waiting']} to go{left}"
             print(f"\r\033[K{line}", end="" if busy else "\n", file=sys.stderr, flush=True)
         if not busy:
-            return
+            return state
         await asyncio.sleep(_LOOK_S)
 
 
@@ -189,7 +195,7 @@ def _print_removed(removed: Mapping[str, int]) -> None:
     print(f"{removed['sounds']} sounds forgotten; the files stay")
 
 
-_PRINT: Final = {
+_PRINT: Final[dict[str, Callable[[Any], None]]] = {
     "find": _print_found,
     "problems": _print_problems,
     "remove": _print_removed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -22,11 +22,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound, Unauthorized
-from server.http.access import COOKIE, Gate
+from server.http.access import COOKIE, LOCAL, Gate
 from server.http.io import answer, body, error_answer
 from server.http.openapi import Operation, document
 from server.http.routes.clips import ClipRoutes
 from server.http.routes.jobs import JobRoutes
+from server.http.routes.library import LibraryRoutes
 from server.http.routes.metrics import Metrics
 from server.http.routes.models import ModelRoutes
 from server.http.routes.status import StatusRoutes
@@ -36,8 +37,9 @@ from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.sound_search import SoundSearch, Towers
 from server.jobs.uploads import Uploads
+from server.sample_library.library import SampleLibrary
 
-__all__ = ["HttpApi"]
+__all__ = ["HttpApi", "alone"]
 
 log = logging.getLogger("audioldm.http")
 
@@ -64,9 +66,9 @@ class HttpApi:
     """The HTTP interface of one engine; ``app`` is the ASGI application.
 
     ``make_towers`` loads the CLAP towers at the first search by sound.
-    ``presets`` is the user's own folder of presets. ``extra_routes`` come first, so that OSCQuery
-    can share the port. They need no token, because OSC has none, but pages of other sites are
-    refused there too.
+    ``presets`` is the user's own folder of presets, ``samples`` the library of the user's sounds.
+    ``extra_routes`` come first, so that OSCQuery can share the port. They need no token, because
+    OSC has none, but pages of other sites are refused there too.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class HttpApi:
         make_towers: Callable[[], Towers] | None = None,
         gate: Gate | None = None,
         presets: Path | None = None,
+        samples: SampleLibrary | None = None,
         extra_routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._closing = asyncio.Event()
@@ -93,6 +96,7 @@ class HttpApi:
             *ClipRoutes(uploads).operations,
             *TakeRoutes(self._views, library).operations,
             *ModelRoutes(engine).operations,
+            *(LibraryRoutes(samples).operations if samples else ()),
             Operation(
                 *("POST", "/v1/session", self.sign_in, "Sign a browser in with a token"),
                 body=_Session,
@@ -109,11 +113,7 @@ class HttpApi:
                 Mount("/panel", StaticFiles(directory=_panel(), html=True)),
                 Route("/", _to_panel),
             ],
-            exception_handlers={
-                AudioLDMError: _answer_error,
-                HTTPException: _answer_http_error,
-                Exception: _answer_unexpected,
-            },
+            exception_handlers=_error_handlers(),
         )
         self.app: ASGIApp = _AccessMiddleware(application, self._gate, self._metrics, extra_routes)
 
@@ -139,6 +139,27 @@ class HttpApi:
 
     async def _openapi(self, _: Request) -> Response:
         return Response(self._document, media_type="application/json")
+
+
+def alone(operations: Iterable[Operation]) -> ASGIApp:
+    """An application of a few routes, for calls from within this process."""
+    routes = Starlette(
+        routes=[_route(operation) for operation in operations], exception_handlers=_error_handlers()
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["client"] = LOCAL
+        await routes(scope, receive, send)
+
+    return app
+
+
+def _error_handlers() -> dict[Any, Any]:
+    return {
+        AudioLDMError: _answer_error,
+        HTTPException: _answer_http_error,
+        Exception: _answer_unexpected,
+    }
 
 
 class _AccessMiddleware:

@@ -69,7 +69,7 @@ class Vectors:
             return np.zeros(0, np.float32)
         asked = np.asarray(target, np.float16)[None]
         products = simsimd.cdist(asked, self._matrix[:rows], metric="dot")
-        return np.asarray(products, np.float32)[0]
+        return np.asarray(products, np.float32).reshape(-1)
 
     def remove(self) -> None:
         """Delete the file."""

@@ -82,8 +82,8 @@ def test_words_and_conditions_find_sounds_and_a_restart_keeps_them(tmp_path: Pat
         async with library_in(tmp_path / "state") as library:
             await until(library, indexed)
             rain = await library.search(SampleSearch(query="heavy rain"))
-            assert [sample.path.name for sample, _ in rain][0] == "hiss.wav"
-            assert rain[0][1] is not None and rain[1][1] is not None and rain[0][1] > rain[1][1]
+            assert rain[0][0].path.name == "hiss.wav"
+            assert (rain[0][1] or 0.0) > (rain[1][1] or 0.0)
             without = SampleSearch(query="heavy rain:-1", limit=1)
             assert await names(library, without) == ["beep 120bpm loop.flac"]
             assert await names(library, SampleSearch(note="A")) == ["beep 120bpm loop.flac"]
