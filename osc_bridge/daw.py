@@ -12,6 +12,7 @@ import msgspec
 
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
+from osc_bridge.handlers.library import LibraryHandlers
 from osc_bridge.handlers.stage import stage_on
 from osc_bridge.oscquery.announcement import announced
 from osc_bridge.oscquery.app import OscQuery
@@ -99,6 +100,7 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
         library = make_library(config)
         stack.push_async_callback(library.close)
+        bridge.service.add(LibraryHandlers(bridge.service, library).handlers)
         http = make_http(engine, config, OscQuery(bridge).routes, library)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)

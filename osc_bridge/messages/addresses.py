@@ -14,6 +14,7 @@ from typing import Final
 from osc_bridge.messages import (
     files,
     jobs,
+    library,
     midi,
     models,
     notices,
@@ -25,7 +26,7 @@ from osc_bridge.messages import (
     stream,
     transport,
 )
-from osc_bridge.messages.generated import PRESSES, SETTINGS, SUBMISSIONS
+from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
 from server.errors import NotFound
 from server.requests.fields import Field
@@ -116,6 +117,7 @@ TABLE: Final = AddressTable(
         *declared(models),
         *STAGE,
         *declared(files),
+        *declared(library),
     )
 )
 

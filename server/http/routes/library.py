@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,13 +16,12 @@ from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
 from server.sample_library.library import FolderState, LibraryState, SampleLibrary
 from server.sample_library.query import SampleSearch
-from server.sample_library.sample import Character, Sample
+from server.sample_library.views import LibrarySound, shown_path, sound_view
 
-__all__ = ["LibraryRoutes", "LibrarySound", "note_name"]
+__all__ = ["LibraryRoutes"]
 
 FolderPath = Annotated[str, Meta(min_length=1, max_length=4000, description="path of the folder")]
 _MEDIA: Final = {".wav": "audio/wav", ".flac": "audio/flac"}
-_NOTES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 class FolderName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,25 +49,6 @@ class UnreadableFile(msgspec.Struct, frozen=True):
 
     path: str
     reason: str
-
-
-class LibrarySound(msgspec.Struct, frozen=True, kw_only=True):
-    """A sound of the library."""
-
-    id: int
-    path: str
-    name: str
-    seconds: float
-    sample_rate: int
-    channels: int
-    character: Character
-    bpm: float | None = None
-    note: str = ""
-    """Such as ``A4``; empty where it is not a single note."""
-    cents: float | None = None
-    """How far it is from that note."""
-    lufs: float | None = None
-    similarity: float | None = None
 
 
 class LibraryRoutes:
@@ -150,13 +128,13 @@ class LibraryRoutes:
     async def problems(self, request: Request) -> Response:
         library = self._allowed(request)
         found = await library.problems(_path(query(request, FolderName).path))
-        return answer([UnreadableFile(_text(problem.path), problem.reason) for problem in found])
+        return answer([UnreadableFile(shown_path(problem.path), problem.reason) for problem in found])
 
     async def sound(self, request: Request) -> Response:
         number = min(request.path_params["id"], 2**31)
         sample = await self._allowed(request).sample(number)
         if not sample.path.is_file():
-            raise NotFound(f"{_text(sample.path)} is gone")
+            raise NotFound(f"{shown_path(sample.path)} is gone")
         return await sound_answer(request, sample.path, _MEDIA.get(sample.path.suffix.lower()))
 
     def _allowed(self, request: Request) -> SampleLibrary:
@@ -170,42 +148,5 @@ class LibraryRoutes:
         return self._library
 
 
-def sound_view(sample: Sample, similarity: float | None) -> LibrarySound:
-    """What clients see of a sound."""
-    about = sample.about
-    name, cents = note_name(about.note)
-    return LibrarySound(
-        id=sample.row,
-        path=_text(sample.path),
-        name=_text(Path(sample.path.name)),
-        seconds=round(about.seconds, 3),
-        sample_rate=about.sample_rate,
-        channels=about.channels,
-        character=about.character,
-        bpm=about.bpm,
-        note=name,
-        cents=cents,
-        lufs=None if about.lufs is None else round(about.lufs, 1),
-        similarity=None if similarity is None else round(similarity, 4),
-    )
-
-
-def note_name(midi: float | None) -> tuple[str, float | None]:
-    """The nearest note's name, and how many cents ``midi`` lies above it.
-
-    >>> note_name(69.1)
-    ('A4', 10.0)
-    """
-    if midi is None:
-        return "", None
-    nearest = math.floor(midi + 0.5)
-    return f"{_NOTES[nearest % 12]}{nearest // 12 - 1}", round(100.0 * (midi - nearest), 1)
-
-
 def _path(text: str) -> Path:
     return Path(text.replace("\0", ""))
-
-
-def _text(path: Path) -> str:
-    """A path as text; bytes that are none are shown as replacement characters."""
-    return os.fsencode(path).decode("utf-8", "replace")
