@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from osc_bridge.messages.requests.generated import PRESSES, SUBMISSIONS
 from osc_bridge.messages.jobs import (
     UNSCORED,
     JobAccepted,
@@ -29,8 +28,9 @@ from osc_bridge.messages.jobs import (
 )
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.notices import JobNotice, TakeNotice
-from osc_bridge.messages.server import Sync, Synced
+from osc_bridge.messages.requests.generated import PRESSES, SUBMISSIONS
 from osc_bridge.messages.requests.submissions import Press, Submission
+from osc_bridge.messages.server import Sync, Synced
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.client_table import KnownClient, Reported
 from osc_bridge.service.service import Context, Handler, Service

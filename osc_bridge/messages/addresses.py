@@ -26,8 +26,8 @@ from osc_bridge.messages import (
     stream,
     transport,
 )
-from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
+from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.requests.fields import Field
 

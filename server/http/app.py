@@ -91,7 +91,9 @@ class HttpApi:
         library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
         self._operations: tuple[Operation, ...] = (
-            *StatusRoutes(engine, self._metrics, uploads.max_bytes, presets).operations,
+            *StatusRoutes(
+                engine, self._metrics, uploads.max_bytes, presets, library=samples is not None
+            ).operations,
             *jobs.operations,
             *ClipRoutes(uploads).operations,
             *TakeRoutes(self._views, library).operations,

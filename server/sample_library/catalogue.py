@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.sample_library.columns import Columns
+from server.sample_library.layout import Layout, layout_of
 from server.sample_library.query import SampleSearch
 from server.sample_library.sample import Sample
 from server.sample_library.store import DATABASE, Folder, Problem, Store
@@ -22,6 +24,8 @@ __all__ = ["Catalogue", "Heard"]
 
 Embedding = npt.NDArray[np.float32]
 Heard = tuple[Sample, Embedding]
+_REST: Final = 20.0
+"""A layout is kept for so many times as long as it took to compute."""
 _CONSIDERED: Final = 400
 """Nearest sounds among which diverse ones are chosen."""
 
@@ -48,6 +52,9 @@ class Catalogue:
         for sample in self._store.samples():
             self._columns.put(sample)
         self._columns.find_free()
+        self._layout = layout_of(self._vectors, np.zeros(0, np.intp))
+        self._layout_good_until_s = 0.0
+        self._changed = True
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -78,6 +85,7 @@ class Catalogue:
                 self._columns.put(placed[-1])
             self._vectors.flush()
             self._store.put(placed)
+            self._changed = True
 
     def move(self, sample: Sample, folder: Folder, path: Path, mtime_ns: int) -> None:
         """Note that a known sound lies elsewhere."""
@@ -91,8 +99,7 @@ class Catalogue:
         gone = list(rows)
         with self._lock:
             self._store.forget(gone)
-            for row in gone:
-                self._columns.clear(row)
+            self._clear(gone)
 
     def samples_in(self, folder: Folder) -> dict[Path, Sample]:
         """The sounds of a folder, by path."""
@@ -148,8 +155,7 @@ class Catalogue:
         """Forget a folder; returns how many sounds it had. No file is touched."""
         with self._lock:
             rows = self._store.remove_folder(folder)
-            for row in rows:
-                self._columns.clear(row)
+            self._clear(rows)
             return len(rows)
 
     def sample(self, row: int) -> Sample:
@@ -184,10 +190,27 @@ class Catalogue:
             rows = self._best(scores, search, int(fits.sum()))
             return [(self._store.sample(int(row)), float(scores[row])) for row in rows]
 
+    def layout(self) -> Layout:
+        """The map of all sounds; computed again after a change, a twentieth of the time at most."""
+        with self._lock:
+            began_s = time.monotonic()
+            if self._changed and began_s >= self._layout_good_until_s:
+                rows = np.flatnonzero(self._columns.matching(SampleSearch(), None))
+                self._layout, self._changed = layout_of(self._vectors, rows), False
+                now_s = time.monotonic()
+                self._layout_good_until_s = now_s + _REST * (now_s - began_s)
+            return self._layout
+
     def embedding(self, row: int) -> Embedding:
         """The embedding [dim] of a sound."""
         with self._lock:
             return np.asarray(self._vectors[np.array([row])][0])
+
+    def _clear(self, rows: list[int]) -> None:
+        for row in rows:
+            self._columns.clear(row)
+        if rows:
+            self._changed = True
 
     def _best(
         self, scores: npt.NDArray[np.float32], search: SampleSearch, matching: int

@@ -14,7 +14,7 @@ from server.audio.waveform import Samples, Waveform
 from server.render.delivery import loudness_lufs
 from server.sample_library.sample import Character
 
-__all__ = ["bpm_of", "character_of", "lufs_of", "note_of"]
+__all__ = ["bpm_of", "character_of", "lufs_of", "note_of", "peaks_of"]
 
 _RATE: Final = 16000
 _NAMED_BPM: Final = re.compile(r"(?<!\d)(\d{2,3}(?:\.\d{1,2})?)[ _-]?bpm(?![a-z])", re.IGNORECASE)
@@ -34,6 +34,7 @@ _ONE_SHOT_S: Final = 8.0
 _EVEN_DB: Final = 9.0
 """The ends of a loop are within this of its mean level."""
 _WHOLE_BEATS: Final = 0.02
+_PEAKS: Final = 96
 
 
 def note_of(mono: Samples) -> float | None:
@@ -77,6 +78,13 @@ def character_of(mono: Samples, name: str, bpm: float | None) -> Character:
     whole = beats >= 3.5 and abs(beats - round(beats)) <= _WHOLE_BEATS * beats
     even = max(levels_db) - min(levels_db[0], levels_db[-1]) <= _EVEN_DB
     return "loop" if whole and even else ""
+
+
+def peaks_of(mono: Samples) -> bytes:
+    """The largest sample in each of 96 parts of ``mono``, 255 for full scale."""
+    parts = np.array_split(np.abs(mono), _PEAKS)
+    largest = np.array([part.max(initial=0.0) for part in parts])
+    return bytes(np.round(255.0 * np.clip(largest, 0.0, 1.0)).astype(np.uint8))
 
 
 def _level_db(samples: Samples) -> float:

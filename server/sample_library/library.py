@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ import msgspec
 from server.errors import InvalidRequest
 from server.sample_library.background import BackgroundIndex
 from server.sample_library.catalogue import Catalogue
+from server.sample_library.layout import Layout
 from server.sample_library.query import SampleSearch, terms_of
 from server.sample_library.sample import Sample
 from server.sample_library.store import DATABASE, Folder, Problem
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["FolderState", "LibraryState", "SampleLibrary"]
 
 _NOTHING: Final = (0, 0)
+_KEPT_WORDS: Final = 500
+"""Queries whose embeddings are kept."""
 
 
 class FolderState(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,8 @@ class SampleLibrary:
         self._model_folder = model_folder
         self._make_towers = make_towers
         self._towers: Towers | None = None
+        self._asking = threading.Lock()
+        self._embedded: dict[str, Embedding] = {}
         self._opening = asyncio.Lock()
         self._open: tuple[Catalogue, BackgroundIndex] | None = None
 
@@ -176,6 +182,11 @@ class SampleLibrary:
         catalogue, _ = await self._opened()
         return await asyncio.to_thread(catalogue.sample, row)
 
+    async def layout(self) -> Layout:
+        """The map of all sounds."""
+        catalogue, _ = await self._opened()
+        return await asyncio.to_thread(catalogue.layout)
+
     def _target(self, search: SampleSearch) -> Embedding | None:
         """The direction in which to look, [D]; None where nothing says one."""
         terms = terms_of(search.query)
@@ -183,11 +194,21 @@ class SampleLibrary:
             return None
         from server.model.text import unit
 
-        towers = self._towers = self._towers or self._make_towers()
-        parts = [term.weight * towers.embed_text(term.words) for term in terms]
-        if search.like:
-            parts.append(towers.embed_file(Path(search.like).expanduser()))
+        # One question at a time: the towers' process answers in order.
+        with self._asking:
+            towers = self._towers = self._towers or self._make_towers()
+            parts = [term.weight * self._words(towers, term.words) for term in terms]
+            if search.like:
+                parts.append(towers.embed_file(Path(search.like).expanduser()))
         return unit(sum(parts[1:], parts[0]))
+
+    def _words(self, towers: Towers, words: str) -> Embedding:
+        """The embedding of words, kept for the next search."""
+        if words not in self._embedded:
+            while len(self._embedded) >= _KEPT_WORDS:
+                del self._embedded[next(iter(self._embedded))]
+            self._embedded[words] = towers.embed_text(words)
+        return self._embedded[words]
 
     async def _opened(self) -> tuple[Catalogue, BackgroundIndex]:
         async with self._opening:

@@ -27,6 +27,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     lufs: float | None = None
     """Integrated loudness; None for silence."""
     character: Character = ""
+    peaks: bytes = b""
+    """The largest sample in each part of its beginning, from 0 to 255; for drawing it."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
+from server.sample_library.layout import Layout
 from server.sample_library.sample import Character, Sample
 
-__all__ = ["LibrarySound", "note_name", "shown_path", "sound_view"]
+__all__ = ["LibraryMap", "LibrarySound", "map_view", "note_name", "shown_path", "sound_view"]
 
+_MAP_STEPS: Final = 4095.0
 _NOTES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -32,6 +35,8 @@ class LibrarySound(msgspec.Struct, frozen=True, kw_only=True):
     cents: float | None = None
     """How far it is from that note."""
     lufs: float | None = None
+    peaks: bytes = b""
+    """The largest sample in each of 96 parts, from 0 to 255, as base64."""
     similarity: float | None = None
 
 
@@ -51,8 +56,24 @@ def sound_view(sample: Sample, similarity: float | None) -> LibrarySound:
         note=name,
         cents=cents,
         lufs=None if about.lufs is None else round(about.lufs, 1),
+        peaks=about.peaks,
         similarity=None if similarity is None else round(similarity, 4),
     )
+
+
+class LibraryMap(msgspec.Struct, frozen=True):
+    """Where the sounds are, and how they are coloured: numbers from 0 to 4095, in one order."""
+
+    ids: list[int]
+    x: list[int]
+    y: list[int]
+    colour: list[int]
+
+
+def map_view(layout: Layout) -> LibraryMap:
+    """What clients see of the map."""
+    places = np.round(_MAP_STEPS * layout.places).astype(np.int32).T
+    return LibraryMap(layout.rows.tolist(), *(axis.tolist() for axis in places))
 
 
 def note_name(midi: float | None) -> tuple[str, float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,17 +11,22 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.audio.fence.pool import DECODERS
 from server.errors import Forbidden, NotFound
 from server.http.files import sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
 from server.sample_library.library import FolderState, LibraryState, SampleLibrary
 from server.sample_library.query import SampleSearch
-from server.sample_library.views import LibrarySound, shown_path, sound_view
+from server.sample_library.sample import Sample
+from server.sample_library.views import LibraryMap, LibrarySound, map_view, shown_path, sound_view
 
 __all__ = ["LibraryRoutes"]
 
 FolderPath = Annotated[str, Meta(min_length=1, max_length=4000, description="path of the folder")]
+_NOT_PLAYED: Final = (".aif", ".aiff")
+"""Browsers play no AIFF; shorter ones than this are answered as WAV."""
+_CONVERT_S: Final = 600.0
 _MEDIA: Final = {".wav": "audio/wav", ".flac": "audio/flac"}
 
 
@@ -35,6 +41,14 @@ class FolderPause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: FolderPath
     paused: bool
+
+
+class SoundDownload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a sound is answered."""
+
+    download: Annotated[
+        bool, Meta(description="true: the file itself, for saving; else as browsers play it")
+    ] = False
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -99,8 +113,20 @@ class LibraryRoutes:
                 errors=(403, 404, 409, 507),
             ),
             Operation(
+                *("GET", "/v1/library/map", self.map, "Where the sounds are on the map"),
+                answer=LibraryMap,
+                errors=(403, 409, 507),
+            ),
+            Operation(
+                *("GET", "/v1/library/sounds/{id:int}/facts", self.facts),
+                "What is known of a sound",
+                answer=LibrarySound,
+                errors=(403, 404, 409, 507),
+            ),
+            Operation(
                 *("GET", "/v1/library/sounds/{id:int}", self.sound),
                 "A sound of the library; supports ranges",
+                query=SoundDownload,
                 content="audio/*",
                 errors=(403, 404, 409, 507),
             ),
@@ -128,14 +154,34 @@ class LibraryRoutes:
     async def problems(self, request: Request) -> Response:
         library = self._allowed(request)
         found = await library.problems(_path(query(request, FolderName).path))
-        return answer([UnreadableFile(shown_path(problem.path), problem.reason) for problem in found])
+        return answer(
+            [UnreadableFile(shown_path(problem.path), problem.reason) for problem in found]
+        )
+
+    async def map(self, request: Request) -> Response:
+        return answer(map_view(await self._allowed(request).layout()))
+
+    async def facts(self, request: Request) -> Response:
+        return answer(sound_view(await self._named(request), None))
 
     async def sound(self, request: Request) -> Response:
+        sample, download = await self._named(request), query(request, SoundDownload).download
+        path = sample.path
+        if not await asyncio.to_thread(path.is_file):
+            raise NotFound(f"{shown_path(path)} is gone")
+        if (
+            not download
+            and path.suffix.lower() in _NOT_PLAYED
+            and sample.about.seconds <= _CONVERT_S
+        ):
+            wav = await DECODERS.in_thread(DECODERS.converted, path, "wav16")
+            return Response(wav, media_type="audio/wav")
+        name = shown_path(Path(path.name)) if download else None
+        return await sound_answer(request, path, _MEDIA.get(path.suffix.lower()), name)
+
+    async def _named(self, request: Request) -> Sample:
         number = min(request.path_params["id"], 2**31)
-        sample = await self._allowed(request).sample(number)
-        if not sample.path.is_file():
-            raise NotFound(f"{shown_path(sample.path)} is gone")
-        return await sound_answer(request, sample.path, _MEDIA.get(sample.path.suffix.lower()))
+        return await self._allowed(request).sample(number)
 
     def _allowed(self, request: Request) -> SampleLibrary:
         """The library holds the files of whoever runs the server.

@@ -54,15 +54,24 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """On the estimated rendering time, in seconds; 0: none."""
     owner: str
     """Name of the client that asks."""
+    library: bool
+    """Whether this client may use the sample library."""
 
 
 class StatusRoutes:
     """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, max_upload_bytes: int, presets: Path | None = None
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        max_upload_bytes: int,
+        presets: Path | None = None,
+        *,
+        library: bool = False,
     ) -> None:
-        """``presets`` is the user's own folder of presets."""
+        """``presets`` is the user's own folder of presets; ``library``: there is one."""
+        self._library = library
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
@@ -126,6 +135,7 @@ class StatusRoutes:
                 max_queued=client.max_queued,
                 limits=self._engine.limits,
                 owner=client.name,
+                library=self._library and client.sees_all,
             )
         )
 

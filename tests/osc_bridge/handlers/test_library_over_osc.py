@@ -78,9 +78,9 @@ def test_a_folder_is_added_searched_paused_and_removed(
 def test_what_cannot_be_understood_is_refused_with_its_name(
     library: SampleLibrary, client: Client
 ) -> None:
-    with pytest.raises(InvalidRequest, match="min_bpm must be .*got 'fast'"):
+    with pytest.raises(InvalidRequest, match=r"min_bpm must be .*got 'fast'"):
         client.query("/ldm/library/find", "rain", "min_bpm", "fast")
-    with pytest.raises(InvalidRequest, match="limit must be at least 1 .got 0"):
+    with pytest.raises(InvalidRequest, match=r"limit must be at least 1 .got 0"):
         client.query("/ldm/library/find", "rain", "limit", 0)
     with pytest.raises(InvalidRequest, match="'colour' is no field"):
         client.query("/ldm/library/find", "rain", "colour", "red")
@@ -117,7 +117,7 @@ def until_indexed(client: Client) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         client.send("/ldm/library/state")
-        folder, listed = client.messages(0.5)
+        folder, _ = client.messages(0.5)
         if folder.arguments[1] == "indexed":
             return
     raise AssertionError("it was not indexed within a minute")

@@ -16,8 +16,8 @@ from osc_bridge.messages import library
 from osc_bridge.messages import models as model_messages
 from osc_bridge.messages.addresses import STAGE, TABLE, AddressTable, declared
 from osc_bridge.messages.files import CHUNK_BYTES
-from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
+from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.server import Ping
 from osc_bridge.osc_document import render_document
 from osc_bridge.oscquery.tree import node_at

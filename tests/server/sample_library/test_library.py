@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from sample_folder import noise, tone
 
 from server.config import built_in_model
 from server.errors import Conflict, InvalidRequest, NotFound
@@ -21,23 +20,7 @@ from server.sample_library.library import LibraryState, SampleLibrary
 from server.sample_library.query import SampleSearch
 from server.worker.towers import ClapTowers
 
-RATE = 16000
 pytestmark = pytest.mark.integration
-
-
-def noise(path: Path, seed: int = 0, seconds: float = 2.0) -> None:
-    """White noise, which sounds like rain."""
-    write(path, 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * RATE)))
-
-
-def tone(path: Path, hz: float = 440.0, seconds: float = 2.0) -> None:
-    """A steady tone."""
-    write(path, 0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE))
-
-
-def write(path: Path, samples: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, RATE)
 
 
 @asynccontextmanager
