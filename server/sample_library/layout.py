@@ -74,6 +74,6 @@ def _spread(values: Floats) -> Floats:
     ranks[np.argsort(values, kind="stable")] = np.linspace(0.0, 1.0, len(values))
     if len(values) == 1:
         return np.full(1, 0.5, np.float32)
-    low, high = np.quantile(values, (0.01, 0.99))
+    low, high = np.quantile(values, (0.002, 0.998))
     linear = np.clip((values - low) / max(high - low, 1e-9), 0.0, 1.0)
     return np.asarray(0.5 * (ranks + linear), np.float32)
