@@ -42,20 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, config: Config) -> int:
     """Run a command, or the companion without one."""
-    if options.command == "render" or options.command in _JOBS:
-        from osc_bridge.commands.render import render
-
-        return render(options, config)
-    if options.command == "doctor":
+    command = options.command
+    if command == "doctor":
         from osc_bridge.commands.doctor import doctor
 
         return doctor(config, as_json=options.json)
-    if options.command == "library":
+    if command == "devices":
+        return _devices()
+    if command == "library":
         from osc_bridge.commands.library import library
 
         return library(options, config)
-    if options.command == "devices":
-        return _devices()
+    if command == "presets":
+        from osc_bridge.commands.presets import print_presets
+
+        return print_presets(config, as_json=options.json)
+    if command is not None:
+        from osc_bridge.commands.render import render
+
+        return render(options, config)
     from osc_bridge.daw import run
 
     return run(config)
@@ -94,6 +99,10 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("devices", help="list the sound cards")
 
+    presets = commands.add_parser("presets", help="list the presets and the live sets")
+    presets.add_argument("--json", action="store_true", help="as JSON")
+    add_flags(presets, ("state_folder",))
+
     doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
@@ -104,7 +113,12 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
     command.add_argument("--json", action="store_true", help="describe the takes as JSON")
     command.add_argument(
-        "--preset", metavar="NAME", help="use the values of a preset; other flags replace them"
+        "--overwrite", action="store_true", help="allow -o to name a file that the job reads"
+    )
+    command.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="use the values of a preset (see `audioldm-daw presets`); other flags replace them",
     )
 
 

@@ -34,6 +34,11 @@ _SETTINGS = (
     "max_owner_s",
     "max_live_s",
     "max_upload_mb",
+    "max_connections",
+    "max_connections_per_address",
+    "max_streams",
+    "head_s",
+    "stall_s",
     "keep_gb",
     "keep_days",
 )

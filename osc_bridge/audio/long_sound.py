@@ -50,7 +50,7 @@ class LongSound:
             raise QueueFull(f"{MAX_LONG_SOUNDS} long sounds are playing; stop one of them first")
         self.voice = 0
         """Number of the voice that plays it; 0 before there is one."""
-        self.clip = player.reserve(round(HELD_S * player.sample_rate))
+        self.clip = player.clips.reserve(round(HELD_S * player.sample_rate))
         self._player = player
         self._path = path
         self._rate = player.sample_rate

@@ -67,7 +67,7 @@ class Sounds:
             TooLarge: the memory for sounds is full.
             QueueFull: many long sounds are playing.
         """
-        facts = await DECODERS.in_thread(DECODERS.facts, path)
+        facts = await DECODERS.facts(path)
         if facts.seconds > LONG_S and not loop:
             long = LongSound(self._player, path)
             self._long.add(long)
@@ -79,7 +79,7 @@ class Sounds:
             return Playing(long.clip, looped=True, long=long, unload=lambda: None)
         # One at a time, for each takes its room when it is decoded.
         async with self._loading:
-            self._player.check_room(facts.seconds)
+            self._player.clips.check_room(facts.seconds)
             waveform = await read_stereo(path, facts, self._player.sample_rate)
             clip = await self._player.load(waveform, Loop() if loop else None)
         unload = lambda: self._player.unload(clip)  # noqa: E731

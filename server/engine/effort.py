@@ -69,11 +69,10 @@ async def _effort(request: AnyResolved, manifest: Manifest) -> Effort:
     steps = request.num_inference_steps
     if isinstance(request, ResolvedTransfer):
         steps = max(1, round(steps * request.strength))
-    read = facts.seconds * facts.channels if facts else 0.0
     return Effort(
         work=Work(steps, request.num_renders, seconds),
         usual=_usual(manifest),
-        read_s=read,
+        read_s=_read_s(facts) if facts else 0.0,
         take_bytes=request.num_waveforms_per_prompt * _take_bytes(request, facts, manifest),
     )
 
@@ -82,8 +81,14 @@ async def _of_variation(request: ResolvedVary, manifest: Manifest) -> Effort:
     """That of the recipe's request, as often as the variation asks for."""
     from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
+    read_s = 0.0
     if request.recipe is None:
-        recipe = Recipe.parse((await _facts(request.clip)).recipe, request.clip)
+        facts = await _facts(request.clip)
+        read_s = _read_s(facts)
+        try:
+            recipe = Recipe.parse(facts.recipe, request.clip)
+        except AudioLDMError:  # which the job says after it has read the file
+            return Effort(work=Work(0, 1, 0.0), usual=_usual(manifest), read_s=read_s)
     else:
         recipe = Recipe.of_values(request.recipe)
     changes: dict[str, Any] = {
@@ -93,11 +98,17 @@ async def _of_variation(request: ResolvedVary, manifest: Manifest) -> Effort:
     if request.num_inference_steps is not None:
         changes["num_inference_steps"] = request.num_inference_steps
     base = resolve(msgspec.structs.replace(recipe.request, **changes), manifest)
-    return await _effort(base, manifest)
+    effort = await _effort(base, manifest)
+    return msgspec.structs.replace(effort, read_s=effort.read_s + read_s)
 
 
 async def _facts(path: str) -> Facts:
-    return await DECODERS.in_thread(DECODERS.facts, Path(path))
+    return await DECODERS.facts(Path(path))
+
+
+def _read_s(facts: Facts) -> float:
+    """Seconds of sound that are read, over all channels."""
+    return facts.seconds * facts.channels
 
 
 def _usual(manifest: Manifest) -> Work:

@@ -302,7 +302,7 @@ async def _digest_of(request: Vary) -> str:
     from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
     try:
-        facts = await DECODERS.in_thread(DECODERS.facts, Path(request.clip))
+        facts = await DECODERS.facts(Path(request.clip))
         return Recipe.parse(facts.recipe, request.clip).model_digest
     except AudioLDMError:
         return ""  # the job says what is wrong with the clip

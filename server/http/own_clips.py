@@ -32,7 +32,7 @@ async def with_checked_recipe(
     from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
     if request.recipe is None:
-        facts = await DECODERS.in_thread(DECODERS.facts, Path(request.clip))
+        facts = await DECODERS.facts(Path(request.clip))
         recipe = Recipe.parse(facts.recipe, "the clip")
     else:
         recipe = Recipe.of_values(request.recipe)

@@ -138,10 +138,10 @@ class JobBook:
     async def close(self) -> None:
         """Unfinished jobs stay in the journal; without one they fail."""
         await self.arrivals.finish()
+        for job in (job for job in self if not job.state.final):
+            self.acceptance.ended(job)
+            self._remove_preview(job)
         if self.journal is not None:
-            for job in self:
-                if not job.state.final:
-                    self._remove_preview(job)
             journal, self.journal = self.journal, None
             await asyncio.to_thread(journal.close)
             return
@@ -309,7 +309,7 @@ class JobBook:
 
     async def _record(self, job: Job) -> None:
         """Write a change of an accepted job; on a full disk the job goes on all the same."""
-        if self.journal is not None:
+        if self.journal is not None and not job.temporary:
             try:
                 await self.journal.record(job)
             except (StorageFull, StorageDamaged) as error:

@@ -24,7 +24,7 @@ _CLIP_S: Final = 5.0
 """What counts as the length of a job on a clip whose length is not known."""
 _GUESS_S: Final = 0.01
 """A step before anything was measured: of the right order for a small model."""
-_READ_S: Final = 0.003
+_READ_S: Final = 0.005
 """Reading and resampling a second of a clip, for each channel."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from server.file_names import words_of
+from server.requests.request import Request
 from server.requests.resolved import AnyResolved
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Preview",
     "TakeInfo",
     "Work",
-    "take_stem",
+    "take_name",
+    "take_words",
+    "tempo_in_name",
 ]
 
 
@@ -50,6 +53,8 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     embedding: bytes = b""
     """CLAP embedding as little-endian float16; empty where there is none."""
     audio_tower: str = ""
@@ -78,8 +83,11 @@ class Work(msgspec.Struct, frozen=True):
     """Sound of one render, over all channels."""
 
 
-class Effort(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job takes, as far as that is known when it is accepted."""
+class Effort(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a job takes, as far as that is known when it is accepted.
+
+    Snapshots of a job are compared without it, for a restart estimates anew.
+    """
 
     work: Work | None = None
     usual: Work | None = None
@@ -93,6 +101,12 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     bulk_because: str = ""
     """Why it does not go before bulk jobs, although it is live by its request."""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Effort | UnsetType)
+
+    def __hash__(self) -> int:
+        return hash(UNSET)
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of one job; every change makes a new one."""
@@ -104,6 +118,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     folder: Path = Path()
     """Where the takes will appear."""
+    temporary: bool = False
+    """Who asked for it deletes its files: it is not written down, and has no takes to show."""
     attempts: int = 0
     """How often a worker has started on it."""
     state: JobState = JobState.QUEUED
@@ -143,7 +159,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.effort is UNSET else self.effort.work
 
 
-def take_stem(job: Job) -> str:
-    """A file name that says what is in it: the prompt, the seed and the job."""
-    words = re.sub(r"[^a-z0-9]+", "-", job.request.prompt.lower()).strip("-")[:40].strip("-")
-    return f"{words or job.request.__struct_config__.tag}_{job.request.seed}_{job.id}"
+def take_words(job: Job) -> str:
+    """The beginning of the names of a job's takes: its prompt or kind, and its tempo if asked."""
+    words = words_of(job.request.prompt) or str(job.request.__struct_config__.tag)
+    return f"{words}{tempo_in_name(job.request)}"
+
+
+def tempo_in_name(request: Request) -> str:
+    """The tempo as the end of a file's name, where the request asks for it and has one."""
+    bpm = getattr(request, "bpm", None)
+    return f"_{bpm:g}bpm" if request.delivery.bpm_in_name and bpm else ""
+
+
+def take_name(words: str, seed: int, job_id: str, number: int) -> str:
+    """A file name that says what is in it, without its ending.
+
+    Args:
+        words: from :func:`take_words`.
+        seed: the one that renders this take again.
+        job_id: of its job.
+        number: of the take in its job, from 1.
+    """
+    return f"{words}_{seed}_{job_id}-{number}"

@@ -6,13 +6,14 @@ import ctypes.util
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
 
 if TYPE_CHECKING:
@@ -84,24 +85,10 @@ def default_threads() -> int:
 
 
 class Graph:
-    """One ONNX graph, loaded at its first use.
+    """One ONNX graph, loaded at its first use."""
 
-    Args:
-        path: the file.
-        providers: where it runs.
-        threads: CPU threads.
-        before: called before each run; what it raises is raised instead.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        providers: Sequence[Provider],
-        threads: int,
-        before: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, path: Path, providers: Sequence[Provider], threads: int) -> None:
         self._path = path
-        self._before = before
         self._providers = providers
         self._threads = threads
         self._session: onnxruntime.InferenceSession | None = None
@@ -131,7 +118,7 @@ class Graph:
             RenderError: ONNX Runtime failed.
         """
         session = self.load()
-        self._before()
+        interruptible()
         try:
             return list(session.run(None, inputs))
         except Exception as error:

@@ -20,7 +20,7 @@ import msgspec
 from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
 from server.http.views import JobView, PreviewView, TakeView
 from server.jobs.book import JobBook
-from server.jobs.job import Effort, Job, JobState, TakeInfo, take_stem
+from server.jobs.job import Effort, Job, JobState, TakeInfo, take_name, take_words
 from server.jobs.locks import holding
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.jobs.submission import Submission
@@ -73,6 +73,7 @@ class RemoteJobs:
             owner=submission.owner,
             request_id=request_id,
             folder=submission.folder,
+            temporary=submission.temporary,
             position=view.position,
             created_s=view.created_s,
             effort=Effort(price_s=view.price_s, bulk_because=view.notice),
@@ -180,7 +181,7 @@ class RemoteJobs:
                 await self._connected.wait()
 
     async def _fetch_take(self, job: Job, take: TakeView) -> TakeInfo:
-        name = f"{take_stem(job)}-{take.number}"
+        name = take_name(take_words(job), take.seed, job.id, take.number)
         part = job.folder / f".{name}.{os.getpid()}.part"
         with holding(part):
             path = part.with_name(name + await self._download(take, part))
@@ -193,4 +194,5 @@ class RemoteJobs:
             frames=take.frames,
             score=take.score,
             measures=take.measures,
+            warnings=take.warnings,
         )

@@ -30,18 +30,19 @@ from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
-from server.render.conditioning import prompt_embedding
+from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.joining import JoinedUnet
-from server.render.note_tempo_check import measured
-from server.render.plan import Plan, RenderContext
+from server.render.note_tempo_check import measured, missed
+from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
 from server.render.preview import OnPreview, previewing
 from server.render.ranking import Candidate, best_first, enough, ranked
 from server.render.recipe import Recipe
+from server.render.redraw import Draw, heard
 from server.render.samplers import OnEstimate, OnStep
 from server.render.take import Take
 from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, free_memory
@@ -60,7 +61,7 @@ class Pipeline:
         folder: the model folder.
         device: where the graphs run.
         threads: CPU threads of a graph; 0: all cores.
-        clips: reads the clips that requests name; None: in a process with limits.
+        clips: reads the clips that requests name.
         free: returns the free memory; called before each job.
 
     Raises:
@@ -72,17 +73,14 @@ class Pipeline:
         folder: Path,
         device: Device = "auto",
         threads: int = 0,
-        clips: ClipLoader | None = None,
+        clips: ClipLoader = load_clip,
         free: Callable[[bool], FreeMemory | None] = free_memory,
     ) -> None:
-        self.pause: Callable[[], None] = lambda: None
-        """Called before each run of a graph and while clips are read: ends the render by raising,
-        or lets another one go first."""
         self.manifest = Manifest.load(folder)
         providers = providers_for(device)
         threads = threads or default_threads()
         self.graphs = {
-            name: Graph(folder / f"{name}.onnx", providers, threads, self._paused)
+            name: Graph(folder / f"{name}.onnx", providers, threads)
             for name in self.manifest.components
         }
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
@@ -91,7 +89,7 @@ class Pipeline:
         self.listener = (
             Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
         )
-        self.clips = clips or partial(load_clip, poll=self._paused)
+        self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
@@ -146,15 +144,41 @@ class Pipeline:
         candidates = yield from self._candidates(planned, run, seeds, on_step, on_estimate)
         wanted = request.num_waveforms_per_prompt
         takes: list[Take] = []
+        silent: dict[int, Finished] = {}
         for candidate in best_first(candidates):
             if enough(takes, candidates, planned, wanted):
                 break
             if takes:
                 on_step(num_steps, num_steps)
             yield None
-            take = self._take(planned, planned.recipe or request, candidate, digests)
+            take, decoded = self._take(planned, planned.recipe or request, candidate, digests)
             takes.append(replace(take, measures=take.measures | familiarity))
-        return ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+            if take.silent and decoded.sound_wanted:
+                silent[candidate.seed] = decoded
+        chosen = ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+
+        draw = self._drawing(
+            planned.recipe or request, digests, partial(on_step, num_steps, num_steps)
+        )
+        for k, take in enumerate(chosen):
+            if take.seed in silent:
+                chosen[k] = yield from heard(take, silent[take.seed], planned, draw)
+        return chosen
+
+    def _drawing(
+        self, request: AnyResolved, digests: dict[str, str], on_work: Callable[[], None]
+    ) -> Draw:
+        """Renders further takes of ``request``; ``on_work`` is called after each of their steps."""
+
+        def draw(planned: Plan, seed: int) -> Work[tuple[Take, Finished]]:
+            run = Diffusion(self.manifest, planned)
+            latents = yield from run.latents(
+                [seed], self.unet.frames_a_call, lambda done, total: on_work()
+            )
+            yield None
+            return self._take(planned, request, Candidate(seed, latents[0], None), digests)
+
+        return draw
 
     def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
         """Clean latents [len(seeds), channels, C, T, F] of a plan."""
@@ -222,11 +246,12 @@ class Pipeline:
 
     def _take(
         self, planned: Plan, request: AnyResolved, candidate: Candidate, digests: dict[str, str]
-    ) -> Take:
+    ) -> tuple[Take, Finished]:
         """Decode and deliver one take, with the recipe that reproduces it alone."""
         decoded = planned.finish(candidate.latent)
-        sound, measures = deliver(decoded, planned.settings.delivery)
-        measures |= measured(sound, planned.notation)
+        delivered = deliver(decoded, planned.settings.delivery)
+        sound = delivered.sound
+        measures = delivered.measures | measured(sound, planned.notation)
         alone = msgspec.structs.replace(
             request,
             seed=candidate.seed,
@@ -236,24 +261,23 @@ class Pipeline:
             previews=0,
         )
         recipe = Recipe.of(alone, self.manifest, digests)
-        file_format = planned.settings.delivery.file_format or decoded.file_format
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)
-        return Take(
+        take = Take(
             waveform=sound,
             recipe=recipe,
             seed=candidate.seed,
             measures=measures,
-            file_format=file_format,
+            file_format=delivered.file_format,
             embedding=embedding,
             audio_tower=self.manifest.audio_tower,
             score=score,
-            exact=decoded.exact,
+            exact=delivered.exact,
+            metadata=delivered.metadata,
+            warnings=(*delivered.warnings, *_warnings(planned, measures, sound)),
         )
-
-    def _paused(self) -> None:
-        self.pause()
+        return take, decoded
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""
@@ -270,6 +294,16 @@ class Pipeline:
             raise
         except RenderError:
             return None
+
+
+def _warnings(planned: Plan, measures: dict[str, Any], sound: Waveform) -> tuple[str, ...]:
+    """What a take misses of what was asked for; an edit keeps most of its clip and may differ."""
+    if planned.known is not None:
+        return ()
+    asked = notation_of(planned.settings)
+    beat_expected = names_tempo(planned.settings)
+    sentence = missed(measures, asked, sound.seconds, beat_expected=beat_expected)
+    return (sentence,) if sentence else ()
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

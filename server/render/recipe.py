@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 import server
-from server.audio.waveform import read_comment
-from server.errors import InvalidRequest
+from server.audio.metadata.carried import Metadata
+from server.errors import InvalidRequest, UnreadableAudio
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
 from server.requests.explain import explain
@@ -55,11 +55,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """The recipe in the metadata of an audio file.
 
         Raises:
-            UnreadableAudio: not audio.
+            UnreadableAudio: the file cannot be read.
             InvalidRequest: no recipe in it.
         """
         name = source if isinstance(source, Path) else "the uploaded clip"
-        return cls.parse(read_comment(source), str(name))
+        try:
+            return cls.parse(Metadata.read(source).recipe, str(name))
+        except OSError as error:
+            raise UnreadableAudio(f"{name} cannot be read: {error.strerror}") from error
 
     @classmethod
     def of_values(cls, values: dict[str, Any]) -> Recipe:

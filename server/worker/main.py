@@ -17,14 +17,18 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from server.audio.fence.child import NICENESS
+from server.audio.interruption import interruptible, set_interruption
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
-from server.jobs.job import TakeInfo
+from server.jobs.job import TakeInfo, take_name
 from server.jobs.storage import check_room, write_whole
+from server.logs import set_up_logs
 from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
 from server.render.pipeline import WARM_UP_S, Pipeline
+from server.render.preview import PREVIEW_FORMAT
 from server.render.take import Take
 from server.worker.device_schedule import Running, next_on_device
 from server.worker.protocol import (
@@ -45,8 +49,6 @@ __all__ = ["main", "store"]
 
 _SIGN_OF_LIFE_S = 10.0
 """So often at least the engine is told that a piece of work goes on."""
-_NICENESS = 10
-"""Rendering yields to the sound card, to the DAW and to the server that answers for it."""
 
 
 class Worker:
@@ -66,7 +68,7 @@ class Worker:
         """The job whose piece of work has begun, and the live one that interrupted it."""
         self._interrupted: Running | None = None
         self._sent_s = 0.0
-        pipeline.pause = self._between_runs
+        set_interruption(self._between_passes)
         threading.Thread(target=self._read_commands, args=(commands,), daemon=True).start()
 
     def run(self) -> None:
@@ -86,8 +88,8 @@ class Worker:
             order = self._orders.get()
             self._running.append(Running(order, self._rendering(order)))
 
-    def _between_runs(self) -> None:
-        """Between two runs of a graph in one piece of work, which may be long.
+    def _between_passes(self) -> None:
+        """At a point of a piece of work, which may be long.
 
         Raises:
             Cancelled: the job is.
@@ -170,7 +172,7 @@ class Worker:
 
         def on_preview(done: int, sound: Waveform) -> None:
             if order.preview is not None:
-                data = sound.encode("wav16")
+                data = sound.encode(PREVIEW_FORMAT)
                 with contextlib.suppress(StorageFull):  # no room for it costs no take
                     check_room(order.preview.parent, len(data))
                     write_whole(order.preview, data)
@@ -178,7 +180,7 @@ class Worker:
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
-            store(take, order.folder / f"{order.stem}-{k}.{take.extension}")
+            store(take, order.folder / f"{_name(order, take, k)}.{take.extension}")
             for k, take in enumerate(takes, 1)
         )
 
@@ -198,6 +200,10 @@ class Worker:
             os._exit(0)
 
 
+def _name(order: Render, take: Take, number: int) -> str:
+    return take_name(order.words, take.seed, order.job_id, number)
+
+
 def _failure(job_id: str, error: Exception) -> Failed:
     if isinstance(error, MemoryError):
         return Failed(job_id, RenderError.code, "out of memory; ask for less at a time")
@@ -208,7 +214,9 @@ def _failure(job_id: str, error: Exception) -> Failed:
 
 def store(take: Take, path: Path) -> TakeInfo:
     """Write a take whole; returns its description."""
-    write_whole(path, take.encode())
+    encoded = take.encode()
+    interruptible()
+    write_whole(path, encoded)
     sound = take.waveform
     return TakeInfo(
         path=path,
@@ -218,6 +226,7 @@ def store(take: Take, path: Path) -> TakeInfo:
         frames=sound.frames,
         score=take.measures.get("score"),
         measures=take.measures,
+        warnings=take.warnings,
         embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
         audio_tower=take.audio_tower,
     )
@@ -235,8 +244,9 @@ def main() -> None:
     # What a library prints must not end up among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    set_up_logs()
     if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+        os.nice(NICENESS)
     try:
         pipeline = Pipeline(options.model, options.device, options.threads)
         step_s = pipeline.warm_up()

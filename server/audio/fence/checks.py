@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from server.audio.fence.wire import Facts
+from server.audio.unfinished import opened_sound
 from server.audio.waveform import check_bounds
 from server.errors import UnreadableAudio
 
@@ -28,7 +29,7 @@ def checked_file(path: Path) -> Iterator[Any]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with opened_sound(path) as file:
             # Check the header first: a false one can keep libsndfile busy for ever.
             check_bounds("the clip", file.frames, file.channels, file.samplerate)
             yield file

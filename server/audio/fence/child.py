@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["Child", "ChildLost", "Poll", "limit", "nothing", "parents_socket"]
+__all__ = ["NICENESS", "Child", "ChildLost", "Poll", "limit", "nothing", "parents_socket"]
 
 Poll = Callable[[], None]
 """Called several times a second while something is waited for; what it raises ends that."""
 
+NICENESS: Final = 10
 _LOOK_S: Final = 0.05
 
 
@@ -110,8 +111,13 @@ class Child:
 
 
 def parents_socket() -> socket.socket:
-    """The socket that the parent has handed over; Ctrl-C is the parent's business."""
+    """The socket that the parent has handed over; Ctrl-C is the parent's business.
+
+    As rendering does, this process yields to the sound card and to the server.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     if os.name == "nt":
         shared: Any = socket  # this exists on Windows only
         return socket.socket(fileno=shared.fromshare(sys.stdin.buffer.read()).detach())

@@ -1,9 +1,9 @@
 """Asks decoding processes, which stay for the next question.
 
     clip = DECODERS.clip(Path("take.wav"))
-    facts = await DECODERS.in_thread(DECODERS.facts, path)
+    facts = await DECODERS.facts(path)
 
-All methods may be called from any thread.
+Files may be decoded in any thread.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from server.errors import UnreadableAudio, error_for
 __all__ = ["DECODERS", "DecoderPool", "Decoding"]
 
 T = TypeVar("T")
-_MAX_HEAD: Final = 2**20
+_MAX_HEAD: Final = 2**26
+"""With the metadata of a file."""
 _MAX_BLOCK: Final = 2**28
 _FACTS_S: Final = 10.0
-_DECODE_S: Final = 60.0
+_HEADERS: Final = 2
+_DECODE_S: Final = 120.0
 
 
 class Decoding:
@@ -93,12 +95,17 @@ class Decoding:
 
 
 class DecoderPool:
-    """At most ``size`` decoding processes, started when they are needed."""
+    """At most ``size`` processes that decode, and two that read headers, started when needed.
+
+    Headers are what the acceptance of a job waits for. They do not wait for what is decoded.
+    """
 
     def __init__(self, size: int) -> None:
         self._room = threading.Semaphore(size)
+        self._header_room = threading.Semaphore(_HEADERS)
         self._idle: list[Child] = []
         self._threads = ThreadPoolExecutor(size, "decoding")
+        self._header_threads = ThreadPoolExecutor(_HEADERS, "headers")
         atexit.register(self.close)
 
     async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -118,13 +125,21 @@ class DecoderPool:
         while self._idle:
             self._idle.pop().close()
 
-    def facts(self, path: Path) -> Facts:
+    async def facts(self, path: Path) -> Facts:
         """What a file says of itself, and the recipe in it.
 
         Raises:
             AudioLDMError: it cannot be used.
         """
-        with self.asking(path, Ask(what="facts", path=str(path)), _FACTS_S) as (_, answer):
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(
+            self._header_threads, self._read_header, path
+        )
+
+    def _read_header(self, path: Path) -> Facts:
+        ask = Ask(what="facts", path=str(path))
+        with self._asking(path, ask, _FACTS_S, nothing, self._header_room) as (_, answer):
             return _facts(answer, path)
 
     def checked(self, path: Path, name: str) -> Facts:
@@ -155,7 +170,14 @@ class DecoderPool:
         Raises:
             AudioLDMError: the file cannot be used.
         """
-        with open_regular(path) as descriptor, self._room:
+        with self._asking(path, ask, patience_s, poll, self._room) as asked:
+            yield asked
+
+    @contextmanager
+    def _asking(
+        self, path: Path, ask: Ask, patience_s: float, poll: Poll, room: threading.Semaphore
+    ) -> Iterator[tuple[Decoding, Answer]]:
+        with open_regular(path) as descriptor, room:
             decoder = self._decoder()
             decoding = Decoding(decoder, ask, patience_s, poll)
             try:
@@ -168,11 +190,10 @@ class DecoderPool:
                     decoder.close()
 
     def _decoder(self) -> Child:
-        while self._idle:
-            decoder = self._idle.pop()
-            if decoder.alive:
-                return decoder
-            decoder.close()
+        with contextlib.suppress(IndexError):
+            while not (decoder := self._idle.pop()).alive:
+                decoder.close()
+            return decoder
         return _new()
 
 

@@ -24,7 +24,8 @@ from server.audio.fence.checks import checked_file, decode_clip, facts_of
 from server.audio.fence.child import limit, parents_socket
 from server.audio.fence.regular import open_regular, under_its_descriptor
 from server.audio.fence.wire import Answer, Ask, Facts, receive_ask, send_part
-from server.audio.waveform import Waveform, check_bounds, read_comment
+from server.audio.metadata.carried import Metadata
+from server.audio.waveform import Waveform, check_bounds
 from server.errors import AudioLDMError, UnreadableAudio
 
 __all__ = ["MAX_CPU_S", "MAX_MEMORY", "main"]
@@ -54,7 +55,9 @@ def answered(ask: Ask, descriptor: int) -> Iterator[Part]:
         case "clip":
             yield from _clip(path, descriptor)
         case "convert":
-            data = Waveform.read(path).encode(ask.file_format, read_comment(path))
+            clip = Clip.read(path)
+            held = clip.metadata
+            data = clip.waveform.encode(ask.file_format, held.recipe, clip.exact, held)
             yield Answer(sizes=(len(data),))
             yield data
         case "stream":
@@ -63,8 +66,7 @@ def answered(ask: Ask, descriptor: int) -> Iterator[Part]:
 
 def _facts(path: Path) -> Facts:
     with checked_file(path) as file:
-        found = facts_of(file)
-    return msgspec.structs.replace(found, recipe=read_comment(path))
+        return msgspec.structs.replace(facts_of(file), recipe=Metadata.read(path, file).recipe)
 
 
 def _clip(path: Path, descriptor: int) -> Iterator[Part]:
@@ -81,9 +83,10 @@ def _clip(path: Path, descriptor: int) -> Iterator[Part]:
             channels=sound.channels,
             format="",
             sample_bytes=4,
-            recipe=read_comment(path),
+            speakers=sound.speakers,
         ),
         file_format=clip.file_format,
+        metadata=clip.metadata,
         exact=clip.exact.samples.dtype.name if clip.exact else "",
         sha256=sha256,
         sizes=tuple(array.nbytes for array in arrays),

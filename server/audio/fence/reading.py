@@ -10,28 +10,30 @@ import numpy.typing as npt
 
 from server.audio.clip import Clip
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
-from server.audio.fence.child import Poll, nothing
+from server.audio.fence.child import Poll
 from server.audio.fence.pool import DECODERS, Decoding
 from server.audio.fence.wire import Answer, Ask, Facts
+from server.audio.interruption import interruptible
 from server.audio.waveform import Waveform, check_bounds
 from server.errors import UnreadableAudio
+from server.file_names import existing, path_of
 
 __all__ = ["load_clip", "read_sound", "read_stereo"]
 
 _STEREO: Final = 2
 
 
-def load_clip(name: str, poll: Poll = nothing) -> Clip:
+def load_clip(name: str, poll: Poll = interruptible) -> Clip:
     """Read the clip from the file ``name``.
 
     ``poll`` is called several times a second meanwhile; what it raises ends the reading.
 
     Raises:
         UnreadableAudio: see :meth:`Clip.read`; it takes too long or too much memory.
-        InvalidRequest: it is a folder.
+        InvalidRequest: it is a folder, or no name of a file.
         TooLarge: it has more than 4 GiB.
     """
-    path = Path(name).expanduser()
+    path = existing(path_of(name))
     ask = Ask(what="clip", path=str(path))
     with DECODERS.asking(path, ask, poll=poll) as (decoding, answer):
         return _clip(decoding, answer, path)
@@ -79,11 +81,11 @@ def _clip(decoding: Decoding, answer: Answer, path: Path) -> Clip:
     samples = _array(decoding, shape, np.dtype(np.float32))
     exact = _array(decoding, shape, np.dtype(answer.exact)) if answer.exact else None
     return Clip(
-        Waveform(samples, facts.sample_rate),
+        Waveform(samples, facts.sample_rate, facts.speakers),
         answer.file_format,
         path,
         None if exact is None else ExactSamples(exact),
-        recipe=facts.recipe,
+        answer.metadata,
         sha256=answer.sha256,
     ).checked()
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from server.audio.formats import FileFormat
+from server.audio.metadata.carried import NO_METADATA, Metadata
 
 __all__ = ["Answer", "Ask", "Facts", "hand_over", "receive_ask", "send_part"]
 
@@ -47,6 +48,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     sample_bytes: int
     """Bytes of a sample in memory, without loss."""
     recipe: str = ""
+    speakers: int = 0
+    """Channel mask; 0: none is named."""
 
     @property
     def seconds(self) -> float:
@@ -61,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
     facts: Facts | None = None
     file_format: FileFormat = "wav32f"
+    metadata: Metadata = NO_METADATA
     exact: str = ""
     """Type of the clip's own samples, where float32 cannot hold them."""
     sha256: str = ""

@@ -13,16 +13,18 @@ from starlette.responses import Response
 from server import __version__
 from server.engine.engine import Engine, EngineStatus
 from server.errors import EngineUnavailable
-from server.http.io import answer, client_of
+from server.http.io import MAX_JSON_BYTES, answer, client_of
 from server.http.openapi import Operation
 from server.http.routes.metrics import Metrics
+from server.http.streams import StreamSlots
 from server.jobs.acceptance import Limits
 from server.model.manifest import Manifest
+from server.net.limits import MAX_HEAD_BYTES, ConnectionLimits
 from server.requests.fields import Field, fields_of
 from server.requests.presets import Preset, find_preset, list_presets
 from server.requests.request import REQUESTS
 
-__all__ = ["StatusRoutes"]
+__all__ = ["PortLimits", "StatusRoutes"]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -42,6 +44,42 @@ class Kind(msgspec.Struct, frozen=True):
     fields: tuple[Field, ...]
 
 
+class PortLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the port takes; times are in seconds."""
+
+    upload_bytes: int
+    json_bytes: int
+    head_bytes: int
+    connections: int
+    connections_per_address: int
+    """IPv6 addresses count by their /64 network; loopback has no such limit."""
+    streams: int
+    """Event streams and WebSockets at a time."""
+    streams_per_client: int
+    head_s: float
+    """For the head of a request."""
+    stall_s: float
+    """For 1 KiB of a body, and between two reads of an answer."""
+    idle_s: float
+    """Between the requests of a connection."""
+
+    @classmethod
+    def of(cls, upload_bytes: int, port: ConnectionLimits, streams: StreamSlots) -> PortLimits:
+        """The limits of this server."""
+        return cls(
+            upload_bytes=upload_bytes,
+            json_bytes=MAX_JSON_BYTES,
+            head_bytes=MAX_HEAD_BYTES,
+            connections=port.affordable,
+            connections_per_address=port.per_address,
+            streams=streams.total,
+            streams_per_client=streams.per_client,
+            head_s=port.head_s,
+            stall_s=port.stall_s,
+            idle_s=port.idle_s,
+        )
+
+
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Models, kinds of request and limits of this server."""
 
@@ -52,6 +90,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     max_queued: int
     limits: Limits
     """On the estimated rendering time, in seconds; 0: none."""
+    port: PortLimits
     owner: str
     """Name of the client that asks."""
     library: bool
@@ -65,7 +104,7 @@ class StatusRoutes:
         self,
         engine: Engine,
         metrics: Metrics,
-        max_upload_bytes: int,
+        port: PortLimits,
         presets: Path | None = None,
         *,
         library: bool = False,
@@ -75,7 +114,7 @@ class StatusRoutes:
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
-        self._max_upload_bytes = max_upload_bytes
+        self._port = port
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -131,9 +170,10 @@ class StatusRoutes:
                 version=__version__,
                 model=self._engine.manifest,
                 kinds=tuple(_kind(kind) for kind in REQUESTS),
-                max_upload_bytes=self._max_upload_bytes,
+                max_upload_bytes=self._port.upload_bytes,
                 max_queued=client.max_queued,
                 limits=self._engine.limits,
+                port=self._port,
                 owner=client.name,
                 library=self._library and client.sees_all,
             )

@@ -41,6 +41,22 @@ def test_mono_sits_in_the_middle_and_rates_are_converted() -> None:
     assert spectrum.argmax() == 1000
 
 
+def test_surround_is_folded_down_and_inverted_sides_stay() -> None:
+    sound = 0.1 * np.random.default_rng(3).standard_normal((6000, 6)).astype(np.float32)
+    sound[:, :2] = np.stack([sound[:, 0], -sound[:, 0]], axis=1)
+
+    async def run() -> Samples:
+        async with playing() as (player, render):
+            player.start(await player.load(Waveform(sound, RATE)), player.frame_now() + 100)
+            return render(4096)
+
+    out = asyncio.run(run())[100:4096]
+    heard = sound[: len(out)]
+    for side in (0, 1):
+        wanted = heard[:, side] + 0.70711 * (heard[:, 2] + heard[:, 4 + side])
+        np.testing.assert_allclose(out[:, side], wanted, atol=1e-5)
+
+
 def test_a_loop_has_no_seam_and_the_first_pass_is_untouched() -> None:
     async def run() -> tuple[Samples, Samples]:
         async with playing() as (player, render):
@@ -92,18 +108,18 @@ def test_capture_is_what_was_heard_and_can_be_played_again() -> None:
 def test_memory_comes_back_when_the_voice_is_done() -> None:
     async def run() -> None:
         async with playing() as (player, render):
-            free = player._clips.free_frames
+            free = player.clips.free_frames
             clips = [await player.load(noise(RATE)) for _ in range(10)]
             with pytest.raises(TooLarge, match="no room for 1 s"):
                 await player.load(noise(RATE))
             player.start(clips[3])
             for clip in clips:
                 player.unload(clip)
-            assert player._clips.free_frames == free - RATE
+            assert player.clips.free_frames == free - RATE
             render(RATE + 128)
             player.poll()
-            assert player._clips.free_frames == free
-            assert len(player._clips) == 0
+            assert player.clips.free_frames == free
+            assert len(player.clips) == 0
 
     asyncio.run(run())
 

@@ -42,6 +42,7 @@ def examples(clip: Path) -> dict[str, list[object]]:
         messages[submission.address] = [kind, "rain > wind", *required_pairs(submission.kind, clip)]
     messages |= {
         "/ldm/ping": [7],
+        "/ldm/prove": ["of this machine"],
         "/ldm/version": [],
         "/ldm/status": [],
         "/ldm/model": [],
@@ -101,7 +102,8 @@ def test_every_address_is_answered_through_a_socket(
     handled = {c.address for c in bridge.bridge.service.table.commands}
     # These are in test_stage_service.py, test_models_over_osc.py and test_library_over_osc.py.
     others = (*STAGE, *declared(model_messages), *declared(library))
-    elsewhere = {message.address for message in others}
+    # The cookie is for other machines: test_address_proof.py.
+    elsewhere = {"/ldm/cookie", *(message.address for message in others)}
     assert set(messages) == handled - elsewhere
     assert set(bridge.bridge.service.unhandled) <= elsewhere
     heard: set[str] = set()

@@ -49,7 +49,7 @@ def test_it_is_heard_to_the_sample_and_then_it_is_over(tiny_folder: Path, tmp_pa
 
     async def scenario() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:
-            free = rig.stage.player._clips.free_frames
+            free = rig.stage.player.clips.free_frames
             await rig.stage.play(tmp_path / "long.flac")
             heard = await played(rig, 32.0)
             begin = int(np.argmax(np.abs(heard).max(axis=1) > 1e-4)) - 1
@@ -61,7 +61,7 @@ def test_it_is_heard_to_the_sample_and_then_it_is_over(tiny_folder: Path, tmp_pa
             states = [notice.state for notice in rig.notices if hasattr(notice, "voice")]
             assert states == ["playing", "ended"]
             await asyncio.sleep(0.2)
-            assert rig.stage.player._clips.free_frames == free
+            assert rig.stage.player.clips.free_frames == free
 
     asyncio.run(scenario())
 
@@ -92,7 +92,7 @@ def test_it_stops_when_it_is_told_and_frees_its_room(tiny_folder: Path, tmp_path
 
     async def scenario() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:
-            free = rig.stage.player._clips.free_frames
+            free = rig.stage.player.clips.free_frames
             voice, _ = await rig.stage.play(path)
             await played(rig, 1.0)
             rig.stage.player.stop(voice)
@@ -101,7 +101,7 @@ def test_it_stops_when_it_is_told_and_frees_its_room(tiny_folder: Path, tmp_path
             rig.stage.stop_all(0.0)
             await rig.run(0.5)
             await asyncio.sleep(0.5)
-            assert rig.stage.player._clips.free_frames == free
+            assert rig.stage.player.clips.free_frames == free
 
     asyncio.run(scenario())
 
@@ -136,13 +136,13 @@ def test_what_cannot_be_played_is_refused_and_leaves_nothing(
 
     async def scenario() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:
-            free = rig.stage.player._clips.free_frames
+            free = rig.stage.player.clips.free_frames
             for path in (broken, tmp_path / "none.wav", Path("/dev/zero"), tmp_path):
                 with pytest.raises(AudioLDMError) as error:
                     await rig.stage.play(path)
                 assert not isinstance(error.value, QueueFull)
             with pytest.raises(UnreadableAudio):
                 await rig.stage.play(broken, loop=True)
-            assert rig.stage.player._clips.free_frames == free
+            assert rig.stage.player.clips.free_frames == free
 
     asyncio.run(scenario())

@@ -35,6 +35,8 @@ class MemoryEngine(OneModelEngine):
         self.automatic = automatic
         self.restarts = 0
         self.state = "ready"
+        self.warnings: tuple[str, ...] = ()
+        """What its takes warn of."""
 
     @property
     def manifest(self) -> Manifest:
@@ -102,4 +104,5 @@ class MemoryEngine(OneModelEngine):
             channels=1,
             frames=wave.frames,
             measures={"silent": False},
+            warnings=self.warnings,
         )

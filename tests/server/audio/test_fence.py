@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import resource
@@ -18,9 +19,9 @@ import soundfile
 from server.audio.clip import Clip
 from server.audio.fence.pool import DECODERS, DecoderPool
 from server.audio.fence.reading import load_clip
-from server.audio.fence.wire import Ask
+from server.audio.fence.wire import Ask, Facts
 from server.audio.formats import FORMATS, FileFormat
-from server.audio.waveform import Waveform, read_comment
+from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, UnreadableAudio
 
 MIB = 2**20
@@ -62,9 +63,15 @@ STRANGE: dict[str, Callable[[Path], Path]] = {
     "folder": lambda path: path.parent,
     "name": lambda path: Path(f"{path}\0"),
 }
+
+
+def header(pool: DecoderPool, path: Path) -> Facts:
+    return asyncio.run(pool.facts(path))
+
+
 READERS: dict[str, Callable[[Path], Any]] = {
     "clip": lambda path: load_clip(str(path)),
-    "facts": DECODERS.facts,
+    "facts": lambda path: header(DECODERS, path),
     "upload": lambda path: DECODERS.checked(path, "the clip"),
     "take": lambda path: DECODERS.converted(path, "flac"),
 }
@@ -98,7 +105,7 @@ def test_a_clip_is_what_it_is_without_a_fence(tmp_path: Path, file_format: FileF
     assert fenced.waveform.sample_rate == plain.waveform.sample_rate
     assert (fenced.file_format, fenced.source) == (plain.file_format, path)
     assert fenced.digest == plain.digest
-    assert fenced.recipe == read_comment(path)
+    assert fenced.metadata == plain.metadata
     assert (fenced.exact is None) == (plain.exact is None)
     if fenced.exact is not None and plain.exact is not None:
         assert fenced.exact.samples.dtype == plain.exact.samples.dtype
@@ -121,7 +128,7 @@ def test_a_bomb_costs_an_error_and_the_next_file_is_read(tmp_path: Path) -> None
     assert time.monotonic() - begun_s < 5
     short = tmp_path / "short.wav"
     short.write_bytes(sound().encode("wav16"))
-    assert pool.facts(short).frames == 8000
+    assert header(pool, short).frames == 8000
     pool.close()
 
 
@@ -129,10 +136,10 @@ def test_a_decoder_that_died_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
     path.write_bytes(sound().encode("wav16"))
     pool = DecoderPool(1)
-    assert pool.facts(path).frames == 8000
+    assert header(pool, path).frames == 8000
     pool._idle[0]._process.kill()
     pool._idle[0]._process.wait()
-    assert pool.facts(path).frames == 8000
+    assert header(pool, path).frames == 8000
     pool.close()
 
 
@@ -161,3 +168,14 @@ def test_the_second_file_is_read_within_milliseconds(tmp_path: Path) -> None:
         load_clip(str(path))
         times.append(time.monotonic() - begun_s)
     assert min(times) < 0.1
+
+
+def test_a_header_does_not_wait_for_what_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(sound(60.0).encode("wav16"))
+    pool = DecoderPool(1)
+    with pool.asking(path, Ask(what="stream", path=str(path), sample_rate=48000)):
+        begun_s = time.monotonic()
+        assert header(pool, path).frames == 960_000
+        assert time.monotonic() - begun_s < 10
+    pool.close()

@@ -64,6 +64,7 @@ def long_jobs(folder: Path, pipeline: Pipeline) -> dict[str, AnyRequest]:
         "upscale": Upscale(clip=long, **steps),  # type: ignore[arg-type]
         "vary a file": Vary(clip=str(varied), seed=1),
         "vary a recipe": Vary(clip="x.wav", recipe=recipe, seed=1),
+        "vary what is no take": Vary(clip=clip(folder / "no take.wav", 600.0, 8), seed=1),
         "vary with steps": Vary(clip=str(varied), num_inference_steps=1000, seed=1),
     }
 

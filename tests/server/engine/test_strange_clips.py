@@ -1,4 +1,4 @@
-"""Clips and recipes that name what is no sound cost their own job an error, and nobody else time."""
+"""Clips and recipes that name what is no sound cost their own job an error, nobody else time."""
 
 from __future__ import annotations
 
