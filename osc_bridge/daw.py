@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 
@@ -18,6 +19,7 @@ from osc_bridge.handlers.stage import stage_on
 from osc_bridge.handover import Handover
 from osc_bridge.oscquery.announcement import announced
 from osc_bridge.oscquery.app import OscQuery
+from osc_bridge.stage.instant import nearest_sound
 from osc_bridge.stage.liveset import LiveSet, load_set
 from osc_bridge.stage.stage import Stage
 from server import __version__
@@ -38,7 +40,7 @@ from server.logs import set_up_logs
 from server.sample_library.library import SampleLibrary
 from server.signals import on_stop_signal
 
-__all__ = ["Instance", "instance", "run", "serve"]
+__all__ = ["Instance", "instance", "run", "serve", "serve_library"]
 
 log = logging.getLogger("audioldm")
 
@@ -117,7 +119,7 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
             await stage.player.device.keep_open(handover.found.settings)
         library = make_library(config)
         stack.push_async_callback(library.close)
-        bridge.service.add(LibraryHandlers(bridge.service, library).handlers)
+        stack.push_async_callback(serve_library(bridge, stage, library).close)
         http = make_http(engine, config, OscQuery(bridge).routes, library)
         limits = connection_limits(config)
         serve_http = serving(http.app, config.host, config.http_port, limits)
@@ -127,6 +129,15 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
         start_housekeeping(engine, config)
         yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port, library=library)
+
+
+def serve_library(bridge: OscBridge, stage: Stage, library: SampleLibrary) -> LibraryHandlers:
+    """Let ``bridge`` answer for ``library``, whose sounds ``stage`` plays."""
+    handlers = LibraryHandlers(bridge.service, library, stage)
+    bridge.service.add(handlers.handlers)
+    bridge.jobs.begin_instant = handlers.begin_instant
+    stage.pads.find_sound = partial(nearest_sound, library)
+    return handlers
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:

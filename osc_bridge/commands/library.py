@@ -6,7 +6,6 @@ A running companion is asked over HTTP. Where none runs, the same routes are cal
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -60,6 +59,8 @@ def library(options: argparse.Namespace, config: Config) -> int:
     Raises:
         AudioLDMError: it was refused.
     """
+    import asyncio
+
     return asyncio.run(_run(options, config))
 
 
@@ -155,6 +156,8 @@ async def _indexed(http: httpx.AsyncClient) -> Any:
 
     Ctrl-C loses nothing.
     """
+    import asyncio
+
     while True:
         state = _answer(await http.get("/v1/library/state"))
         busy = any(folder["state"] in ("waiting", "indexing") for folder in state["folders"])

@@ -1,16 +1,24 @@
-"""The sample library: its folders, and the search in them."""
+"""The sample library: its folders, the search in them, its map, and sounds in place of takes."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from osc_bridge.messages import library as m
+from osc_bridge.messages.library_map import MapPlaying, MapX, MapXY, MapY
 from osc_bridge.messages.message import Command
+from osc_bridge.messages.requests.submissions import Submission
 from osc_bridge.service.service import Context, Handler, Service
-from server.errors import Forbidden
+from osc_bridge.stage.instant import Instants, Sounding, Wanted
+from osc_bridge.stage.map_player import MapPlayer, MapVoice, Place
+from osc_bridge.stage.stage import Stage
+from server.errors import AudioLDMError, Forbidden, InvalidRequest
 from server.sample_library.library import FolderState, SampleLibrary
-from server.sample_library.views import LibrarySound, sound_view
+from server.sample_library.views import LibrarySound, shown_path, sound_view
 
 __all__ = ["LibraryHandlers"]
 
@@ -21,11 +29,15 @@ class LibraryHandlers:
     Args:
         service: answers for them.
         library: knows the sounds.
+        stage: plays them.
     """
 
-    def __init__(self, service: Service, library: SampleLibrary) -> None:
+    def __init__(self, service: Service, library: SampleLibrary, stage: Stage) -> None:
         self._service = service
         self._library = library
+        self._stage = stage
+        self._map = MapPlayer(stage, library)
+        self._instants = Instants(stage, library)
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -36,7 +48,69 @@ class LibraryHandlers:
             m.Pause: self._pause,
             m.State: self._state,
             m.Find: self._find,
+            MapXY: lambda xy, c: self._go(
+                c, x=xy.x, y=xy.y, gain_db=xy.gain_db, quantise=xy.quantise, again=xy.again
+            ),
+            MapX: lambda to, c: self._go(c, x=to.x),
+            MapY: lambda to, c: self._go(c, y=to.y),
         }
+
+    async def close(self) -> None:
+        """Start nothing more."""
+        await self._map.close()
+        await self._instants.close()
+
+    def begin_instant(self, submission: Submission, context: Context) -> asyncio.Future[str]:
+        """Play the nearest sound for a request; the future is given the id of its job.
+
+        Raises:
+            Forbidden: the client is on another machine.
+            InvalidRequest: the request has no prompt.
+        """
+        self._allowed(context)
+        request, client = submission.request, context.client
+        if not request.prompt.strip():
+            raise InvalidRequest("retrieve: the request has no prompt to search the library with")
+
+        def answer(what: Sounding | AudioLDMError) -> None:
+            if isinstance(what, AudioLDMError):
+                self._service.report(client, what, type(submission).address)
+                return
+            playing = m.InstantPlaying(
+                request_id=submission.request_id,
+                source=what.source,
+                voice=what.voice,
+                path=shown_path(what.path),
+                frame=what.frame % 2**31,
+            )
+            self._service.reply(client, playing)
+
+        wanted = Wanted(
+            prompt=request.prompt,
+            loop=bool(getattr(request, "loop", False)),
+            quantise=submission.options.quantise,
+            panic_count=context.panic_count,
+        )
+        return self._instants.begin(wanted, answer)
+
+    # --- the map
+
+    def _go(self, context: Context, **changed: Any) -> None:
+        """Play a place; coordinates that are not named stay."""
+        self._allowed(context)
+        place = Place(x=self._map.place.x, y=self._map.place.y, panic_count=context.panic_count)
+
+        def answer(what: MapVoice | AudioLDMError) -> None:
+            if isinstance(what, AudioLDMError):
+                self._service.report(context.client, what, MapXY.address)
+                return
+            path = shown_path(what.sample.path)
+            playing = MapPlaying(what.sample.row, path, what.voice, what.frame % 2**31)
+            self._service.reply(context.client, playing)
+
+        self._map.go(msgspec.structs.replace(place, **changed), answer)
+
+    # --- folders and search
 
     async def _add(self, command: m.Add, context: Context) -> None:
         folder = await self._allowed(context).add(Path(command.path))

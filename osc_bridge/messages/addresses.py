@@ -15,6 +15,7 @@ from osc_bridge.messages import (
     files,
     jobs,
     library,
+    library_map,
     midi,
     models,
     notices,
@@ -118,6 +119,7 @@ TABLE: Final = AddressTable(
         *STAGE,
         *declared(files),
         *declared(library),
+        *declared(library_map),
     )
 )
 

@@ -14,14 +14,34 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import msgspec
 from msgspec import Meta
 
-from osc_bridge.messages.arguments import Count, Length, Words, as_argument, named_values
+from osc_bridge.messages.arguments import (
+    Count,
+    Frame,
+    Length,
+    RequestId,
+    Voice,
+    Words,
+    as_argument,
+    named_values,
+)
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import InvalidRequest
 from server.requests.fields import Field, field_named, fields_of
 from server.sample_library.query import SampleSearch
 
-__all__ = ["Add", "Find", "FolderReply", "Found", "Pause", "Remove", "SoundReply", "State", "Sum"]
+__all__ = [
+    "Add",
+    "Find",
+    "FolderReply",
+    "Found",
+    "InstantPlaying",
+    "Pause",
+    "Remove",
+    "SoundReply",
+    "State",
+    "Sum",
+]
 
 FolderPath = Annotated[
     str, Meta(min_length=1, max_length=4000, description="path of a folder of sounds")
@@ -73,6 +93,17 @@ class Found(Reply, frozen=True):
 
     address: ClassVar[str] = "/ldm/library/found"
     num_sounds: Annotated[Count, Meta(description="number of sounds")]
+
+
+class InstantPlaying(Reply, frozen=True):
+    """What sounds for a request with retrieve: a sound of the library, then the take."""
+
+    address: ClassVar[str] = "/ldm/library/playing"
+    request_id: RequestId
+    source: Annotated[str, Meta(description="library or generated")]
+    voice: Voice
+    path: Annotated[Words, Meta(description="path of the file")]
+    frame: Frame
 
 
 class Add(Command, frozen=True):

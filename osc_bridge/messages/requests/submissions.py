@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import msgspec
 from msgspec import Meta
 
+from osc_bridge.choices import Quantise
 from osc_bridge.messages.arguments import RequestId, as_argument, check_range, named_values
 from osc_bridge.messages.jobs import (
     JobAccepted,
@@ -41,6 +42,16 @@ class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str, Meta(max_length=4000, description="folder for the takes, inside the allowed folders")
     ] = ""
+    retrieve: Annotated[
+        bool,
+        Meta(
+            description="1: play the nearest sound of the library until the first take is there, "
+            "then that take; for clients on this machine"
+        ),
+    ] = False
+    quantise: Annotated[
+        Quantise, Meta(description="grid on which the take follows the library's sound")
+    ] = "bar"
     completion: Annotated[
         bytes,
         Meta(
