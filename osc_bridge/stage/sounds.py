@@ -9,8 +9,8 @@ from typing import Final
 from weakref import WeakSet
 
 from osc_bridge.audio.clips import LoadedClip, Loop
-from osc_bridge.audio.long_sound import LongSound
 from osc_bridge.audio.player import Player
+from osc_bridge.stage.long_sound import LongSound
 from server.audio.fence.pool import DECODERS
 from server.audio.fence.reading import read_stereo
 

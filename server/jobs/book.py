@@ -197,7 +197,7 @@ class JobBook:
     async def _written(self, job: Job) -> Job:
         """The job with its price, on disk."""
         job = await self.acceptance.accepted(job)
-        if self.journal is not None:
+        if self.journal is not None and not job.temporary:
             try:
                 await self.journal.record(job)
             except BaseException:

@@ -251,7 +251,10 @@ class Pipeline:
         decoded = planned.finish(candidate.latent)
         delivered = deliver(decoded, planned.settings.delivery)
         sound = delivered.sound
-        measures = delivered.measures | measured(sound, planned.notation)
+        rendered = delivered.rendered
+        measures = delivered.measures
+        if rendered is not None:
+            measures = measures | measured(rendered, planned.notation)
         alone = msgspec.structs.replace(
             request,
             seed=candidate.seed,
@@ -275,7 +278,7 @@ class Pipeline:
             score=score,
             exact=delivered.exact,
             metadata=delivered.metadata,
-            warnings=(*delivered.warnings, *_warnings(planned, measures, sound)),
+            warnings=(*delivered.warnings, *_missed(planned, measures, rendered)),
         )
         return take, decoded
 
@@ -296,13 +299,13 @@ class Pipeline:
             return None
 
 
-def _warnings(planned: Plan, measures: dict[str, Any], sound: Waveform) -> tuple[str, ...]:
-    """What a take misses of what was asked for; an edit keeps most of its clip and may differ."""
-    if planned.known is not None:
+def _missed(planned: Plan, measures: dict[str, Any], rendered: Waveform | None) -> tuple[str, ...]:
+    """What the sound that was rendered misses of what was asked for."""
+    if rendered is None:
         return ()
     asked = notation_of(planned.settings)
     beat_expected = names_tempo(planned.settings)
-    sentence = missed(measures, asked, sound.seconds, beat_expected=beat_expected)
+    sentence = missed(measures, asked, rendered.seconds, beat_expected=beat_expected)
     return (sentence,) if sentence else ()
 
 

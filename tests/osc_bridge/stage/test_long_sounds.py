@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from stage_rig import RATE, Rig, stage_rig
 
-from osc_bridge.audio.long_sound import MAX_LONG_SOUNDS
+from osc_bridge.stage.long_sound import MAX_LONG_SOUNDS
 from osc_bridge.stage.sounds import LONG_S
 from server.errors import AudioLDMError, QueueFull, TooLarge, UnreadableAudio
 

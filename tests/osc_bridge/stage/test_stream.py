@@ -203,7 +203,7 @@ def test_stopping_fades_out_and_gives_memory_back(
             heard = await rig.run(0.5)
             assert levels(heard)[0] > 0.05
             assert not heard[-RATE // 5 :].any()
-            assert rig.stage.player._clips.free_frames == everything
+            assert rig.stage.player.clips.free_frames == everything
             assert not folder.exists()
             assert report(rig).state == "stopped"
             await rig.stage.stream.stop()
@@ -246,7 +246,7 @@ def test_memory_and_disk_stay_flat(
     async def run() -> None:
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
             await rig.until(lambda: report(rig).rendered >= 14)
-            assert len(rig.stage.player._clips) <= 8
+            assert len(rig.stage.player.clips) <= 8
             assert len(list(rig.stage.stream._producer.maker._folder.iterdir())) <= 2
 
     asyncio.run(run())
