@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from memory_engine import MemoryEngine
-from osc_bridge.messages.requests.submissions import Submission
 from running_bridge import RunningBridge
 
 from osc_bridge.messages.addresses import TABLE
+from osc_bridge.messages.requests.submissions import Submission
 from osc_bridge.messages.server import Cookie
 from osc_bridge.service.address_proof import AMPLIFICATION, HELD_BYTES, AddressProofs
 from osc_bridge.wire.codec import OscMessage, decode, encode, encode_bundle

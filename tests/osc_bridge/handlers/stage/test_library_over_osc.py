@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from memory_engine import MemoryEngine
-from running_bridge import RunningBridge
+from stage_over_osc import Running
 
 from osc_bridge.client.client import Client
-from osc_bridge.handlers.library import LibraryHandlers
+from osc_bridge.daw import serve_library
 from osc_bridge.messages.library import Find, Found, SoundReply
 from osc_bridge.service.client_table import Sender
+from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.config import built_in_model
 from server.errors import InvalidRequest, NotFound
@@ -25,7 +25,6 @@ from server.sample_library.query import SampleSearch
 from server.worker.towers import ClapTowers
 
 pytestmark = pytest.mark.integration
-Running = RunningBridge[MemoryEngine]
 
 
 @pytest.fixture
@@ -39,16 +38,17 @@ def sounds(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(bridge: Running, tmp_path: Path) -> Iterator[SampleLibrary]:
+def library(running: Running, stage: Stage, tmp_path: Path) -> Iterator[SampleLibrary]:
     towers = ClapTowers(built_in_model())
 
     async def made() -> SampleLibrary:
         return SampleLibrary(tmp_path / "index", built_in_model(), lambda: towers)
 
-    library = bridge.run(made())
-    bridge.call(bridge.bridge.service.add, LibraryHandlers(bridge.bridge.service, library).handlers)
+    library = running.run(made())
+    handlers = running.call(serve_library, running.bridge, stage, library)
     yield library
-    bridge.call(library.close)
+    running.call(handlers.close)
+    running.call(library.close)
     towers.close()
 
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_understood_is_refused_with_its_name(
 
 
 def test_the_library_is_for_clients_on_this_machine(
-    library: SampleLibrary, bridge: Running, sounds: Path
+    library: SampleLibrary, running: Running, sounds: Path
 ) -> None:
     answered = threading.Event()
     answers: list[OscMessage] = []
@@ -102,7 +102,7 @@ def test_the_library_is_for_clients_on_this_machine(
     for command in ("add", "remove", "pause"):
         answered.clear()
         data = encode(OscMessage(f"/ldm/library/{command}", (str(sounds),)))
-        bridge.call(bridge.bridge.service.receive, data, stranger)
+        running.call(running.bridge.service.receive, data, stranger)
         assert answered.wait(10)
     assert {m.address for m in answers} == {"/ldm/error"}
     assert {m.arguments[0] for m in answers} == {"forbidden"}
