@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,22 +119,21 @@ def test_a_pad_plays_the_library_until_its_takes_are_there(
 
 
 def test_a_place_of_the_map_plays_its_sound_once(
-    library: SampleLibrary, opened: Client, running: Running, index: Path
+    library: SampleLibrary, opened: Client, index: Path
 ) -> None:
-    heard = []
-    for x in (0.0, 0.05, 1.0):
-        opened.send("/ldm/map/xy", x, 0.5)
-        time.sleep(0.5)
-    opened.query("/ldm/sync", 3)
+    def next_played() -> str:
+        played = until(opened, lambda m: m.address == "/ldm/map/playing", 60.0)
+        return Path(str(played.arguments[1])).name
+
+    opened.send("/ldm/map/xy", 0.0, 0.5)
+    left = next_played()
+    opened.send("/ldm/map/xy", 0.05, 0.5)
+    opened.send("/ldm/map/xy", 1.0, 0.5)
+    assert {left, next_played()} == {"hiss.wav", "beep.wav"}
     opened.send("/ldm/map/x", 0.0)
-    while (message := opened.receive(2.0)) is not None:
-        if message.address == "/ldm/map/playing":
-            heard.append(Path(str(message.arguments[1])).name)
-    assert len(heard) in (2, 3)
-    assert set(heard) == {"hiss.wav", "beep.wav"}
+    assert next_played() == left
     opened.send("/ldm/map/xy", 0.0, 0.5, 0.0, "none", 1)
-    again = until(opened, lambda m: m.address == "/ldm/map/playing")
-    assert Path(str(again.arguments[1])).name == heard[-1]
+    assert next_played() == left
 
 
 def test_strangers_play_neither_the_map_nor_the_library(
