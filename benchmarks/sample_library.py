@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -52,12 +53,18 @@ def search_among_many() -> dict[str, float]:
             for _ in range(_SEARCHES)
             for conditions in ({}, {"max_s": 2.0, "note": "A"}, {"diverse": 0.5})
         ]
+        started_s = time.process_time()
+        catalogue.layout()
+        layout_s = time.process_time() - started_s
         resident = psutil.Process().memory_info().rss - before
         disk = sum(path.stat().st_size for path in folder.iterdir())
         catalogue.close()
+    passed_ms, processor_ms = zip(*times_ms, strict=True)
     return {
-        "search_ms": statistics.median(times_ms),
-        "search_worst_ms": max(times_ms),
+        "search_ms": statistics.median(passed_ms),
+        "search_worst_ms": max(passed_ms),
+        "search_processor_ms": statistics.median(processor_ms),
+        "map_processor_s": layout_s,
         "disk_mb": disk / 1e6,
         "resident_mb": resident / 1e6,
     }
@@ -83,15 +90,18 @@ def _random_sample(folder: int, inside: Path, number: int, chance: np.random.Gen
         bpm=float(chance.uniform(60, 180)),
         note=float(chance.uniform(30, 90)),
         lufs=-20.0,
+        peaks=chance.bytes(96),
     )
     path = inside / "Packs" / f"Some pack of sounds {number % 100}" / f"Sound {number:06}.wav"
     return Sample(row=-1, folder=folder, path=path, size=number, mtime_ns=number, about=about)
 
 
-def _timed_ms(catalogue: Catalogue, search: SampleSearch, target: Any) -> float:
-    started_s = time.perf_counter()
+def _timed_ms(catalogue: Catalogue, search: SampleSearch, target: Any) -> tuple[float, float]:
+    """Time that passed, and time of the processor, which other programs do not change."""
+    started_s, processor_s = time.perf_counter(), time.process_time()
     catalogue.nearest(search, target)
-    return 1e3 * (time.perf_counter() - started_s)
+    passed_s = time.perf_counter() - started_s
+    return 1e3 * passed_s, 1e3 * (time.process_time() - processor_s)
 
 
 async def index(sounds: Path, manifest: Path | None) -> dict[str, float]:
@@ -99,16 +109,18 @@ async def index(sounds: Path, manifest: Path | None) -> dict[str, float]:
     towers = ClapTowers(built_in_model())
     with tempfile.TemporaryDirectory() as name:
         library = SampleLibrary(Path(name), built_in_model(), lambda: towers)
-        started_s = time.perf_counter()
+        started_s, processor_s = time.perf_counter(), sum(os.times()[2:4])
         await library.add(sounds)
         while (state := await library.state()).folders[0].state != "indexed":
             await asyncio.sleep(0.2)
         elapsed_s = time.perf_counter() - started_s
+        processor_s = sum(os.times()[2:4]) - processor_s
         seconds = [s.about.seconds for s, _ in await library.search(SampleSearch(limit=500))]
         found = {
             "sounds": float(state.sounds),
             "problems": float(state.folders[0].problems),
             "sounds_a_second": state.sounds / elapsed_s,
+            "sounds_a_processor_second": state.sounds / processor_s,
             "median_seconds": statistics.median(seconds),
         }
         if manifest is not None:
@@ -150,7 +162,7 @@ def main() -> int:
     if options.sounds:
         results |= asyncio.run(index(options.sounds, options.manifest))
     for figure, value in results.items():
-        print(f"{figure:>20}  {value:.3f}" if isinstance(value, float) else value)
+        print(f"{figure:>26}  {value:.3f}" if isinstance(value, float) else value)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     return 0

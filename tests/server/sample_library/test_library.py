@@ -6,44 +6,18 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from indexed_library import indexed, library_in, until
 from sample_folder import noise, tone
 
-from server.config import built_in_model
 from server.errors import Conflict, InvalidRequest, NotFound
 from server.sample_library.catalogue import Catalogue
-from server.sample_library.library import LibraryState, SampleLibrary
+from server.sample_library.library import SampleLibrary
 from server.sample_library.query import SampleSearch
-from server.worker.towers import ClapTowers
 
 pytestmark = pytest.mark.integration
-
-
-@asynccontextmanager
-async def library_in(state: Path) -> AsyncIterator[SampleLibrary]:
-    towers = ClapTowers(built_in_model())
-    library = SampleLibrary(state, built_in_model(), lambda: towers)
-    try:
-        await library.start()
-        yield library
-    finally:
-        await library.close()
-        towers.close()
-
-
-async def until(library: SampleLibrary, holds: Callable[[LibraryState], bool]) -> LibraryState:
-    async with asyncio.timeout(120):
-        while not holds(state := await library.state()):
-            await asyncio.sleep(0.05)
-        return state
-
-
-def indexed(state: LibraryState) -> bool:
-    return all(folder.state == "indexed" for folder in state.folders)
 
 
 async def names(library: SampleLibrary, search: SampleSearch) -> list[str]:
