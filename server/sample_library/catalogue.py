@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from server.errors import NotFound
 from server.sample_library.columns import Columns
 from server.sample_library.layout import Layout, layout_of
 from server.sample_library.query import SampleSearch
@@ -26,6 +27,8 @@ Embedding = npt.NDArray[np.float32]
 Heard = tuple[Sample, Embedding]
 _REST: Final = 20.0
 """A layout is kept for so many times as long as it took to compute."""
+_PARTS: Final = 16
+"""A mean is computed in so many parts, which bounds its memory."""
 _CONSIDERED: Final = 400
 """Nearest sounds among which diverse ones are chosen."""
 
@@ -201,10 +204,18 @@ class Catalogue:
                 self._layout_good_until_s = now_s + _REST * (now_s - began_s)
             return self._layout
 
-    def embedding(self, row: int) -> Embedding:
-        """The embedding [dim] of a sound."""
+    def centre_of(self, path: Path) -> Embedding:
+        """The mean embedding [dim] of the sounds in a folder, or in a part of one.
+
+        Raises:
+            NotFound: there are none.
+        """
         with self._lock:
-            return np.asarray(self._vectors[np.array([row])][0])
+            rows = np.array(self._store.rows_under(path), np.intp)
+            if not len(rows):
+                raise NotFound(f"{path} holds no sound of the library; add the folder first")
+            total = sum(self._vectors[part].sum(axis=0) for part in np.array_split(rows, _PARTS))
+            return np.asarray(total / len(rows), np.float32)
 
     def _clear(self, rows: list[int]) -> None:
         for row in rows:

@@ -170,7 +170,7 @@ class SampleLibrary:
             UnreadableAudio: the sound that they should resemble cannot be read.
         """
         catalogue, _ = await self._opened()
-        target = await asyncio.to_thread(self._target, search)
+        target = await asyncio.to_thread(self._target, search, catalogue)
         return await asyncio.to_thread(catalogue.nearest, search, target)
 
     async def sample(self, row: int) -> Sample:
@@ -187,7 +187,7 @@ class SampleLibrary:
         catalogue, _ = await self._opened()
         return await asyncio.to_thread(catalogue.layout)
 
-    def _target(self, search: SampleSearch) -> Embedding | None:
+    def _target(self, search: SampleSearch, catalogue: Catalogue) -> Embedding | None:
         """The direction in which to look, [D]; None where nothing says one."""
         terms = terms_of(search.query)
         if not terms and not search.like:
@@ -199,8 +199,12 @@ class SampleLibrary:
             towers = self._towers = self._towers or self._make_towers()
             parts = [term.weight * self._words(towers, term.words) for term in terms]
             if search.like:
-                parts.append(towers.embed_file(Path(search.like).expanduser()))
+                parts.append(self._sound(towers, _named(Path(search.like)), catalogue))
         return unit(sum(parts[1:], parts[0]))
+
+    def _sound(self, towers: Towers, path: Path, catalogue: Catalogue) -> Embedding:
+        """The embedding of a file, or the mean of a folder."""
+        return catalogue.centre_of(path) if path.is_dir() else towers.embed_file(path)
 
     def _words(self, towers: Towers, words: str) -> Embedding:
         """The embedding of words, kept for the next search."""

@@ -42,7 +42,8 @@ class SampleSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(max_length=500, description="what it sounds like: 'rain', or 'rain:1 + hiss:-0.5'"),
     ] = ""
     like: Annotated[
-        str, Meta(max_length=4000, description="path of a sound that it should resemble")
+        str,
+        Meta(max_length=4000, description="path of a sound or folder that it should resemble"),
     ] = ""
     folder: Annotated[str, Meta(max_length=4000, description="only in this folder")] = ""
     character: Annotated[Character, Meta(description="one-shot or loop; empty: all")] = ""

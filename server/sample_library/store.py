@@ -159,6 +159,12 @@ class Store:
         for row in self._connection.execute(f"SELECT {_COLUMNS} FROM samples{where}", values):
             yield _sample(row)
 
+    def rows_under(self, path: Path) -> list[int]:
+        """Rows of the sounds in a folder, which may lie inside one of the library."""
+        start = _raw(path) + os.fsencode(os.sep)
+        query = "SELECT row FROM samples WHERE substr(path, 1, ?) = ?"
+        return [row for (row,) in self._all(query, len(start), start)]
+
     def sample(self, row: int) -> Sample:
         """One sound.
 

@@ -49,6 +49,11 @@ def test_words_and_conditions_find_sounds_and_a_restart_keeps_them(tmp_path: Pat
             assert await names(library, SampleSearch(min_s=2.5)) == ["hiss.wav"]
             like = SampleSearch(like=str(sounds / "hiss.wav"), limit=1)
             assert await names(library, like) == ["hiss.wav"]
+            typical = SampleSearch(like=str(sounds / "deep"), limit=1)
+            assert await names(library, typical) == ["beep 120bpm loop.flac"]
+            assert len(await library.search(SampleSearch(like=str(sounds)))) == 2
+            with pytest.raises(NotFound, match="holds no sound of the library"):
+                await library.search(SampleSearch(like=str(tmp_path / "state")))
             with pytest.raises(NotFound, match="no folder of the library"):
                 await library.search(SampleSearch(folder="/nowhere"))
 
