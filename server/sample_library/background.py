@@ -122,10 +122,15 @@ class BackgroundIndex:
     async def _watch(self) -> None:
         while True:
             self._folders_changed.clear()
-            async for _ in _changes(
-                [folder.path for folder in await self._folders()], self._folders_changed
-            ):
+            folders = [folder.path for folder in await self._folders()]
+            try:
+                async for _ in _changes(folders, self._folders_changed):
+                    self._changed.set()
+            except* RuntimeError as errors:
+                # watchfiles cannot tell of names that are not UTF-8; what changed is looked for.
+                log.debug("the watch of the library begins again: %s", errors.exceptions)
                 self._changed.set()
+                await asyncio.sleep(_SETTLE_MS / 1000)
 
     async def _folders(self) -> list[Folder]:
         """Those that are not paused."""

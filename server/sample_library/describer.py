@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import signal
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,10 @@ __all__ = ["Describer", "LISTENED_S", "digest_of"]
 LISTENED_S: Final = 60.0
 """So much of a long file is listened to, from its beginning."""
 _LENGTH: Final = struct.Struct("<I")
-_PATIENCE_S: Final = 30.0
+_CPU_S: Final = 20.0
+"""A file may take so much time of the processor."""
+_PATIENCE_S: Final = 300.0
+"""And so much time in all; the processor may be busy with what is more urgent."""
 _NICE: Final = 15
 _RATE: Final = 16000
 _CHUNK_BYTES: Final = 2**20
@@ -225,13 +229,21 @@ def main() -> None:
     while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:
         message = stream.read(_LENGTH.unpack(head)[0])
         path, folder = msgspec.msgpack.decode(message, type=tuple[bytes, bytes])
+        _limit_cpu(_CPU_S)
         try:
             answer = listener.answer(Path(os.fsdecode(path)), Path(os.fsdecode(folder)))
         except AudioLDMError as error:
             answer = _Answer(code=error.code, error=str(error))
         except (MemoryError, ValueError, ArithmeticError) as error:
             answer = _Answer(code=UnreadableAudio.code, error=f"it cannot be measured: {error!r}")
+        _limit_cpu(0.0)
         connection.sendall(_framed(answer))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """End this process after so much more time of the processor; 0: no limit."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,15 @@ def test_changes_are_seen_while_it_runs(tmp_path: Path) -> None:
             (sounds / "1.wav").unlink()
             tone(sounds / "2.wav")
             tone(sounds / "new.wav", 220.0)
+            noise(Path(os.fsdecode(os.fsencode(sounds) + b"/\xff\xfe.wav")))
             after = before
             async with asyncio.timeout(120):
-                while after.keys() != {"moved.wav", "2.wav", "new.wav"}:
+                while after.keys() != {
+                    "moved.wav",
+                    "2.wav",
+                    "new.wav",
+                    os.fsdecode(b"\xff\xfe.wav"),
+                }:
                     await asyncio.sleep(0.1)
                     after = {s.path.name: s for s, _ in await library.search(SampleSearch())}
             assert after["moved.wav"].row == before["0.wav"].row
