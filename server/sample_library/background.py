@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,9 @@ _MOST_PROCESSES: Final = 4
 _RESCAN_S: Final = 600.0
 """Also where the system tells no changes."""
 _SETTLE_MS: Final = 1600
+_REST: Final = 4.0
+"""Indexing rests for so many times as long as it took, and no longer than this:"""
+_MOST_REST_S: Final = 10.0
 
 
 class _Stopped(Exception):
@@ -43,6 +48,7 @@ class BackgroundIndex:
         self.missing: set[Path] = set()
         """Folders that could not be listed: a disk that is not there now may be there later."""
         self._changed = asyncio.Event()
+        self._asked = asyncio.Event()
         self._folders_changed = asyncio.Event()
         self._stop = threading.Event()
         self._work: asyncio.Future[None] | None = None
@@ -60,6 +66,7 @@ class BackgroundIndex:
     def look_again(self) -> None:
         """Compare all folders with what is known of them."""
         self._changed.set()
+        self._asked.set()
         self._folders_changed.set()
 
     def stop_at(self, folder: Path) -> None:
@@ -76,13 +83,20 @@ class BackgroundIndex:
             await asyncio.gather(self._work, return_exceptions=True)
 
     async def _index(self) -> None:
+        rest_s = 0.0
         while True:
             await self._changed.wait()
+            # A file that grows all the time is no reason to list the folders all the time.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), rest_s)
+            self._asked.clear()
             self._changed.clear()
             self._stop.clear()
+            began_s = time.monotonic()
             for folder in await self._folders():
                 if not self._stop.is_set():
                     await self._index_one(folder)
+            rest_s = min(_MOST_REST_S, _REST * (time.monotonic() - began_s))
 
     async def _index_one(self, folder: Folder) -> None:
         self.progress, self.indexing = Progress(), folder.path
