@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound
-from server.http.access import COOKIE, LOCAL, Gate
+from server.http.access import COOKIE, LOCAL, Caller, Gate
 from server.http.entrance import Entrance
 from server.http.io import answer, body, error_answer
 from server.http.openapi import Operation, document
@@ -153,14 +153,14 @@ class HttpApi:
         return Response(self._document, media_type="application/json")
 
 
-def alone(operations: Iterable[Operation]) -> ASGIApp:
-    """An application of a few routes, for calls from within this process."""
+def alone(operations: Iterable[Operation], client: Caller = LOCAL) -> ASGIApp:
+    """An application of a few routes, for calls by ``client`` from within this process."""
     routes = Starlette(
         routes=[_route(operation) for operation in operations], exception_handlers=_error_handlers()
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["client"] = LOCAL
+        scope.setdefault("state", {})["client"] = client
         await routes(scope, receive, send)
 
     return app
