@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 from pathlib import Path
 
 import httpx
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 def test_a_library_over_http(tmp_path: Path) -> None:
     sounds = tmp_path / "sounds"
-    noise(sounds / "hiss.aif", seconds=1.0)
+    noise(sounds / "hiss.aiff", seconds=1.0)
     tone(sounds / "beep.wav", 440.0)
 
     async def scenario() -> None:
@@ -34,9 +33,9 @@ def test_a_library_over_http(tmp_path: Path) -> None:
                 assert (await http.post("/v1/library/folders", json=folder)).status_code == 202
                 await until(library, indexed)
                 found = (await http.get("/v1/library", params={"query": "heavy rain"})).json()
-                assert [sound["name"] for sound in found] == ["hiss.aif", "beep.wav"]
+                assert [sound["name"] for sound in found] == ["hiss.aiff", "beep.wav"]
                 assert len(found[0]["peaks"]) == 128  # 96 bytes as base64
-                await check_sound(http, found[0]["id"], sounds / "hiss.aif")
+                await check_sound(http, found[0]["id"], sounds / "hiss.aiff")
                 map_ = (await http.get("/v1/library/map")).json()
                 assert sorted(map_["ids"]) == sorted(sound["id"] for sound in found)
                 assert all(0 <= place <= 4095 for axis in "xy" for place in map_[axis])
@@ -44,7 +43,7 @@ def test_a_library_over_http(tmp_path: Path) -> None:
                 assert facts.json()["note"] == "A4"
                 missing = await http.get("/v1/library/sounds/99/facts")
                 assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
-                os.unlink(sounds / "beep.wav")
+                (sounds / "beep.wav").unlink()
                 gone = await http.get(f"/v1/library/sounds/{found[1]['id']}")
                 assert gone.status_code == 404
 
@@ -60,7 +59,7 @@ async def check_sound(http: httpx.AsyncClient, number: int, path: Path) -> None:
     assert (len(samples), rate) == (RATE, RATE)
     saved = await http.get(url, params={"download": "true"})
     assert saved.content == path.read_bytes()
-    assert "hiss.aif" in saved.headers["content-disposition"]
+    assert "hiss.aiff" in saved.headers["content-disposition"]
 
 
 def test_an_ordinary_client_may_not_use_it(tmp_path: Path) -> None:

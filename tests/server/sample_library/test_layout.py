@@ -45,7 +45,7 @@ def test_few_sounds_have_places(tmp_path: Path, count: int) -> None:
 
 
 def test_a_map_keeps_its_sides(tmp_path: Path) -> None:
-    embeddings = np.random.default_rng(0).standard_normal((200, 16)) * np.linspace(3, 1, 16)
+    embeddings = np.random.default_rng(0).standard_normal((200, 16)) * np.linspace(3, 0.2, 16) ** 2
     vectors = vectors_of(tmp_path, embeddings)
     before = layout_of(vectors, np.arange(190)).places
     after = layout_of(vectors, np.arange(200)).places[:190]
