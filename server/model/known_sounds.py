@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
-from server.model.noise import SEED_VARIATION_STREAM, generator
+from server.model.noise import GROUNDING_STREAM, SEED_VARIATION_STREAM, generator
 from server.model.text import Embedding, unit
 
 __all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds", "Whitening"]
+
+Rows = npt.NDArray[np.int64]
 
 KNOWN_SOUNDS_FILE: Final = "known_sounds.npz"
 _NO_PERCENTILES: Final = np.empty(0, np.float32)
@@ -29,6 +31,8 @@ _NUM_AVERAGED: Final = 8
 """Captions in the mean that conditions the unet: 8 and 16 rated alike, 32 slightly worse."""
 _NUM_DRAWN: Final = 24
 """Captions from which one is drawn, with a probability that falls with the distance."""
+_NUM_GROUNDS: Final = 8
+"""Sounds of the bank from which the one that grounds a take is drawn, in the same way."""
 _SHARPNESS: Final = 20.0
 """Inverse temperature of the weights: an exact match outweighs captions that are merely near."""
 _SAME_CAPTION: Final = 0.85
@@ -136,13 +140,28 @@ class KnownSounds:
         row = int(generator(seed, SEED_VARIATION_STREAM).choice(rows, p=weights))
         return unit(self.audio_embeddings[row])
 
+    def draw_among(self, prompt: Embedding, seed: int, among: Rows) -> int:
+        """Place in ``among`` of one row near ``prompt`` [D], drawn by ``seed``.
+
+        Args:
+            prompt: the embedding that is searched for.
+            seed: of the draw.
+            among: rows of the list that may be drawn.
+        """
+        rows, weights = self._nearest(prompt, min(_NUM_GROUNDS, len(among)), among)
+        row = generator(seed, GROUNDING_STREAM).choice(rows, p=weights)
+        return int(np.flatnonzero(among == row)[0])
+
     def _nearest(
-        self, prompt: Embedding, count: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        self, prompt: Embedding, count: int, among: Rows | None = None
+    ) -> tuple[Rows, npt.NDArray[np.float64]]:
         """The ``count`` nearest rows, with weights that fall with the distance and sum to 1."""
         whitening = self.whitening
         keys = self.embeddings @ prompt if whitening is None else whitening.similarity(prompt)
-        rows = np.argpartition(-keys, count)[:count]
+        if among is None:
+            rows = np.argpartition(-keys, count)[:count]
+        else:
+            rows = among[np.argsort(-keys[among])[:count]]
         similarity = (self.embeddings[rows] @ prompt).astype(np.float64)
         weights = np.exp(_SHARPNESS * (similarity - similarity.max()))
         return rows, weights / weights.sum()

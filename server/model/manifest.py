@@ -37,6 +37,7 @@ from server.json_errors import NOT_JSON, without_bom
 __all__ = [
     "COMPONENTS",
     "FORMAT",
+    "GROUNDING_FILE",
     "LISTENER",
     "AudioEncoderInfo",
     "Defaults",
@@ -58,6 +59,8 @@ COMPONENTS: Final = (
     "vocoder",
 )
 LISTENER: Final = "listener"
+GROUNDING_FILE: Final = "grounding.npz"
+"""Latents of known sounds, for grounded takes (:mod:`server.model.grounding`)."""
 MANIFEST_FILE: Final = "manifest.json"
 
 Count = Annotated[int, Meta(ge=1)]
@@ -170,6 +173,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def components(self) -> tuple[str, ...]:
         """The graphs, by name."""
         return (*COMPONENTS, LISTENER) if self.listener else COMPONENTS
+
+    @property
+    def has_grounding(self) -> bool:
+        """True where takes can start from a known sound."""
+        return GROUNDING_FILE in self.files
 
     @property
     def samples_per_latent_frame(self) -> int:

@@ -21,6 +21,7 @@ from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
+from server.model.grounding import GroundingBank
 from server.model.known_sounds import KnownSounds
 from server.model.listener import NO_SCORE, Listener
 from server.model.manifest import LISTENER, Manifest
@@ -87,6 +88,7 @@ class Pipeline:
         )
         self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
+        self.grounding = GroundingBank.of(folder, self.manifest, self.known_sounds)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
         self._free = free
@@ -181,7 +183,13 @@ class Pipeline:
             return clip
 
         return RenderContext(
-            self.manifest, self.text, self.audio, self.autoencoder, clips, self.known_sounds
+            self.manifest,
+            self.text,
+            self.audio,
+            self.autoencoder,
+            clips,
+            self.known_sounds,
+            self.grounding,
         )
 
     def _candidates(
@@ -247,7 +255,9 @@ class Pipeline:
             priority=None,
             previews=0,
         )
-        recipe = Recipe.of(alone, self.manifest, digests)
+        ground = planned.ground(candidate.seed).credit if planned.ground else ""
+        measures |= {"grounded_in": ground} if ground else {}
+        recipe = Recipe.of(alone, self.manifest, digests, ground)
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)

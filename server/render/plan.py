@@ -22,6 +22,7 @@ from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
+from server.model.grounding import GroundingBank, GroundSound
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
 from server.model.noise import ChannelNoise
@@ -47,6 +48,7 @@ class RenderContext:
     autoencoder: Autoencoder
     clips: ClipLoader
     known_sounds: KnownSounds | None = None
+    grounding: GroundingBank | None = None
 
     def condition(self, text: str) -> Embedding:
         """Conditioning embedding [D] for ``text``: its own, or that of the nearest captions."""
@@ -107,8 +109,10 @@ class Plan:
     """Decodes the clean latent [channels, C, T, F] of one take."""
     target: Embedding
     """The embedding that takes are scored against, [D]."""
-    start: Latents | None = None
-    """Clean latent that the run starts from, [channels, C, T, F]; None: pure noise."""
+    start: Callable[[int], Latents] | None = None
+    """From a take's seed to the clean latent [channels, C, T, F] that its run starts from.
+
+    None: pure noise."""
     strength: float = 1.0
     """Fraction of the steps that are run, 0 to 1."""
     known: Known | None = None
@@ -118,6 +122,8 @@ class Plan:
     """An embedding for each seed that is mixed into the condition."""
     variety: float = 0.0
     """Weight of that embedding, 0 to 1."""
+    ground: Callable[[int], GroundSound] | None = None
+    """The known sound that the take of a seed starts from; None for takes without grounding."""
     recipe: ResolvedVary | None = None
     """The request for the recipe, where the original would not reproduce the take."""
 

@@ -1,0 +1,165 @@
+"""The bank of grounded takes (:mod:`server.model.grounding`), chosen and written.
+
+Only training sounds without conditions (CC0) are taken, because the bank holds the sounds
+themselves. Kinds take turns, and within a kind its recordings, until the bank is full.
+
+    python -m training.sounds.grounding models/tiny --sounds FOLDER --run FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from onnx_export.model_folder import seal, staging_folder
+from server.errors import InvalidRequest
+from server.model.known_sounds import KnownSounds
+from server.model.manifest import GROUNDING_FILE, Manifest
+from training.networks.notation import MEL_PER_LATENT
+from training.sounds.bank import SoundBank, kinds_of
+from training.sounds.credits import WITHOUT_CONDITIONS
+from training.sounds.folder import prepare, read_manifest
+
+__all__ = ["add_grounding", "write_grounding"]
+
+MAX_FRAMES: Final = 128
+"""Latent frames that are kept of a sound: 5.12 s."""
+TOTAL_FRAMES: Final = 44_000
+"""Latent frames of the whole bank: about half an hour, at most 5.7 MB."""
+
+
+def write_grounding(
+    bank: SoundBank,
+    encoder: nn.Module,
+    entries: Sequence[dict[str, Any]],
+    path: Path,
+    total: int = TOTAL_FRAMES,
+) -> int:
+    """Write the bank of at most ``total`` latent frames; returns its number of sounds.
+
+    Args:
+        bank: the training sounds, in the order of the known sounds.
+        encoder: the model's VAE encoder, from log-mels.
+        entries: the manifest of the sounds, for licences and credits.
+        path: the file to write.
+        total: latent frames of all sounds together.
+    """
+    by_id = {str(entry.get("id", entry["file"])): entry for entry in entries}
+    known = [row for row, c in enumerate(bank.clips) if c.variant == 0 and not c.held_out]
+    free = [row for row in known if _free(by_id[bank.clips[row].id])]
+    chosen, frames = [], []
+    for row in _in_turns(bank, free):
+        length = _frames(bank, row)
+        if sum(frames) + length <= total:
+            chosen.append(row)
+            frames.append(length)
+    codes, scales = zip(*_encoded(bank, encoder, chosen, frames), strict=True)
+    np.savez_compressed(
+        path,
+        latents=np.concatenate(codes),
+        scales=np.stack(scales),
+        frames=np.array(frames, np.int32),
+        looping=np.array([bank.clips[row].looping for row in chosen]),
+        rows=np.searchsorted(known, chosen).astype(np.int32),
+        credits=np.array([_credit(by_id[bank.clips[row].id]) for row in chosen]),
+    )
+    return len(chosen)
+
+
+def _free(entry: dict[str, Any]) -> bool:
+    return str(entry.get("licence", "")) in WITHOUT_CONDITIONS
+
+
+def _credit(entry: dict[str, Any]) -> str:
+    """Name, source and author of a sound, in one line."""
+    captions = entry.get("captions") or [Path(entry["file"]).stem]
+    parts = (entry.get("source", ""), entry.get("attribution", ""), entry.get("licence", ""))
+    return f"{captions[0]} ({', '.join(str(part) for part in parts if part)})"
+
+
+def _in_turns(bank: SoundBank, rows: Sequence[int]) -> Iterator[int]:
+    """``rows``: each kind's first before any kind's second, and groups likewise within a kind."""
+    kind = kinds_of(bank.clips)
+    kinds: dict[Any, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        kinds[kind(bank.clips[row])][bank.clips[row].group].append(row)
+    ordered = [list(_alternating(groups.values())) for groups in kinds.values()]
+    yield from _alternating(ordered)
+
+
+def _alternating(lists: Any) -> Iterator[int]:
+    turns = chain.from_iterable(zip_longest(*lists))
+    return (row for row in turns if row is not None)
+
+
+def _frames(bank: SoundBank, row: int) -> int:
+    """Latent frames that are kept of a clip; a loop fills all of them."""
+    clip = bank.clips[row]
+    return MAX_FRAMES if clip.looping else min(MAX_FRAMES, -(-clip.frames // MEL_PER_LATENT))
+
+
+@torch.no_grad()
+def _encoded(
+    bank: SoundBank, encoder: nn.Module, rows: Sequence[int], frames: Sequence[int]
+) -> Iterator[tuple[Any, Any]]:
+    """Codes int8 [T, C, F] and scales float16 [C] of each clip."""
+    for row, length in zip(rows, frames, strict=True):
+        one = torch.tensor([row], device=bank.device)
+        mel = bank.crop_mels(one, torch.zeros_like(one), MAX_FRAMES * MEL_PER_LATENT)
+        latent = encoder(mel)[0][0, :, :length].float().cpu().numpy()
+        scales = (np.maximum(np.abs(latent).max(axis=(1, 2)), 1e-3) / 127.0).astype(np.float16)
+        codes = np.round(latent / scales.astype(np.float32)[:, None, None]).clip(-127, 127)
+        yield codes.astype(np.int8).transpose(1, 0, 2), scales
+
+
+def add_grounding(folder: Path, sounds: Path, run: Path) -> int:
+    """Give the model folder ``folder`` a bank of the sounds that it was trained on.
+
+    Raises:
+        InvalidRequest: ``sounds`` are not the sounds of the model.
+    """
+    from training.folder import load_folder
+
+    manifest, _, modules = load_folder(folder)
+    prepare(sounds, run / "cache")
+    bank = SoundBank(run / "cache", torch.device("cpu"))
+    known = KnownSounds.load(folder)
+    captions = [c.captions[0] for c in bank.clips if c.variant == 0 and not c.held_out]
+    if known is None or list(known.captions[: len(captions)]) != captions:
+        raise InvalidRequest(f"{sounds} are not the sounds that {folder} was trained on")
+    made = run / GROUNDING_FILE
+    count = write_grounding(bank, modules.vae_encoder.encoder, read_manifest(sounds), made)
+    _with_file(folder, manifest, made)
+    return count
+
+
+def _with_file(folder: Path, manifest: Manifest, made: Path) -> None:
+    """Put ``made`` into ``folder``, with fresh checksums of all its files."""
+    with staging_folder(folder) as staging:
+        for name in manifest.files:
+            shutil.copyfile(folder / name, staging / name)
+        shutil.copyfile(made, staging / made.name)
+        seal(staging, manifest, manifest.precision)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.sounds.grounding")
+    parser.add_argument("model", type=Path, help="model folder")
+    parser.add_argument("--sounds", type=Path, required=True, help="the sounds it was trained on")
+    parser.add_argument("--run", type=Path, default=Path("runs/tiny"), help="holds the cache")
+    options = parser.parse_args()
+    print(add_grounding(options.model, options.sounds, options.run), "sounds")
+
+
+if __name__ == "__main__":
+    main()
