@@ -87,10 +87,8 @@ def test_a_model_folder_is_judged(
     assert "| measure | real | first takes | defaults |" in markdown
     assert f"| flux, dB | {texture['real_flux_db']:.3f} |" in markdown
     beside = model_markdown(report, before=report).splitlines()
-    assert (
-        "| measure | real | first takes | defaults | first takes, before | defaults, before |"
-        in beside
-    )
+    header = "| measure | real | first takes | defaults | first takes, before | defaults, before |"
+    assert header in beside
     assert any(line.startswith("| named tempo | ") for line in beside)
     assert markdown.index("| high | 0.000") < markdown.index("| low | 1.000")
 

@@ -93,19 +93,16 @@ def _overview_lines(report: dict[str, Any], before: dict[str, Any] | None) -> li
 
 def _column(report: dict[str, Any], variety: float | None) -> list[Any]:
     """The measures of :data:`OVERVIEW` for one kind of take; None where one was not measured."""
-    cells = [report.get(part, {}).get(key) for part, key in OVERVIEW.values()]
-    return [
-        variety if name == VARIETY else cell for name, cell in zip(OVERVIEW, cells, strict=True)
-    ]
+    cells = {name: report.get(part, {}).get(key) for name, (part, key) in OVERVIEW.items()}
+    return list((cells | {VARIETY: variety}).values())
 
 
 def _real_column(report: dict[str, Any]) -> list[Any]:
-    cells = []
-    for part, key in OVERVIEW.values():
+    cells = {}
+    for name, (part, key) in OVERVIEW.items():
         measured = report.get(part, {})
-        cells.append(measured.get(f"real_{key}", (measured.get("real") or {}).get(key)))
-    relative = (VARIETY, RELATIVE_FLUX)
-    return [1.0 if name in relative else cell for name, cell in zip(OVERVIEW, cells, strict=True)]
+        cells[name] = measured.get(f"real_{key}", (measured.get("real") or {}).get(key))
+    return list((cells | {VARIETY: 1.0, RELATIVE_FLUX: 1.0}).values())
 
 
 def _headline(report: dict[str, Any]) -> list[Row]:
