@@ -34,7 +34,7 @@ from training.distillation import (
 )
 from training.ldm import LdmStage
 from training.listener import ListenerStage
-from training.loop import fit, load_ema
+from training.loop import TrainingStage, fit, load_ema
 from training.networks.autoencoder import MelVae
 from training.networks.clap import Clap
 from training.networks.denoiser import TransformerDenoiser
@@ -62,16 +62,25 @@ class Run:
 
     def train(self, stage: str) -> dict[str, float]:
         """Train ``stage``, or continue it; returns its held-out measures."""
-        torch.manual_seed(self.settings.seed)
         section = getattr(self.settings, stage)
-        built = getattr(self, f"_{stage}")()
+        built = self.build(stage)
         measures = fit(built, section.schedule.fit(self.settings.seed), self.folder / stage)
         if stage == "vae":
             self._standardise()
         if stage == "clap":
-            captions = self.caption_embeddings(self.bank().captions)
-            save_file({"captions": captions}, self.folder / "clap" / CAPTIONS)
+            self.embed_captions()
         return measures
+
+    def embed_captions(self) -> None:
+        """Keep the embeddings of all captions, which the later stages read."""
+        captions = self.caption_embeddings(self.bank().captions)
+        save_file({"captions": captions}, self.folder / "clap" / CAPTIONS)
+
+    def build(self, stage: str) -> TrainingStage:
+        """``stage`` with fresh weights, ready for its first batch."""
+        torch.manual_seed(self.settings.seed)
+        built: TrainingStage = getattr(self, f"_{stage}")()
+        return built
 
     def bank(self) -> SoundBank:
         """The sounds."""

@@ -33,8 +33,8 @@ __all__ = ["add_grounding", "write_grounding"]
 
 MAX_FRAMES: Final = 128
 """Latent frames that are kept of a sound: 5.12 s."""
-TOTAL_FRAMES: Final = 44_000
-"""Latent frames of the whole bank: about half an hour, at most 5.7 MB."""
+TOTAL_FRAMES: Final = 36_000
+"""Latent frames of the whole bank: 24 minutes, at most 4.6 MB."""
 
 
 def write_grounding(
@@ -56,7 +56,8 @@ def write_grounding(
     by_id = {str(entry.get("id", entry["file"])): entry for entry in entries}
     known = [row for row, c in enumerate(bank.clips) if c.variant == 0 and not c.held_out]
     free = [row for row in known if _free(by_id[bank.clips[row].id])]
-    chosen, frames = [], []
+    chosen: list[int] = []
+    frames: list[int] = []
     for row in _in_turns(bank, free):
         length = _frames(bank, row)
         if sum(frames) + length <= total:
