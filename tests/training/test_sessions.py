@@ -111,6 +111,7 @@ def test_a_session_without_shards_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("enough", "width"), [(0.0, 64), (1e12, 256)])
 def test_a_dry_run_gives_a_model_folder(
     enough: float, width: int, sounds: Path, tmp_path: Path

@@ -9,7 +9,6 @@ themselves. Kinds take turns, and within a kind its recordings, until the bank i
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
@@ -20,10 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from onnx_export.model_folder import seal, staging_folder
+from onnx_export.model_folder import renew
 from server.errors import InvalidRequest
 from server.model.known_sounds import KnownSounds
-from server.model.manifest import GROUNDING_FILE, Manifest
+from server.model.manifest import GROUNDING_FILE
 from training.networks.notation import MEL_PER_LATENT
 from training.sounds.bank import SoundBank, kinds_of
 from training.sounds.credits import WITHOUT_CONDITIONS
@@ -46,6 +45,8 @@ def write_grounding(
 ) -> int:
     """Write the bank of at most ``total`` latent frames; returns its number of sounds.
 
+    Without a sound that asks for no credit, no file is written.
+
     Args:
         bank: the training sounds, in the order of the known sounds.
         encoder: the model's VAE encoder, from log-mels.
@@ -63,6 +64,8 @@ def write_grounding(
         if sum(frames) + length <= total:
             chosen.append(row)
             frames.append(length)
+    if not chosen:
+        return 0
     codes, scales = zip(*_encoded(bank, encoder, chosen, frames), strict=True)
     np.savez_compressed(
         path,
@@ -130,7 +133,7 @@ def add_grounding(folder: Path, sounds: Path, run: Path) -> int:
     """
     from training.folder import load_folder
 
-    manifest, _, modules = load_folder(folder)
+    _, _, modules = load_folder(folder)
     prepare(sounds, run / "cache")
     bank = SoundBank(run / "cache", torch.device("cpu"))
     known = KnownSounds.load(folder)
@@ -139,17 +142,8 @@ def add_grounding(folder: Path, sounds: Path, run: Path) -> int:
         raise InvalidRequest(f"{sounds} are not the sounds that {folder} was trained on")
     made = run / GROUNDING_FILE
     count = write_grounding(bank, modules.vae_encoder.encoder, read_manifest(sounds), made)
-    _with_file(folder, manifest, made)
+    renew(folder, made)
     return count
-
-
-def _with_file(folder: Path, manifest: Manifest, made: Path) -> None:
-    """Put ``made`` into ``folder``, with fresh checksums of all its files."""
-    with staging_folder(folder) as staging:
-        for name in manifest.files:
-            shutil.copyfile(folder / name, staging / name)
-        shutil.copyfile(made, staging / made.name)
-        seal(staging, manifest, manifest.precision)
 
 
 def main() -> None:
