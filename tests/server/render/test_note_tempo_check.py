@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from server.audio.waveform import Waveform
 from server.render.note_tempo_check import measured, mismatch, missed
 from server.render.pipeline import Pipeline
 from server.requests.notation import Notation
-from server.requests.request import TextToAudio
+from server.requests.request import Inpaint, TextToAudio
 
 A4 = Notation(note=69.0)
 RATE = 48000
@@ -201,3 +202,17 @@ def test_a_take_says_what_it_misses(
     assert sentence in warning
     (plain,) = tiny_pipeline.render(TextToAudio(prompt="hum", seed=1, num_inference_steps=2))
     assert plain.warnings == ()
+
+
+@pytest.mark.parametrize(("regions", "told"), [("2:3", True), ("hz:2000:4000@2:3", False)])
+def test_an_edit_is_checked_in_its_new_part(
+    tiny_pipeline: Pipeline, tmp_path: Path, regions: str, told: bool
+) -> None:
+    clip = tmp_path / "a4.wav"
+    clip.write_bytes(tone(440.0, 4.0).encode("wav24"))
+    (take,) = tiny_pipeline.render(
+        Inpaint(clip=str(clip), regions=regions, prompt="hum A4", seed=1, num_inference_steps=2)
+    )
+    # The rest of the clip plays A4; a new band has no note of its own.
+    assert ("note_cents" in take.measures) == told
+    assert any("A4" in warning for warning in take.warnings) == told
