@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -62,9 +62,8 @@ class Run:
 
     def train(self, stage: str) -> dict[str, float]:
         """Train ``stage``, or continue it; returns its held-out measures."""
-        section = getattr(self.settings, stage)
-        built = self.build(stage)
-        measures = fit(built, section.schedule.fit(self.settings.seed), self.folder / stage)
+        schedule = getattr(self.settings, stage).schedule.fit(self.settings.seed)
+        measures = fit(self.build(stage), schedule, self.folder / stage)
         if stage == "vae":
             self._standardise()
         if stage == "clap":
@@ -79,8 +78,7 @@ class Run:
     def build(self, stage: str) -> TrainingStage:
         """``stage`` with fresh weights, ready for its first batch."""
         torch.manual_seed(self.settings.seed)
-        built: TrainingStage = getattr(self, f"_{stage}")()
-        return built
+        return cast("TrainingStage", getattr(self, f"_{stage}")())
 
     def bank(self) -> SoundBank:
         """The sounds."""

@@ -27,12 +27,12 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
-from server.model.known_sounds import KnownSounds, Rows
-from server.model.manifest import GROUNDING_FILE, Manifest
+from server.model.manifest import GROUNDING_FILE
 from server.model.schedule import Latents
-from server.model.text import Embedding
 
-__all__ = ["GroundSound", "GroundingBank"]
+__all__ = ["GroundSound", "GroundingBank", "Rows"]
+
+Rows = npt.NDArray[np.int64]
 
 _ARRAYS = ("latents", "scales", "frames", "looping", "rows", "credits")
 
@@ -50,34 +50,34 @@ class GroundSound:
 class GroundingBank:
     """The bank of a model folder; its file is read at the first grounded take."""
 
-    def __init__(self, path: Path, known_sounds: KnownSounds) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._known_sounds = known_sounds
 
     @classmethod
-    def of(
-        cls, folder: Path, manifest: Manifest, known_sounds: KnownSounds | None
-    ) -> GroundingBank | None:
+    def of(cls, folder: Path) -> GroundingBank | None:
         """The bank in a model folder; None where it has none."""
-        if known_sounds is None or not manifest.has_grounding:
-            return None
-        return cls(folder / GROUNDING_FILE, known_sounds)
+        path = folder / GROUNDING_FILE
+        return cls(path) if path.is_file() else None
 
-    def draw(self, prompt: Embedding, seed: int) -> GroundSound:
-        """A sound near ``prompt`` [D], drawn by ``seed``.
+    @property
+    def rows(self) -> Rows:
+        """Places of its sounds among the known sounds, [N].
 
         Raises:
             ModelError: the bank cannot be read.
         """
-        rows: Rows = self._stored["rows"].astype(np.int64)
-        place = self._known_sounds.draw_among(prompt, seed, rows)
-        ends = np.cumsum(self._stored["frames"])
-        codes = self._stored["latents"][ends[place] - self._stored["frames"][place] : ends[place]]
-        scales = self._stored["scales"][place].astype(np.float32)[:, None, None]
+        return self._stored["rows"].astype(np.int64)
+
+    def sound(self, place: int) -> GroundSound:
+        """One of its sounds."""
+        stored = self._stored
+        end = int(stored["frames"][: place + 1].sum())
+        codes = stored["latents"][end - int(stored["frames"][place]) : end]
+        scales = stored["scales"][place].astype(np.float32)[:, None, None]
         return GroundSound(
             codes.transpose(1, 0, 2).astype(np.float32) * scales,
-            bool(self._stored["looping"][place]),
-            str(self._stored["credits"][place]),
+            bool(stored["looping"][place]),
+            str(stored["credits"][place]),
         )
 
     @cached_property

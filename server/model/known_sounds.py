@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
+from server.model.grounding import GroundingBank, GroundSound, Rows
+from server.model.manifest import GROUNDING_FILE
 from server.model.noise import GROUNDING_STREAM, SEED_VARIATION_STREAM, generator
 from server.model.text import Embedding, unit
 
 __all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds", "Whitening"]
-
-Rows = npt.NDArray[np.int64]
 
 KNOWN_SOUNDS_FILE: Final = "known_sounds.npz"
 _NO_PERCENTILES: Final = np.empty(0, np.float32)
@@ -84,6 +84,8 @@ class KnownSounds:
     distance_percentiles: npt.NDArray[np.float32]
     """Distances of unseen captions: 5th, 50th, 95th and 99th percentile; empty if unknown."""
     whitening: Whitening | None = None
+    bank: GroundingBank | None = None
+    """Latents of some of the sounds, for grounded takes."""
 
     @classmethod
     def load(cls, folder: Path) -> KnownSounds | None:
@@ -101,7 +103,9 @@ class KnownSounds:
                 audio = _embeddings(stored, "heard_") if "heard_embeddings" in stored else None
                 percentiles = stored.get("distances", _NO_PERCENTILES)
                 captions = tuple(map(str, stored["captions"]))
-                return cls(captions, embeddings, audio, percentiles, Whitening.of(stored))
+                whitening = Whitening.of(stored)
+                bank = GroundingBank.of(folder)
+                return cls(captions, embeddings, audio, percentiles, whitening, bank)
         except (OSError, KeyError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
 
@@ -140,17 +144,18 @@ class KnownSounds:
         row = int(generator(seed, SEED_VARIATION_STREAM).choice(rows, p=weights))
         return unit(self.audio_embeddings[row])
 
-    def draw_among(self, prompt: Embedding, seed: int, among: Rows) -> int:
-        """Place in ``among`` of one row near ``prompt`` [D], drawn by ``seed``.
+    def draw_ground(self, prompt: Embedding, seed: int) -> GroundSound:
+        """A sound of the bank near ``prompt`` [D], drawn by ``seed``.
 
-        Args:
-            prompt: the embedding that is searched for.
-            seed: of the draw.
-            among: rows of the list that may be drawn.
+        Raises:
+            ModelError: there is no bank, or it cannot be read.
         """
+        if self.bank is None:
+            raise ModelError(f"the model has no {GROUNDING_FILE}: set grounding to 0")
+        among = self.bank.rows
         rows, weights = self._nearest(prompt, min(_NUM_GROUNDS, len(among)), among)
         row = generator(seed, GROUNDING_STREAM).choice(rows, p=weights)
-        return int(np.flatnonzero(among == row)[0])
+        return self.bank.sound(int(np.flatnonzero(among == row)[0]))
 
     def _nearest(
         self, prompt: Embedding, count: int, among: Rows | None = None

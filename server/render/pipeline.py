@@ -23,7 +23,6 @@ from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
-from server.model.grounding import GroundingBank
 from server.model.known_sounds import KnownSounds
 from server.model.listener import NO_SCORE, Listener
 from server.model.manifest import LISTENER, Manifest
@@ -92,7 +91,6 @@ class Pipeline:
         )
         self.clips = clips
         self.known_sounds = KnownSounds.load(folder)
-        self.grounding = GroundingBank.of(folder, self.manifest, self.known_sounds)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
         self._free = free
@@ -196,13 +194,7 @@ class Pipeline:
             return clip
 
         return RenderContext(
-            self.manifest,
-            self.text,
-            self.audio,
-            self.autoencoder,
-            clips,
-            self.known_sounds,
-            self.grounding,
+            self.manifest, self.text, self.audio, self.autoencoder, clips, self.known_sounds
         )
 
     def _candidates(
@@ -271,9 +263,8 @@ class Pipeline:
             priority=None,
             previews=0,
         )
-        ground = planned.ground(candidate.seed).credit if planned.ground else ""
-        measures |= {"grounded_in": ground} if ground else {}
-        recipe = Recipe.of(alone, self.manifest, digests, ground)
+        measures = measures | planned.origin(candidate.seed)
+        recipe = Recipe.of(alone, self.manifest, digests, **planned.origin(candidate.seed))
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)

@@ -22,7 +22,7 @@ from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
-from server.model.grounding import GroundingBank, GroundSound
+from server.model.grounding import GroundSound
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
 from server.model.noise import ChannelNoise
@@ -48,7 +48,6 @@ class RenderContext:
     autoencoder: Autoencoder
     clips: ClipLoader
     known_sounds: KnownSounds | None = None
-    grounding: GroundingBank | None = None
 
     def condition(self, text: str) -> Embedding:
         """Conditioning embedding [D] for ``text``: its own, or that of the nearest captions."""
@@ -133,6 +132,10 @@ class Plan:
             return self.condition
         mixed = (1.0 - self.variety) * self.condition + self.variety * self.seed_variation(seed)
         return np.stack([unit(row) for row in mixed])
+
+    def origin(self, seed: int) -> dict[str, str]:
+        """``grounded_in``: the credit of the sound that the take of ``seed`` starts from."""
+        return {} if self.ground is None else {"grounded_in": self.ground(seed).credit}
 
 
 @singledispatch

@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from server.model.grounding import GroundingBank, GroundSound
+from server.model.grounding import GroundSound
+from server.model.known_sounds import KnownSounds
 from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.render.plan import Plan, RenderContext
@@ -23,20 +24,20 @@ def grounded(planned: Plan, share: float, context: RenderContext) -> Plan:
         share: 0 leaves the plan as it is; 1 runs no step, so that the sound itself is the take.
         context: the model with its bank.
     """
-    bank = context.grounding
-    if not share or bank is None:
+    known = context.known_sounds
+    if not share or known is None:
         return planned
     return replace(
         planned,
-        start=partial(_start, bank, planned, context),
+        start=partial(_start, known, planned, context),
         strength=1.0 - share,
-        ground=partial(bank.draw, planned.target),
+        ground=partial(known.draw_ground, planned.target),
     )
 
 
-def _start(bank: GroundingBank, planned: Plan, context: RenderContext, seed: int) -> Latents:
+def _start(known: KnownSounds, planned: Plan, context: RenderContext, seed: int) -> Latents:
     """The sound that ``seed`` draws, as long as the take and the same in all channels."""
-    latent = _as_long(bank.draw(planned.target, seed), planned.windows.total, context)
+    latent = _as_long(known.draw_ground(planned.target, seed), planned.windows.total, context)
     channels = len(planned.noise(seed, INITIAL_STREAM))
     return np.repeat(latent[None], channels, axis=0)
 
