@@ -64,24 +64,36 @@ def test_sounds_are_packed_with_their_manifest(sounds: Path, tmp_path: Path) -> 
     assert manifest == (sounds / "manifest.jsonl").read_bytes()
 
 
+class Quick(TrainingStage):
+    """A stage without networks whose steps take no time."""
+
+    device, networks, batch = torch.device("cpu"), nn.ModuleDict(), 1
+
+    def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
+        return {}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        return {}
+
+
 def test_the_probe_takes_a_larger_batch_only_while_it_gains(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rates = {64: 10.0, 128: 8.0, 256: 4.0, 512: 100.0}  # batches a second
-    monkeypatch.setattr(probe, "throughput", lambda batch, seconds: rates[batch])
-    assert fastest(lambda batch: batch, [64, 128, 256, 512], 1.0) == Pace(128, 1024.0)  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(probe, "throughput", lambda stage, seconds: rates[stage.batch])
+    assert fastest(Quick(), [64, 128, 256, 512], 1.0) == Pace(128, 1024.0)
 
 
 def test_the_probe_ends_where_the_memory_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    def throughput(batch: int, seconds: float) -> float:
-        if batch > 64:
+    def throughput(stage: TrainingStage, seconds: float) -> float:
+        if stage.batch > 64:
             raise torch.OutOfMemoryError
         return 1.0
 
     monkeypatch.setattr(probe, "throughput", throughput)
-    assert fastest(lambda batch: batch, [64, 128], 1.0).batch == 64  # type: ignore[arg-type, return-value]
+    assert fastest(Quick(), [64, 128], 1.0).batch == 64
     with pytest.raises(torch.OutOfMemoryError, match="batch of 128"):
-        fastest(lambda batch: batch, [128], 1.0)  # type: ignore[arg-type, return-value]
+        fastest(Quick(), [128], 1.0)
 
 
 def test_steps_fill_the_time_with_a_reserve() -> None:
@@ -90,15 +102,6 @@ def test_steps_fill_the_time_with_a_reserve() -> None:
 
 
 def test_throughput_counts_batches() -> None:
-    class Quick(TrainingStage):
-        device, networks = torch.device("cpu"), nn.ModuleDict()
-
-        def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
-            return {}
-
-        def evaluate(self, model: nn.Module) -> dict[str, float]:
-            return {}
-
     assert probe.throughput(Quick(), 0.01) > 100
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,18 +36,19 @@ class Pace:
         return max(2, int(KEPT * seconds * self.samples_a_second / self.batch))
 
 
-def fastest(build: Callable[[int], TrainingStage], batches: Sequence[int], seconds: float) -> Pace:
+def fastest(stage: TrainingStage, batches: Sequence[int], seconds: float) -> Pace:
     """The pace of the best of ``batches``, tried in order while they gain.
 
     Args:
-        build: makes the stage for a batch size.
+        stage: trains a little; it is not the one to train on with.
         batches: sizes, smallest first; one that does not fit into the memory ends the search.
         seconds: time for all of them together.
     """
     best: Pace | None = None
     for batch in batches:
+        stage.batch = batch
         try:
-            pace = Pace(batch, batch * throughput(build(batch), seconds / len(batches)))
+            pace = Pace(batch, batch * throughput(stage, seconds / len(batches)))
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             break

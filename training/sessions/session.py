@@ -109,10 +109,7 @@ class Session:
         return _paced(stage, settings, pace, seconds)
 
     def _pace(self, stage: str, settings: Settings, seconds: float) -> Pace:
-        def build(batch: int) -> TrainingStage:
-            return self._run(_changed(settings, stage, batch=batch)).build(stage)
-
-        return fastest(build, self.plan.batches, seconds)
+        return fastest(self._run(settings).build(stage), self.plan.batches, seconds)
 
     def _built(self, stage: str, settings: Settings) -> TrainingStage:
         """``stage`` for training; a denoiser of the model's width starts from its weights."""
