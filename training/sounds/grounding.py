@@ -2,13 +2,10 @@
 
 Only training sounds without conditions (CC0) are taken, because the bank holds the sounds
 themselves. Kinds take turns, and within a kind its recordings, until the bank is full.
-
-    python -m training.sounds.grounding models/tiny --sounds FOLDER --run FOLDER
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
@@ -19,16 +16,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from onnx_export.model_folder import renew
-from server.errors import InvalidRequest
-from server.model.known_sounds import KnownSounds
-from server.model.manifest import GROUNDING_FILE
 from training.networks.notation import MEL_PER_LATENT
 from training.sounds.bank import SoundBank, kinds_of
 from training.sounds.credits import WITHOUT_CONDITIONS
-from training.sounds.folder import prepare, read_manifest
 
-__all__ = ["add_grounding", "write_grounding"]
+__all__ = ["write_grounding"]
 
 MAX_FRAMES: Final = 128
 """Latent frames that are kept of a sound: 5.12 s."""
@@ -123,38 +115,3 @@ def _encoded(
         scales = (np.maximum(np.abs(latent).max(axis=(1, 2)), 1e-3) / 127.0).astype(np.float16)
         codes = np.round(latent / scales.astype(np.float32)[:, None, None]).clip(-127, 127)
         yield codes.astype(np.int8).transpose(1, 0, 2), scales
-
-
-def add_grounding(folder: Path, sounds: Path, run: Path) -> int:
-    """Give the model folder ``folder`` a bank of the sounds that it was trained on.
-
-    Raises:
-        InvalidRequest: ``sounds`` are not the sounds of the model.
-    """
-    from training.folder import load_folder
-
-    _, _, modules = load_folder(folder)
-    prepare(sounds, run / "cache")
-    bank = SoundBank(run / "cache", torch.device("cpu"))
-    known = KnownSounds.load(folder)
-    captions = [c.captions[0] for c in bank.clips if c.variant == 0 and not c.held_out]
-    if known is None or list(known.captions[: len(captions)]) != captions:
-        raise InvalidRequest(f"{sounds} are not the sounds that {folder} was trained on")
-    made = run / GROUNDING_FILE
-    count = write_grounding(bank, modules.vae_encoder.encoder, read_manifest(sounds), made)
-    renew(folder, made)
-    return count
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.sounds.grounding")
-    parser.add_argument("model", type=Path, help="model folder")
-    parser.add_argument("--sounds", type=Path, required=True, help="the sounds it was trained on")
-    parser.add_argument("--run", type=Path, default=Path("runs/tiny"), help="holds the cache")
-    options = parser.parse_args()
-    print(add_grounding(options.model, options.sounds, options.run), "sounds")
-
-
-if __name__ == "__main__":
-    main()
