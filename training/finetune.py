@@ -23,7 +23,7 @@ from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.errors import ModelError
 from server.model.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
-from server.model.manifest import Manifest
+from server.model.manifest import GROUNDING_FILE, Manifest
 from training.adversarial import GUIDANCE, STEPS, AdversarialStage
 from training.distillation import embed
 from training.export import keep_tables
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 8
 REPLAY_FRAMES: Final = 64
-KEPT: Final = ("CREDITS.md", "NOTICES.txt", "MODEL_CARD.md")
+KEPT: Final = ("CREDITS.md", "NOTICES.txt", "MODEL_CARD.md", GROUNDING_FILE)
 
 
 def replays(

@@ -1,7 +1,13 @@
-"""The list of known sounds in a model folder (:mod:`server.model.known_sounds`), written."""
+"""The list of known sounds in a model folder (:mod:`server.model.known_sounds`), written.
+
+This adds the bank of grounded takes to a finished model:
+
+    python -m training.known_sounds models/tiny --sounds FOLDER --run FOLDER
+"""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +16,18 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from server.errors import InvalidRequest
+from server.model.folder import renew
 from server.model.known_sounds import KnownSounds
+from server.model.manifest import GROUNDING_FILE
 from server.model.text import Embedding
+from training.folder import load_folder
 from training.sounds.bank import CROP_FRAMES, SoundBank
+from training.sounds.folder import prepare, read_manifest
+from training.sounds.grounding import write_grounding
 from training.stages import Run
 
-__all__ = ["audio_embeddings", "known_sounds", "with_sounds"]
+__all__ = ["add_grounding", "audio_embeddings", "known_sounds", "with_sounds"]
 
 DIRECTIONS: Final = 80
 """Principal directions of the captions' embeddings that are stored."""
@@ -85,3 +97,36 @@ def _coordinates(embeddings: Embedding, which: str, directions: int) -> dict[str
         f"{which}basis": basis.astype(np.float16),
         f"{which}mean": mean.astype(np.float32),
     }
+
+
+def add_grounding(folder: Path, sounds: Path, run: Path) -> int:
+    """Give the model folder ``folder`` a bank of the sounds that it was trained on.
+
+    Raises:
+        InvalidRequest: ``sounds`` are not the sounds of the model.
+    """
+    _, _, modules = load_folder(folder)
+    prepare(sounds, run / "cache")
+    bank = SoundBank(run / "cache", torch.device("cpu"))
+    known = KnownSounds.load(folder)
+    captions = [c.captions[0] for c in bank.clips if c.variant == 0 and not c.held_out]
+    if known is None or list(known.captions[: len(captions)]) != captions:
+        raise InvalidRequest(f"{sounds} are not the sounds that {folder} was trained on")
+    made = run / GROUNDING_FILE
+    count = write_grounding(bank, modules.vae_encoder.encoder, read_manifest(sounds), made)
+    renew(folder, made)
+    return count
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.known_sounds")
+    parser.add_argument("model", type=Path, help="model folder")
+    parser.add_argument("--sounds", type=Path, required=True, help="the sounds it was trained on")
+    parser.add_argument("--run", type=Path, default=Path("runs/tiny"), help="holds the cache")
+    options = parser.parse_args()
+    print(add_grounding(options.model, options.sounds, options.run), "sounds")
+
+
+if __name__ == "__main__":
+    main()

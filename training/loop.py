@@ -53,6 +53,8 @@ class TrainingStage(ABC):
     networks: nn.ModuleDict
     optimizers: dict[str, torch.optim.Optimizer]
     device: torch.device
+    batch: int
+    """Examples of a step."""
 
     @abstractmethod
     def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -34,7 +34,7 @@ from training.distillation import (
 )
 from training.ldm import LdmStage
 from training.listener import ListenerStage
-from training.loop import fit, load_ema
+from training.loop import TrainingStage, fit, load_ema
 from training.networks.autoencoder import MelVae
 from training.networks.clap import Clap
 from training.networks.denoiser import TransformerDenoiser
@@ -62,16 +62,23 @@ class Run:
 
     def train(self, stage: str) -> dict[str, float]:
         """Train ``stage``, or continue it; returns its held-out measures."""
-        torch.manual_seed(self.settings.seed)
-        section = getattr(self.settings, stage)
-        built = getattr(self, f"_{stage}")()
-        measures = fit(built, section.schedule.fit(self.settings.seed), self.folder / stage)
+        schedule = getattr(self.settings, stage).schedule.fit(self.settings.seed)
+        measures = fit(self.build(stage), schedule, self.folder / stage)
         if stage == "vae":
             self._standardise()
         if stage == "clap":
-            captions = self.caption_embeddings(self.bank().captions)
-            save_file({"captions": captions}, self.folder / "clap" / CAPTIONS)
+            self.embed_captions()
         return measures
+
+    def embed_captions(self) -> None:
+        """Keep the embeddings of all captions, which the later stages read."""
+        captions = self.caption_embeddings(self.bank().captions)
+        save_file({"captions": captions}, self.folder / "clap" / CAPTIONS)
+
+    def build(self, stage: str) -> TrainingStage:
+        """``stage`` with fresh weights, ready for its first batch."""
+        torch.manual_seed(self.settings.seed)
+        return cast("TrainingStage", getattr(self, f"_{stage}")())
 
     def bank(self) -> SoundBank:
         """The sounds."""

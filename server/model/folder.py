@@ -1,8 +1,14 @@
-"""Atomic writing of model folders: complete or not at all."""
+"""Atomic writing of model folders: complete or not at all.
+
+After a change by hand, of the card or of the defaults, this renews the checksums:
+
+    python -m server.model.folder models/tiny
+"""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from server.errors import InvalidRequest
-from server.model.manifest import Manifest, StoredFile, describe_file
+from server.model.manifest import MANIFEST_FILE, Manifest, StoredFile, describe_file
 
-__all__ = ["remove_staging", "seal", "staging_folder"]
+__all__ = ["remove_staging", "renew", "seal", "staging_folder"]
 
 
 def seal(
@@ -38,6 +44,20 @@ def seal(
     manifest = msgspec.structs.replace(manifest, files=files, precision=precision)
     manifest.save(staging)
     return manifest
+
+
+def renew(folder: Path, *more: Path) -> Manifest:
+    """Write the model folder ``folder`` again as it is, with fresh checksums.
+
+    Args:
+        folder: the model folder.
+        more: files to add to it, or to put in the place of those of their names.
+    """
+    manifest = msgspec.json.decode((folder / MANIFEST_FILE).read_bytes(), type=Manifest)
+    with staging_folder(folder) as staging:
+        for path in (*(folder / name for name in manifest.files), *more):
+            shutil.copyfile(path, staging / path.name)
+        return seal(staging, manifest, manifest.precision)
 
 
 @contextmanager
@@ -73,3 +93,8 @@ def _replaceable(folder: Path) -> bool:
     return folder.is_dir() and (
         (folder / "manifest.json").is_file() or next(folder.iterdir(), None) is None
     )
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        print(renew(Path(argument)).digest)

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from server.errors import ModelError
-from server.model.noise import SEED_VARIATION_STREAM, generator
+from server.model.grounding import GroundingBank, GroundSound, Rows
+from server.model.manifest import GROUNDING_FILE
+from server.model.noise import GROUNDING_STREAM, SEED_VARIATION_STREAM, generator
 from server.model.text import Embedding, unit
 
 __all__ = ["KNOWN_SOUNDS_FILE", "KnownSounds", "Whitening"]
@@ -29,6 +31,8 @@ _NUM_AVERAGED: Final = 8
 """Captions in the mean that conditions the unet: 8 and 16 rated alike, 32 slightly worse."""
 _NUM_DRAWN: Final = 24
 """Captions from which one is drawn, with a probability that falls with the distance."""
+_NUM_GROUNDS: Final = 8
+"""Sounds of the bank from which the one that grounds a take is drawn, in the same way."""
 _SHARPNESS: Final = 20.0
 """Inverse temperature of the weights: an exact match outweighs captions that are merely near."""
 _SAME_CAPTION: Final = 0.85
@@ -80,6 +84,8 @@ class KnownSounds:
     distance_percentiles: npt.NDArray[np.float32]
     """Distances of unseen captions: 5th, 50th, 95th and 99th percentile; empty if unknown."""
     whitening: Whitening | None = None
+    bank: GroundingBank | None = None
+    """Latents of some of the sounds, for grounded takes."""
 
     @classmethod
     def load(cls, folder: Path) -> KnownSounds | None:
@@ -97,7 +103,9 @@ class KnownSounds:
                 audio = _embeddings(stored, "heard_") if "heard_embeddings" in stored else None
                 percentiles = stored.get("distances", _NO_PERCENTILES)
                 captions = tuple(map(str, stored["captions"]))
-                return cls(captions, embeddings, audio, percentiles, Whitening.of(stored))
+                whitening = Whitening.of(stored)
+                bank = GroundingBank.of(folder)
+                return cls(captions, embeddings, audio, percentiles, whitening, bank)
         except (OSError, KeyError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
 
@@ -136,13 +144,29 @@ class KnownSounds:
         row = int(generator(seed, SEED_VARIATION_STREAM).choice(rows, p=weights))
         return unit(self.audio_embeddings[row])
 
+    def draw_ground(self, prompt: Embedding, seed: int) -> GroundSound:
+        """A sound of the bank near ``prompt`` [D], drawn by ``seed``.
+
+        Raises:
+            ModelError: there is no bank, or it cannot be read.
+        """
+        if self.bank is None:
+            raise ModelError(f"the model has no {GROUNDING_FILE}: set grounding to 0")
+        among = self.bank.rows
+        rows, weights = self._nearest(prompt, min(_NUM_GROUNDS, len(among)), among)
+        row = generator(seed, GROUNDING_STREAM).choice(rows, p=weights)
+        return self.bank.sound(int(np.flatnonzero(among == row)[0]))
+
     def _nearest(
-        self, prompt: Embedding, count: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        self, prompt: Embedding, count: int, among: Rows | None = None
+    ) -> tuple[Rows, npt.NDArray[np.float64]]:
         """The ``count`` nearest rows, with weights that fall with the distance and sum to 1."""
         whitening = self.whitening
         keys = self.embeddings @ prompt if whitening is None else whitening.similarity(prompt)
-        rows = np.argpartition(-keys, count)[:count]
+        if among is None:
+            rows = np.argpartition(-keys, count)[:count]
+        else:
+            rows = among[np.argsort(-keys[among])[:count]]
         similarity = (self.embeddings[rows] @ prompt).astype(np.float64)
         weights = np.exp(_SHARPNESS * (similarity - similarity.max()))
         return rows, weights / weights.sum()

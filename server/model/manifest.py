@@ -38,6 +38,7 @@ from server.model.checksums import sha256_of_model_file
 __all__ = [
     "COMPONENTS",
     "FORMAT",
+    "GROUNDING_FILE",
     "LISTENER",
     "AudioEncoderInfo",
     "Defaults",
@@ -59,6 +60,8 @@ COMPONENTS: Final = (
     "vocoder",
 )
 LISTENER: Final = "listener"
+GROUNDING_FILE: Final = "grounding.npz"
+"""Latents of known sounds, for grounded takes (:mod:`server.model.grounding`)."""
 MANIFEST_FILE: Final = "manifest.json"
 
 Count = Annotated[int, Meta(ge=1)]
@@ -179,6 +182,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         files = (f"{name}.onnx", f"{name}.onnx.data")
         own = sum(self.files[file].bytes for file in files if file in self.files)
         return own + self.weights_bytes.get(name, 0)
+
+    @property
+    def has_grounding(self) -> bool:
+        """True where takes can start from a known sound."""
+        return GROUNDING_FILE in self.files
 
     @property
     def samples_per_latent_frame(self) -> int:

@@ -19,6 +19,7 @@ from server.model.schedule import Latents
 
 __all__ = [
     "FIRST_STEP_STREAM",
+    "GROUNDING_STREAM",
     "INITIAL_STREAM",
     "KNOWN_STREAM",
     "SEED_VARIATION_STREAM",
@@ -38,6 +39,8 @@ INITIAL_STREAM: Final = 0
 SEED_VARIATION_STREAM: Final = 1
 """Choice of one training sound that the prompt may mean."""
 _OTHER_SEEDS_STREAM: Final = 2
+GROUNDING_STREAM: Final = 3
+"""Choice of the sound that a take is grounded in."""
 FIRST_STEP_STREAM: Final = 16
 KNOWN_STREAM: Final = 2**16
 """Plus the step: fresh noise on the kept part of a clip."""

@@ -3,7 +3,7 @@
 const MAIN = ["audio_length_in_s", "loop", "bars", "bpm", "strength", "distance", "side", "cutoff_hz",
   "guidance_scale", "num_inference_steps", "num_waveforms_per_prompt", "seed"];
 const GROUPS = [
-  ["Prompt", ["negative_prompt", "variety", "audio_prompt_weight"]],
+  ["Prompt", ["negative_prompt", "variety", "grounding", "audio_prompt_weight"]],
   ["Tempo and key", ["beats_per_bar", "key", "say_tempo"]],
   ["Shape", ["width", "crossfade_s"]],
   ["Rendering", ["sampler", "num_candidates", "guidance_end", "eta", "previews", "priority", "recipe"]],

@@ -58,7 +58,7 @@ class Diffusion:
         x = noise(INITIAL_STREAM)
         channels = len(x) // len(seeds)
         if plan.start is not None:
-            start = np.tile(plan.start, (len(seeds), 1, 1, 1))
+            start = np.concatenate([plan.start(seed) for seed in seeds])
             x = steps.add_noise(start, x, 0) if len(steps) else start
         constrain = _known_part(plan, steps, noise, len(seeds))
 

@@ -263,7 +263,8 @@ class Pipeline:
             priority=None,
             previews=0,
         )
-        recipe = Recipe.of(alone, self.manifest, digests)
+        measures = measures | planned.origin(candidate.seed)
+        recipe = Recipe.of(alone, self.manifest, digests, **planned.origin(candidate.seed))
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)

@@ -22,6 +22,7 @@ from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
+from server.model.grounding import GroundSound
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
 from server.model.noise import ChannelNoise
@@ -107,8 +108,10 @@ class Plan:
     """Decodes the clean latent [channels, C, T, F] of one take."""
     target: Embedding
     """The embedding that takes are scored against, [D]."""
-    start: Latents | None = None
-    """Clean latent that the run starts from, [channels, C, T, F]; None: pure noise."""
+    start: Callable[[int], Latents] | None = None
+    """From a take's seed to the clean latent [channels, C, T, F] that its run starts from.
+
+    None: pure noise."""
     strength: float = 1.0
     """Fraction of the steps that are run, 0 to 1."""
     known: Known | None = None
@@ -118,6 +121,8 @@ class Plan:
     """An embedding for each seed that is mixed into the condition."""
     variety: float = 0.0
     """Weight of that embedding, 0 to 1."""
+    ground: Callable[[int], GroundSound] | None = None
+    """The known sound that the take of a seed starts from; None for takes without grounding."""
     recipe: ResolvedVary | None = None
     """The request for the recipe, where the original would not reproduce the take."""
 
@@ -127,6 +132,10 @@ class Plan:
             return self.condition
         mixed = (1.0 - self.variety) * self.condition + self.variety * self.seed_variation(seed)
         return np.stack([unit(row) for row in mixed])
+
+    def origin(self, seed: int) -> dict[str, str]:
+        """``grounded_in``: the credit of the sound that the take of ``seed`` starts from."""
+        return {} if self.ground is None else {"grounded_in": self.ground(seed).credit}
 
 
 @singledispatch

@@ -30,11 +30,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     clips: dict[str, str] = {}
     """SHA-256 of each file that the request names."""
+    grounded_in: str = ""
+    """The known sound that the take started from, with its source and author."""
     audioldm_daw: str = server.__version__
 
     @classmethod
     def of(
-        cls, request: AnyResolved, manifest: Manifest, clips: Mapping[str, str] | None = None
+        cls,
+        request: AnyResolved,
+        manifest: Manifest,
+        clips: Mapping[str, str] | None = None,
+        grounded_in: str = "",
     ) -> Recipe:
         """The recipe of a take of ``request`` by the model that ``manifest`` describes."""
         values: dict[str, Any] = {
@@ -43,6 +49,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             "model_digest": manifest.digest,
             "licence": manifest.licence,
             "clips": dict(clips or {}),
+            "grounded_in": grounded_in,
         }
         return cls(**values)
 

@@ -61,6 +61,16 @@ class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
             extra={"label": "Variety"},
         ),
     ] = 0.75
+    grounding: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="how much of a known sound near the prompt a take keeps; 0 starts from "
+            "noise alone, 1 is the sound itself (models with a bank of sounds)",
+            extra={"label": "Grounding"},
+        ),
+    ] = 0.0
 
 
 class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):

@@ -145,7 +145,15 @@ def resolve(
         request: a valid request of any kind.
         manifest: the model that will render it.
         draw_seed: gives a number from 0 to below its argument, where the request names no seed.
+
+    Raises:
+        InvalidRequest: the model cannot do what is asked.
     """
+    if isinstance(request, TextToAudio) and request.grounding and not manifest.has_grounding:
+        raise InvalidRequest(
+            f"grounding = {request.grounding:g}: the model {manifest.name} has no bank of sounds; "
+            "set grounding to 0"
+        )
     values = {name: getattr(request, name) for name in request.__struct_fields__}
     for name, value in _defaults(request, manifest, draw_seed).items():
         if name in values and values[name] is None:

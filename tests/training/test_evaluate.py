@@ -14,7 +14,7 @@ from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.render.pipeline import Pipeline
 from training.evaluation import sound_classes
-from training.evaluation.evaluate import PARTS, main
+from training.evaluation.evaluate import FIRST_PARTS, PARTS, main
 from training.evaluation.judge import Judge
 from training.evaluation.parts import judge_noises
 from training.evaluation.prompt_list import PromptList, note_name
@@ -78,9 +78,18 @@ def test_a_model_folder_is_judged(
     assert report["copies"]["minimum"] >= 0.0
     assert math.isfinite(report["distributions"]["fd"])
     assert set(report["steps"]["steps"]) == {"20", "8", "4"}
+    assert set(report["first"]) == set(FIRST_PARTS)
+    texture = report["texture"]
+    assert texture["relative"] == pytest.approx(texture["flux_db"] / texture["real_flux_db"])
     assert (out / "takes" / "low_low_1_best_of_1.wav").is_file()
     markdown = (out / "report.md").read_text(encoding="utf-8")
     assert "| judged top-1 | 0.667 |" in markdown
+    assert "| measure | real | first takes | defaults |" in markdown
+    assert f"| flux, dB | {texture['real_flux_db']:.3f} |" in markdown
+    beside = model_markdown(report, before=report).splitlines()
+    header = "| measure | real | first takes | defaults | first takes, before | defaults, before |"
+    assert header in beside
+    assert any(line.startswith("| named tempo | ") for line in beside)
     assert markdown.index("| high | 0.000") < markdown.index("| low | 1.000")
 
 

@@ -10,7 +10,13 @@ from synthetic_sounds import band_noise, click_loop, tone
 
 from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
 from server.audio.pitch import cents_from, note_pitch, octave_error
-from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
+from training.evaluation.texture import (
+    block_excess_db,
+    flux_db,
+    mel_l1,
+    modulation_difference_db,
+    ring_db,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -133,3 +139,11 @@ def test_ringing_at_the_frame_rate_is_found() -> None:
     ringing = [samples + 0.002 * comb for samples in sounds]
     assert ring_db(sounds, sounds) == 0.0
     assert ring_db(sounds, ringing) > 10.0
+
+
+def test_flux_is_the_change_from_frame_to_frame_in_decibels() -> None:
+    ten_db = np.log(10.0) / 2.0  # of amplitude, in nepers
+    frames = np.zeros((5, 64))
+    frames[1::2] = ten_db
+    assert flux_db(frames) == pytest.approx(10.0)
+    assert flux_db(np.ones((5, 64))) == 0.0

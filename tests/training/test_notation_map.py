@@ -9,7 +9,7 @@ from synthetic_sounds import tone
 from server.requests.notation import Notation
 from training.networks.mel import LogMel
 from training.networks.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
-from training.sounds.bank import _kinds
+from training.sounds.bank import kinds_of
 from training.sounds.folder import CaptionedClip
 
 pytestmark = pytest.mark.integration
@@ -60,6 +60,6 @@ def _clip(*tags: str) -> CaptionedClip:
 
 def test_a_tag_of_all_notes_is_no_kind() -> None:
     clips = [_clip("one-shot", "note", name, f"{name}-{k}") for name in "abc" for k in range(40)]
-    kind = _kinds(clips)
+    kind = kinds_of(clips)
     assert kind(clips[0]) == ("instrument", "a-0")
     assert len({kind(clip) for clip in clips}) == len(clips)

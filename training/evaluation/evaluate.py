@@ -41,15 +41,24 @@ PARTS: Final = (
     "classes",
     "noises",
     "distributions",
+    "texture",
     "notes",
     "loops",
+    "first",
     "decoder",
     "variety",
     "steps",
     "pairs",
     "copies",
 )
-QUICK_PARTS: Final = ("classes", "noises", "distributions", "notes", "loops", "decoder", "variety")
+QUICK_PARTS: Final = (
+    "classes", "noises", "distributions", "texture", "notes", "loops", "first", "decoder",
+    "variety",
+)  # fmt: skip
+FIRST_PARTS: Final = ("classes", "distributions", "texture", "notes", "loops")
+"""Parts that are also measured on first takes."""
+TAKEN_PARTS: Final = {"classes", "noises", "distributions", "texture", "copies"}
+"""Parts that share one take for each prompt."""
 QUICK_SECONDS: Final = 2.56
 VARIETY_CLASSES: Final = (
     "kick", "snare", "piano", "synth pad", "dog", "rain", "fire", "footsteps", "laser", "bell",
@@ -73,7 +82,7 @@ def evaluate_model(
         setup.take(label, prompt, seed=number)
         for label, texts in asked.items()
         for number, prompt in enumerate(texts)
-        if {"classes", "noises", "distributions", "copies"} & set(chosen)
+        if set(chosen) & TAKEN_PARTS
     ]
     first = {label: texts[0] for label, texts in asked.items()}
     varied = {label: first[label] for label in VARIETY_CLASSES if label in first} or first
@@ -82,6 +91,10 @@ def evaluate_model(
         "classes": lambda: parts.judge_classes(setup, takes),
         "noises": lambda: parts.judge_noises(setup, takes),
         "distributions": lambda: parts.judge_distributions(setup, takes),
+        "texture": lambda: sound.judge_texture(setup, takes),
+        "first": lambda: evaluate_model(
+            setup.of_first_takes(), sounds, prompts, FIRST_PARTS, quick=quick
+        ),
         "notes": lambda: sound.judge_notes(
             setup, prompts.notes[::every], _real_sounds(sounds, "midi", 60)
         ),
@@ -178,7 +191,8 @@ def _run_model(arguments: argparse.Namespace) -> None:
         "seconds": seconds or pipeline.manifest.defaults.audio_length_in_s,
         "prompts": "held back" if arguments.held_back else str(arguments.prompts or "prompts.yaml"),
     }
-    _write(arguments.out, report, model_markdown(report))
+    before = json.loads(arguments.before.read_text("utf-8")) if arguments.before else None
+    _write(arguments.out, report, model_markdown(report, before))
 
 
 def _run_folders(arguments: argparse.Namespace) -> None:
@@ -216,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--candidates", type=int, help="num_candidates: renders a take is the best of")
     add("--threads", type=int, default=0, help="compute threads (default: all cores)")
+    add("--before", type=Path, help="report.json of an earlier version, for its own columns")
     add("--keep-takes", action="store_true", help="write every take to OUT/takes")
     add("--generated", type=Path, help="folder of generated sound files")
     add("--references", type=Path, help="folder of reference files of the same names")

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["folders_markdown", "model_markdown"]
 
 Row = tuple[str, Any, Any, str]
 
+VARIETY: Final = "variety of eight takes, relative"
+RELATIVE_FLUX: Final = "flux, relative"
+OVERVIEW: Final = {
+    "top-1": ("classes", "top1"),
+    "top-3": ("classes", "top3"),
+    "FD (lower is better)": ("distributions", "fd"),
+    "flux, dB": ("texture", "flux_db"),
+    RELATIVE_FLUX: ("texture", "relative"),
+    VARIETY: ("variety", ""),
+    "note within 50 cents": ("notes", "right"),
+    "named tempo": ("loops", "same"),
+}
+"""Rows of the table of first takes and defaults: the part and the key of each."""
 
-def model_markdown(report: dict[str, Any]) -> str:
-    """Tables of a model's report; parts that were not run are left out."""
+
+def model_markdown(report: dict[str, Any], before: dict[str, Any] | None = None) -> str:
+    """Tables of a model's report; parts that were not run are left out.
+
+    Args:
+        report: the report.
+        before: the report of an earlier version, which is shown beside it.
+    """
     model = report["model"]
     lines = [
         f"# Evaluation of {model['name']}",
@@ -20,6 +39,7 @@ def model_markdown(report: dict[str, Any]) -> str:
         f"{model['guidance_scale']}, best of {model['candidates']}, takes of {model['seconds']} s, "
         f"prompts: {model['prompts']}.",
         "",
+        *_overview_lines(report, before),
         *_table(("measure", "generated", "real", "wanted"), _headline(report)),
     ]
     if "classes" in report:
@@ -52,6 +72,37 @@ def folders_markdown(report: dict[str, Any]) -> str:
     if "vggish" in report:
         lines += ["", f"FAD (VGGish): {report['vggish']['fad']:.2f}"]
     return "\n".join(lines) + "\n"
+
+
+def _overview_lines(report: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
+    """The main measures of first takes and defaults in one table, beside those of real clips."""
+    if "first" not in report:
+        return []
+    sides = [report] if before is None else [report, before]
+    header = ["measure", "real"]
+    for name in ("", ", before")[: len(sides)]:
+        header += [f"first takes{name}", f"defaults{name}"]
+    columns = [_real_column(report)]
+    for side in sides:
+        variety = side.get("variety", {})
+        columns.append(_column(side.get("first", {}), variety.get("seeds")))
+        columns.append(_column(side, variety.get("chosen")))
+    rows = zip(OVERVIEW, *columns, strict=True)
+    return [*_table(header, rows), ""]
+
+
+def _column(report: dict[str, Any], variety: float | None) -> list[Any]:
+    """The measures of :data:`OVERVIEW` for one kind of take; None where one was not measured."""
+    cells = {name: report.get(part, {}).get(key) for name, (part, key) in OVERVIEW.items()}
+    return list((cells | {VARIETY: variety}).values())
+
+
+def _real_column(report: dict[str, Any]) -> list[Any]:
+    cells = {}
+    for name, (part, key) in OVERVIEW.items():
+        measured = report.get(part, {})
+        cells[name] = measured.get(f"real_{key}", (measured.get("real") or {}).get(key))
+    return list((cells | {VARIETY: 1.0, RELATIVE_FLUX: 1.0}).values())
 
 
 def _headline(report: dict[str, Any]) -> list[Row]:

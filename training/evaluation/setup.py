@@ -6,7 +6,7 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,13 @@ class EvaluationSetup:
     def manifest(self) -> Manifest:
         """The model's."""
         return self.pipeline.manifest
+
+    def of_first_takes(self) -> EvaluationSetup:
+        """The same setup for takes that are not chosen from several, as a seed gives them."""
+        settings = replace(self.settings, num_candidates=1)
+        return EvaluationSetup(
+            self.pipeline, self.judge, self.real, settings, self.labels, keep=self._keep
+        )
 
     def render(
         self,

@@ -15,12 +15,18 @@ import torch
 from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
 from server.audio.pitch import note_pitch, octave_error
 from training.evaluation.prompt_list import LoopPrompt, NotePrompt
-from training.evaluation.setup import EvaluationSetup, Samples, mean, read_samples
+from training.evaluation.setup import EvaluationSetup, JudgedTake, Samples, mean, read_samples
 from training.evaluation.sound_classes import LabelledClip
-from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
+from training.evaluation.texture import (
+    block_excess_db,
+    flux_db,
+    mel_l1,
+    modulation_difference_db,
+    ring_db,
+)
 from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
 
-__all__ = ["RealSound", "judge_decoder", "judge_loops", "judge_notes"]
+__all__ = ["RealSound", "judge_decoder", "judge_loops", "judge_notes", "judge_texture"]
 
 RealSound = tuple[str, float, Path]
 """Caption, MIDI note or tempo, file."""
@@ -49,6 +55,17 @@ def judge_loops(
     loops = [(p.prompt, p.bpm, setup.render(p.prompt, seconds=LOOP_SECONDS)) for p in prompts]
     clips = [(caption, bpm, read_samples(path, LOOP_SECONDS)) for caption, bpm, path in real]
     return {**_loop_rates(loops), "real": _loop_rates(clips) if clips else None}
+
+
+def judge_texture(setup: EvaluationSetup, takes: Sequence[JudgedTake]) -> dict[str, Any]:
+    """Flux of the takes, and of held-out clips of their classes cut or padded to their length."""
+    frames = len(takes[0].samples)
+    clips = [clip for label in setup.labels for clip in setup.real.of("held_out", label)]
+    real = [read_samples(clip.path)[:frames] for clip in clips]
+    padded = [np.pad(samples, (0, frames - len(samples))) for samples in real]
+    flux = mean(flux_db(_log_mel(take.samples)) for take in takes)
+    real_flux = mean(flux_db(_log_mel(samples)) for samples in padded)
+    return {"flux_db": flux, "real_flux_db": real_flux, "relative": flux / real_flux}
 
 
 def judge_decoder(setup: EvaluationSetup, clips: Sequence[LabelledClip]) -> dict[str, Any]:

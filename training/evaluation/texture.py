@@ -1,4 +1,4 @@
-"""Artefacts of a decoder: block patterns, metallic ringing, changed modulation."""
+"""Texture of sounds, and artefacts of a decoder: block patterns, ringing, changed modulation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["block_excess_db", "mel_l1", "modulation_difference_db", "ring_db"]
+__all__ = ["block_excess_db", "flux_db", "mel_l1", "modulation_difference_db", "ring_db"]
 
 Frames = npt.NDArray[np.floating]
 
@@ -18,6 +18,11 @@ LOG_TO_DB: Final = 10.0 / np.log(10.0)
 RING_N_FFT: Final = 1600
 RING_QUIET: Final = 1e-4
 """Frames 40 dB below a clip's loudest are not compared."""
+
+
+def flux_db(log_mel: Frames) -> float:
+    """Grain of a sound: mean absolute change of its log-mel [T, M] from frame to frame, in dB."""
+    return float(2.0 * LOG_TO_DB * np.abs(np.diff(log_mel, axis=0)).mean())
 
 
 def mel_l1(reference: Frames, decoded: Frames) -> float:

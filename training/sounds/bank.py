@@ -17,7 +17,7 @@ from torch import Tensor
 from training.networks.mel import HOP_LENGTH, LOG_FLOOR, NUM_MELS, SAMPLE_RATE
 from training.sounds.folder import CaptionedClip, load_clips
 
-__all__ = ["SoundBank", "augment_gain", "mix"]
+__all__ = ["SoundBank", "augment_gain", "kinds_of", "mix"]
 
 CROP_FRAMES = 256
 COMMON_SHARE = 0.02
@@ -116,12 +116,12 @@ def mix(mels: Tensor, others: Tensor) -> Tensor:
 
 def _weights(clips: Sequence[CaptionedClip]) -> list[float]:
     """Balance kinds, and recordings within them."""
-    kind = _kinds(clips)
+    kind = kinds_of(clips)
     first = [clip for clip in clips if clip.variant == 0]
-    kinds = Counter(map(kind, first))
+    counts = Counter(map(kind, first))
     groups = Counter(clip.group for clip in first)
     return [
-        kinds[kind(clip)] ** -0.5
+        counts[kind(clip)] ** -0.5
         * groups[clip.group] ** -0.25
         * max(1.0, clip.frames / CROP_FRAMES) ** 0.5
         / clip.num_variants
@@ -129,7 +129,7 @@ def _weights(clips: Sequence[CaptionedClip]) -> list[float]:
     ]
 
 
-def _kinds(clips: Sequence[CaptionedClip]) -> Callable[[CaptionedClip], tuple[str, ...]]:
+def kinds_of(clips: Sequence[CaptionedClip]) -> Callable[[CaptionedClip], tuple[str, ...]]:
     """The kind of a clip: its category and its first two informative tags.
 
     A tag of more than one clip in fifty ("one-shot", "single note") is not informative: with it,

@@ -26,6 +26,7 @@ from server.render.conditioning import (
     wants_sound,
 )
 from server.render.plan import Finished, Plan, RenderContext, plan
+from server.render.plans.grounding import grounded
 from server.render.windows import Windows
 from server.requests.notation import Notation, tonic
 from server.requests.prompt import PromptStage, parse_stages
@@ -45,9 +46,10 @@ def _(request: ResolvedText, context: RenderContext) -> Plan:
     planned = _plan(
         request, context, windows, np.repeat(wanted[None], len(windows), axis=0), wanted
     )
-    return replace(
+    varied = replace(
         planned, seed_variation=seed_variation(request, context), variety=request.variety
     )
+    return grounded(varied, request.grounding, context)
 
 
 @plan.register

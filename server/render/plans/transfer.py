@@ -6,6 +6,7 @@ samples. 1 starts from noise alone, as text to audio does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -60,13 +61,15 @@ def _(request: ResolvedTransfer, context: RenderContext) -> Plan:
         ),
         finish=finish,
         target=wanted,
-        start=None if request.strength == 1.0 else _start(context, channels, windows),
+        start=_start(context, channels, windows) if request.strength < 1.0 else None,
         strength=request.strength,
         notation=notation_of(request),
     )
 
 
-def _start(context: RenderContext, channels: Channels, windows: Windows) -> Latents:
+def _start(
+    context: RenderContext, channels: Channels, windows: Windows
+) -> Callable[[int], Latents]:
     """The clip's latent; a loop is stretched to whole latent frames and stays a loop."""
     hop = context.manifest.samples_per_latent_frame
     if windows.circular:
@@ -76,7 +79,8 @@ def _start(context: RenderContext, channels: Channels, windows: Windows) -> Late
             ring.resample_ring(frames, channels.sample_rate).samples[:, 0] for ring in rings
         ]
         channels = replace(channels, samples=tuple(stretched))
-    return channels.encode(context.autoencoder, windows.total * hop)
+    latents = channels.encode(context.autoencoder, windows.total * hop)
+    return lambda seed: latents
 
 
 def _finish(
@@ -139,6 +143,6 @@ def _untouched(
             sound_wanted=False,
         ),
         target=condition(request, context, own=clip.waveform),
-        start=noise(0, 0),
+        start=lambda seed: noise(0, 0),
         strength=0.0,
     )

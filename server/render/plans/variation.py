@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -56,7 +58,19 @@ def _varied(planned: Plan, origin: int, distance: float) -> Plan:
         return replace(finished, alone=lambda: _varied(alone(), origin, distance))
 
     variation = _between(planned.seed_variation, origin, distance)
-    return replace(planned, noise=noise, finish=finish, seed_variation=variation)
+    return replace(
+        planned,
+        noise=noise,
+        finish=finish,
+        seed_variation=variation,
+        start=_fixed(planned.start, origin),
+        ground=_fixed(planned.ground, origin),
+    )
+
+
+def _fixed(by_seed: Callable[[int], Any] | None, origin: int) -> Callable[[int], Any] | None:
+    """``by_seed`` with the seed of the original take, whatever the seed."""
+    return None if by_seed is None else lambda seed: by_seed(origin)
 
 
 def _between(

@@ -1,0 +1,57 @@
+"""Grounded takes: the run starts from a known sound near the prompt (after arXiv:2309.08051)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from server.model.grounding import GroundSound
+from server.model.known_sounds import KnownSounds
+from server.model.noise import INITIAL_STREAM
+from server.model.schedule import Latents
+from server.render.plan import Plan, RenderContext
+
+__all__ = ["grounded"]
+
+
+def grounded(planned: Plan, share: float, context: RenderContext) -> Plan:
+    """``planned`` with a run that starts from a sound of the model's bank.
+
+    Args:
+        planned: a plan of new sound.
+        share: 0 leaves the plan as it is; 1 runs no step, so that the sound itself is the take.
+        context: the model with its bank.
+    """
+    known = context.known_sounds
+    if not share or known is None:
+        return planned
+    return replace(
+        planned,
+        start=partial(_start, known, planned, context),
+        strength=1.0 - share,
+        ground=partial(known.draw_ground, planned.target),
+    )
+
+
+def _start(known: KnownSounds, planned: Plan, context: RenderContext, seed: int) -> Latents:
+    """The sound that ``seed`` draws, as long as the take and the same in all channels."""
+    latent = _as_long(known.draw_ground(planned.target, seed), planned.windows.total, context)
+    channels = len(planned.noise(seed, INITIAL_STREAM))
+    return np.repeat(latent[None], channels, axis=0)
+
+
+def _as_long(sound: GroundSound, frames: int, context: RenderContext) -> Latents:
+    """The latent [C, frames, F] of ``sound``: repeated where it loops, else before silence."""
+    latent = sound.latent[:, :frames]
+    missing = frames - latent.shape[1]
+    if not missing:
+        return latent
+    if sound.looping:
+        return np.resize(latent.transpose(1, 0, 2), (frames, *latent[:, 0].shape)).transpose(
+            1, 0, 2
+        )
+    hop = context.manifest.samples_per_latent_frame
+    silence = context.autoencoder.encode(np.zeros(missing * hop, np.float32))
+    return np.concatenate([latent, silence], axis=1)
