@@ -46,24 +46,37 @@ class Span:
         """The same span, ``by`` samples later."""
         return Span(self.start + by, self.end + by, self.low_hz, self.high_hz)
 
+    @property
+    def all_bands(self) -> bool:
+        """True where no band limits it."""
+        return self.low_hz is None and self.high_hz is None
+
+    def widened(self, by: int, frames: int) -> Span:
+        """The same span, ``by`` samples longer on either side, within a sound of ``frames``."""
+        first, last = max(0, self.start - by), min(frames, self.end + by)
+        return Span(first, last, self.low_hz, self.high_hz)
+
     def covers(self, hz: npt.NDArray[np.floating[Any]]) -> Mask:
         """True for the frequencies that are replaced."""
         low, high = self.low_hz or 0.0, self.high_hz or np.inf
         return np.asarray((hz >= low) & (hz < high))
 
 
-def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> Waveform:
+def matched(
+    new: Waveform, clip: Waveform, spans: list[Span], top_hz: float, *, noise: bool = True
+) -> Waveform:
     """Remove the model's coloration from ``new``.
 
     The correction is the ratio of the spectra of ``clip`` and ``new`` outside ``spans``. Above
-    ``top_hz`` the model renders nothing: there, noise is added with the spectrum of the clip and
-    the envelope of the new sound's upper octave.
+    ``top_hz`` the model renders nothing: there, ``noise`` is added with the spectrum of the clip
+    and the envelope of the new sound's upper octave.
 
     Args:
         new: the rendered sound, as long as the clip.
         clip: the original.
         spans: what is replaced.
         top_hz: where the model's band ends.
+        noise: fill the band above it.
     """
     length = _length(clip)
     hz = np.asarray(np.fft.rfftfreq(length, 1.0 / clip.sample_rate), np.float64)
@@ -77,7 +90,7 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     for old, made in zip(clip.samples.T, new.samples.T, strict=True):
         power = _power(old, kept, len(hz))
         channel = filtered(made, _gain(_power(made, kept, len(hz)), power, compared, hz))
-        if outside and hz[-1] > top_hz:
+        if noise and outside and hz[-1] > top_hz:
             high = power * (hz > 0.95 * top_hz)
             channel = channel + _high_noise(channel, high, kept, top_hz, clip.sample_rate)
         channels.append(channel)

@@ -7,6 +7,7 @@ more than the network sees. So pieces join without seams, and memory does not gr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ from server.fullband.noise import UpperNoise
 from server.fullband.synthesis import upper_band
 from server.model.session import Graph
 
-__all__ = ["GRAPH", "LogGain", "UpperBand"]
+__all__ = ["GRAPH", "LogGain", "UpperBand", "built_in_upper_band"]
 
 GRAPH: Final = "upper_band.onnx"
 _STEP: Final = FRAMES_A_STEP * HOP
@@ -43,6 +44,11 @@ _SILENCE: Final = 1e-6
 LogGain = Callable[[npt.NDArray[np.int64]], Array]
 """From sample numbers at 48 kHz to gains [len, bands] of the log power there."""
 Reader = Callable[[npt.NDArray[np.int64]], Array]
+
+
+def built_in_upper_band() -> Path:
+    """The model folder that comes with the program."""
+    return Path(str(files("models"))) / "air"
 
 
 class UpperBand:
@@ -102,12 +108,14 @@ class UpperBand:
         upper = np.empty(len(low), np.float32)
         before = upper[:0]
         for first, end in _pieces(len(low)):
-            places = np.arange(first - _CONTEXT, end + _CONTEXT)
-            excerpt = _excerpt(low, places, circular)
+            places = _places(first, end, None if circular else len(low))
             own = places % len(low) if circular else places
-            piece = self._piece(excerpt, noise(own), start_hz, gain and gain(_centres(own)))
-            upper[first:end] = piece[_CONTEXT : _CONTEXT + end - first]
-            before = before if first else piece[max(0, _CONTEXT - len(low)) : _CONTEXT]
+            piece = self._piece(
+                _excerpt(low, own), noise(own), start_hz, gain and gain(_centres(own))
+            )
+            context = first - int(places[0])
+            upper[first:end] = piece[context : context + end - first]
+            before = before if first else piece[max(0, context - len(low)) : context]
         return _joined(upper, before) if circular else upper
 
     def _piece(self, low: Array, noise: Array, start_hz: float, gain: Array | None) -> Array:
@@ -136,12 +144,20 @@ def _centres(places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return places[np.minimum(frames, len(places) - 1)]
 
 
-def _excerpt(low: Array, places: npt.NDArray[np.int64], circular: bool) -> Array:
-    if circular:
-        return low[places % len(low)]
-    inside = low[max(0, places[0]) : places[-1] + 1]
-    before = max(0, -int(places[0]))
-    return np.pad(inside, (before, len(places) - before - len(inside)))
+def _places(first: int, end: int, length: int | None) -> npt.NDArray[np.int64]:
+    """Sample numbers of a piece with its context; little of it beyond the ends of a take."""
+    begin, last = first - _CONTEXT, end + _CONTEXT
+    if length is not None:
+        begin, last = max(begin, -_STEP), min(last, length + _STEP)
+    return np.arange(begin, last)
+
+
+def _excerpt(low: Array, places: npt.NDArray[np.int64]) -> Array:
+    """The samples at ``places``; 0 beyond the ends."""
+    inside = (places >= 0) & (places < len(low))
+    if inside.all():
+        return low[places]
+    return np.where(inside, low[np.clip(places, 0, len(low) - 1)], np.float32(0.0))
 
 
 def _joined(upper: Array, before: Array) -> Array:

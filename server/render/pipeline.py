@@ -18,6 +18,7 @@ import msgspec
 from server.audio.clip import Clip, ClipLoader, load_clip
 from server.audio.waveform import Waveform
 from server.errors import RenderError
+from server.fullband.upper_band import UpperBand, built_in_upper_band
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
@@ -33,7 +34,8 @@ from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import measured
-from server.render.plan import Plan, RenderContext
+from server.render.full_band import with_upper_band
+from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
 from server.render.preview import OnPreview, previewing
@@ -84,6 +86,7 @@ class Pipeline:
             Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
         )
         self.clips = clips
+        self.upper_band = UpperBand(built_in_upper_band(), threads)
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
@@ -207,7 +210,7 @@ class Pipeline:
         self, planned: Plan, request: AnyResolved, candidate: Candidate, digests: dict[str, str]
     ) -> Take:
         """Decode and deliver one take, with the recipe that reproduces it alone."""
-        decoded = planned.finish(candidate.latent)
+        decoded = self._completed(planned, candidate)
         sound, measures = deliver(decoded, planned.settings.delivery)
         measures |= measured(sound, planned.notation)
         alone = msgspec.structs.replace(
@@ -234,6 +237,13 @@ class Pipeline:
             score=score,
             exact=decoded.exact,
         )
+
+    def _completed(self, planned: Plan, candidate: Candidate) -> Finished:
+        """The decoded sound with its upper band, unless the model's own band is asked for."""
+        decoded = planned.finish(candidate.latent)
+        if planned.settings.bandwidth == "model":
+            return decoded
+        return with_upper_band(decoded, self.upper_band, candidate.seed)
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""

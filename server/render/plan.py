@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from server.audio.clip import ClipLoader
 from server.audio.exact_samples import ExactSamples
+from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
@@ -62,6 +63,12 @@ class Finished:
     keeps_clip: bool = False
     """It contains samples of a clip, which delivery must not change, not even for a ceiling."""
     circular: bool = False
+    top_hz: float | None = None
+    """Where the band that was rendered ends; None where nothing is missing above it."""
+    spans: tuple[Span, ...] = ()
+    """The parts of an edit that were rendered, crossfades included; empty: all of it."""
+    fade: int = 0
+    """Samples over which such a part begins and ends."""
     exact: ExactSamples | None = None
     """The clip's own samples, where float32 cannot hold them."""
 

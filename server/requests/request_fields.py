@@ -152,6 +152,17 @@ class Request(
         ]
         | None
     ) = None
+    bandwidth: (
+        Annotated[
+            Literal["full", "model"],
+            Meta(
+                description="full: up to 20 kHz, where the sample rate allows; model: what the "
+                "model itself renders (default: full, a variation as its take)",
+                extra={"label": "Bandwidth"},
+            ),
+        ]
+        | None
+    ) = None
     model: Annotated[
         str,
         Meta(

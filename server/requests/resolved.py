@@ -174,6 +174,7 @@ def _defaults(
         if isinstance(request, TextToAudio) and request.num_waveforms_per_prompt == 1:
             filled["num_candidates"] = defaults.num_candidates
     if not isinstance(request, Vary):
+        filled["bandwidth"] = "full"
         filled["num_inference_steps"] = defaults.num_inference_steps
         filled["guidance_scale"] = defaults.guidance_scale
         filled["guidance_end"] = defaults.guidance_end

@@ -7,6 +7,7 @@ which frequency its spectrum is real (``wall_hz``); nothing above it is learned.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,19 +38,23 @@ class FullbandClip(msgspec.Struct, frozen=True, kw_only=True):
     held_out: bool
 
 
-def prepare_fullband(folder: Path, cache: Path) -> None:
-    """Decode the sounds of ``folder`` into ``cache``: 16-bit channels end to end."""
+def prepare_fullband(folders: Sequence[Path], cache: Path) -> None:
+    """Decode the sounds of ``folders`` into ``cache``: 16-bit channels end to end.
+
+    Clips are held out of the first folder only: the others hold sounds that were made.
+    """
     if (cache / "clips.json").is_file():
         return
     cache.mkdir(parents=True, exist_ok=True)
     clips: list[FullbandClip] = []
     first = 0
     with (cache / "waves.i16").open("wb") as waves:
-        for entry in read_manifest(folder):
-            samples = _decode(folder / entry["file"])
-            waves.write((samples.T * 32767.0).round().astype(np.int16).tobytes())
-            clips.append(_clip(entry, samples, first))
-            first += samples.size
+        for folder in folders:
+            for entry in read_manifest(folder):
+                samples = _decode(folder / entry["file"])
+                waves.write((samples.T * 32767.0).round().astype(np.int16).tobytes())
+                clips.append(_clip(entry, samples, first, folder == folders[0]))
+                first += samples.size
     (cache / "clips.json").write_bytes(msgspec.json.encode(clips))
 
 
@@ -93,7 +98,7 @@ def _decode(path: Path) -> Array:
     return np.clip(samples[:, :2], -1.0, 1.0).astype(np.float32)
 
 
-def _clip(entry: dict[str, Any], samples: Array, first: int) -> FullbandClip:
+def _clip(entry: dict[str, Any], samples: Array, first: int, recorded: bool) -> FullbandClip:
     group = str(entry.get("group", entry["file"]))
     return FullbandClip(
         id=str(entry.get("id", entry["file"])),
@@ -103,7 +108,7 @@ def _clip(entry: dict[str, Any], samples: Array, first: int) -> FullbandClip:
         category=str(entry.get("category", "sound")),
         group=group,
         wall_hz=float(entry.get("wall_hz") or _FULL_HZ),
-        held_out=held_out(group),
+        held_out=recorded and held_out(group),
     )
 
 

@@ -19,6 +19,7 @@ from server.fullband.analysis import (
     features,
     level,
     stft,
+    typical_log_power,
 )
 from server.fullband.excitation import octave_of
 from training.fullband.bank import FullbandBank
@@ -43,7 +44,9 @@ class Example:
     reference: Array
     """[T]"""
     target: Array
-    """Log power of each band, at least ``floor``, [T, bands]."""
+    """Log of the typical power of each band, at least ``floor``, [T, bands]."""
+    power: Array
+    """Log of the mean power of each band, at least ``floor``, [T, bands]."""
     known: Array
     """1 for bands below the clip's wall, [bands]."""
     wall_hz: float
@@ -89,14 +92,16 @@ def example(full: Array, wall_hz: float, lowpass: Array, head_room: float = 1.0)
     strongest = float((np.square(spectrum.real) + np.square(spectrum.imag)).max())
     floor = float(np.log(max(strongest * _RANGE, POWER_FLOOR)))
     frame_features, reference = features(low, octave_of(low))
-    power = np.log(band_power(spectrum) + np.float32(1e-20))
+    power = np.log(band_power(spectrum) + np.float32(POWER_FLOOR))
+    typical = typical_log_power(spectrum)
     known = BAND_EDGES_HZ[1:] <= wall_hz - _WALL_MARGIN_HZ
     return Example(
         full=full,
         low=low,
         features=frame_features,
         reference=reference,
-        target=np.maximum(power, np.float32(floor)),
+        target=np.maximum(typical, np.float32(floor)),
+        power=np.maximum(power, np.float32(floor)),
         known=known.astype(np.float32),
         wall_hz=wall_hz,
         floor=floor,

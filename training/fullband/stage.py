@@ -20,7 +20,7 @@ from training.loop import TrainingStage, optimize
 __all__ = ["GROUPS_HZ", "FullbandStage"]
 
 GROUPS_HZ: Final = ((8_000.0, 12_000.0), (12_000.0, 16_000.0), (16_000.0, 20_000.0))
-LEVEL_WEIGHT: Final = 0.3
+LEVEL_WEIGHT: Final = 0.5
 MATCHING_WEIGHT: Final = 2.0
 DECIBELS: Final = 10.0 / np.log(10.0)
 
@@ -93,8 +93,9 @@ class FullbandStage(TrainingStage):
         distance = frame_distance(predicted, target, known)
         active = ((target > floor) | (predicted > floor)).any(-1).float()
         frames = (distance * active).sum() / active.sum().clamp(min=1.0)
+        power = self._tensor(batch.stacked("power"))
         levels = torch.stack(
-            [group_level_error(predicted, target, known, group) for group in self._groups]
+            [group_level_error(predicted, power, known, group) for group in self._groups]
         )
         return {"distance": frames, "levels": LEVEL_WEIGHT * levels.mean()}
 
@@ -159,7 +160,8 @@ class FullbandStage(TrainingStage):
                 distances.append(float(distance.mean()) * DECIBELS)
             for values, group in zip(levels, self._groups, strict=True):
                 if (known[..., group] > 0).all():
-                    error = group_level_error(predicted, target, known, group)
+                    power = self._tensor(one.power[None])
+                    error = group_level_error(predicted, power, known, group)
                     values.append(float(error) * DECIBELS)
         names = ("low_db", "middle_db", "top_db")
         measures = {"distance_db": float(np.mean(distances))}

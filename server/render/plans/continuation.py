@@ -27,5 +27,8 @@ def _(request: ResolvedContinue, context: RenderContext) -> Plan:
     longer = Waveform(np.pad(sound.samples, padding), sound.sample_rate)
     span = Span(sound.frames, longer.frames) if after else Span(0, added)
     begins = 0 if after else added
-    edit = Edit(clip, longer, (span,), request.crossfade_s, begins=begins)
+    fills = request.bandwidth != "model"
+    edit = Edit(
+        clip, longer, (span,), request.crossfade_s, begins=begins, fills_upper_band=fills
+    )
     return edit_plan(request, context, edit)

@@ -56,6 +56,8 @@ class Edit:
     """Measures of the take besides the seams."""
     begins: int = 0
     """Sample of ``sound`` at which the clip begins."""
+    fills_upper_band: bool = True
+    """False where the band above the model's is left as it is, or filled with noise."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _finish(
             for channel in latents[: len(excerpt.channels)]
         ]
         raw = excerpt.channels.restored(rendered)
-        done, naive = _spliced(context, excerpt, raw, round(edit.crossfade_s * rate))
+        done, naive = _spliced(context, edit, excerpt, raw)
         samples[excerpt.start :][: done.frames] = done.samples
         seams.append(_seams(excerpt, done, naive))
     names = {name for seam in seams for name in seam}
@@ -186,15 +188,26 @@ def _finish(
     sound = Waveform(samples, rate)
     exact = edit.clip.exact and edit.clip.exact.moved(edit.begins)
     measures = {**edit.measures, **worst}
-    return Finished(sound, edit.clip.file_format, measures, keeps_clip=True, exact=exact)
+    fade = round(edit.crossfade_s * rate)
+    return Finished(
+        sound,
+        edit.clip.file_format,
+        measures,
+        keeps_clip=True,
+        top_hz=context.manifest.sample_rate / 2.0 if edit.fills_upper_band else None,
+        spans=tuple(span.widened(fade, sound.frames) for span in edit.spans if span.all_bands),
+        fade=fade,
+        exact=exact,
+    )
 
 
 def _spliced(
-    context: RenderContext, excerpt: _Excerpt, raw: Waveform, fade: int
+    context: RenderContext, edit: Edit, excerpt: _Excerpt, raw: Waveform
 ) -> tuple[Waveform, Waveform]:
     """The excerpt with its spans replaced; and for comparison, a plain cut without matching."""
     spans, done, naive = list(excerpt.spans), excerpt.sound, excerpt.sound
-    better = matched(raw, excerpt.sound, spans, context.manifest.sample_rate / 2)
+    top_hz, fade = context.manifest.sample_rate / 2, round(edit.crossfade_s * raw.sample_rate)
+    better = matched(raw, excerpt.sound, spans, top_hz, noise=not edit.fills_upper_band)
     for span in spans:
         middle = (span.start + span.end) // 2
         made = spectrum_matched(better, excerpt.sound, span, spans) if excerpt.alone else better

@@ -21,9 +21,11 @@ def _(request: ResolvedInpaint, context: RenderContext) -> Plan:
     top_hz = context.manifest.sample_rate / 2.0
     regions = parse_regions(request.regions)
     spans = [_span(region, request.bpm, clip.waveform, top_hz) for region in regions]
-    return edit_plan(
-        request, context, Edit(clip, clip.waveform, merged(spans), request.crossfade_s)
+    fills = request.bandwidth != "model"
+    edit = Edit(
+        clip, clip.waveform, merged(spans), request.crossfade_s, fills_upper_band=fills
     )
+    return edit_plan(request, context, edit)
 
 
 def merged(spans: list[Span]) -> tuple[Span, ...]:

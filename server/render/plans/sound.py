@@ -121,7 +121,8 @@ def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) ->
     rate = request.delivery.sample_rate or DEFAULT_RATE
     if request.loop:
         return _finish_loop(context, latents, request.seconds, rate)
-    return Finished(one_shot(context, latents, request.seconds, rate))
+    sound = one_shot(context, latents, request.seconds, rate)
+    return Finished(sound, top_hz=context.manifest.sample_rate / 2.0)
 
 
 def one_shot(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
@@ -153,4 +154,5 @@ def _finish_loop(context: RenderContext, latents: Latents, seconds: float, rate:
             "length_error_samples": ring.frames - seconds * rate,
         },
         circular=True,
+        top_hz=context.manifest.sample_rate / 2.0,
     )

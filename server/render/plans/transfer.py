@@ -85,7 +85,13 @@ def _finish(
     if sound.channels < clip.waveform.channels:
         sound = sound.as_channels(clip.waveform.channels)
     measures = {"seam_db": ring_seam_db(sound)} if request.loop else {}
-    return Finished(sound, clip.file_format, measures, circular=request.loop)
+    return Finished(
+        sound,
+        clip.file_format,
+        measures,
+        circular=request.loop,
+        top_hz=context.manifest.sample_rate / 2.0,
+    )
 
 
 def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:

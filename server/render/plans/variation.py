@@ -29,6 +29,7 @@ _OVERRIDABLE = (
     "prompt",
     "negative_prompt",
     "audio_prompt",
+    "bandwidth",
     "eta",
 )
 

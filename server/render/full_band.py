@@ -1,0 +1,136 @@
+"""The upper band of a finished sound, where the model made none.
+
+New sounds get it everywhere. An edit gets it in its spans only, at the level and with the colour
+that the clip itself has above the model's band on either side of a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from server.audio.splice import Span
+from server.audio.waveform import Samples, Waveform
+from server.fullband.analysis import CROSSOVER_HZ, RATE, Array, band_power, stft
+from server.fullband.upper_band import LogGain, UpperBand
+from server.render.plan import Finished
+
+__all__ = ["with_upper_band"]
+
+_MODEL_HZ: Final = 8_000.0
+"""The network reads the band below it; a model that ends lower is not widened."""
+_TOP_HZ: Final = 20_000.0
+_LEAST_SHARE: Final = 1.05
+"""Half the rate over the model's band, from which there is a band to fill."""
+_AROUND_S: Final = 1.5
+"""Sound on either side of a span that the network reads."""
+_COMPARED_S: Final = 0.75
+"""Sound on either side of a span whose upper band is measured."""
+_SHORTEST_FADE_S: Final = 0.005
+_MIN_COMPARED_S: Final = 0.05
+_RANGE: Final = (-18.0, 6.0)
+"""Limits of the correction, in nepers of power: -78 and 26 dB."""
+_SILENCE: Final = 1e-13
+
+
+def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Finished:
+    """``finished`` with the band above ``finished.top_hz``, where its rate has room for one."""
+    sound, top = finished.sound, finished.top_hz
+    if top is None or not _MODEL_HZ <= top < _TOP_HZ or not np.isfinite(sound.samples).all():
+        return finished
+    if sound.sample_rate / 2.0 < _LEAST_SHARE * top:
+        return finished
+    if finished.spans:
+        filled = sound
+        for span in finished.spans:
+            filled = _filled(filled, finished, span, upper_band, seed)
+        return replace(finished, sound=filled)
+    start_hz = _start_hz(finished)
+    upper = upper_band.of(sound, seed, circular=finished.circular, start_hz=start_hz)
+    added = {"upper_band_db": round(upper.rms_db - sound.rms_db, 1)} if sound.peak else {}
+    return replace(
+        finished,
+        sound=Waveform(sound.samples + upper.samples, sound.sample_rate),
+        measures=finished.measures | added,
+    )
+
+
+def _start_hz(finished: Finished) -> float:
+    """The crossover: a little below the end of the rendered band."""
+    return (finished.top_hz or _MODEL_HZ) * CROSSOVER_HZ / _MODEL_HZ
+
+
+def _filled(
+    filled: Waveform, finished: Finished, span: Span, upper_band: UpperBand, seed: int
+) -> Waveform:
+    """``filled`` with the upper band of one span; every sample outside it stays as it is."""
+    sound = finished.sound
+    excerpt, moved = _excerpt(finished, span)
+    gain = _surroundings(excerpt, moved, upper_band)
+    upper = upper_band.of(excerpt, seed, start_hz=_start_hz(finished), gain=gain).samples
+    new = upper[moved.start : moved.end] * _edges(finished, span)[:, None]
+    samples, limit = filled.samples.copy(), max(1.0, sound.peak)
+    samples[span.start : span.end] = np.clip(samples[span.start : span.end] + new, -limit, limit)
+    return Waveform(samples, sound.sample_rate)
+
+
+def _excerpt(finished: Finished, span: Span) -> tuple[Waveform, Span]:
+    """A span with the sound around it, up to the next spans; and its place therein."""
+    sound = finished.sound
+    around = round(_AROUND_S * sound.sample_rate)
+    earlier = [other.end for other in finished.spans if other.end <= span.start]
+    later = [other.start for other in finished.spans if other.start >= span.end]
+    first = max([0, span.start - around, *earlier])
+    last = min([sound.frames, span.end + around, *later])
+    return Waveform(sound.samples[first:last], sound.sample_rate), span.moved(-first)
+
+
+def _edges(finished: Finished, span: Span) -> Samples:
+    """A fade at each end of a span that does not lie at an end of the sound."""
+    length = span.end - span.start
+    window = np.ones(length, np.float32)
+    shortest = round(_SHORTEST_FADE_S * finished.sound.sample_rate)
+    fade = min(max(shortest, finished.fade), length // 2)
+    rise = np.sin(0.5 * np.pi * (np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)
+    if span.start > 0:
+        window[:fade] = rise
+    if span.end < finished.sound.frames:
+        window[length - fade :] *= rise[::-1]
+    return window
+
+
+def _surroundings(excerpt: Waveform, span: Span, upper_band: UpperBand) -> LogGain | None:
+    """What the clip's own upper band is, before and after the span, against what is predicted."""
+    mono = Waveform.mono(excerpt.downmix(), excerpt.sample_rate).resample(RATE).samples[:, 0]
+    scale = RATE / excerpt.sample_rate
+    start, end = round(span.start * scale), round(span.end * scale)
+    length = round(_COMPARED_S * RATE)
+    before = _difference(mono[max(0, start - length) : start], upper_band)
+    after = _difference(mono[end : end + length], upper_band)
+    if before is None and after is None:
+        return None
+    left = before if before is not None else after
+    right = after if after is not None else before
+    assert left is not None and right is not None
+
+    def gain(places: npt.NDArray[np.int64]) -> Array:
+        share = np.clip((places - start) / max(1, end - start), 0.0, 1.0)[:, None]
+        return np.asarray(left + (right - left) * share, np.float32)
+
+    return gain
+
+
+def _difference(samples: Array, upper_band: UpperBand) -> Array | None:
+    """Log ratio of measured to predicted power of each band; None where nothing sounds."""
+    if len(samples) < _MIN_COMPARED_S * RATE:
+        return None
+    predicted = np.exp(upper_band.log_power(samples)).sum(axis=0)
+    measured = band_power(stft(samples))[: len(samples)].sum(axis=0)
+    if not predicted.max() > _SILENCE:
+        return None
+    ratio = np.log((measured + _SILENCE) / (predicted + _SILENCE))
+    smooth = np.convolve(np.pad(ratio, 1, mode="edge"), np.full(3, 1.0 / 3.0), mode="valid")
+    return np.asarray(np.clip(smooth, *_RANGE), np.float32)
