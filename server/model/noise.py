@@ -27,7 +27,6 @@ __all__ = [
     "generator",
     "same_noise",
     "slerp",
-    "stereo_noise",
 ]
 
 INITIAL_STREAM: Final = 0
@@ -36,9 +35,6 @@ SEED_VARIATION_STREAM: Final = 1
 FIRST_STEP_STREAM: Final = 16
 KNOWN_STREAM: Final = 2**16
 """Plus the step: fresh noise on the kept part of a clip."""
-_SIDE_STREAM: Final = 2**32
-"""Plus any other stream: the side signal, by which left and right differ."""
-
 NoiseSource = Callable[[int], Latents]
 """Fresh noise [B, C, T, F] for a step of the sampler."""
 ChannelNoise = Callable[[int, int], Latents]
@@ -63,18 +59,6 @@ def same_noise(latent: Latent, frames: int, channels: int = 1) -> ChannelNoise:
 
     def noise(seed: int, stream: int) -> Latents:
         return np.repeat(draw(seed, stream, latent, frames)[None], channels, axis=0)
-
-    return noise
-
-
-def stereo_noise(latent: Latent, frames: int, width: float) -> ChannelNoise:
-    """Noise for two channels that correlates by ``cos(width * pi / 2)``: 1 at 0, 0 at width 1."""
-    mid, side = math.cos(width * math.pi / 4), math.sin(width * math.pi / 4)
-
-    def noise(seed: int, stream: int) -> Latents:
-        m = draw(seed, stream, latent, frames)
-        s = draw(seed, stream + _SIDE_STREAM, latent, frames)
-        return np.stack([mid * m + side * s, mid * m - side * s])
 
     return noise
 

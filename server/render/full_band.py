@@ -16,9 +16,10 @@ from server.audio.splice import Span
 from server.audio.waveform import Samples, Waveform
 from server.fullband.analysis import CROSSOVER_HZ, RATE, Array, band_power, stft
 from server.fullband.upper_band import LogGain, UpperBand
+from server.fullband.width import spread
 from server.render.plan import Finished
 
-__all__ = ["with_upper_band"]
+__all__ = ["with_upper_band", "with_width"]
 
 _MODEL_HZ: Final = 8_000.0
 """The network reads the band below it; a model that ends lower is not widened."""
@@ -56,6 +57,15 @@ def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Fin
         sound=Waveform(sound.samples + upper.samples, sound.sample_rate),
         measures=finished.measures | added,
     )
+
+
+def with_width(finished: Finished, channels: int, width: float, seed: int) -> Finished:
+    """A mono sound on ``channels`` channels."""
+    sound = finished.sound
+    if channels == 1 or sound.channels != 1 or not np.isfinite(sound.samples).all():
+        return finished
+    wide = spread(sound, channels, width, seed, circular=finished.circular)
+    return replace(finished, sound=wide)
 
 
 def _start_hz(finished: Finished) -> float:

@@ -34,7 +34,7 @@ from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import measured
-from server.render.full_band import with_upper_band
+from server.render.full_band import with_upper_band, with_width
 from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
@@ -44,7 +44,7 @@ from server.render.recipe import Recipe
 from server.render.samplers import OnEstimate, OnStep
 from server.render.take import Take
 from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, free_memory
-from server.requests.request import Request, TextToAudio, validate
+from server.requests.request import NewSound, Request, TextToAudio, validate
 from server.requests.resolved import AnyResolved, resolve
 
 __all__ = ["Pipeline"]
@@ -239,11 +239,13 @@ class Pipeline:
         )
 
     def _completed(self, planned: Plan, candidate: Candidate) -> Finished:
-        """The decoded sound with its upper band, unless the model's own band is asked for."""
-        decoded = planned.finish(candidate.latent)
-        if planned.settings.bandwidth == "model":
-            return decoded
-        return with_upper_band(decoded, self.upper_band, candidate.seed)
+        """The decoded sound with its upper band and its width, as far as they are asked for."""
+        decoded, settings = planned.finish(candidate.latent), planned.settings
+        if settings.bandwidth != "model":
+            decoded = with_upper_band(decoded, self.upper_band, candidate.seed)
+        if isinstance(settings, NewSound):
+            decoded = with_width(decoded, *settings.layout, candidate.seed)
+        return decoded
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""

@@ -34,8 +34,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             int,
             Meta(
                 ge=1,
-                le=2,
-                description="1 is mono, 2 is stereo (default: as it was rendered)",
+                le=8,
+                description="1 is mono, 2 stereo; 6 and 8 are 5.1 and 7.1 beds of new sounds "
+                "(default: as it was rendered)",
                 extra={"label": "Channels"},
             ),
         ]

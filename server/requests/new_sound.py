@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
 from server.requests.request_fields import Request
 
-__all__ = ["MAX_SECONDS", "MIN_SECONDS", "Bpm", "NewSound", "Seconds"]
+__all__ = ["DEFAULT_WIDTH", "MAX_SECONDS", "MIN_SECONDS", "Bpm", "NewSound", "Seconds"]
 
 MIN_SECONDS: Final = 0.3
 MAX_SECONDS: Final = 600.0
+DEFAULT_WIDTH: Final = 0.6
+"""Its side level is that of the narrowest quarter of stereo recordings: wide, firm in the middle.
+docs/fullband.md has the measurement."""
 _KEY: Final = re.compile(r"[A-G](#|b|♯|♭)? (major|minor)")
 
 Seconds = Annotated[
@@ -31,6 +34,8 @@ Bpm = Annotated[
 
 class NewSound(Request, frozen=True, kw_only=True):
     """A new sound: its length, in seconds or bars, and its shape."""
+
+    layouts: ClassVar[tuple[int | None, ...]] = (None, 1, 2, 6, 8)
 
     audio_length_in_s: Seconds | None = None
     bars: (
@@ -68,15 +73,19 @@ class NewSound(Request, frozen=True, kw_only=True):
         bool,
         Meta(description="add the tempo to the prompt", extra={"label": "Tempo in the prompt"}),
     ] = False
-    width: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=1.0,
-            description="stereo width; 0 is mono, 1 independent sides",
-            extra={"label": "Stereo width"},
-        ),
-    ] = 0.0
+    width: (
+        Annotated[
+            float,
+            Meta(
+                ge=0.0,
+                le=1.0,
+                description="stereo width; 0 is mono, 1 as wide as a stereo recording; the mono "
+                "sum stays the mono take (default: 0.6 where 2 or more channels are asked for)",
+                extra={"label": "Stereo width"},
+            ),
+        ]
+        | None
+    ) = None
 
     @property
     def seconds(self) -> float:
@@ -84,6 +93,14 @@ class NewSound(Request, frozen=True, kw_only=True):
         if self.bars is not None and self.bpm is not None:
             return self.bars * self.beats_per_bar * 60.0 / self.bpm
         return self.audio_length_in_s or 0.0
+
+    @property
+    def layout(self) -> tuple[int, float]:
+        """Number of channels and stereo width of the take."""
+        channels, width = self.delivery.channels, self.width
+        if width is None:
+            width = DEFAULT_WIDTH if (channels or 1) > 1 else 0.0
+        return channels or (2 if width else 1), width
 
     def length_s(self, default: float) -> float:
         """Length in seconds; ``default`` where the request has none."""

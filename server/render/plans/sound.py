@@ -12,7 +12,7 @@ import numpy as np
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
-from server.model.noise import ChannelNoise, same_noise, slerp, stereo_noise
+from server.model.noise import same_noise, slerp
 from server.model.schedule import Latents
 from server.model.text import Embedding, unit
 from server.render.channels import stacked
@@ -63,7 +63,7 @@ def _plan(
         windows=windows,
         condition=conditions,
         unconditional=unconditional(request, context),
-        noise=_noise(request, context.manifest, windows.total),
+        noise=same_noise(context.manifest.latent, windows.total),
         finish=partial(_finish, request, context),
         target=target,
         notation=_notation(request, context.manifest, windows),
@@ -100,12 +100,6 @@ def take_windows(manifest: Manifest, seconds: float, loop: bool, at_least: int =
 def longest_window(manifest: Manifest) -> int:
     """Latent frames of the longest window that the model was trained for."""
     return manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
-
-
-def _noise(request: ResolvedSound, manifest: Manifest, frames: int) -> ChannelNoise:
-    if request.width:
-        return stereo_noise(manifest.latent, frames, request.width)
-    return same_noise(manifest.latent, frames)
 
 
 def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float) -> Embedding:
