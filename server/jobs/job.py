@@ -47,6 +47,8 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     embedding: bytes = b""
     """CLAP embedding as little-endian float16; empty where there is none."""
     audio_tower: str = ""
