@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from server.audio.peaks import CEILING_DBFS, limited
 from server.audio.waveform import Samples, Waveform
+from server.audio.width import correlation, mixing_of
 
 __all__ = ["Span", "band_of", "filtered", "matched", "replaced", "scaled_down"]
 
@@ -76,7 +77,7 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
         spans: what is replaced.
         top_hz: where the model's band ends.
     """
-    length = _length(clip)
+    length = _frame_length(clip.sample_rate)
     hz = np.asarray(np.fft.rfftfreq(length, 1.0 / clip.sample_rate), np.float64)
     kept = _kept_frames(clip, spans)
     compared = hz < 0.95 * top_hz
@@ -84,13 +85,17 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     if not outside:
         kept[:] = True
         compared &= ~np.logical_or.reduce([span.covers(hz) for span in spans])
+    high = outside and hz[-1] > top_hz
+    noises = _noises(clip, spans) if high else []
     channels = []
-    for old, made in zip(clip.samples.T, new.samples.T, strict=True):
+    for k, (old, made) in enumerate(zip(clip.samples.T, new.samples.T, strict=True)):
         power = _power(old, kept, len(hz))
         channel = filtered(made, _gain(_power(made, kept, len(hz)), power, compared, hz))
-        if outside and hz[-1] > top_hz:
-            high = power * (hz > 0.95 * top_hz)
-            channel = channel + _high_noise(channel, high, kept, top_hz, clip.sample_rate)
+        if high:
+            power *= hz > 0.95 * top_hz
+            response = np.sqrt(power / np.square(np.hanning(length)).sum())
+            noise = filtered(noises[k], response)
+            channel = channel + _enveloped(noise, channel, kept, top_hz, clip.sample_rate)
         channels.append(channel)
     return clip.with_samples(np.ascontiguousarray(np.stack(channels, axis=1), np.float32))
 
@@ -188,13 +193,13 @@ def _crossfaded(old: Samples, new: Samples, blend: npt.NDArray[np.float64]) -> S
     return np.asarray(mixed, np.float32)
 
 
-def _length(sound: Waveform) -> int:
-    return max(32, round(_FRAME_S * sound.sample_rate / 2) * 2)
+def _frame_length(sample_rate: int) -> int:
+    return max(32, round(_FRAME_S * sample_rate / 2) * 2)
 
 
 def _kept_frames(clip: Waveform, spans: list[Span]) -> Mask:
     """True for the analysis frames that lie outside all spans."""
-    length = _length(clip)
+    length = _frame_length(clip.sample_rate)
     hop = length // 2
     starts = np.arange(max(1, (clip.frames - length) // hop + 1)) * hop
     kept = np.ones(len(starts), bool)
@@ -216,18 +221,30 @@ def filtered(samples: Samples, response: Spectrum) -> Samples:
     return np.asarray(filtered[_TAPS:-_TAPS], np.float32)
 
 
-def _high_noise(made: Samples, power: Spectrum, kept: Mask, top_hz: float, rate: int) -> Samples:
-    """Noise with the spectrum ``power`` and the envelope of the upper octave of ``made``."""
-    length = (len(power) - 1) * 2
-    generator = np.random.Generator(np.random.Philox(key=[_NOISE_KEY, len(made)]))
-    noise = generator.standard_normal(len(made), np.float32)
-    response = np.sqrt(power / np.square(np.hanning(length)).sum())
+def _noises(clip: Waveform, spans: list[Span]) -> list[Samples]:
+    """White noise for each channel, correlated as the channels of ``clip`` are."""
+    shown = np.ones(clip.frames, bool)
+    for span in spans:
+        shown[span.start : span.end] = False
+    mixing = mixing_of(correlation(clip.samples[shown] if shown.any() else clip.samples))
+    own = np.stack([_white(clip.frames, channel) for channel in range(clip.channels)])
+    return list(np.asarray(mixing @ own, np.float32))
+
+
+def _white(frames: int, channel: int) -> Samples:
+    generator = np.random.Generator(np.random.Philox(key=[_NOISE_KEY + channel, frames]))
+    return generator.standard_normal(frames, np.float32)
+
+
+def _enveloped(noise: Samples, made: Samples, kept: Mask, top_hz: float, rate: int) -> Samples:
+    """``noise`` with the envelope of the upper octave of ``made``, relative to that where kept."""
     octave = band_of(made[:, None], rate, top_hz / 2.0, 0.95 * top_hz)[:, 0]
     width = max(1, round(_ENVELOPE_S * rate))
     smooth = np.convolve(np.square(octave), np.ones(width) / width, mode="same")
+    length = _frame_length(rate)
     usual = [smooth[k * (length // 2) :][:length].mean() for k in np.flatnonzero(kept)]
     envelope = np.sqrt(np.maximum(smooth, 0.0) / max(float(np.mean(usual)), 1e-12))
-    return np.asarray(filtered(noise, response) * np.minimum(envelope, 4.0), np.float32)
+    return np.asarray(noise * np.minimum(envelope, 4.0), np.float32)
 
 
 def _power(samples: Samples, kept: Mask, bins: int) -> Spectrum:

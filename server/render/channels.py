@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from server.audio.splice import Mask
 from server.audio.waveform import Samples, Waveform
+from server.audio.width import correlation, mixing_of, with_correlation
 from server.model.autoencoder import Autoencoder
 from server.model.noise import Mixing
 from server.model.schedule import Latents
-from server.render.width import correlation, mixing_of, with_correlation
 
 __all__ = ["Channels", "stacked"]
 
@@ -75,7 +75,8 @@ class Channels:
     def mixing(self, channels: int) -> Mixing:
         """Mixing matrix of the noise of ``channels`` channels, of which these are the first."""
         mixing = np.eye(channels, dtype=np.float32)
-        mixing[: len(self), : len(self)] = mixing_of(self.correlation)
+        # The model keeps no phase: inverted channels get equal noise, and are inverted afterwards.
+        mixing[: len(self), : len(self)] = mixing_of(np.abs(self.correlation))
         return mixing
 
     def encode(self, autoencoder: Autoencoder, samples: int) -> Latents:

@@ -15,6 +15,8 @@ _ONE_SHOT: Final = 0x01
 _ROOT_SET: Final = 0x02
 _STRETCHED: Final = 0x04
 _MIDDLE_C: Final = 60
+_OFF_BEAT: Final = 0.02
+"""Beats by which a loop may miss a whole number of beats."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,20 @@ class Played:
         """``smpl`` and ``acid``; none for a one-shot without a note."""
         if not (self.loop or self.note):
             return ()
-        acid = self.bpm > 0.0 or not self.loop
-        return (self._smpl(), self._acid()) if acid else (self._smpl(),)
+        if self.loop and not self._whole_beats:
+            return (self._smpl(),)
+        return (self._smpl(), self._acid())
 
     @property
     def comments(self) -> Comments:
         """The tempo, for formats without chunks."""
         return (("BPM", f"{self.bpm:g}"),) if self.loop and self.bpm else ()
+
+    @property
+    def _whole_beats(self) -> int:
+        """Number of beats; 0 where they do not fill the loop."""
+        beats = self.frames / self.sample_rate * self.bpm / 60.0
+        return round(beats) if abs(beats - round(beats)) < _OFF_BEAT else 0
 
     def _smpl(self) -> Chunk:
         period = round(1e9 / self.sample_rate)
@@ -50,7 +59,7 @@ class Played:
 
     def _acid(self) -> Chunk:
         kind = (_STRETCHED if self.loop else _ONE_SHOT) | (_ROOT_SET if self.note else 0)
-        beats = round(self.frames / self.sample_rate * self.bpm / 60.0) if self.loop else 0
+        beats = self._whole_beats if self.loop else 0
         root = self.note or _MIDDLE_C
         meter = (4, self.beats_per_bar)
         return Chunk(

@@ -11,10 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from server.audio.waveform import Samples
-
 __all__ = ["correlation", "mixing_of", "with_correlation"]
 
+Samples = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
 _SMALLEST: Final = 0.1
@@ -34,12 +33,11 @@ def correlation(samples: Samples) -> Matrix:
 
 
 def mixing_of(related: Matrix) -> npt.NDArray[np.float32]:
-    """Matrix that turns independent noise into noise for channels with the ``related`` matrix.
+    """Matrix that turns independent noise into channels with the correlation ``related``.
 
-    The model keeps no phase, so that inverted channels get equal noise. The first channel keeps
-    its own.
+    The first channel keeps its own noise.
     """
-    values, vectors = np.linalg.eigh(np.abs(related))
+    values, vectors = np.linalg.eigh(related)
     positive = (vectors * np.maximum(values, 1e-6)) @ vectors.T
     level = np.sqrt(np.diag(positive))
     return np.linalg.cholesky(positive / np.outer(level, level)).astype(np.float32)
