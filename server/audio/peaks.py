@@ -69,6 +69,7 @@ def limited(samples: Samples, limit: float, sample_rate: int) -> Samples:
     window = np.hanning(width + 2)[1:-1]
     padded = np.pad(lowest, width // 2, mode="edge")
     smooth = signal.oaconvolve(padded, window / window.sum(), mode="valid")
-    # Rounding must not leave a sample above the limit.
-    gain = np.minimum(smooth, needed) * (1.0 - 1e-6)
+    gain = np.minimum(smooth, needed)
+    # Rounding must not leave a sample above the limit, nor change one far from it.
+    gain = np.where(gain > 1.0 - 1e-9, 1.0, gain * (1.0 - 1e-6))
     return np.asarray(samples * gain[:, None], np.float32)

@@ -43,17 +43,24 @@ def mixing_of(related: Matrix) -> npt.NDArray[np.float32]:
     return np.linalg.cholesky(positive / np.outer(level, level)).astype(np.float32)
 
 
-def with_correlation(samples: Samples, wanted: Matrix) -> Samples:
-    """Mix the channels of ``samples`` so that they correlate as ``wanted``, at their own levels."""
-    if samples.shape[1] == 1 or not samples.any():
+def with_correlation(samples: Samples, wanted: Matrix, part: slice | None = None) -> Samples:
+    """Mix the channels of ``samples`` so that they correlate as ``wanted``, at their own levels.
+
+    Args:
+        samples: the channels, [frames, channels].
+        wanted: their correlation afterwards.
+        part: the frames that are to correlate so; None: all.
+    """
+    shown = samples if part is None else samples[part]
+    if samples.shape[1] == 1 or not shown.any():
         return samples
-    level = np.sqrt(np.maximum(np.diag(_covariance(samples)), 1e-20))
+    level = np.sqrt(np.maximum(np.diag(_covariance(shown)), 1e-20))
     sign = np.where(wanted[np.argmax(level)] < 0.0, -1.0, 1.0)
-    have, want = _root(correlation(samples)), _root(wanted)
+    have, want = _root(correlation(shown)), _root(wanted)
     left, _, right = np.linalg.svd(have.T @ np.diag(sign) @ want)
     mixing = want @ (right.T @ left.T) @ _inverse(have)
+    now = np.sqrt(np.maximum(np.diag(mixing @ correlation(shown) @ mixing.T), 1e-20))
     mixed = (samples / level) @ mixing.T
-    now = np.sqrt(np.maximum(np.mean(np.square(mixed), axis=0), 1e-20))
     return np.asarray(mixed * (level / now), np.float32)
 
 

@@ -88,22 +88,25 @@ class Channels:
             ]
         )
 
-    def restored(self, rendered: list[Samples], frames: int | None = None) -> Waveform:
+    def restored(
+        self, rendered: list[Samples], frames: int | None = None, new: slice | None = None
+    ) -> Waveform:
         """Rendered channels at the source's rate, level, number of channels and width.
 
         Args:
             rendered: the distinct channels, at the model's rate.
             frames: length of the result; None: as long as the source.
+            new: the part that gets the width of the source; None: all.
         """
         rate = self.source.sample_rate
         sound = stacked(rendered, self.sample_rate).resample(rate)
-        samples = self.widened(sound.crop(frames or self.source.frames)).samples
+        samples = self.widened(sound.crop(frames or self.source.frames), new).samples
         samples = samples / np.float32(self.gain) + self.offset
         return self.source.with_samples(np.ascontiguousarray(samples, np.float32))
 
-    def widened(self, sound: Waveform) -> Waveform:
-        """Distinct channels as all channels of the source, related as there."""
-        samples = with_correlation(sound.samples, self.correlation) @ self.spread
+    def widened(self, sound: Waveform, new: slice | None = None) -> Waveform:
+        """Distinct channels as all channels of the source, related as there in the part ``new``."""
+        samples = with_correlation(sound.samples, self.correlation, new) @ self.spread
         return self.source.with_samples(
             np.ascontiguousarray(samples, np.float32), sound.sample_rate
         )

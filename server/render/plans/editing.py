@@ -128,7 +128,7 @@ def _finish(
     samples = edit.sound.samples.copy()
     seams: list[dict[str, float]] = []
     for excerpt in excerpts:
-        raw = excerpt.channels.restored(excerpt.decoded(context, latents))
+        raw = excerpt.channels.restored(excerpt.decoded(context, latents), new=excerpt.new)
         done, measured = spliced(context, excerpt, raw, edit.crossfade)
         samples[excerpt.start :][: done.frames] = done.samples
         seams.append(measured)

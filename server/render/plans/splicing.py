@@ -36,6 +36,11 @@ class Excerpt:
     """There is no prompt; the clip alone conditions the unet."""
 
     @property
+    def new(self) -> slice:
+        """From the first span to the last one."""
+        return slice(self.spans[0].start, max(span.end for span in self.spans))
+
+    @property
     def has_kept(self) -> bool:
         """True where enough of the clip stays around the spans."""
         return kept_samples(self.sound, self.spans) is not None
