@@ -39,6 +39,7 @@ from osc_bridge.messages.jobs import (
     JobProgress,
     JobReceived,
     TakeReply,
+    TakeWarning,
 )
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage
 from server.errors import EngineUnavailable, UnreadableAudio
@@ -59,6 +60,8 @@ class FinishedTake(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     score: float | None
     silent: bool
+    warning: str = ""
+    """What is wrong with it or was done to it; empty where nothing is."""
 
 
 class Client(Connection):
@@ -97,6 +100,9 @@ class Client(Connection):
                 on_progress(answer.arguments[2], answer.arguments[3])
             elif answer.address == TakeReply.address:
                 takes.append(_finished(TakeReply.from_osc(answer.arguments)))
+            elif answer.address == TakeWarning.address and takes:
+                warning = TakeWarning.from_osc(answer.arguments).sentence
+                takes[-1] = msgspec.structs.replace(takes[-1], warning=warning)
             elif answer.address == JobFail.address:
                 raise error_in(answer)
         return takes
@@ -174,7 +180,8 @@ class Client(Connection):
 
 
 _JOB_REPLIES: Final = frozenset(
-    cls.address for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
+    cls.address
+    for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, TakeWarning, JobDone, JobFail)
 )
 
 

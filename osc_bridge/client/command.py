@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from osc_bridge.client.client import DEFAULT_PORT, Client
 from osc_bridge.messages.addresses import TABLE
-from osc_bridge.messages.jobs import JobFail, TakeReply
+from osc_bridge.messages.jobs import JobFail, TakeReply, TakeWarning
 from osc_bridge.messages.submissions import Submission
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import AudioLDMError, EngineUnavailable
@@ -81,7 +81,9 @@ def _follow(client: Client, message: OscMessage, options: argparse.Namespace) ->
     for answer in client.follow(message, timeout_s=options.timeout):
         if answer.address == JobFail.address:
             return _fail(f"{answer.arguments[2]}: {answer.arguments[3]}", REFUSED)
-        if not options.quiet or answer.address == TakeReply.address:
+        if options.quiet and answer.address == TakeWarning.address:
+            print(f"audioldm-osc: {answer.arguments[3]}", file=sys.stderr)
+        elif not options.quiet or answer.address == TakeReply.address:
             print("\t".join(map(str, (answer.address, *answer.arguments))), flush=True)
     return 0
 

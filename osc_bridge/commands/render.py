@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from osc_bridge.commands.request_flags import request_from, with_preset
 from server.audio.formats import file_format_of, fitting
 from server.config import Config
 from server.errors import InvalidRequest
-from server.jobs.job import TakeInfo
+from server.jobs.job import TakeInfo, tempo_in_name
 from server.requests.presets import find_preset
 
 if TYPE_CHECKING:
@@ -47,18 +46,18 @@ def render(options: argparse.Namespace, config: Config) -> int:
     started_s = time.perf_counter()
     pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
     takes = [
-        dataclasses.replace(take, file_format=fitting(take.file_format, output))
+        take.in_format(fitting(take.file_format, output))
         for take in pipeline.render(request, _progress)
     ]
-    stored = _store_all(takes, output)
+    stored = _store_all(takes, output.with_stem(output.stem + tempo_in_name(request)))
     elapsed_s = time.perf_counter() - started_s
     if options.json:
         print(_as_json(pipeline, takes, stored, elapsed_s))
     else:
         for take in stored:
             print(f"{take.path}  {take.seconds:.2f} s  {take.sample_rate} Hz  seed {take.seed}")
-            if take.measures["silent"]:
-                print(f"{take.path} is silent: try other words or another seed", file=sys.stderr)
+            for warning in take.warnings:
+                print(f"{take.path}: {warning}", file=sys.stderr)
     return 0
 
 

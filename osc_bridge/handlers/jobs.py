@@ -25,6 +25,7 @@ from osc_bridge.messages.jobs import (
     JobStateReply,
     JobStatus,
     TakeReply,
+    TakeWarning,
 )
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.notices import JobNotice, TakeNotice
@@ -163,6 +164,8 @@ class JobHandlers:
         reported.preview = job.preview
         for index in range(reported.num_takes, len(job.takes)):
             reply(client, _take(request_id, job, index))
+            if warnings := job.takes[index].warnings:
+                reply(client, TakeWarning(request_id, job.id, index, "; ".join(warnings)))
         reported.num_takes = len(job.takes)
         if job.state.final:
             del client.open_jobs[job.id]

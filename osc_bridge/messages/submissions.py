@@ -21,6 +21,7 @@ from osc_bridge.messages.jobs import (
     JobProgress,
     JobReceived,
     TakeReply,
+    TakeWarning,
 )
 from osc_bridge.messages.message import Command, Message
 from osc_bridge.wire.codec import Argument, OscMessage
@@ -52,6 +53,7 @@ class Submission(Command, frozen=True):
         JobProgress,
         JobPreview,
         TakeReply,
+        TakeWarning,
         JobDone,
         JobFail,
     )

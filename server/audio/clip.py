@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
+from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import InvalidRequest, UnreadableAudio
 
@@ -41,6 +42,8 @@ class Clip:
     source: Path | bytes = b""
     exact: ExactSamples | None = None
     """Its samples, where float32 cannot hold them."""
+    metadata: Metadata = NO_METADATA
+    """What else is in the file."""
 
     @classmethod
     def read(cls, source: Path | bytes) -> Clip:
@@ -55,7 +58,8 @@ class Clip:
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
             file_format, kind = _format_of(f), EXACT_DTYPES.get(f.subtype)
             exact = ExactSamples(f.read(dtype=kind, always_2d=True)) if kind else None
-        return cls(waveform, file_format, source, exact).checked()
+            metadata = Metadata.read(source, f)
+        return cls(waveform, file_format, source, exact, metadata).checked()
 
     @property
     def digest(self) -> str:

@@ -8,13 +8,14 @@ magnitude fill the holes: the spread of the level falls from 5.6 to 4 dB, and it
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from server.audio.width import correlation, mixing_of
 from server.fullband.analysis import Array
 from server.model.noise import generator
 
@@ -34,13 +35,15 @@ class UpperNoise:
     """Noise for each channel of a take."""
 
     def channels(self, samples: Array, seed: int) -> list[Callable[[Places], Array]]:
-        """Functions from sample numbers to noise, as correlated as the channels [S, C] are."""
-        first = _reader(seed, 0)
-        readers = [first]
-        for number in range(1, samples.shape[1]):
-            shared = _correlation(samples[:, 0], samples[:, number])
-            readers.append(_mixed(first, _reader(seed, number), shared))
-        return readers
+        """Functions from sample numbers to noise, as correlated as the channels [S, C] are.
+
+        A first difference weakens the bass, which is more alike than what is above 8 kHz.
+        """
+        readers = [_reader(seed, number) for number in range(samples.shape[1])]
+        if len(readers) == 1 or (samples == samples[:, :1]).all():
+            return [readers[0]] * len(readers)
+        mixing = mixing_of(correlation(np.diff(samples, axis=0)))
+        return [partial(_mixed, readers, row) for row in mixing]
 
 
 @cache
@@ -79,19 +82,6 @@ def _reader(seed: int, channel: int) -> Callable[[Places], Array]:
     return read
 
 
-def _mixed(
-    one: Callable[[Places], Array], other: Callable[[Places], Array], shared: float
-) -> Callable[[Places], Array]:
-    if shared >= 1.0:
-        return one
-    own = np.float32(np.sqrt(1.0 - shared * shared))
-    return lambda places: np.float32(shared) * one(places) + own * other(places)
-
-
-def _correlation(one: Array, other: Array) -> float:
-    """Correlation of two channels above the bass, which a first difference weakens."""
-    a, b = np.diff(one), np.diff(other)
-    power = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
-    if not power or np.array_equal(one, other):
-        return 1.0
-    return float(np.clip(np.vdot(a, b) / power, 0.0, 1.0))
+def _mixed(readers: list[Callable[[Places], Array]], row: Array, places: Places) -> Array:
+    drawn = np.stack([read(places) for read in readers])
+    return np.asarray(row @ drawn, np.float32)

@@ -57,6 +57,8 @@ class TakeView(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     score: float | None = None
     measures: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     path: str = ""
     """Path of the file; only programs on the same machine receive it."""
 
@@ -190,6 +192,7 @@ class Views:
             seconds=take.seconds,
             score=take.score,
             measures=take.measures,
+            warnings=take.warnings,
             path=str(take.path) if client.sees_all else "",
         )
 

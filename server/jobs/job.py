@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from server.requests.request import Request
 from server.requests.resolved import AnyResolved
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Preview",
     "TakeInfo",
     "take_stem",
+    "tempo_in_name",
 ]
 
 
@@ -47,6 +49,8 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     embedding: bytes = b""
     """CLAP embedding as little-endian float16; empty where there is none."""
     audio_tower: str = ""
@@ -96,4 +100,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def take_stem(job: Job) -> str:
     """A file name that says what is in it: the prompt, the seed and the job."""
     words = re.sub(r"[^a-z0-9]+", "-", job.request.prompt.lower()).strip("-")[:40].strip("-")
-    return f"{words or job.request.__struct_config__.tag}_{job.request.seed}_{job.id}"
+    name = words or job.request.__struct_config__.tag
+    return f"{name}{tempo_in_name(job.request)}_{job.request.seed}_{job.id}"
+
+
+def tempo_in_name(request: Request) -> str:
+    """The tempo as the end of a file's name, where the request asks for it and has one."""
+    bpm = getattr(request, "bpm", None)
+    return f"_{bpm:g}bpm" if request.delivery.bpm_in_name and bpm else ""

@@ -187,4 +187,5 @@ class RemoteJobs:
             frames=take.frames,
             score=take.score,
             measures=take.measures,
+            warnings=take.warnings,
         )

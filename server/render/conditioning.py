@@ -21,11 +21,15 @@ __all__ = [
     "key_and_tempo",
     "notation_of",
     "prompt_embedding",
+    "prompted",
     "seed_variation",
     "unconditional",
+    "wants_sound",
 ]
 
 _SILENCE_DB: Final = -100.0
+_QUIET_DB: Final = -60.0
+_SILENT_WORDS: Final = frozenset({"silence", "silent", "nothing", "mute", "muted"})
 
 
 def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "") -> Embedding:
@@ -92,6 +96,23 @@ def seed_variation(request: TextToAudio, context: RenderContext) -> SeedVariatio
         return embed_prompt(prompt, lambda part: known.draw_sound(context.text(part), seed), words)
 
     return drawn
+
+
+def prompted(request: Request) -> bool:
+    """True where words or a sound say what is wanted."""
+    return bool(request.prompt.strip() or request.audio_prompt)
+
+
+def wants_sound(request: Request, clip_db: float | None = None) -> bool:
+    """False where silence is what ``request`` asks for.
+
+    Args:
+        request: what is asked.
+        clip_db: level of the clip that it works on, in dBFS.
+    """
+    if set(request.prompt.lower().split()) & _SILENT_WORDS:
+        return False
+    return prompted(request) or clip_db is None or clip_db > _QUIET_DB
 
 
 def _text_embedding(prompt: str, request: Request, context: RenderContext) -> Embedding | None:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.peaks import CEILING_DBFS, limited
 from server.audio.splice import Span
 from server.audio.waveform import Samples, Waveform
 from server.fullband.analysis import CROSSOVER_HZ, RATE, Array, band_power, stft
@@ -44,9 +45,10 @@ def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Fin
         return finished
     if sound.sample_rate / 2.0 < _LEAST_SHARE * top:
         return finished
-    if finished.spans:
+    spans = _spans(finished)
+    if spans is not None:
         filled = sound
-        for span in finished.spans:
+        for span in spans:
             filled = _filled(filled, finished, span, upper_band, seed)
         return replace(finished, sound=filled)
     start_hz = _start_hz(finished)
@@ -54,9 +56,21 @@ def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Fin
     added = {"upper_band_db": round(upper.rms_db - sound.rms_db, 1)} if sound.peak else {}
     return replace(
         finished,
-        sound=Waveform(sound.samples + upper.samples, sound.sample_rate),
+        sound=sound.with_samples(sound.samples + upper.samples),
         measures=finished.measures | added,
     )
+
+
+def _spans(finished: Finished) -> list[Span] | None:
+    """The new parts with their crossfades; None where all of the sound gets its upper band."""
+    frames, fade = finished.sound.frames, finished.fade
+    if finished.new is None or any(span.covers_all(frames) for span in finished.new):
+        return None
+    return [
+        Span(max(0, span.start - fade), min(frames, span.end + fade))
+        for span in finished.new
+        if span.whole_band
+    ]
 
 
 def with_width(finished: Finished, channels: int, width: float, seed: int) -> Finished:
@@ -82,20 +96,22 @@ def _filled(
     gain = _surroundings(excerpt, moved, upper_band)
     upper = upper_band.of(excerpt, seed, start_hz=_start_hz(finished), gain=gain).samples
     new = upper[moved.start : moved.end] * _edges(finished, span)[:, None]
-    samples, limit = filled.samples.copy(), max(1.0, sound.peak)
-    samples[span.start : span.end] = np.clip(samples[span.start : span.end] + new, -limit, limit)
-    return Waveform(samples, sound.sample_rate)
+    samples, limit = filled.samples.copy(), max(10.0 ** (CEILING_DBFS / 20.0), sound.peak)
+    together = samples[span.start : span.end] + new
+    samples[span.start : span.end] = limited(together, limit, sound.sample_rate)
+    return filled.with_samples(samples)
 
 
 def _excerpt(finished: Finished, span: Span) -> tuple[Waveform, Span]:
     """A span with the sound around it, up to the next spans; and its place therein."""
     sound = finished.sound
     around = round(_AROUND_S * sound.sample_rate)
-    earlier = [other.end for other in finished.spans if other.end <= span.start]
-    later = [other.start for other in finished.spans if other.start >= span.end]
+    others = _spans(finished) or []
+    earlier = [other.end for other in others if other.end <= span.start]
+    later = [other.start for other in others if other.start >= span.end]
     first = max([0, span.start - around, *earlier])
     last = min([sound.frames, span.end + around, *later])
-    return Waveform(sound.samples[first:last], sound.sample_rate), span.moved(-first)
+    return sound.with_samples(sound.samples[first:last]), span.moved(-first)
 
 
 def _edges(finished: Finished, span: Span) -> Samples:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ from server.render.plans.sound import DEFAULT_RATE
 from server.render.preview import OnPreview, previewing
 from server.render.ranking import Candidate, best_first, enough, ranked
 from server.render.recipe import Recipe
+from server.render.redraw import Draw, heard
 from server.render.samplers import OnEstimate, OnStep
 from server.render.take import Take
 from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, free_memory
 from server.requests.request import NewSound, Request, TextToAudio, validate
-from server.requests.resolved import AnyResolved, resolve
+from server.requests.resolved import AnyResolved, WithSettings, resolve
 
 __all__ = ["Pipeline"]
 
@@ -132,15 +134,41 @@ class Pipeline:
         candidates = yield from self._candidates(planned, run, seeds, on_step, on_estimate)
         wanted = request.num_waveforms_per_prompt
         takes: list[Take] = []
+        silent: dict[int, Finished] = {}
         for candidate in best_first(candidates):
             if enough(takes, candidates, planned, wanted):
                 break
             if takes:
                 on_step(num_steps, num_steps)
             yield None
-            take = self._take(planned, planned.recipe or request, candidate, digests)
+            take, decoded = self._take(planned, planned.recipe or request, candidate, digests)
             takes.append(replace(take, measures=take.measures | familiarity))
-        return ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+            if take.silent and decoded.sound_wanted:
+                silent[candidate.seed] = decoded
+        chosen = ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+
+        draw = self._drawing(
+            planned.recipe or request, digests, partial(on_step, num_steps, num_steps)
+        )
+        for k, take in enumerate(chosen):
+            if take.seed in silent:
+                chosen[k] = yield from heard(take, silent[take.seed], planned, draw)
+        return chosen
+
+    def _drawing(
+        self, request: AnyResolved, digests: dict[str, str], on_work: Callable[[], None]
+    ) -> Draw:
+        """Renders further takes of ``request``; ``on_work`` is called after each of their steps."""
+
+        def draw(planned: Plan, seed: int) -> Work[tuple[Take, Finished]]:
+            run = Diffusion(self.manifest, planned)
+            latents = yield from run.latents(
+                [seed], self.unet.frames_a_call, lambda done, total: on_work()
+            )
+            yield None
+            return self._take(planned, request, Candidate(seed, latents[0], None), digests)
+
+        return draw
 
     def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
         """Clean latents [len(seeds), channels, C, T, F] of a plan."""
@@ -208,11 +236,13 @@ class Pipeline:
 
     def _take(
         self, planned: Plan, request: AnyResolved, candidate: Candidate, digests: dict[str, str]
-    ) -> Take:
+    ) -> tuple[Take, Finished]:
         """Decode and deliver one take, with the recipe that reproduces it alone."""
-        decoded = self._completed(planned, candidate)
-        sound, measures = deliver(decoded, planned.settings.delivery)
-        measures |= measured(sound, planned.notation)
+        decoded = planned.finish(candidate.latent)
+        completed = self._completed(decoded, planned.settings, candidate.seed)
+        delivered = deliver(completed, planned.settings.delivery)
+        sound = delivered.sound
+        measures = delivered.measures | measured(sound, planned.notation)
         alone = msgspec.structs.replace(
             request,
             seed=candidate.seed,
@@ -222,29 +252,30 @@ class Pipeline:
             previews=0,
         )
         recipe = Recipe.of(alone, self.manifest, digests)
-        file_format = planned.settings.delivery.file_format or decoded.file_format
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)
-        return Take(
+        take = Take(
             waveform=sound,
             recipe=recipe,
             seed=candidate.seed,
             measures=measures,
-            file_format=file_format,
+            file_format=delivered.file_format,
             embedding=embedding,
             audio_tower=self.manifest.audio_tower,
             score=score,
-            exact=decoded.exact,
+            exact=delivered.exact,
+            metadata=delivered.metadata,
+            warnings=delivered.warnings,
         )
+        return take, decoded
 
-    def _completed(self, planned: Plan, candidate: Candidate) -> Finished:
+    def _completed(self, decoded: Finished, settings: WithSettings, seed: int) -> Finished:
         """The decoded sound with its upper band and its width, as far as they are asked for."""
-        decoded, settings = planned.finish(candidate.latent), planned.settings
         if settings.bandwidth != "model":
-            decoded = with_upper_band(decoded, self.upper_band, candidate.seed)
+            decoded = with_upper_band(decoded, self.upper_band, seed)
         if isinstance(settings, NewSound):
-            decoded = with_width(decoded, *settings.layout, candidate.seed)
+            decoded = with_width(decoded, *settings.layout, seed)
         return decoded
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:

@@ -6,6 +6,7 @@ To add a kind of job: write its request class in :mod:`server.requests.request`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from server.audio.clip import ClipLoader
 from server.audio.exact_samples import ExactSamples
+from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
@@ -65,12 +67,22 @@ class Finished:
     circular: bool = False
     top_hz: float | None = None
     """Where the band that was rendered ends; None where nothing is missing above it."""
-    spans: tuple[Span, ...] = ()
-    """The parts of an edit that were rendered, crossfades included; empty: all of it."""
     fade: int = 0
-    """Samples over which such a part begins and ends."""
+    """Samples over which a new part fades in before its beginning, and out after its end."""
     exact: ExactSamples | None = None
     """The clip's own samples, where float32 cannot hold them."""
+    metadata: Metadata = NO_METADATA
+    """What else is in its file, moved with the sound."""
+    new: tuple[Span, ...] | None = None
+    """The parts that were rendered; None: all of it."""
+    around_db: float | None = None
+    """Level of the clip around the new parts, in dBFS."""
+    highest_peak: float = math.inf
+    """Where no sample stays as it was, all is turned down to this peak."""
+    sound_wanted: bool = True
+    """False where silence is a fitting result."""
+    alone: Callable[[], Plan] | None = None
+    """Plans the silent new parts again, without the clip around them."""
 
 
 @dataclass(frozen=True)

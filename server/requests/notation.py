@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["COLUMNS", "Notation", "read_notation"]
+__all__ = ["COLUMNS", "Notation", "read_notation", "tonic"]
 
 COLUMNS: Final = 3
 """Numbers after the embedding: MIDI note, beats a minute, beats before the first frame."""
@@ -59,6 +59,19 @@ def read_notation(words: str) -> Notation:
     notes |= {60.0} if _MIDDLE_C.search(words) else set()
     tempi = {float(found["value"]) for found in _BPM.finditer(words)}
     return Notation(_only(notes, _LOWEST_NOTE, _HIGHEST_NOTE)).at_tempo(_only(tempi))
+
+
+def tonic(key: str) -> int:
+    """MIDI number of the tonic of a key from middle C on; 0 where there is no key.
+
+    >>> tonic("A minor"), tonic("Bb major"), tonic("")
+    (69, 70, 0)
+    """
+    name, _, _ = key.partition(" ")
+    if name[:1].lower() not in _SEMITONES:
+        return 0
+    sign = {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(name[1:2], 0)
+    return 60 + (_SEMITONES[name[0].lower()] + sign) % 12
 
 
 def _midi(found: re.Match[str]) -> float:

@@ -23,6 +23,7 @@ from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
 from server.render.pipeline import Pipeline
+from server.render.preview import PREVIEW_FORMAT
 from server.render.take import Take
 from server.worker.device_schedule import Running, next_on_device
 from server.worker.protocol import (
@@ -122,7 +123,7 @@ class Worker:
 
         def on_preview(done: int, sound: Waveform) -> None:
             if order.preview is not None:
-                write_whole(order.preview, sound.encode("wav16"))
+                write_whole(order.preview, sound.encode(PREVIEW_FORMAT))
                 self._send(Previewed(order.job_id, done))
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
@@ -166,6 +167,7 @@ def store(take: Take, path: Path) -> TakeInfo:
         frames=sound.frames,
         score=take.measures.get("score"),
         measures=take.measures,
+        warnings=take.warnings,
         embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
         audio_tower=take.audio_tower,
     )

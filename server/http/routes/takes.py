@@ -144,6 +144,13 @@ def _owner(client: Caller) -> str | None:
 
 
 def _converted(path: Path, file_format: FileFormat) -> bytes:
-    from server.audio.waveform import Waveform, read_comment
+    """The take in another format, with all that is in its file.
 
-    return Waveform.read(path).encode(file_format, read_comment(path))
+    Raises:
+        InvalidRequest: the format would clip it.
+    """
+    from server.audio.clip import Clip
+
+    clip = Clip.read(path)
+    metadata = clip.metadata
+    return clip.waveform.encode(file_format, metadata.recipe, clip.exact, metadata)

@@ -8,7 +8,8 @@ from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.render.plan import Plan, RenderContext, plan
-from server.render.plans.editing import Edit, edit_plan
+from server.render.plans.edit import Edit
+from server.render.plans.editing import edit_plan
 from server.requests.region import MIN_BAND_HZ, Region, parse_regions
 from server.requests.resolved import ResolvedInpaint
 
@@ -21,11 +22,9 @@ def _(request: ResolvedInpaint, context: RenderContext) -> Plan:
     top_hz = context.manifest.sample_rate / 2.0
     regions = parse_regions(request.regions)
     spans = [_span(region, request.bpm, clip.waveform, top_hz) for region in regions]
-    fills = request.bandwidth != "model"
-    edit = Edit(
-        clip, clip.waveform, merged(spans), request.crossfade_s, fills_upper_band=fills
+    return edit_plan(
+        request, context, Edit(clip, clip.waveform, merged(spans), request.crossfade_s)
     )
-    return edit_plan(request, context, edit)
 
 
 def merged(spans: list[Span]) -> tuple[Span, ...]:
