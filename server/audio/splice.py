@@ -65,12 +65,12 @@ class Span:
 
 
 def matched(
-    new: Waveform, clip: Waveform, spans: list[Span], top_hz: float, *, noise: bool = True
+    new: Waveform, clip: Waveform, spans: list[Span], top_hz: float, *, fill: bool = True
 ) -> Waveform:
     """Remove the model's coloration from ``new``.
 
     The correction is the ratio of the spectra of ``clip`` and ``new`` outside ``spans``. Above
-    ``top_hz`` the model renders nothing: there, ``noise`` is added with the spectrum of the clip
+    ``top_hz`` the model renders nothing: there, noise is added with the spectrum of the clip
     and the envelope of the new sound's upper octave.
 
     Args:
@@ -78,7 +78,7 @@ def matched(
         clip: the original.
         spans: what is replaced.
         top_hz: where the model's band ends.
-        noise: fill the band above it.
+        fill: add that noise.
     """
     length = _frame_length(clip.sample_rate)
     hz = np.asarray(np.fft.rfftfreq(length, 1.0 / clip.sample_rate), np.float64)
@@ -88,7 +88,7 @@ def matched(
     if not outside:
         kept[:] = True
         compared &= ~np.logical_or.reduce([span.covers(hz) for span in spans])
-    high = noise and outside and hz[-1] > top_hz
+    high = fill and outside and hz[-1] > top_hz
     noises = _noises(clip, spans) if high else []
     channels = []
     for k, (old, made) in enumerate(zip(clip.samples.T, new.samples.T, strict=True)):

@@ -121,9 +121,8 @@ def typical_log_power(spectrum: Spectrum) -> Array:
     It follows holes and single peaks less than the mean does, and equals it for white noise.
     """
     powers = np.power(_power(spectrum) + np.float32(POWER_FLOOR), np.float32(_EXPONENT))
-    mean = np.log(_mean_power(powers, _UPPER_EDGES)) / np.float32(_EXPONENT)
-    typical: Array = mean - np.float32(math.lgamma(1.0 + _EXPONENT) / _EXPONENT)
-    return typical
+    mean = np.log(_mean_power(powers, _UPPER_EDGES)) - math.lgamma(1.0 + _EXPONENT)
+    return np.asarray(mean / _EXPONENT, np.float32)
 
 
 def reference_log_power(spectrum: Spectrum) -> Array:
@@ -173,15 +172,13 @@ def _power(spectrum: Spectrum) -> Array:
 
 
 def _log(power: Array) -> Array:
-    logarithm: Array = np.log(power + np.float32(POWER_FLOOR))
-    return logarithm
+    return np.asarray(np.log(power + np.float32(POWER_FLOOR)), np.float32)
 
 
 def _mean_power(power: Array, edges: npt.NDArray[np.int64]) -> Array:
     """Means over the bins between ``edges``."""
     sums = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
-    means: Array = sums / np.diff(edges).astype(np.float32)
-    return means
+    return np.asarray(sums / np.diff(edges).astype(np.float32), np.float32)
 
 
 def _block_power(octave: Array, frames: int) -> Array:

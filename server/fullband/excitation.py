@@ -39,7 +39,7 @@ def excitation(octave: Array, noise: Array) -> Excitation:
     shape = octave / np.maximum(envelope, np.float32(_SILENCE))
     square = np.square(shape)
     overtones = envelope * (square + square * shape)
-    return envelope * noise, overtones
+    return envelope * noise, np.asarray(overtones, np.float32)
 
 
 def follower(samples: Array) -> Array:

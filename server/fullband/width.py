@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import scipy.fft
 
+from server.audio.convolution import convolved, impulse_response
 from server.audio.waveform import Samples, Waveform
 from server.model.noise import generator
 
@@ -37,7 +37,6 @@ _SIDE_STREAM: Final = 2**41
 _DELAYS_S: Final = (0.001, 0.018)
 """Limits of the group delay at high frequencies and at low ones."""
 _KERNEL_S: Final = 0.1
-_BLOCK: Final = 2**17
 _CENTRE: Final = 0.35
 _BEHIND: Final = 0.5
 _DOWNMIX: Final = np.sqrt(0.5)
@@ -56,7 +55,7 @@ def spread(sound: Waveform, channels: int, width: float, seed: int, *, circular:
     mono, rate = sound.samples[:, 0], sound.sample_rate
 
     def filtered(number: int) -> Samples:
-        return _convolved(mono, _kernel(rate, seed, number), circular)
+        return convolved(mono, _kernel(rate, seed, number), circular=circular)
 
     side = filtered(0) * np.float32(width) if width else np.zeros_like(mono)
     front = [mono + side, mono - side]
@@ -80,10 +79,7 @@ def _kernel(rate: int, seed: int, number: int) -> Samples:
     magnitude *= 0.5 - 0.5 * np.cos(np.pi * np.clip((hz - low) / (high - low), 0.0, 1.0))
     delay = _group_delay(hz, generator(seed, _SIDE_STREAM + number))
     phase = -2.0 * np.pi * np.cumsum(delay) * hz[1]
-    kernel = np.fft.irfft(magnitude * np.exp(1j * phase), length)
-    fade = length // 4
-    kernel[-fade:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(fade) / fade)
-    return np.asarray(kernel, np.float32)
+    return impulse_response(magnitude * np.exp(1j * phase))
 
 
 def _group_delay(hz: Samples, numbers: np.random.Generator) -> Samples:
@@ -97,18 +93,3 @@ def _group_delay(hz: Samples, numbers: np.random.Generator) -> Samples:
     shortest = least + 1.5 / (50.0 * 2.0**knots)
     delays = shortest + np.maximum(longest - shortest, 0.0) * numbers.random(len(knots))
     return np.asarray(np.interp(octaves, knots, delays), np.float32)
-
-
-def _convolved(samples: Samples, kernel: Samples, circular: bool) -> Samples:
-    """``samples`` [S] through ``kernel``, as long; in blocks, so that memory stays bounded."""
-    tail = len(kernel) - 1
-    before = samples[np.arange(-tail, 0) % len(samples)] if circular else np.zeros(tail, "f4")
-    padded = np.concatenate((before, samples))
-    size = scipy.fft.next_fast_len(min(_BLOCK, len(samples)) + tail, real=True)
-    response, step = scipy.fft.rfft(kernel, size), size - tail
-    result = np.empty_like(samples)
-    for start in range(0, len(samples), step):
-        block = scipy.fft.rfft(padded[start : start + size], size)
-        made = scipy.fft.irfft(block * response, size)[tail:]
-        result[start : start + step] = made[: len(samples) - start]
-    return result

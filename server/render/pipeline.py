@@ -33,9 +33,9 @@ from server.render.conditioning import prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
+from server.render.finishing.full_band import with_upper_band, with_width
 from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import measured
-from server.render.full_band import with_upper_band, with_width
 from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE

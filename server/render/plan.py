@@ -28,10 +28,11 @@ from server.model.noise import ChannelNoise
 from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.windows import Windows
+from server.requests.new_sound import OneShot
 from server.requests.notation import Notation
 from server.requests.resolved import AnyResolved, ResolvedVary, WithSettings
 
-__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "plan"]
+__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "Treatment", "plan"]
 
 SeedVariation = Callable[[int], Embedding]
 """From a take's seed to the embedding [D] of one sound that its prompt may mean."""
@@ -56,6 +57,16 @@ class RenderContext:
 
 
 @dataclass(frozen=True)
+class Treatment:
+    """What is done to a new sound before it is delivered."""
+
+    one_shot: OneShot = "off"
+    """``trim``: begin at the onset, end with the sound; ``tight``: the same, at full length."""
+    matched_level: bool = False
+    """Bring it to the level of other sounds of its kind."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """A decoded take before delivery."""
 
@@ -67,6 +78,8 @@ class Finished:
     circular: bool = False
     top_hz: float | None = None
     """Where the band that was rendered ends; None where nothing is missing above it."""
+    treatment: Treatment | None = None
+    """None for a sound that keeps a clip's samples."""
     fade: int = 0
     """Samples over which a new part fades in before its beginning, and out after its end."""
     exact: ExactSamples | None = None

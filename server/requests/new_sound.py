@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 
 from server.requests.request_fields import Request
 
-__all__ = ["DEFAULT_WIDTH", "MAX_SECONDS", "MIN_SECONDS", "Bpm", "NewSound", "Seconds"]
+__all__ = [
+    "DEFAULT_WIDTH",
+    "MAX_SECONDS",
+    "MIN_SECONDS",
+    "Bpm",
+    "NewSound",
+    "OneShot",
+    "Seconds",
+]
 
 MIN_SECONDS: Final = 0.3
 MAX_SECONDS: Final = 600.0
@@ -17,6 +25,8 @@ DEFAULT_WIDTH: Final = 0.6
 """Its side level is that of the narrowest quarter of stereo recordings: wide, firm in the middle.
 docs/fullband.md has the measurement."""
 _KEY: Final = re.compile(r"[A-G](#|b|♯|♭)? (major|minor)")
+
+OneShot = Literal["trim", "tight", "off"]
 
 Seconds = Annotated[
     float,
@@ -87,6 +97,19 @@ class NewSound(Request, frozen=True, kw_only=True):
         | None
     ) = None
 
+    one_shot: (
+        Annotated[
+            OneShot,
+            Meta(
+                description="trim: begin at the onset and end with the sound; tight: the same, "
+                "at the full length; off: as it was rendered (default: trim for prompts that ask "
+                "for one hit, tight where a length is given)",
+                extra={"label": "One-shot"},
+            ),
+        ]
+        | None
+    ) = None
+
     @property
     def seconds(self) -> float:
         """Length in seconds, from bars or not; 0 where the model's default decides."""
@@ -110,7 +133,12 @@ class NewSound(Request, frozen=True, kw_only=True):
         """A prompt is required, and only one length."""
         if not self.prompt.strip() and not self.audio_prompt:
             return "prompt is empty: say what it should sound like"
-        return self._wrong_length() or self._wrong_music() or super().contradictions()
+        return (
+            self._wrong_length()
+            or self._wrong_music()
+            or self._wrong_shape()
+            or super().contradictions()
+        )
 
     def _wrong_length(self) -> str:
         if self.bars is None:
@@ -135,8 +163,13 @@ class NewSound(Request, frozen=True, kw_only=True):
             return f"key must be like 'A minor', 'F# major' or 'Bb minor' (got {self.key!r})"
         if self.say_tempo and self.bpm is None:
             return "the tempo is to be in the prompt, but there is none; give one (bpm)"
+        return ""
+
+    def _wrong_shape(self) -> str:
         if self.loop and (self.delivery.fade_in_s or self.delivery.fade_out_s):
             return "a loop cannot have fades: they would sound at every repetition"
+        if self.one_shot == "trim" and (self.loop or self.bars is not None):
+            return "a loop, or a length in bars, is no one-shot: its length would change"
         if self.delivery.trim and (self.loop or self.bars is not None):
             return "a loop, or a length in bars, cannot be trimmed: its length would change"
         if self.width and self.delivery.channels == 1:

@@ -10,8 +10,6 @@ import scipy.fft
 
 from server.fullband.analysis import (
     BAND_EDGES_HZ,
-    HOP,
-    N_FFT,
     POWER_FLOOR,
     RATE,
     Array,

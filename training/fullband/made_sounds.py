@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from server.errors import NotFound
@@ -31,6 +32,7 @@ GM_CREDIT: Final = {
     "2008 Toby Smithe; MIT licence",
 }
 OWN_CREDIT: Final = {"source": "synthesised", "licence": "CC0-1.0", "attribution": ""}
+Wide = npt.NDArray[np.float64]
 _TOP_HZ: Final = 20_500.0
 _AUDIBLE_DB: Final = -80.0
 
@@ -44,8 +46,8 @@ def make_sounds(folder: Path, soundfont: Path | None = None, seed: int = 0) -> N
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     lines = []
-    for name, sound, facts in _all(soundfont, generator):
-        sound = sound * np.float32(0.89 / max(float(np.abs(sound).max()), 1e-9))
+    for name, made, facts in _all(soundfont, generator):
+        sound = made * np.float32(0.89 / max(float(np.abs(made).max()), 1e-9))
         soundfile.write(folder / "audio" / f"{name}.flac", sound, RATE, subtype="PCM_24")
         lines.append(json.dumps({"id": name, "file": f"audio/{name}.flac", **facts}))
     (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
@@ -55,7 +57,12 @@ def _all(
     soundfont: Path | None, generator: np.random.Generator
 ) -> Iterator[tuple[str, Array, dict[str, Any]]]:
     for number in range(NUM_TONES):
-        facts = {"category": "synth", "group": f"tone:{number}", "wall_hz": None, **OWN_CREDIT}
+        facts: dict[str, Any] = {
+            "category": "synth",
+            "group": f"tone:{number}",
+            "wall_hz": None,
+            **OWN_CREDIT,
+        }
         yield f"tone_{number:03d}", _tone(generator), facts
     if soundfont is None:
         return
@@ -91,7 +98,7 @@ def _tone(generator: np.random.Generator) -> Array:
     return sound.astype(np.float32)
 
 
-def _partials(phase: Array, f0: float, duty: float, cutoff: Array, order: float) -> Array:
+def _partials(phase: Wide, f0: float, duty: float, cutoff: Wide, order: float) -> Wide:
     """A pulse of ``duty`` (0: a saw) under a low-pass of ``order`` poles that moves."""
     total = np.zeros(len(phase))
     for number in range(1, int(23_500.0 / f0)):

@@ -45,7 +45,7 @@ def compare(made: Array, real: Array, wall_hz: float) -> dict[str, float]:
     distance = np.square(np.log10(np.maximum(ours, floor) / np.maximum(theirs, floor)))
     found: dict[str, float] = {}
     for name, (low, high) in BANDS_HZ.items():
-        bins = (_HZ >= low) & (_HZ < min(high, wall_hz))
+        bins = (low <= _HZ) & (min(high, wall_hz) > _HZ)
         if high <= wall_hz or name == "all":
             found[f"lsd_{name}"] = float(np.sqrt(distance[:, bins].mean(axis=1)).mean())
     for name, (low, high) in LEVELS_HZ.items():
@@ -105,6 +105,6 @@ def _power(sound: Array) -> Vector:
 
 
 def _excess_db(ours: Vector, theirs: Vector, low: float, high: float, floor: float) -> float:
-    bins = (_HZ >= low) & (_HZ < high)
+    bins = (low <= _HZ) & (high > _HZ)
     a, b = (max(float(power[:, bins].mean()), floor) for power in (ours, theirs))
     return 10.0 * float(np.log10(a / b))

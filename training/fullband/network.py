@@ -39,7 +39,8 @@ class _Block(nn.Module):
 class UpperBandNetwork(nn.Module):
     """``features [B, T, 79] -> log power [B, T, 26] and logit of the overtones' share``.
 
-    The power is relative to the reference, the last feature. T is a multiple of four: four frames are one step.
+    The power is relative to the reference, the last feature. T is a multiple of four: four frames
+    are one step.
     """
 
     def __init__(self, width: int = 192) -> None:

@@ -170,9 +170,7 @@ class FullbandStage(TrainingStage):
             for name, values in zip(names, levels, strict=True)
         }
 
-    def _envelope(
-        self, batch: Batch, states: Tensor, model: nn.Module | None = None
-    ) -> Tensor:
+    def _envelope(self, batch: Batch, states: Tensor, model: nn.Module | None = None) -> Tensor:
         head = self.model if model is None else model
         reference = self._tensor(batch.stacked("reference"))[..., None]
         return head.log_power(states) + reference
@@ -207,5 +205,3 @@ def group_level_error(predicted: Tensor, target: Tensor, known: Tensor, group: s
 def _group(low_hz: float, high_hz: float) -> slice:
     first, end = np.searchsorted(BAND_EDGES_HZ, (low_hz, high_hz))
     return slice(int(first), int(end))
-
-

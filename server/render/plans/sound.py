@@ -25,7 +25,7 @@ from server.render.conditioning import (
     unconditional,
     wants_sound,
 )
-from server.render.plan import Finished, Plan, RenderContext, plan
+from server.render.plan import Finished, Plan, RenderContext, Treatment, plan
 from server.render.windows import Windows
 from server.requests.notation import Notation, tonic
 from server.requests.prompt import PromptStage, parse_stages
@@ -127,6 +127,7 @@ def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) ->
     return Finished(
         sound,
         top_hz=context.manifest.sample_rate / 2.0,
+        treatment=Treatment(request.one_shot or "off", matched_level=True),
         metadata=_played(request, sound),
         sound_wanted=wants_sound(request),
     )
@@ -174,6 +175,7 @@ def _finish_loop(
         },
         circular=True,
         top_hz=context.manifest.sample_rate / 2.0,
+        treatment=Treatment(matched_level=True),
         metadata=_played(request, ring),
         sound_wanted=wants_sound(request),
     )

@@ -66,16 +66,16 @@ def kept_samples(sound: Waveform, spans: tuple[Span, ...]) -> Mask | None:
 
 
 def spliced(
-    context: RenderContext, excerpt: Excerpt, raw: Waveform, fade: int, *, noise: bool
+    context: RenderContext, excerpt: Excerpt, raw: Waveform, fade: int, *, fill: bool
 ) -> tuple[Waveform, dict[str, float]]:
     """The excerpt with its spans replaced by ``raw``, and the measures of its seams.
 
-    They are compared with those of a plain cut without matching. ``noise`` fills the band above
-    the model's, where nothing better will.
+    They are compared with those of a plain cut without matching. ``fill`` adds noise above the
+    model's band, where nothing better will.
     """
     spans, done, naive = list(excerpt.spans), excerpt.sound, excerpt.sound
     top_hz = context.manifest.sample_rate / 2
-    better = matched(raw, excerpt.sound, spans, top_hz, noise=noise)
+    better = matched(raw, excerpt.sound, spans, top_hz, fill=fill)
     for span in spans:
         middle, made = (span.start + span.end) // 2, better
         if excerpt.unprompted:

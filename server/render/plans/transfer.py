@@ -21,7 +21,7 @@ from server.model.noise import mixed_noise, same_noise
 from server.model.schedule import Latents
 from server.render.channels import Channels
 from server.render.conditioning import condition, notation_of, unconditional, wants_sound
-from server.render.plan import Finished, Plan, RenderContext, plan
+from server.render.plan import Finished, Plan, RenderContext, Treatment, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
 from server.render.windows import Windows
 from server.requests.new_sound import MAX_SECONDS
@@ -97,6 +97,7 @@ def _finish(
         {"seam_db": ring_seam_db(sound)} if request.loop else {},
         circular=request.loop,
         top_hz=context.manifest.sample_rate / 2.0,
+        treatment=Treatment(),
         metadata=_metadata(clip, sound),
         sound_wanted=wants_sound(request, clip_db) and (request.strength == 1.0 or clip_db > -60.0),
     )

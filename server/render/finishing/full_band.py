@@ -140,7 +140,8 @@ def _surroundings(excerpt: Waveform, span: Span, upper_band: UpperBand) -> LogGa
         return None
     left = before if before is not None else after
     right = after if after is not None else before
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
 
     def gain(places: npt.NDArray[np.int64]) -> Array:
         share = np.clip((places - start) / max(1, end - start), 0.0, 1.0)[:, None]
