@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from server.audio.peaks import CEILING_DBFS, limited
 from server.audio.splice import Span
 from server.audio.waveform import Samples, Waveform
-from server.fullband.analysis import CROSSOVER_HZ, RATE, Array, band_power, stft
-from server.fullband.upper_band import LogGain, UpperBand
+from server.fullband.analysis import CROSSOVER_HZ
+from server.fullband.upper_band import UpperBand
 from server.fullband.width import spread
+from server.render.finishing.upper_seam import gain_at_seams
 from server.render.plan import Finished
 
 __all__ = ["with_upper_band", "with_width"]
@@ -93,7 +93,7 @@ def _filled(
     """``filled`` with the upper band of one span; every sample outside it stays as it is."""
     sound = finished.sound
     excerpt, moved = _excerpt(finished, span)
-    gain = _surroundings(excerpt, moved, upper_band)
+    gain = gain_at_seams(excerpt, moved, upper_band)
     upper = upper_band.of(excerpt, seed, start_hz=_start_hz(finished), gain=gain).samples
     new = upper[moved.start : moved.end] * _edges(finished, span)[:, None]
     samples, limit = filled.samples.copy(), max(10.0 ** (CEILING_DBFS / 20.0), sound.peak)
@@ -126,38 +126,3 @@ def _edges(finished: Finished, span: Span) -> Samples:
     if span.end < finished.sound.frames:
         window[length - fade :] *= rise[::-1]
     return window
-
-
-def _surroundings(excerpt: Waveform, span: Span, upper_band: UpperBand) -> LogGain | None:
-    """What the clip's own upper band is, before and after the span, against what is predicted."""
-    mono = Waveform.mono(excerpt.downmix(), excerpt.sample_rate).resample(RATE).samples[:, 0]
-    scale = RATE / excerpt.sample_rate
-    start, end = round(span.start * scale), round(span.end * scale)
-    length = round(_COMPARED_S * RATE)
-    before = _difference(mono[max(0, start - length) : start], upper_band)
-    after = _difference(mono[end : end + length], upper_band)
-    if before is None and after is None:
-        return None
-    left = before if before is not None else after
-    right = after if after is not None else before
-    assert left is not None
-    assert right is not None
-
-    def gain(places: npt.NDArray[np.int64]) -> Array:
-        share = np.clip((places - start) / max(1, end - start), 0.0, 1.0)[:, None]
-        return np.asarray(left + (right - left) * share, np.float32)
-
-    return gain
-
-
-def _difference(samples: Array, upper_band: UpperBand) -> Array | None:
-    """Log ratio of measured to predicted power of each band; None where nothing sounds."""
-    if len(samples) < _MIN_COMPARED_S * RATE:
-        return None
-    predicted = np.exp(upper_band.log_power(samples)).sum(axis=0)
-    measured = band_power(stft(samples))[: len(samples)].sum(axis=0)
-    if not predicted.max() > _SILENCE:
-        return None
-    ratio = np.log((measured + _SILENCE) / (predicted + _SILENCE))
-    smooth = np.convolve(np.pad(ratio, 1, mode="edge"), np.full(3, 1.0 / 3.0), mode="valid")
-    return np.asarray(np.clip(smooth, *_RANGE), np.float32)
