@@ -102,7 +102,8 @@ def stft(samples: Array) -> Spectrum:
 
 def inverse_stft(spectrum: Spectrum, samples: int) -> Array:
     """The ``samples`` whose spectrum is nearest to ``spectrum``."""
-    frames = scipy.fft.irfft(spectrum, N_FFT, axis=1) * _SYNTHESIS
+    frames = scipy.fft.irfft(spectrum, N_FFT, axis=1)
+    frames *= _SYNTHESIS
     blocks = frames.reshape(len(frames), -1, HOP)
     total = np.zeros((len(frames) + blocks.shape[1] - 1, HOP), np.float32)
     for place in range(blocks.shape[1]):

@@ -23,6 +23,7 @@ __all__ = ["UPPER_BAND_STREAM", "UpperNoise", "noise_ring"]
 
 UPPER_BAND_STREAM: Final = 2**40
 _RING: Final = 2**18
+"""A power of two, so that a place in it is the lowest bits of a number."""
 _RING_KEY: Final = 0xA1B
 _N_FFT: Final = 2048
 _HOP: Final = 512
@@ -77,7 +78,7 @@ def _reader(seed: int, channel: int) -> Callable[[Places], Array]:
 
     def read(places: Places) -> Array:
         steps = start - places if backwards else start + places
-        return sign * noise_ring()[steps % _RING]
+        return sign * np.take(noise_ring(), steps & (_RING - 1))
 
     return read
 

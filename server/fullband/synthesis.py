@@ -44,14 +44,19 @@ def upper_band(
         samples: length of the result.
         start_hz: where it begins, at least 7.8 kHz.
     """
-    weights = bin_weights(start_hz)
+    weights, ends = bin_weights(start_hz)
+    first = int(np.argmax(ends > 0.0))
+    weights, ends = weights[:, first:], ends[first:]
     total: Spectrum | None = None
     for sound, share in zip(sources, (1.0 - overtone_share, overtone_share), strict=True):
         spectrum = stft(sound)
-        gains = log_gains(band_power(spectrum), envelope, share)
-        shaped = spectrum * (np.exp(gains @ weights[0]) * weights[1])
-        total = shaped if total is None else total + shaped
+        gains = np.exp(log_gains(band_power(spectrum), envelope, share) @ weights) * ends
+        total = spectrum if total is None else total
+        shaped = np.multiply(spectrum[:, first:], gains, out=spectrum[:, first:])
+        if total is not spectrum:
+            total[:, first:] += shaped
     assert total is not None
+    total[:, :first] = 0.0
     return inverse_stft(total, samples)
 
 

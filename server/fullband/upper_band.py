@@ -154,10 +154,11 @@ def _places(first: int, end: int, length: int | None) -> npt.NDArray[np.int64]:
 
 def _excerpt(low: Array, places: npt.NDArray[np.int64]) -> Array:
     """The samples at ``places``; 0 beyond the ends."""
-    inside = (places >= 0) & (places < len(low))
-    if inside.all():
+    first, end = int(places[0]), int(places[-1]) + 1
+    if end - first != len(places):
         return low[places]
-    return np.where(inside, low[np.clip(places, 0, len(low) - 1)], np.float32(0.0))
+    before, after = max(0, -first), max(0, end - len(low))
+    return np.pad(low[max(0, first) : end], (before, after))
 
 
 def _joined(upper: Array, before: Array) -> Array:
