@@ -4,6 +4,7 @@
     audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train evaluate ...
+    audioldm-train fullband ...
 
 A command that was killed goes on where it was when it is given again.
 """
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from training.evaluation.evaluate import main as evaluate
 
         return evaluate(arguments[1:])
+    if arguments[:1] and arguments[0].startswith("fullband"):
+        from training.fullband.command import main as fullband
+
+        return fullband(arguments)
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
@@ -61,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("-o", "--output", type=Path, required=True)
     tune.add_argument("--steps", type=int, default=600)
     commands.add_parser("evaluate", help="judge a model folder", add_help=False)
+    commands.add_parser("fullband", help="the upper band of every model", add_help=False)
     return parser
 
 
