@@ -29,6 +29,7 @@ from server.worker.main import store
 PROMPTS = ("heavy rain", "a deep kick drum")
 
 
+@pytest.mark.integration
 def test_rain_is_found_by_its_sound_and_not_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
     made = 0

@@ -78,6 +78,7 @@ def test_a_job_is_stored_as_before(journal: Path) -> None:
         assert again == msgspec.msgpack.decode(data)
 
 
+@pytest.mark.integration
 def test_unfinished_jobs_go_on_and_finished_ones_stay(tiny_folder: Path, journal: Path) -> None:
     before = rows(journal)
 

@@ -29,6 +29,7 @@ def test_a_shipped_preset_is_a_request(path: Path) -> None:
     assert request.seed is None, "a preset is a kind of sound, not one take"
 
 
+@pytest.mark.integration
 def test_presets_are_answered_over_http(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_server(tiny_folder, tmp_path) as server:
