@@ -38,8 +38,38 @@ MEASURES: Final = [
     ["`cutoff_hz`", "where the dull clip ends"],
     ["`stereo_correlation`", "correlation of the two sides"],
     ["`mono_sum_db`", "level of the mono sum against one side"],
+    ["`new_rms_db`", "level of what was rendered; of several regions, that of the softest"],
+    [
+        "`silent`",
+        "what was rendered is below -60 dBFS in the file, or 24 dB below the clip",
+    ],
+    ["`gain_db`", "gain by loudness and ceiling"],
+    [
+        "`attenuated_db`",
+        "by how much the take was turned down, because its file type could not hold its peaks",
+    ],
 ]
 """Names in the takes' measures, and what they mean."""
+FILES: Final = """
+## Files
+
+A take may also carry warnings, in sentences. They appear in every interface.
+
+- **Silence.** A silent new part is drawn again, at most three times: alone, then with other
+  seeds. The seed that made it is in the recipe. If it stays silent, `silent` says so.
+- **Peaks.** The gain of a new part falls smoothly where it would exceed -1 dBFS and the clip's
+  peaks. A sound above full scale is turned down for file types of integers; `wav32f` keeps its
+  level. An HTTP download in another format (`?format=`) is refused instead.
+- **Channels.** Edits keep the correlation of the clip's channels. Surround becomes stereo after
+  ITU-R BS.775. In mono, the side signal is shifted by 90 degrees, so that nothing cancels out.
+- **Metadata.** What came with a clip goes back with it, up to 16 MiB. Positions move with the
+  sound. That is `bext`, iXML, cues, labels, `smpl`, `acid`, names, pictures and the channel mask.
+  AIFF markers become cues; in FLAC, RIFF chunks are in `APPLICATION` blocks.
+- **Loops.** New loops carry `smpl` and `acid`: loop points, tempo, and the root note that the
+  prompt or the key names. `bpm_in_name` writes the tempo into the file's name.
+- **Recipes** are in the comment, and in iXML (WAV) or `AUDIOLDM_RECIPE` (FLAC). A clip's own
+  comment stays.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,6 +101,7 @@ def page(studio: Studio, pictures: Path) -> Iterator[str]:
         "`Pipeline(folder).render(request)`.\n"
     )
     yield table("Measures", "Each take carries its measures.", ["measure", "meaning"], MEASURES)
+    yield FILES
     for number, (example, before) in enumerate(examples(studio), 1):
         takes = studio.render(example.request, example.title)
         picture = f"{number:02d}-{example.title.lower().replace(' ', '-')}.png"

@@ -66,7 +66,7 @@ class LoadedClip:
 
 
 def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samples, int, float]:
-    """Convert a sound to what the mixer plays.
+    """Convert a sound to what the mixer plays; surround is folded down.
 
     The last frames of a loop are crossfaded with its first ones. Jumping from the end back to the
     loop start is then a crossfade, and the first pass begins unchanged.
@@ -79,11 +79,8 @@ def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samp
     """
     if not source.frames or not np.isfinite(source.samples).all():
         raise InvalidRequest("the sound is empty or holds samples that are not numbers")
-    samples = source.resample(sample_rate).samples
-    if samples.shape[1] > CHANNELS:
-        samples = samples[:, :CHANNELS]
-    elif samples.shape[1] < CHANNELS:
-        samples = np.repeat(samples, CHANNELS, axis=1)
+    folded = source.as_channels(min(CHANNELS, source.channels))
+    samples = folded.resample(sample_rate).as_channels(CHANNELS).samples
     if loop is None:
         return np.ascontiguousarray(samples), 0, 0.0
     return _looped(samples, sample_rate, loop)

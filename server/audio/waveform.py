@@ -147,7 +147,7 @@ class Waveform:
                 check_bounds(name, f.frames, f.channels, f.samplerate)
                 samples = f.read(dtype="float32", always_2d=True)
                 sample_rate = f.samplerate
-                named = f.channels > 2 or f.format == "WAVEX"
+                named = f.channels > 2 or f.format in ("WAVEX", "FLAC")
                 speakers = Metadata.read(source, f).speakers if named else 0
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
             raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error

@@ -175,6 +175,32 @@ def _read(stream: BinaryIO) -> tuple[list[Block], list[str]]:
             left_out.append(f"block {type}")
             stream.seek(size, io.SEEK_CUR)
         else:
-            found.append(Block(type, stream.read(size)))
+            block = Block(type, stream.read(size))
+            found += [block] if _is_whole(block) else []
             held += size
     return found, left_out[:MAX_CHUNKS]
+
+
+def _is_whole(block: Block) -> bool:
+    """False for a damaged block, which decoders would refuse with all of its file."""
+    checks = {APPLICATION: lambda data: len(data) >= 4, CUE_SHEET: _is_cue_sheet}
+    checks[PICTURE] = _is_picture
+    return block.type not in checks or checks[block.type](block.data)
+
+
+def _is_picture(data: bytes) -> bool:
+    at = 4
+    for before_next in (0, 16, 0):
+        if at + 4 > len(data):
+            return False
+        at += 4 + int.from_bytes(data[at : at + 4], "big") + before_next
+    return at == len(data)
+
+
+def _is_cue_sheet(data: bytes) -> bool:
+    at = 396
+    for _ in range(data[395] if len(data) >= at else 0):
+        if at + 36 > len(data):
+            return False
+        at += 36 + 12 * data[at + 35]
+    return at == len(data)

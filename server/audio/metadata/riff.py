@@ -19,6 +19,7 @@ MAX_CHUNKS: Final = 1024
 """Chunks that are read from one file."""
 MAX_BYTES: Final = 16 * 2**20
 """Bytes of chunks that are read from one file, besides its samples."""
+_MAX_CHUNK_BYTES: Final = MAX_BYTES // 2
 _SAMPLES: Final = frozenset({b"data", b"SSND", b"wavl"})
 _UNKNOWN_SIZE: Final = 0xFFFFFFFF
 _FORMS: Final = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"FORM": ">"}
@@ -90,7 +91,8 @@ def _read(stream: BinaryIO) -> Chunks:
     left_out: list[str] = []
     held = 0
     for id, at, size in _places(stream, order, end):
-        if held + size > MAX_BYTES or len(found) >= MAX_CHUNKS:
+        whole = size <= min(_MAX_CHUNK_BYTES, MAX_BYTES - held)
+        if not whole or len(found) >= MAX_CHUNKS:
             left_out.append(id.decode("latin-1").strip())
             continue
         stream.seek(at)
