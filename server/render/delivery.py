@@ -16,7 +16,7 @@ from server.audio.waveform import FileFormat, Waveform
 from server.errors import RenderError
 from server.render.finishing.levels import Levelled
 from server.render.finishing.treatment import levelled, shaped
-from server.render.measures import SILENCE_DB, measures_of
+from server.render.measures import ADDED_NOTHING_DB, SILENCE_DB, measures_of
 from server.render.plan import Finished
 from server.requests.request import Delivery
 
@@ -96,7 +96,12 @@ def _warnings(
     measures: dict[str, Any], file_format: FileFormat, finished: Finished
 ) -> tuple[str, ...]:
     found = []
-    if measures["silent"]:
+    if measures.get("added_db", 0.0) < ADDED_NOTHING_DB:
+        found.append(
+            f"nothing that could be heard was added above {measures['cutoff_hz']:g} Hz: the clip "
+            "has too little just below it; give cutoff_hz where its own band ends"
+        )
+    elif measures["silent"]:
         part = "the take" if finished.new is None else "the new part"
         found.append(f"{part} is silent: try other words or another seed")
     if measures["attenuated_db"]:

@@ -33,7 +33,7 @@ from server.render.conditioning import prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
-from server.render.finishing.full_band import with_upper_band, with_width
+from server.render.finishing.full_band import with_added_level, with_upper_band, with_width
 from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import measured
 from server.render.plan import Finished, Plan, RenderContext
@@ -276,7 +276,7 @@ class Pipeline:
             decoded = with_upper_band(decoded, self.upper_band, seed)
         if isinstance(settings, NewSound):
             decoded = with_width(decoded, *settings.layout, seed)
-        return decoded
+        return with_added_level(decoded)
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""

@@ -94,6 +94,8 @@ class Finished:
     """Where no sample stays as it was, all is turned down to this peak."""
     sound_wanted: bool = True
     """False where silence is a fitting result."""
+    before: Waveform | None = None
+    """The clip itself, where the job adds a band to it."""
     alone: Callable[[], Plan] | None = None
     """Plans the silent new parts again, without the clip around them."""
 

@@ -39,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="audioldm-train", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--sounds", type=Path, action="append", required=True,
-                        help="folder with manifest.jsonl; the first one is held out from")  # fmt: skip
+    sounds = "folder with manifest.jsonl; groups of the first one are held out"
+    common.add_argument("--sounds", type=Path, action="append", required=True, help=sounds)
     common.add_argument("--run", type=Path, default=Path("runs/air"), help="checkpoints go here")
     train = commands.add_parser("fullband", parents=[common], help="train the stage")
     train.add_argument("--config", help="a YAML with fields of FullbandSettings")

@@ -52,7 +52,7 @@ def folded(take: Array) -> Array:
     mirrored = 4_000.0 + np.abs((hz - 4_000.0) % 8_000.0 - 4_000.0)
     mirrored = 12_000.0 - mirrored
     source = np.clip(np.round(mirrored * len(low) / RATE).astype(int), 0, len(hz) - 1)
-    slope_db = min(0.0, _slope_db(np.square(np.abs(spectrum)), hz))
+    slope_db = min(0.0, _slope_db(np.square(np.abs(spectrum), dtype=np.float64), hz))
     gain_db = slope_db * np.log2(np.maximum(hz, 1.0) / mirrored)
     upper = np.where(hz > 7_900.0, spectrum[source] * 10.0 ** (gain_db / 20.0), 0.0)
     return low + np.fft.irfft(upper, len(low)).astype(np.float32)
@@ -61,6 +61,6 @@ def folded(take: Array) -> Array:
 def _slope_db(power: Wide, hz: Wide) -> float:
     """Slope of the spectrum in dB an octave."""
     places = np.searchsorted(hz, _SLOPE_BANDS)
-    level = np.add.reduceat(power, places)[:-1] / np.diff(places) + 1e-12
+    level: Wide = np.add.reduceat(power, places)[:-1] / np.diff(places) + 1e-12
     centres = (_SLOPE_BANDS[:-1] + _SLOPE_BANDS[1:]) / 2.0
     return float(np.polyfit(np.log2(centres), 10.0 * np.log10(level), 1)[0])

@@ -20,7 +20,7 @@ from server.fullband.width import spread
 from server.render.finishing.upper_seam import gain_at_seams
 from server.render.plan import Finished
 
-__all__ = ["with_upper_band", "with_width"]
+__all__ = ["with_added_level", "with_upper_band", "with_width"]
 
 _MODEL_HZ: Final = 8_000.0
 """The network reads the band below it; a model that ends lower is not widened."""
@@ -80,6 +80,16 @@ def with_width(finished: Finished, channels: int, width: float, seed: int) -> Fi
         return finished
     wide = spread(sound, channels, width, seed, circular=finished.circular)
     return replace(finished, sound=wide)
+
+
+def with_added_level(finished: Finished) -> Finished:
+    """The measure ``added_db``: level of what a job added to a clip, relative to the clip."""
+    before = finished.before
+    if before is None or not before.peak:
+        return finished
+    added = before.with_samples(finished.sound.samples - before.samples)
+    measures = finished.measures | {"added_db": round(added.rms_db - before.rms_db, 1)}
+    return replace(finished, measures=measures)
 
 
 def _start_hz(finished: Finished) -> float:

@@ -28,8 +28,8 @@ _FADE_S: Final = 0.5
 _SHORTEST_S: Final = 0.05
 _RANGE: Final = (-18.0, 6.0)
 """Limits of the ratio to the prediction, in nepers of power: -78 and 26 dB."""
-_STEP: Final = 4.0
-"""Limit of what is made up at the seam itself: 17 dB."""
+_STEP: Final = 8.0
+"""Limit of what is made up at the seam itself: 35 dB."""
 _SILENCE: Final = 1e-13
 
 

@@ -6,6 +6,7 @@ below it stays unchanged.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -45,7 +46,7 @@ def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     top_hz, full = context.manifest.sample_rate / 2.0, request.bandwidth != "model"
     sound = clip.waveform.resample(_rate(request, clip.waveform.sample_rate, context, full))
-    cutoff = request.cutoff_hz or cutoff_of(clip.waveform, top_hz)
+    cutoff = request.cutoff_hz or _end_below(clip.waveform, top_hz)
     if full and (cutoff is None or cutoff >= _UNET_SHARE * top_hz):
         above = cutoff or _end_of_band(clip.waveform, top_hz)
         if above is not None and above < _UPPER_SHARE * sound.sample_rate:
@@ -62,7 +63,9 @@ def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
         )
     span = Span(0, sound.frames, cutoff, top_hz)
     measures = {"cutoff_hz": round(cutoff, 1)}
-    return edit_plan(request, context, Edit(clip, sound, (span,), measures=measures))
+    planned = edit_plan(request, context, Edit(clip, sound, (span,), measures=measures))
+    finish = planned.finish
+    return replace(planned, finish=lambda latents: replace(finish(latents), before=sound))
 
 
 def _rate(request: ResolvedUpscale, own: int, context: RenderContext, full: bool) -> int:
@@ -71,6 +74,14 @@ def _rate(request: ResolvedUpscale, own: int, context: RenderContext, full: bool
     if full and own < _LEAST_FULL_RATE:
         lowest = request.delivery.sample_rate or DEFAULT_RATE
     return max(own, lowest)
+
+
+def _end_below(sound: Waveform, top_hz: float) -> float | None:
+    """Where the band of a clip ends below ``top_hz``, or just there; None where it does not."""
+    found = cutoff_of(sound, top_hz)
+    if found is None or found < _LEAST_SHARE * top_hz or sound.sample_rate / 2.0 < 1.05 * top_hz:
+        return found
+    return _steepest(sound, found)
 
 
 def _end_of_band(sound: Waveform, top_hz: float) -> float | None:
@@ -111,6 +122,7 @@ def _upper_band_alone(
         around_db=sound.rms_db,
         highest_peak=max(1.0, sound.peak),
         sound_wanted=False,
+        before=sound,
     )
     return unrendered(request, context, finished, own=clip.waveform)
 
