@@ -46,6 +46,7 @@ def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     top_hz, full = context.manifest.sample_rate / 2.0, request.bandwidth != "model"
     sound = clip.waveform.resample(_rate(request, clip.waveform.sample_rate, context, full))
+    _check_cutoff(request, clip.waveform)
     cutoff = request.cutoff_hz or _end_below(clip.waveform, top_hz)
     if full and (cutoff is None or cutoff >= _UNET_SHARE * top_hz):
         above = cutoff or _end_of_band(clip.waveform, top_hz)
@@ -66,6 +67,15 @@ def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
     planned = edit_plan(request, context, Edit(clip, sound, (span,), measures=measures))
     finish = planned.finish
     return replace(planned, finish=lambda latents: replace(finish(latents), before=sound))
+
+
+def _check_cutoff(request: ResolvedUpscale, sound: Waveform) -> None:
+    highest = sound.sample_rate / 2.0
+    if request.cutoff_hz is not None and request.cutoff_hz > highest:
+        raise InvalidRequest(
+            f"cutoff_hz {request.cutoff_hz:g}: {request.clip} has nothing above {highest:g} Hz; "
+            "leave it out, or give where its own band ends"
+        )
 
 
 def _rate(request: ResolvedUpscale, own: int, context: RenderContext, full: bool) -> int:

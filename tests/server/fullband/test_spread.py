@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def third_octaves_db(samples: np.ndarray) -> np.ndarray:
     power = np.square(np.abs(np.fft.rfft(samples)))
     hz = np.fft.rfftfreq(len(samples), 1.0 / RATE)
     edges = 40.0 * 2.0 ** (np.arange(28) / 3.0)
-    bands = [power[(hz >= a) & (hz < b)].sum() for a, b in zip(edges, edges[1:], strict=False)]
+    bands = [power[(hz >= a) & (hz < b)].sum() for a, b in pairwise(edges)]
     return 10.0 * np.log10(np.array(bands) + 1e-20)
 
 

@@ -103,9 +103,10 @@ def test_a_clip_that_ends_at_8_khz_needs_no_model(
     again = tiny_pipeline.render(Upscale(clip=clip, seed=1))[0]
     np.testing.assert_array_equal(take.waveform.samples, again.waveform.samples)
     out = take.waveform
-    assert band_db(out.samples[:, 0], out.sample_rate, 9000, 19000) > band_db(
-        out.samples[:, 0], out.sample_rate, 0, 7000
-    ) - 40
+    assert (
+        band_db(out.samples[:, 0], out.sample_rate, 9000, 19000)
+        > band_db(out.samples[:, 0], out.sample_rate, 0, 7000) - 40
+    )
 
 
 def test_a_job_that_adds_nothing_says_so(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
