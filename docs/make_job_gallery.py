@@ -41,7 +41,7 @@ MEASURES: Final = [
     ["`new_rms_db`", "level of what was rendered; of several regions, that of the softest"],
     [
         "`silent`",
-        "what was rendered is below -60 dBFS in the file, or 24 dB below the clip",
+        "what was rendered is below -60 dBFS, or 24 dB below the clip (soft clips: the latter)",
     ],
     ["`gain_db`", "gain by loudness and ceiling"],
     [

@@ -29,6 +29,8 @@ _TAPS: Final = 1025
 _CEILING: Final = 10.0 ** (CEILING_DBFS / 20.0)
 _BELOW_PEAK: Final = 0.98
 """Highest peak of a new part beside a clip whose own peaks are higher than the ceiling."""
+_BAND_PEAK: Final = 0.9998
+"""The same where a band is new; what the clip keeps of its own peaks is hardly changed."""
 _NOISE_KEY: Final = 0xA12
 _ENVELOPE_S: Final = 0.01
 """Smoothing of the envelope that the noise above the model's band follows."""
@@ -164,7 +166,7 @@ def _in_band(clip: Waveform, new: Waveform, span: Span, first: int, last: int) -
     together = np.asarray(clip.samples[first:last] + difference, np.float32)
     if span.covers_all(clip.frames):
         return together
-    return limited(together, max(_CEILING, clip.peak), clip.sample_rate)
+    return limited(together, max(_CEILING, _BAND_PEAK * clip.peak), clip.sample_rate)
 
 
 def _highest_peak(clip: Waveform) -> float:

@@ -17,7 +17,7 @@ import scipy.fft
 
 from server.audio.width import correlation, mixing_of
 from server.fullband.analysis import Array
-from server.model.noise import generator
+from server.model.noise import Origin, generator, shares
 
 __all__ = ["UPPER_BAND_STREAM", "UpperNoise", "noise_ring"]
 
@@ -35,12 +35,14 @@ Places = npt.NDArray[np.int64]
 class UpperNoise:
     """Noise for each channel of a take."""
 
-    def channels(self, samples: Array, seed: int) -> list[Callable[[Places], Array]]:
+    def channels(
+        self, samples: Array, seed: int, origin: Origin | None = None
+    ) -> list[Callable[[Places], Array]]:
         """Functions from sample numbers to noise, as correlated as the channels [S, C] are.
 
         A first difference weakens the bass, which is more alike than what is above 8 kHz.
         """
-        readers = [_reader(seed, number) for number in range(samples.shape[1])]
+        readers = [_blend(seed, origin, number) for number in range(samples.shape[1])]
         if len(readers) == 1 or (samples == samples[:, :1]).all():
             return [readers[0]] * len(readers)
         mixing = mixing_of(correlation(np.diff(samples, axis=0)))
@@ -69,6 +71,15 @@ def _flattened(ring: Array, window: Array) -> Array:
     for place in range(blocks.shape[1]):
         total += np.roll(blocks[:, place], place, axis=0)
     return total.reshape(-1)
+
+
+def _blend(seed: int, origin: Origin | None, channel: int) -> Callable[[Places], Array]:
+    """Noise of one seed; of a variation, between that of its take and its own."""
+    parts = shares(seed, origin)
+    if len(parts) == 1:
+        return _reader(parts[0][0], channel)
+    readers = [_reader(one, channel) for one, _ in parts]
+    return partial(_mixed, readers, np.array([weight for _, weight in parts], np.float32))
 
 
 def _reader(seed: int, channel: int) -> Callable[[Places], Array]:

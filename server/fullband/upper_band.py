@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.audio.waveform import Waveform
+from server.audio.width import polarities
 from server.fullband.analysis import (
     CROSSOVER_HZ,
     FRAMES_A_STEP,
@@ -28,6 +29,7 @@ from server.fullband.analysis import (
 from server.fullband.excitation import excitation, octave_of
 from server.fullband.noise import UpperNoise
 from server.fullband.synthesis import upper_band
+from server.model.noise import Origin
 from server.model.session import Graph
 
 __all__ = ["GRAPH", "LogGain", "UpperBand", "built_in_upper_band"]
@@ -75,6 +77,7 @@ class UpperBand:
         circular: bool = False,
         start_hz: float = CROSSOVER_HZ,
         gain: LogGain | None = None,
+        origin: Origin | None = None,
     ) -> Waveform:
         """The upper band that belongs to ``sound``: as long, and at the same rate.
 
@@ -84,16 +87,19 @@ class UpperBand:
             circular: the end of ``sound`` continues in its beginning.
             start_hz: where the new band begins, at least 7.8 kHz.
             gain: changes the predicted power of the bands.
+            origin: the take that this one is a variation of.
         """
         low = _at_48_khz(sound, circular)
         scale = max((level(np.ascontiguousarray(c)) for c in low.samples.T), default=0.0)
         if scale < _SILENCE:
             return Waveform(np.zeros_like(sound.samples), sound.sample_rate)
         upper = np.empty_like(low.samples)
-        for number, noise in enumerate(self._noise.channels(low.samples, seed)):
-            channel = np.ascontiguousarray(low.samples[:, number]) / np.float32(scale)
-            made = self._channel(channel, noise, circular, start_hz, gain)
-            upper[:, number] = made * np.float32(scale)
+        upright = polarities(low.samples)
+        readers = self._noise.channels(low.samples * upright, seed, origin)
+        for number, (noise, sign) in enumerate(zip(readers, upright, strict=True)):
+            factor = sign * np.float32(scale)
+            channel = np.ascontiguousarray(low.samples[:, number]) / factor
+            upper[:, number] = self._channel(channel, noise, circular, start_hz, gain) * factor
         return _back(Waveform(upper, RATE), sound, circular)
 
     def log_power(self, samples: Array) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 
 from server.audio.convolution import convolved, impulse_response
 from server.audio.waveform import Samples, Waveform
-from server.model.noise import generator
+from server.model.noise import Origin, generator, shares
 
 __all__ = ["spread"]
 
@@ -42,7 +42,15 @@ _BEHIND: Final = 0.5
 _DOWNMIX: Final = np.sqrt(0.5)
 
 
-def spread(sound: Waveform, channels: int, width: float, seed: int, *, circular: bool) -> Waveform:
+def spread(
+    sound: Waveform,
+    channels: int,
+    width: float,
+    seed: int,
+    *,
+    circular: bool,
+    origin: Origin | None = None,
+) -> Waveform:
     """A mono ``sound`` on 2, 6 or 8 ``channels``.
 
     Args:
@@ -51,11 +59,13 @@ def spread(sound: Waveform, channels: int, width: float, seed: int, *, circular:
         width: 0 is the same sound on both sides, 1 as wide as a stereo recording.
         seed: of the filters.
         circular: the end of ``sound`` continues in its beginning.
+        origin: the take that this one is a variation of.
     """
     mono, rate = sound.samples[:, 0], sound.sample_rate
 
     def filtered(number: int) -> Samples:
-        return convolved(mono, _kernel(rate, seed, number), circular=circular)
+        kernels = [weight * _kernel(rate, one, number) for one, weight in shares(seed, origin)]
+        return convolved(mono, np.sum(kernels, axis=0, dtype=np.float32), circular=circular)
 
     side = filtered(0) * np.float32(width) if width else np.zeros_like(mono)
     front = [mono + side, mono - side]

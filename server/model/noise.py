@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,11 @@ __all__ = [
     "NoiseSource",
     "draw",
     "generator",
+    "Origin",
     "mixed_noise",
     "other_seeds",
     "same_noise",
+    "shares",
     "slerp",
 ]
 
@@ -42,6 +44,15 @@ KNOWN_STREAM: Final = 2**16
 """Plus the step: fresh noise on the kept part of a clip."""
 _SIDE_STREAM: Final = 2**32
 """Plus any other stream: the side signal, or once for each further channel of a clip."""
+
+
+class Origin(NamedTuple):
+    """The take that another one is a variation of."""
+
+    seed: int
+    distance: float
+    """0: the same take, 1: another one."""
+
 
 NoiseSource = Callable[[int], Latents]
 """Fresh noise [B, C, T, F] for a step of the sampler."""
@@ -67,6 +78,16 @@ def other_seeds(seed: int, count: int) -> list[int]:
     """``count`` further seeds that follow from ``seed`` alone; each fits a float32."""
     drawn = generator(seed, _OTHER_SEEDS_STREAM).integers(0, 2**24, count)
     return [int(other) for other in drawn]
+
+
+def shares(seed: int, origin: Origin | None) -> list[tuple[int, float]]:
+    """Seeds whose independent noises are added, with weights whose squares add up to 1."""
+    if origin is None or origin.distance == 1.0:
+        return [(seed, 1.0)]
+    if origin.distance == 0.0:
+        return [(origin.seed, 1.0)]
+    angle = 0.5 * math.pi * origin.distance
+    return [(origin.seed, math.cos(angle)), (seed, math.sin(angle))]
 
 
 def same_noise(latent: Latent, frames: int, channels: int = 1) -> ChannelNoise:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from server.audio.peaks import at_peak
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.model.text import Embedding, TextEncoder, unit
@@ -29,6 +30,8 @@ __all__ = [
 
 _SILENCE_DB: Final = -100.0
 _QUIET_DB: Final = -60.0
+_LOWEST_PEAK: Final = 0.05
+"""Softer sounds are raised to this peak before they are embedded; CLAP hears silence in them."""
 _SILENT_WORDS: Final = frozenset({"silence", "silent", "nothing", "mute", "muted"})
 
 
@@ -75,7 +78,7 @@ def condition(
     audio = _audio_embedding(request.audio_prompt, context) if request.audio_prompt else None
     if text is None and audio is None and own is not None:
         # Silence conditions nothing: the unet then runs unconditionally.
-        return context.audio(own) if own.rms_db > _SILENCE_DB else context.text.unconditional()
+        return _embedded(own, context) if own.rms_db > _SILENCE_DB else context.text.unconditional()
     if text is None or audio is None:
         found = audio if text is None else text
         if found is None:
@@ -125,7 +128,13 @@ def _audio_embedding(name: str, context: RenderContext) -> Embedding:
     sound = context.clips(name).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
         raise InvalidRequest(f"audio_prompt {name} is silent")
-    return context.audio(sound)
+    return _embedded(sound, context)
+
+
+def _embedded(sound: Waveform, context: RenderContext) -> Embedding:
+    """The CLAP embedding of a sound, brought to a usual peak where it is very soft or too loud."""
+    peak = min(max(sound.peak, _LOWEST_PEAK), 1.0)
+    return context.audio(sound if peak == sound.peak else at_peak(sound, peak))
 
 
 def unconditional(request: Request, context: RenderContext) -> Embedding:

@@ -101,6 +101,8 @@ def _warnings(
             f"nothing that could be heard was added above {measures['cutoff_hz']:g} Hz: the clip "
             "has too little just below it; give cutoff_hz where its own band ends"
         )
+    elif measures["silent"] and finished.new == ():
+        found.append("the take is silent, as its clip is")
     elif measures["silent"]:
         part = "the take" if finished.new is None else "the new part"
         found.append(f"{part} is silent: try other words or another seed")

@@ -18,6 +18,8 @@ SILENCE_DB: Final = -60.0
 """Level below which a new part counts as silent, in dBFS."""
 _BELOW_DB: Final = 24.0
 """So far below the clip around it, even the loudest moment of a new part is not heard."""
+_NOTHING_DB: Final = -90.0
+"""Level from which the clip around a new part counts as sound."""
 ADDED_NOTHING_DB: Final = -60.0
 """A new band at this level, relative to its clip, is not heard."""
 _MOMENT_S: Final = 0.4
@@ -72,11 +74,18 @@ def is_silent(
     if not part.whole_band:
         below = SILENCE_DB if around_db is None else around_db + ADDED_NOTHING_DB
         return level_db < min(SILENCE_DB, below)
-    if level_db < SILENCE_DB:
+    if level_db < _floor_db(around_db):
         return True
     if around_db is None or level_db > around_db - _BELOW_DB:
         return False
     return _loudest_db(samples, sound.sample_rate) < around_db - _BELOW_DB
+
+
+def _floor_db(around_db: float | None) -> float:
+    """Level below which a new part is silent; lower where the clip itself is that soft."""
+    if around_db is None or not _NOTHING_DB < around_db < SILENCE_DB:
+        return SILENCE_DB
+    return around_db - _BELOW_DB
 
 
 def _level_db(samples: Samples, file_format: FileFormat) -> float:

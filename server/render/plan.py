@@ -24,7 +24,7 @@ from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
-from server.model.noise import ChannelNoise
+from server.model.noise import ChannelNoise, Origin
 from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.windows import Windows
@@ -94,6 +94,8 @@ class Finished:
     """Where no sample stays as it was, all is turned down to this peak."""
     sound_wanted: bool = True
     """False where silence is a fitting result."""
+    origin: Origin | None = None
+    """The take that this one is a variation of."""
     before: Waveform | None = None
     """The clip itself, where the job adds a band to it."""
     alone: Callable[[], Plan] | None = None

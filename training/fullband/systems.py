@@ -52,7 +52,7 @@ def folded(take: Array) -> Array:
     mirrored = 4_000.0 + np.abs((hz - 4_000.0) % 8_000.0 - 4_000.0)
     mirrored = 12_000.0 - mirrored
     source = np.clip(np.round(mirrored * len(low) / RATE).astype(int), 0, len(hz) - 1)
-    slope_db = min(0.0, _slope_db(np.abs(spectrum).astype(np.float64) ** 2, hz))
+    slope_db = min(0.0, _slope_db(np.asarray(np.abs(spectrum) ** 2, np.float64), hz))
     gain_db = slope_db * np.log2(np.maximum(hz, 1.0) / mirrored)
     upper = np.where(hz > 7_900.0, spectrum[source] * 10.0 ** (gain_db / 20.0), 0.0)
     return low + np.fft.irfft(upper, len(low)).astype(np.float32)

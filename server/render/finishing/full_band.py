@@ -52,7 +52,9 @@ def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Fin
             filled = _filled(filled, finished, span, upper_band, seed)
         return replace(finished, sound=filled)
     start_hz = _start_hz(finished)
-    upper = upper_band.of(sound, seed, circular=finished.circular, start_hz=start_hz)
+    upper = upper_band.of(
+        sound, seed, circular=finished.circular, start_hz=start_hz, origin=finished.origin
+    )
     added = {"upper_band_db": round(upper.rms_db - sound.rms_db, 1)} if sound.peak else {}
     return replace(
         finished,
@@ -78,7 +80,7 @@ def with_width(finished: Finished, channels: int, width: float, seed: int) -> Fi
     sound = finished.sound
     if channels == 1 or sound.channels != 1 or not np.isfinite(sound.samples).all():
         return finished
-    wide = spread(sound, channels, width, seed, circular=finished.circular)
+    wide = spread(sound, channels, width, seed, circular=finished.circular, origin=finished.origin)
     return replace(finished, sound=wide)
 
 
@@ -104,7 +106,9 @@ def _filled(
     sound = finished.sound
     excerpt, moved = _excerpt(finished, span)
     gain = gain_at_seams(excerpt, moved, upper_band)
-    upper = upper_band.of(excerpt, seed, start_hz=_start_hz(finished), gain=gain).samples
+    upper = upper_band.of(
+        excerpt, seed, start_hz=_start_hz(finished), gain=gain, origin=finished.origin
+    ).samples
     new = upper[moved.start : moved.end] * _edges(finished, span)[:, None]
     samples, limit = filled.samples.copy(), max(10.0 ** (CEILING_DBFS / 20.0), sound.peak)
     together = samples[span.start : span.end] + new

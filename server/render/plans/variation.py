@@ -10,7 +10,7 @@ import msgspec
 
 from server.audio.clip import Clip, ClipLoader
 from server.errors import InvalidRequest
-from server.model.noise import slerp
+from server.model.noise import Origin, slerp
 from server.model.schedule import Latents
 from server.model.text import unit
 from server.render.plan import Finished, Plan, RenderContext, SeedVariation, plan
@@ -52,7 +52,7 @@ def _varied(planned: Plan, origin: int, distance: float) -> Plan:
         return slerp(planned.noise(origin, stream), planned.noise(seed, stream), distance)
 
     def finish(latents: Latents) -> Finished:
-        finished = planned.finish(latents)
+        finished = replace(planned.finish(latents), origin=Origin(origin, distance))
         alone = finished.alone
         if alone is None:
             return finished

@@ -56,19 +56,6 @@ def test_a_prompt_becomes_takes(bridge: Running, takes: Path, transport: str) ->
     assert messages[4].arguments == ("mine", job, 2)
 
 
-def test_a_warning_follows_its_take(bridge: Running, client: Client) -> None:
-    bridge.engine.warnings = ("the take is silent", "turned down by 3 dB")
-    client.send("/ldm/text", "mine", "rain", "num_waveforms_per_prompt", 2)
-    messages = heard(client, "/ldm/job/done")
-    assert addresses(messages)[-5:-1] == ["/ldm/take", "/ldm/take/warning"] * 2
-    said = "the take is silent; turned down by 3 dB"
-    for index, message in enumerate(messages[-4:-1:2]):
-        assert message.arguments == ("mine", only_job(bridge), index, said)
-    with bridge.client() as other:
-        (take,) = other.render("rain", request_id="other")
-        assert take.warning == said
-
-
 def test_an_unfinished_take_is_told_to_its_sender(
     bridge: Running, client: Client, tmp_path: Path
 ) -> None:

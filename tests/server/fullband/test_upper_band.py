@@ -138,3 +138,9 @@ def test_the_band_is_as_wide_as_the_clip() -> None:
     left, right = dull(2.0).samples[:, 0], dull(2.0, 1).samples[:, 0]
     upper = upper_band().of(Waveform(np.stack([left, right], axis=1), RATE), 1).samples
     assert abs(np.corrcoef(upper.T)[0, 1]) < 0.1
+
+
+def test_an_inverted_side_gets_the_inverted_band() -> None:
+    left = dull(1.0).samples[:, 0]
+    upper = upper_band().of(Waveform(np.stack([left, -0.5 * left], axis=1), RATE), 1).samples
+    assert np.corrcoef(upper.T)[0, 1] < -0.999

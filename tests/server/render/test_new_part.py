@@ -281,3 +281,23 @@ def test_a_resampled_clip_does_not_clip(tiny_pipeline: Pipeline, tmp_path: Path)
     out, _ = soundfile.read(tmp_path / "out.wav")
     assert (np.abs(out) >= 0.99999).sum() == 0
     assert take.measures["attenuated_db"] > 1.0
+
+
+@pytest.mark.parametrize("prompt", ["", "a snare drum"])
+def test_a_part_of_a_very_soft_clip_is_as_loud_as_the_clip(
+    built_in: Pipeline, tmp_path: Path, prompt: str
+) -> None:
+    sound = noise(3.0, 44100, level=10 ** (-70 / 20))
+    clip = write(tmp_path / "in.wav", sound, 44100, subtype="PCM_24")
+    request = Inpaint(clip=clip, prompt=prompt, regions="1:2", seed=4, num_inference_steps=4)
+    take = built_in.render(request)[0]
+    assert take.measures["new_rms_db"] == pytest.approx(-70, abs=6)
+    assert not take.silent
+
+
+def test_a_band_of_a_part_of_a_full_clip_stays_below_full_scale(
+    tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    clip = write(tmp_path / "in.wav", np.sign(tones(2.0)), subtype="PCM_24")
+    take = tiny_pipeline.render(Inpaint(clip=clip, regions="hz:1000:6000@0.5:1.5", seed=4))[0]
+    assert np.abs(take.waveform.samples[9000:23000]).max() < 0.9999
