@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.errors import AudioLDMError
+from training.fullband.command import add_fullband_commands, run_fullband
 
 __all__ = ["main"]
 
@@ -32,10 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         from training.evaluation.evaluate import main as evaluate
 
         return evaluate(arguments[1:])
-    if arguments[:1] and arguments[0].startswith("fullband"):
-        from training.fullband.command import main as fullband
-
-        return fullband(arguments)
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
@@ -66,11 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("-o", "--output", type=Path, required=True)
     tune.add_argument("--steps", type=int, default=600)
     commands.add_parser("evaluate", help="judge a model folder", add_help=False)
-    commands.add_parser("fullband", help="the upper band of every model", add_help=False)
+    add_fullband_commands(commands)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.command.startswith("fullband"):
+        run_fullband(options)
+        return
     import msgspec
     import torch
 

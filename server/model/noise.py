@@ -52,6 +52,8 @@ class Origin(NamedTuple):
     seed: int
     distance: float
     """0: the same take, 1: another one."""
+    before: Origin | None = None
+    """The take that this one was a variation of itself."""
 
 
 NoiseSource = Callable[[int], Latents]
@@ -82,12 +84,17 @@ def other_seeds(seed: int, count: int) -> list[int]:
 
 def shares(seed: int, origin: Origin | None) -> list[tuple[int, float]]:
     """Seeds whose independent noises are added, with weights whose squares add up to 1."""
-    if origin is None or origin.distance == 1.0:
+    if origin is None:
         return [(seed, 1.0)]
-    if origin.distance == 0.0:
-        return [(origin.seed, 1.0)]
-    angle = 0.5 * math.pi * origin.distance
-    return [(origin.seed, math.cos(angle)), (seed, math.sin(angle))]
+    old, new = shares(origin.seed, origin.before), shares(seed, origin.before)
+    if origin.distance in (0.0, 1.0):
+        return new if origin.distance else old
+    angle, total = 0.5 * math.pi * origin.distance, dict[int, float]()
+    for parts, factor in ((old, math.cos(angle)), (new, math.sin(angle))):
+        for one, weight in parts:
+            total[one] = total.get(one, 0.0) + factor * weight
+    norm = math.hypot(*total.values())
+    return [(one, weight / norm) for one, weight in total.items()]
 
 
 def same_noise(latent: Latent, frames: int, channels: int = 1) -> ChannelNoise:

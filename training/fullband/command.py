@@ -11,33 +11,18 @@ The stage needs none of the others. A command that was killed goes on where it w
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from server.errors import AudioLDMError
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-__all__ = ["main"]
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run one command; returns the exit status."""
-    options = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        _run(options)
-    except AudioLDMError as error:
-        print(f"audioldm-train: {error}", file=sys.stderr)
-        return 1
-    return 0
+__all__ = ["add_fullband_commands", "run_fullband"]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="audioldm-train", description=__doc__.split("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
+def add_fullband_commands(commands: Commands) -> None:
+    """Add the four commands to those of ``audioldm-train``."""
     common = argparse.ArgumentParser(add_help=False)
     sounds = "folder with manifest.jsonl; groups of the first one are held out"
     common.add_argument("--sounds", type=Path, action="append", required=True, help=sounds)
@@ -57,10 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     made = commands.add_parser("fullband-sounds", help="synthesise further sounds")
     made.add_argument("folder", type=Path)
     made.add_argument("--soundfont", type=Path, help="General MIDI, for the program fluidsynth")
-    return parser
 
 
-def _run(options: argparse.Namespace) -> None:
+def run_fullband(options: argparse.Namespace) -> None:
+    """Run one of them."""
     if options.command == "fullband-sounds":
         from training.fullband.made_sounds import make_sounds
 

@@ -48,11 +48,12 @@ def resampled(take: Array) -> Array:
 def folded(take: Array) -> Array:
     """4-8 kHz mirrored at 8 kHz, again at 12 and 16 kHz, under a slope fitted to 2-7.5 kHz."""
     low = resampled(take)
-    spectrum, hz = np.fft.rfft(low), np.fft.rfftfreq(len(low), 1.0 / RATE)
+    spectrum = np.fft.rfft(low)
+    hz: Wide = np.asarray(np.fft.rfftfreq(len(low), 1.0 / RATE), np.float64)
     mirrored = 4_000.0 + np.abs((hz - 4_000.0) % 8_000.0 - 4_000.0)
     mirrored = 12_000.0 - mirrored
     source = np.clip(np.round(mirrored * len(low) / RATE).astype(int), 0, len(hz) - 1)
-    slope_db = min(0.0, _slope_db(np.asarray(np.abs(spectrum) ** 2, np.float64), hz))
+    slope_db = min(0.0, _slope_db(np.square(np.abs(spectrum)), hz))
     gain_db = slope_db * np.log2(np.maximum(hz, 1.0) / mirrored)
     upper = np.where(hz > 7_900.0, spectrum[source] * 10.0 ** (gain_db / 20.0), 0.0)
     return low + np.fft.irfft(upper, len(low)).astype(np.float32)

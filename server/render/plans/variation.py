@@ -52,7 +52,9 @@ def _varied(planned: Plan, origin: int, distance: float) -> Plan:
         return slerp(planned.noise(origin, stream), planned.noise(seed, stream), distance)
 
     def finish(latents: Latents) -> Finished:
-        finished = replace(planned.finish(latents), origin=Origin(origin, distance))
+        finished = planned.finish(latents)
+        of = Origin(origin, distance, before=finished.origin)
+        finished = replace(finished, origin=of)
         alone = finished.alone
         if alone is None:
             return finished
