@@ -32,6 +32,7 @@ MEASURES: Final = [
     ["`score`", "how well the take matches the prompt, up to 1"],
     ["`note_cents`", "distance from the note in the prompt"],
     ["`tempo_bpm`", "measured tempo"],
+    ["`key_share`", "share of the tones that are notes of the key, 0 to 1"],
     ["`seam_db`", "the worst join, less the usual jump of the sound itself; 0 is inaudible"],
     ["`naive_seam_db`", "the same for a plain cut"],
     ["`length_error_samples`", "distance from the exact length of the bars"],
@@ -117,7 +118,7 @@ def section(example: Example, takes: list[Take], picture: str) -> str:
     request = example.request
     names = [field for field in example.shown if field in takes[0].measures]
     measured = "; ".join(
-        f"{name} " + ", ".join(f"{take.measures[name]:.4g}" for take in takes) for name in names
+        f"{name} " + ", ".join(figure(take.measures[name]) for take in takes) for name in names
     )
     return (
         f"\n## {example.title}\n\n{example.words}\n\n"
@@ -126,6 +127,11 @@ def section(example: Example, takes: list[Take], picture: str) -> str:
         + (f"Measured: {measured}.\n\n" if measured else "")
         + f"![before and after](jobs/{picture})\n"
     )
+
+
+def figure(measure: float | None) -> str:
+    """A measure in four digits; a sound without a beat has no tempo."""
+    return "none" if measure is None else f"{measure:.4g}"
 
 
 def given(request: Request) -> Iterator[tuple[Field, Any]]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from osc_bridge.audio.arena import CHANNELS, Arena
+from osc_bridge.audio.arena import CHANNELS, Arena, Gauge
 from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, TooLarge
 
@@ -121,7 +121,9 @@ class ClipStore:
         self._arena = arena
         self._ids = itertools.count(1)
         self._clips: dict[int, LoadedClip] = {}
-        self._holes: list[tuple[int, int]] = [(0, arena.store.shape[0])]
+        self.reserved = int(arena.gauges[Gauge.STORE_USED]) if arena.adopted else 0
+        """Frames at the start that voices of a program that has gone may be playing."""
+        self._holes = [(self.reserved, arena.store.shape[0] - self.reserved)]
         self.sample_rate = sample_rate
 
     def __len__(self) -> int:
@@ -162,9 +164,16 @@ class ClipStore:
         clip.users -= 1
         self._free_if_unused(clip)
 
+    def free_reserved(self) -> None:
+        """What a program that has gone was playing is over."""
+        reserved, self.reserved = self.reserved, 0
+        if reserved:
+            self._free(0, reserved)
+
     async def convert(self, sample_rate: int) -> None:
         """Convert all clips to another rate; only while nothing plays."""
         self.sample_rate = sample_rate
+        self.reserved = 0
         self._holes = [(0, self._arena.store.shape[0])]
         clips = tuple(self._clips.values())
         for clip in clips:
@@ -201,6 +210,7 @@ class ClipStore:
             if room >= frames:
                 left = [(at + frames, room - frames)] if room > frames else []
                 self._holes[index : index + 1] = left
+                self._note_used()
                 return at
         raise TooLarge(
             f"no room for {frames / self.sample_rate:.0f} s of sound in memory "
@@ -217,3 +227,10 @@ class ClipStore:
             else:
                 merged.append((start, room))
         self._holes = merged
+        self._note_used()
+
+    def _note_used(self) -> None:
+        """Say in the arena where the used part of the store ends."""
+        end = self._arena.store.shape[0]
+        last_at, last_room = self._holes[-1] if self._holes else (end, 0)
+        self._arena.gauges[Gauge.STORE_USED] = last_at if last_at + last_room == end else end

@@ -39,7 +39,6 @@ from osc_bridge.messages.jobs import (
     JobProgress,
     JobReceived,
     TakeReply,
-    TakeWarning,
 )
 from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage
 from server.errors import EngineUnavailable, UnreadableAudio
@@ -60,8 +59,9 @@ class FinishedTake(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     score: float | None
     silent: bool
-    warning: str = ""
-    """What is wrong with it or was done to it; empty where nothing is."""
+    frames: int
+    warnings: str
+    """What is wrong with it; empty where nothing is."""
 
 
 class Client(Connection):
@@ -100,9 +100,6 @@ class Client(Connection):
                 on_progress(answer.arguments[2], answer.arguments[3])
             elif answer.address == TakeReply.address:
                 takes.append(_finished(TakeReply.from_osc(answer.arguments)))
-            elif answer.address == TakeWarning.address and takes:
-                warning = TakeWarning.from_osc(answer.arguments).sentence
-                takes[-1] = msgspec.structs.replace(takes[-1], warning=warning)
             elif answer.address == JobFail.address:
                 raise error_in(answer)
         return takes
@@ -180,8 +177,7 @@ class Client(Connection):
 
 
 _JOB_REPLIES: Final = frozenset(
-    cls.address
-    for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, TakeWarning, JobDone, JobFail)
+    cls.address for cls in (JobReceived, JobAccepted, JobProgress, TakeReply, JobDone, JobFail)
 )
 
 
@@ -205,6 +201,8 @@ def _finished(take: TakeReply) -> FinishedTake:
         seed=take.seed,
         score=take.score if take.score >= -1 else None,
         silent=take.silent,
+        frames=take.frames,
+        warnings=take.warnings,
     )
 
 

@@ -32,7 +32,6 @@ __all__ = [
     "JobStateReply",
     "JobStatus",
     "TakeReply",
-    "TakeWarning",
     "UNSCORED",
 ]
 
@@ -93,21 +92,11 @@ class TakeReply(Reply, frozen=True):
     score: Annotated[
         float, Meta(description=f"similarity to the prompt; {UNSCORED:g}: not measured")
     ]
-    silent: Annotated[
-        bool, Meta(description="1 if the take, or the new part of an edited clip, is silent")
-    ] = False
-
-
-class TakeWarning(Reply, frozen=True):
-    """What is wrong with a take, or was done to it; sent after /ldm/take."""
-
-    address: ClassVar[str] = "/ldm/take/warning"
-    request_id: RequestId
-    job_id: JobId
-    index: TakeIndex
-    sentence: Annotated[
-        str, Meta(description="it is silent, was turned down, was drawn with another seed, ...")
-    ]
+    silent: Annotated[bool, Meta(description="1 if the take is silent")] = False
+    frames: Annotated[Count, Meta(description="number of frames in the file")] = 0
+    warnings: Annotated[
+        str, Meta(description="what is wrong with it, such as a missed note; empty if nothing is")
+    ] = ""
 
 
 class JobDone(Reply, frozen=True):

@@ -21,7 +21,6 @@ from osc_bridge.messages.jobs import (
     JobProgress,
     JobReceived,
     TakeReply,
-    TakeWarning,
 )
 from osc_bridge.messages.message import Command, Message
 from osc_bridge.wire.codec import Argument, OscMessage
@@ -53,7 +52,6 @@ class Submission(Command, frozen=True):
         JobProgress,
         JobPreview,
         TakeReply,
-        TakeWarning,
         JobDone,
         JobFail,
     )

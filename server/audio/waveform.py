@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from server.audio.encoding import encoded
 from server.audio.exact_samples import ExactSamples
 from server.audio.formats import FORMATS, FileFormat, file_format_of
 from server.audio.metadata.carried import NO_METADATA, Metadata
+from server.audio.unfinished import opened_sound
 from server.errors import UnreadableAudio
 
 __all__ = [
@@ -141,9 +141,7 @@ class Waveform:
         if isinstance(source, Path) and not source.exists():
             raise UnreadableAudio(f"{name} does not exist")
         try:
-            with soundfile.SoundFile(
-                io.BytesIO(source) if isinstance(source, bytes) else source
-            ) as f:
+            with opened_sound(source) as f:
                 check_bounds(name, f.frames, f.channels, f.samplerate)
                 samples = f.read(dtype="float32", always_2d=True)
                 sample_rate = f.samplerate

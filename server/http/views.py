@@ -162,7 +162,7 @@ class Views:
             preview=self.preview(job, client),
             takes=tuple(
                 self.take(job.id, number, take, client)
-                for number, take in enumerate(job.takes, start=1)
+                for number, take in enumerate(job.takes if not job.temporary else (), start=1)
             ),
             error=ErrorView(job.error_code, job.error) if failed else None,
             created_s=job.created_s,

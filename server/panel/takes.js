@@ -100,6 +100,7 @@ export class Takes {
     });
     surfer.on("play", () => { play.textContent = "Pause"; play.classList.add("on"); });
     surfer.on("pause", () => { play.textContent = "Play"; play.classList.remove("on"); });
+    surfer.on("error", () => { wave.textContent = "The file of this take cannot be played."; play.disabled = true; });
     this.surfers.set(id, surfer);
   }
 

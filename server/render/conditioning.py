@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.plan import RenderContext, SeedVariation
-from server.requests.notation import Notation, read_notation
+from server.requests.notation import Notation, read_key, read_notation
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.request import Morph, NewSound, Request, TextToAudio
 
@@ -20,6 +21,7 @@ __all__ = [
     "condition",
     "embed_prompt",
     "key_and_tempo",
+    "names_tempo",
     "notation_of",
     "prompt_embedding",
     "prompted",
@@ -155,14 +157,21 @@ def prompt_embedding(request: Request, text: TextEncoder) -> Embedding | None:
 
 
 def notation_of(request: Request) -> Notation:
-    """The note that the prompt names, and the request's tempo, else the prompt's.
+    """The note that the prompt names, and the request's tempo and key, else the prompt's.
 
     Jobs on clips have no tempo, because the positions of a clip's beats are unknown.
     """
     notation = read_notation(request.prompt)
     if not isinstance(request, NewSound):
         return notation.at_tempo(0.0)
+    notation = replace(notation, key=request.key or read_key(request.prompt))
     return notation if request.bpm is None else notation.at_tempo(request.bpm)
+
+
+def names_tempo(request: Request) -> bool:
+    """True where the words name the tempo; else it may only give the length of the bars."""
+    said = isinstance(request, NewSound) and request.say_tempo
+    return said or bool(read_notation(request.prompt).bpm)
 
 
 def key_and_tempo(request: Request) -> str:

@@ -12,6 +12,7 @@ from server.audio.exact_samples import ExactSamples
 from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.metadata.points import Move
 from server.audio.peaks import CEILING_DBFS, at_peak, fitted, holds
+from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import RenderError
 from server.render.finishing.levels import Levelled
@@ -36,6 +37,20 @@ class Delivered:
     exact: ExactSamples | None = None
     warnings: tuple[str, ...] = ()
     """What is wrong with it or was done to it, in sentences."""
+    new: tuple[Span, ...] | None = None
+    """The parts that were rendered; None: all of it."""
+
+    @property
+    def rendered(self) -> Waveform | None:
+        """The sound that was rendered, or its longest new part; None where only bands are new."""
+        if self.new is None:
+            return self.sound
+        parts = [part for part in self.new if part.whole_band and part.end > part.start]
+        if not parts:
+            return None
+        longest = max(parts, key=lambda part: part.end - part.start)
+        samples = self.sound.samples[longest.start : longest.end]
+        return Waveform(samples, self.sound.sample_rate) if len(samples) else None
 
 
 def deliver(
@@ -79,7 +94,9 @@ def deliver(
     measures = measures_of(sound, placed, file_format) | gains | finished.measures
     warnings = (*_warnings(measures, file_format, finished), *placed.metadata.warnings)
     warnings += (done.warning,) if done.warning else ()
-    return Delivered(sound, file_format, measures, placed.metadata, finished.exact, warnings)
+    return Delivered(
+        sound, file_format, measures, placed.metadata, finished.exact, warnings, placed.new
+    )
 
 
 def turned_down(attenuated_db: float, file_format: FileFormat) -> str:

@@ -29,13 +29,13 @@ from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
-from server.render.conditioning import prompt_embedding
+from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.finishing.full_band import with_added_level, with_upper_band, with_width
 from server.render.joining import JoinedUnet
-from server.render.note_tempo_check import measured
+from server.render.note_tempo_check import measured, missed
 from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
@@ -242,7 +242,10 @@ class Pipeline:
         completed = self._completed(decoded, planned.settings, candidate.seed)
         delivered = deliver(completed, planned.settings.delivery)
         sound = delivered.sound
-        measures = delivered.measures | measured(sound, planned.notation)
+        rendered = delivered.rendered
+        measures = delivered.measures
+        if rendered is not None:
+            measures = measures | measured(rendered, planned.notation)
         alone = msgspec.structs.replace(
             request,
             seed=candidate.seed,
@@ -266,7 +269,7 @@ class Pipeline:
             score=score,
             exact=delivered.exact,
             metadata=delivered.metadata,
-            warnings=delivered.warnings,
+            warnings=(*delivered.warnings, *_missed(planned, measures, rendered)),
         )
         return take, decoded
 
@@ -293,6 +296,16 @@ class Pipeline:
             raise
         except RenderError:
             return None
+
+
+def _missed(planned: Plan, measures: dict[str, Any], rendered: Waveform | None) -> tuple[str, ...]:
+    """What the sound that was rendered misses of what was asked for."""
+    if rendered is None:
+        return ()
+    asked = notation_of(planned.settings)
+    beat_expected = names_tempo(planned.settings)
+    sentence = missed(measures, asked, rendered.seconds, beat_expected=beat_expected)
+    return (sentence,) if sentence else ()
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

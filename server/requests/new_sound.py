@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT_WIDTH",
     "MAX_SECONDS",
     "MIN_SECONDS",
+    "BeatsPerBar",
     "Bpm",
     "NewSound",
     "OneShot",
@@ -40,6 +41,15 @@ Seconds = Annotated[
 Bpm = Annotated[
     float, Meta(ge=10.0, le=999.0, description="tempo", extra={"label": "Tempo", "unit": "bpm"})
 ]
+BeatsPerBar = Annotated[
+    float,
+    Meta(
+        ge=0.25,
+        le=32.0,
+        description="quarter notes in a bar, or its metre: 3.5 or 7/8",
+        extra={"label": "Beats in a bar", "metre": True},
+    ),
+]
 
 
 class NewSound(Request, frozen=True, kw_only=True):
@@ -61,9 +71,7 @@ class NewSound(Request, frozen=True, kw_only=True):
         | None
     ) = None
     bpm: Bpm | None = None
-    beats_per_bar: Annotated[
-        int, Meta(ge=1, le=32, description="beats in a bar", extra={"label": "Beats in a bar"})
-    ] = 4
+    beats_per_bar: BeatsPerBar = 4.0
     loop: Annotated[
         bool,
         Meta(
@@ -75,7 +83,7 @@ class NewSound(Request, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=12,
-            description="musical key, added to the prompt: 'A minor'",
+            description="musical key, added to the prompt and checked in the take: 'A minor'",
             extra={"label": "Key"},
         ),
     ] = ""

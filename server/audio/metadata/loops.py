@@ -27,7 +27,8 @@ class Played:
     sample_rate: int
     loop: bool
     bpm: float = 0.0
-    beats_per_bar: int = 4
+    beats_per_bar: float = 4.0
+    """In quarter notes."""
     note: int = 0
     """MIDI number."""
 
@@ -51,6 +52,10 @@ class Played:
         beats = self.frames / self.sample_rate * self.bpm / 60.0
         return round(beats) if abs(beats - round(beats)) < _OFF_BEAT else 0
 
+    def _fills(self, note_value: int) -> bool:
+        """Whether a bar is a whole number of notes: 3.5 quarters are seven eighths."""
+        return (self.beats_per_bar * note_value / 4).is_integer()
+
     def _smpl(self) -> Chunk:
         period = round(1e9 / self.sample_rate)
         head = struct.pack("<9I", 0, 0, period, self.note or _MIDDLE_C, 0, 0, 0, int(self.loop), 0)
@@ -61,7 +66,8 @@ class Played:
         kind = (_STRETCHED if self.loop else _ONE_SHOT) | (_ROOT_SET if self.note else 0)
         beats = self._whole_beats if self.loop else 0
         root = self.note or _MIDDLE_C
-        meter = (4, self.beats_per_bar)
+        note_value = next((value for value in (4, 8, 16) if self._fills(value)), 32)
+        meter = (note_value, round(self.beats_per_bar * note_value / 4))
         return Chunk(
             b"acid", struct.pack("<IHHfIHHf", kind, root, 0x8000, 0.0, beats, *meter, self.bpm)
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from command_line import QUICK, daw, run
 from daw_process import running_daw
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
@@ -21,25 +22,6 @@ from server.render.recipe import Recipe
 from server.requests.request import REQUESTS
 
 pytestmark = pytest.mark.integration
-
-QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")
-
-
-def run(
-    module: str, *words: str, environment: dict[str, str] | None = None
-) -> tuple[int, str, str]:
-    done = subprocess.run(
-        (sys.executable, "-W", "error", "-m", module, *words),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def daw(*words: str) -> tuple[int, str, str]:
-    return run("osc_bridge.cli", *words)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -187,7 +169,7 @@ def test_audioldm_osc_tells_warnings(bridge: RunningBridge[MemoryEngine]) -> Non
     bridge.engine.warnings = ("the take is silent",)
     words = ("--port", str(bridge.port), "/ldm/text", "", "rain")
     code, out, _ = run("osc_bridge.client.command", *words)
-    assert (code, "/ldm/take/warning" in out) == (0, True)
+    assert (code, "the take is silent" in out) == (0, True)
     code, out, errors = run("osc_bridge.client.command", "--quiet", *words)
     assert (code, out.count("\n"), errors) == (0, 1, "audioldm-osc: the take is silent\n")
 

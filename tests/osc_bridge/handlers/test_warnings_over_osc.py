@@ -12,15 +12,14 @@ from osc_bridge.client.client import Client
 pytestmark = pytest.mark.integration
 
 
-def test_a_warning_follows_its_take(bridge: RunningBridge[MemoryEngine], client: Client) -> None:
-    bridge.engine.warnings = ("the take is silent", "turned down by 3 dB")
-    client.send("/ldm/text", "mine", "rain", "num_waveforms_per_prompt", 2)
+def test_a_take_carries_its_warnings(bridge: RunningBridge[MemoryEngine], client: Client) -> None:
+    bridge.engine.warnings = ("it plays A3, A4 was asked for", "turned down by 3 dB")
+    client.send("/ldm/text", "mine", "hum A4", "num_waveforms_per_prompt", 2)
     messages = heard(client, "/ldm/job/done")
-    assert addresses(messages)[-5:-1] == ["/ldm/take", "/ldm/take/warning"] * 2
-    (job,) = bridge.engine.jobs()
-    said = "the take is silent; turned down by 3 dB"
-    for index, message in enumerate(messages[-4:-1:2]):
-        assert message.arguments == ("mine", job.id, index, said)
+    assert addresses(messages)[-3:-1] == ["/ldm/take"] * 2
+    said = "it plays A3, A4 was asked for; turned down by 3 dB"
+    for message in messages[-3:-1]:
+        assert message.arguments[10:] == (4800, said)
     with bridge.client() as other:
         (take,) = other.render("rain", request_id="other")
-        assert take.warning == said
+        assert take.warnings == said
