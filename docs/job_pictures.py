@@ -16,6 +16,8 @@ __all__ = ["draw", "draw_all", "likeness"]
 
 SIZE: Final = (480, 128)
 MODEL_RATE: Final = 16_000
+FULL_RATE: Final = 40_000
+"""Pictures reach up to half of it."""
 
 
 def likeness(a: Waveform, b: Waveform) -> float:
@@ -40,10 +42,10 @@ def draw(before: Waveform | None, after: Waveform, path: Path) -> None:
     draw_all([sound for sound in (before, after) if sound is not None], path)
 
 
-def draw_all(sounds: Sequence[Waveform], path: Path, rate: int = MODEL_RATE) -> None:
-    """The same for any number of sounds, from 0 to half of ``rate``."""
+def draw_all(sounds: Sequence[Waveform], path: Path) -> None:
+    """The same for any number of sounds."""
     longest = max(sound.seconds for sound in sounds)
-    strips = [strip(sound, longest, rate) for sound in sounds]
+    strips = [strip(sound, longest) for sound in sounds]
     gap = np.full((6, SIZE[0]), 31, np.uint8)
     rows = [part for one in strips for part in (one, gap)][:-1]
     image = Image.fromarray(np.concatenate(rows), mode="P")
@@ -52,9 +54,9 @@ def draw_all(sounds: Sequence[Waveform], path: Path, rate: int = MODEL_RATE) -> 
     image.save(path, optimize=True, bits=5)
 
 
-def strip(sound: Waveform, longest_s: float, rate: int) -> np.ndarray:
+def strip(sound: Waveform, longest_s: float) -> np.ndarray:
     """One spectrogram as colour numbers, [128, width]."""
-    levels = spectrogram(sound, rate)
+    levels = spectrogram(sound, FULL_RATE)
     width = max(1, round(SIZE[0] * sound.seconds / longest_s))
     columns = np.linspace(0, levels.shape[1] - 1, width).astype(int)
     shown = np.clip((levels[:, columns] - levels.max() + 70.0) / 70.0, 0.0, 1.0)

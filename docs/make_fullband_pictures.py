@@ -39,7 +39,7 @@ def main() -> None:
         low = as_model_would(real)
         made = [widened["resampling"](low), widened["air"](low), real]
         sounds = [Waveform.mono(np.ascontiguousarray(s), RATE) for s in made]
-        draw_all(sounds, FOLDER / f"{entry['category']}.png", 40_000)
+        draw_all(sounds, FOLDER / f"{entry['category']}.png")
         print(entry["id"], entry["captions"][:1])
 
 
