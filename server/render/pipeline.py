@@ -220,6 +220,7 @@ class Pipeline:
             windows=len(windows),
             rows=1 if settings.guidance_scale == 1.0 else 2,
             sample_rate=settings.delivery.sample_rate or DEFAULT_RATE,
+            delivered=settings.layout[0] if isinstance(settings, NewSound) else 1,
         )
         return self._memory.takes_at_once(need, self.unet.frames_a_call, self._free(self._on_cpu))
 
