@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from server.audio.interruption import interruptible
+
 __all__ = ["convolved", "impulse_response"]
 
 _BLOCK: Final = 2**17
@@ -28,6 +30,7 @@ def convolved(samples: Samples, kernel: Samples, *, circular: bool = False) -> S
     response, step = scipy.fft.rfft(kernel, size), size - tail
     result = np.empty(len(samples), np.float32)
     for start in range(0, len(samples), step):
+        interruptible()
         block = scipy.fft.rfft(padded[start : start + size], size)
         made = scipy.fft.irfft(block * response, size)[tail:]
         result[start : start + step] = made[: len(samples) - start]

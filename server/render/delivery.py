@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from server.audio.exact_samples import ExactSamples
+from server.audio.interruption import pieces
 from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.metadata.points import Move
 from server.audio.peaks import CEILING_DBFS, at_peak, fitted, holds
@@ -129,7 +130,7 @@ def _warnings(
 
 
 def _check_finite(sound: Waveform) -> None:
-    if not np.isfinite(sound.samples).all():
+    if not all(np.isfinite(part).all() for part in pieces(sound.samples)):
         raise RenderError("the model returned numbers that are no sound (NaN or infinite)")
 
 

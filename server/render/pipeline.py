@@ -8,15 +8,17 @@ which of several renders continues.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from server.audio.clip import Clip, ClipLoader, load_clip
+from server.audio.clip import Clip, ClipLoader
+from server.audio.fence.reading import load_clip
 from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.fullband.upper_band import UpperBand, built_in_upper_band
@@ -32,8 +34,8 @@ from server.model.text import Embedding, TextEncoder
 from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
-from server.render.diffusion import Diffusion
-from server.render.finishing.full_band import with_added_level, with_upper_band, with_width
+from server.render.diffusion import Diffusion, part_of
+from server.render.finishing.full_band import completed
 from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import measured, missed
 from server.render.plan import Finished, Plan, RenderContext
@@ -47,9 +49,11 @@ from server.render.samplers import OnEstimate, OnStep
 from server.render.take import Take
 from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, free_memory
 from server.requests.request import NewSound, Request, TextToAudio, validate
-from server.requests.resolved import AnyResolved, WithSettings, resolve
+from server.requests.resolved import AnyResolved, resolve
 
-__all__ = ["Pipeline"]
+__all__ = ["WARM_UP_S", "Pipeline"]
+
+WARM_UP_S: Final = 0.5
 
 
 class Pipeline:
@@ -59,7 +63,7 @@ class Pipeline:
         folder: the model folder.
         device: where the graphs run.
         threads: CPU threads of a graph; 0: all cores.
-        clips: reads the clips that requests name; a service checks their paths first.
+        clips: reads the clips that requests name.
         free: returns the free memory; called before each job.
 
     Raises:
@@ -95,9 +99,18 @@ class Pipeline:
         self._free = free
         self._memory = MemoryLimit(self.manifest, self.autoencoder.chunk)
 
-    def warm_up(self) -> None:
-        """Load the graphs for text prompts, so that the first take is as quick as later ones."""
-        self.render(TextToAudio(prompt="warm up", num_inference_steps=1, audio_length_in_s=0.5))
+    def warm_up(self) -> float:
+        """Load the graphs for text prompts, so that the first take is as quick as later ones.
+
+        Returns:
+            seconds that the second step took, of ``WARM_UP_S`` of sound.
+        """
+        steps_s: list[float] = []
+        request = TextToAudio(
+            prompt="warm up", num_inference_steps=2, num_candidates=1, audio_length_in_s=WARM_UP_S
+        )
+        self.render(request, lambda done, total: steps_s.append(time.monotonic()))
+        return steps_s[1] - steps_s[0]
 
     def render(self, request: Request, on_step: OnStep = lambda done, total: None) -> list[Take]:
         """All takes of ``request``, the one with the best score first.
@@ -200,7 +213,7 @@ class Pipeline:
         candidates: list[Candidate] = []
         for begun in range(0, len(seeds), together):
             group = seeds[begun : begun + together]
-            progress = _part_of(on_step, begun, len(group), len(seeds))
+            progress = part_of(on_step, begun, len(group), len(seeds))
             latents = yield from run.latents(group, self.unet.frames_a_call, progress, on_estimate)
             on_estimate = None  # previews are of the first take
             for seed, latent in zip(group, latents, strict=True):
@@ -240,8 +253,8 @@ class Pipeline:
     ) -> tuple[Take, Finished]:
         """Decode and deliver one take, with the recipe that reproduces it alone."""
         decoded = planned.finish(candidate.latent)
-        completed = self._completed(decoded, planned.settings, candidate.seed)
-        delivered = deliver(completed, planned.settings.delivery)
+        whole = completed(decoded, planned.settings, self.upper_band, candidate.seed)
+        delivered = deliver(whole, planned.settings.delivery)
         sound = delivered.sound
         rendered = delivered.rendered
         measures = delivered.measures
@@ -274,14 +287,6 @@ class Pipeline:
         )
         return take, decoded
 
-    def _completed(self, decoded: Finished, settings: WithSettings, seed: int) -> Finished:
-        """The decoded sound with its upper band and its width, as far as they are asked for."""
-        if settings.bandwidth != "model":
-            decoded = with_upper_band(decoded, self.upper_band, seed)
-        if isinstance(settings, NewSound):
-            decoded = with_width(decoded, *settings.layout, seed)
-        return with_added_level(decoded)
-
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""
         if self.known_sounds is None:
@@ -307,12 +312,3 @@ def _missed(planned: Plan, measures: dict[str, Any], rendered: Waveform | None) 
     beat_expected = names_tempo(planned.settings)
     sentence = missed(measures, asked, rendered.seconds, beat_expected=beat_expected)
     return (sentence,) if sentence else ()
-
-
-def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:
-    """Reports the steps of a group of takes as steps of the whole job."""
-
-    def progress(done: int, total: int) -> None:
-        on_step((begun * total + group * done) // takes, total)
-
-    return progress

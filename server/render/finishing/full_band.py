@@ -19,8 +19,10 @@ from server.fullband.upper_band import UpperBand
 from server.fullband.width import spread
 from server.render.finishing.upper_seam import gain_at_seams
 from server.render.plan import Finished
+from server.requests.new_sound import NewSound
+from server.requests.resolved import WithSettings
 
-__all__ = ["with_added_level", "with_upper_band", "with_width"]
+__all__ = ["completed"]
 
 _MODEL_HZ: Final = 8_000.0
 """The network reads the band below it; a model that ends lower is not widened."""
@@ -36,6 +38,17 @@ _MIN_COMPARED_S: Final = 0.05
 _RANGE: Final = (-18.0, 6.0)
 """Limits of the correction, in nepers of power: -78 and 26 dB."""
 _SILENCE: Final = 1e-13
+
+
+def completed(
+    decoded: Finished, settings: WithSettings, upper_band: UpperBand, seed: int
+) -> Finished:
+    """The decoded sound with its upper band and its width, as far as they are asked for."""
+    if settings.bandwidth != "model":
+        decoded = with_upper_band(decoded, upper_band, seed)
+    if isinstance(settings, NewSound):
+        decoded = with_width(decoded, *settings.layout, seed)
+    return with_added_level(decoded)
 
 
 def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Finished:
