@@ -86,6 +86,8 @@ class Finished:
     """The clip's own samples, where float32 cannot hold them."""
     metadata: Metadata = NO_METADATA
     """What else is in its file, moved with the sound."""
+    seam_db: Callable[[Waveform], float | None] | None = None
+    """Measures the seams of an edit again, after its new parts have changed."""
     new: tuple[Span, ...] | None = None
     """The parts that were rendered; None: all of it."""
     around_db: float | None = None

@@ -63,7 +63,9 @@ def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Fin
         filled = sound
         for span in spans:
             filled = _filled(filled, finished, span, upper_band, seed)
-        return replace(finished, sound=filled)
+        seam_db = finished.seam_db and finished.seam_db(filled)
+        seam = {} if seam_db is None else {"seam_db": seam_db}
+        return replace(finished, sound=filled, measures=finished.measures | seam)
     start_hz = _start_hz(finished)
     upper = upper_band.of(
         sound, seed, circular=finished.circular, start_hz=start_hz, origin=finished.origin
