@@ -49,6 +49,11 @@ def test_the_panel_shows_it_with_the_shape_of_the_sound() -> None:
     assert '"Shape", ["bandwidth", "width", "one_shot"' in fields
 
 
+def test_the_panel_draws_spectrograms_up_to_20_khz() -> None:
+    takes = (Path(server.__file__).parent / "panel" / "takes.js").read_text("utf-8")
+    assert "frequencyMax: Math.min(20000, take.sample_rate / 2)" in takes
+
+
 def test_presets_may_have_it() -> None:
     preset = parse_preset(b"name: dull rain\nrequest: {kind: text, prompt: rain, bandwidth: model}")
     assert dict(preset.values())["bandwidth"] == "model"
