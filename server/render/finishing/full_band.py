@@ -81,7 +81,9 @@ def with_upper_band(finished: Finished, upper_band: UpperBand, seed: int) -> Fin
 def _spans(finished: Finished) -> list[Span] | None:
     """The new parts with their crossfades; None where all of the sound gets its upper band."""
     frames, fade = finished.sound.frames, finished.fade
-    if finished.new is None or any(span.covers_all(frames) for span in finished.new):
+    if finished.new is None or finished.before is not None:
+        return None
+    if any(span.covers_all(frames) and span.whole_band for span in finished.new):
         return None
     return [
         Span(max(0, span.start - fade), min(frames, span.end + fade))
