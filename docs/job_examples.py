@@ -164,7 +164,7 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
     yield (
         Example(
             "Wide",
-            "Stereo: the sides differ as much as `width` says, and the sum works in mono.",
+            "Stereo: the sides differ as much as `width` says, and their sum is the mono take.",
             TextToAudio(prompt="rain", width=0.8, seed=3, delivery=Delivery(channels=2)),
             ("stereo_correlation", "mono_sum_db"),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +12,12 @@ from PIL import Image
 
 from server.audio.waveform import Waveform
 
-__all__ = ["draw", "likeness"]
+__all__ = ["draw", "draw_all", "likeness"]
 
 SIZE: Final = (480, 128)
+MODEL_RATE: Final = 16_000
+FULL_RATE: Final = 40_000
+"""Pictures reach up to half of it."""
 
 
 def likeness(a: Waveform, b: Waveform) -> float:
@@ -23,19 +27,23 @@ def likeness(a: Waveform, b: Waveform) -> float:
     return float(np.corrcoef(first[:, :frames].ravel(), second[:, :frames].ravel())[0, 1])
 
 
-def spectrogram(sound: Waveform) -> np.ndarray:
-    """Levels in dB from 0 to 8 kHz, [128, frames]."""
-    mono = sound.resample(16000).downmix()
-    length, hop = 1024, 160
+def spectrogram(sound: Waveform, rate: int = MODEL_RATE) -> np.ndarray:
+    """Levels in dB from 0 to half of ``rate``, [128, frames]."""
+    mono = sound.resample(rate).downmix()
+    length, hop = 64 * rate // 1000, rate // 100
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(mono, length // 2), length)[::hop]
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1)))[:, :512]
-    bands = power.reshape(len(power), 128, 4).mean(axis=2).T
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1)))[:, : length // 2]
+    bands = power.reshape(len(power), 128, -1).mean(axis=2).T
     return 10.0 * np.log10(bands + 1e-8)
 
 
 def draw(before: Waveform | None, after: Waveform, path: Path) -> None:
     """The spectrograms one above the other, in few colours, so that the file stays small."""
-    sounds = [sound for sound in (before, after) if sound is not None]
+    draw_all([sound for sound in (before, after) if sound is not None], path)
+
+
+def draw_all(sounds: Sequence[Waveform], path: Path) -> None:
+    """The same for any number of sounds."""
     longest = max(sound.seconds for sound in sounds)
     strips = [strip(sound, longest) for sound in sounds]
     gap = np.full((6, SIZE[0]), 31, np.uint8)
@@ -48,7 +56,7 @@ def draw(before: Waveform | None, after: Waveform, path: Path) -> None:
 
 def strip(sound: Waveform, longest_s: float) -> np.ndarray:
     """One spectrogram as colour numbers, [128, width]."""
-    levels = spectrogram(sound)
+    levels = spectrogram(sound, FULL_RATE)
     width = max(1, round(SIZE[0] * sound.seconds / longest_s))
     columns = np.linspace(0, levels.shape[1] - 1, width).astype(int)
     shown = np.clip((levels[:, columns] - levels.max() + 70.0) / 70.0, 0.0, 1.0)

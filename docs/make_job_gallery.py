@@ -44,7 +44,10 @@ MEASURES: Final = [
         "`silent`",
         "what was rendered is below -60 dBFS, or 24 dB below the clip (soft clips: the latter)",
     ],
+    ["`upper_band_db`", "level of the band above the model's, against the whole take"],
+    ["`added_db`", "level of what upscaling added, against the clip"],
     ["`gain_db`", "gain by loudness and ceiling"],
+    ["`limited_db`", "by how much the highest peak was limited"],
     [
         "`attenuated_db`",
         "by how much the take was turned down, because its file type could not hold its peaks",
@@ -97,7 +100,7 @@ def page(studio: Studio, pictures: Path) -> Iterator[str]:
         "# Jobs\n\n"
         f"What each job does, as a command, an OSC message and a Python request, on the model "
         f"`{name}`.\n`python docs/make_job_gallery.py` makes this page on any model folder.\n\n"
-        "Pictures are spectrograms from 0 to 8 kHz, over 70 dB of level. If there are two, the "
+        "Pictures are spectrograms from 0 to 20 kHz, over 70 dB of level. If there are two, the "
         "upper one is the clip.\nIn Python, pass the request to "
         "`Pipeline(folder).render(request)`.\n"
     )

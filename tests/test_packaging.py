@@ -34,6 +34,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
 def test_the_wheel_ships_a_model_and_stays_small(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"models/tiny/manifest.json", "models/tiny/unet.onnx"} <= names
+    air = ("manifest.json", "upper_band.onnx", "MODEL_CARD.md", "CREDITS.md", "NOTICES.txt")
+    assert {f"models/air/{name}" for name in air} <= names
     assert wheel.stat().st_size <= 60e6
 
 

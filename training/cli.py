@@ -4,6 +4,7 @@
     audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train evaluate ...
+    audioldm-train fullband ...
 
 A command that was killed goes on where it was when it is given again.
 """
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.errors import AudioLDMError
+from training.fullband.command import add_fullband_commands, run_fullband
 
 __all__ = ["main"]
 
@@ -70,10 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("-o", "--output", type=Path, required=True)
     tune.add_argument("--steps", type=int, default=600)
     commands.add_parser("evaluate", help="judge a model folder", add_help=False)
+    add_fullband_commands(commands)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.command.startswith("fullband"):
+        run_fullband(options)
+        return
     import msgspec
     import torch
 

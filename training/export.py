@@ -18,7 +18,7 @@ from training.networks.autoencoder import WaveEncoder
 from training.networks.clap import TextTower, WaveTower
 from training.networks.sampling import SHIFT
 from training.networks.text import MAX_TOKENS
-from training.sounds.credits import credits_text
+from training.sounds.credits import credits_text, notices_text
 from training.sounds.folder import read_manifest
 from training.sounds.grounding import write_grounding
 from training.stages import Run
@@ -97,7 +97,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         bank = Path(scratch) / GROUNDING_FILE
         if write_grounding(run.bank(), run.autoencoder().encoder, entries, bank):
             extra[GROUNDING_FILE] = bank
-        notices = _notices(sounds)
+        notices = notices_text(sounds)
         if notices:
             extra[NOTICES] = Path(scratch) / NOTICES
             extra[NOTICES].write_text(notices, "utf-8")
@@ -116,13 +116,3 @@ def _schedule(run: Run) -> NoiseSchedule:
     if run.settings.ldm.prediction == "epsilon":
         return NoiseSchedule(prediction="epsilon")
     return NoiseSchedule(prediction="flow", num_train_timesteps=1, shift=SHIFT)
-
-
-def _notices(sounds: Path) -> str:
-    """Licence texts and credit files that come with ``sounds``, end to end."""
-    found = [sounds / "LICENCES.md", *sorted((sounds / "credits").glob("*"))]
-    return "\n\n".join(
-        f"==== {path.name} ====\n\n{path.read_text('utf-8', errors='replace')}"
-        for path in found
-        if path.is_file()
-    )

@@ -24,6 +24,12 @@ _WRAP_S: Final = 0.05
 """A loop that is up to this much too short for its period is extended by its beginning."""
 
 
+SOFT_START_S: Final = 0.001
+"""Short enough to leave a drum its attack."""
+_STEP: Final = 0.003
+"""First sample that is heard as a click."""
+
+
 @dataclass(frozen=True)
 class Loop:
     """How a sound repeats.
@@ -53,6 +59,12 @@ class LoadedClip:
     streamed: bool = False
     """Its frames are written while it is played, and lost when the rate changes."""
     unloaded: bool = field(default=False, repr=False)
+
+    @property
+    def soft_start_s(self) -> float:
+        """Fade-in that it needs so as not to click; 0 where it begins at nothing."""
+        first = np.abs(self.source.samples[:1]).max(initial=0.0)
+        return SOFT_START_S if first > _STEP else 0.0
 
 
 def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samples, int, float]:

@@ -69,8 +69,8 @@ class Launcher:
         """
         beat, frame = self._transport.launch(quantum, earliest)
         voice = self._player.start(
-            clip, frame, gain_db=gain_db, fade_s=fade_s, choke=choke, looped=looped,
-            on_start=on_start, on_end=on_end,
+            clip, frame, gain_db=gain_db, fade_s=fade_s or clip.soft_start_s, choke=choke,
+            looped=looped, on_start=on_start, on_end=on_end,
         )  # fmt: skip
         self._schedule(voice, Op.START, beat)
         return voice, frame
@@ -79,7 +79,9 @@ class Launcher:
                       looped: bool = False) -> tuple[int, int]:  # fmt: skip
         """Start ``clip`` at a beat of the transport; returns the voice and the frame."""
         frame = self._transport.map.frame_of(beat)
-        voice = self._player.start(clip, frame, gain_db=gain_db, looped=looped)
+        voice = self._player.start(
+            clip, frame, gain_db=gain_db, fade_s=clip.soft_start_s, looped=looped
+        )
         self._schedule(voice, Op.START, beat)
         return voice, frame
 

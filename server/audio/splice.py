@@ -66,18 +66,21 @@ class Span:
         return np.asarray((hz >= low) & (hz < high))
 
 
-def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> Waveform:
+def matched(
+    new: Waveform, clip: Waveform, spans: list[Span], top_hz: float, *, fill: bool = True
+) -> Waveform:
     """Remove the model's coloration from ``new``.
 
     The correction is the ratio of the spectra of ``clip`` and ``new`` outside ``spans``. Above
-    ``top_hz`` the model renders nothing: there, noise is added with the spectrum of the clip and
-    the envelope of the new sound's upper octave.
+    ``top_hz`` the model renders nothing: there, noise is added with the spectrum of the clip
+    and the envelope of the new sound's upper octave.
 
     Args:
         new: the rendered sound, as long as the clip.
         clip: the original.
         spans: what is replaced.
         top_hz: where the model's band ends.
+        fill: add that noise.
     """
     length = _frame_length(clip.sample_rate)
     hz = np.asarray(np.fft.rfftfreq(length, 1.0 / clip.sample_rate), np.float64)
@@ -87,7 +90,7 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     if not outside:
         kept[:] = True
         compared &= ~np.logical_or.reduce([span.covers(hz) for span in spans])
-    high = outside and hz[-1] > top_hz
+    high = fill and outside and hz[-1] > top_hz
     noises = _noises(clip, spans) if high else []
     channels = []
     for k, (old, made) in enumerate(zip(clip.samples.T, new.samples.T, strict=True)):

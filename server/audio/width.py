@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["correlation", "mixing_of", "with_correlation"]
+__all__ = ["correlation", "mixing_of", "polarities", "with_correlation"]
 
 Samples = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -30,6 +30,14 @@ def correlation(samples: Samples) -> Matrix:
     found = np.divide(covariance, both, out=np.zeros_like(both), where=both > 1e-20)
     np.fill_diagonal(found, 1.0)
     return np.asarray(np.minimum(np.maximum(found, -1.0), 1.0))
+
+
+def polarities(samples: Samples) -> Samples:
+    """1, or -1 for each of the channels [frames, channels] that is rather the first one inverted.
+
+    Overtones of an inverted sound are not the inverted overtones of the sound.
+    """
+    return np.where(correlation(samples)[0] < 0.0, -1.0, 1.0).astype(np.float32)
 
 
 def mixing_of(related: Matrix) -> npt.NDArray[np.float32]:

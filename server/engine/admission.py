@@ -87,6 +87,5 @@ def call_size(job: Job, manifest: Manifest) -> tuple[int, int]:
     if request.seconds > manifest.defaults.max_audio_length_in_s:
         return 0, 0
     frames = manifest.latent_frames(request.seconds)
-    channels = 2 if request.width else 1
-    rows = channels * (1 if request.guidance_scale == 1.0 else 2)
+    rows = 1 if request.guidance_scale == 1.0 else 2
     return frames, frames * rows * request.num_renders

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,12 @@ __all__ = [
     "NoiseSource",
     "draw",
     "generator",
+    "Origin",
     "mixed_noise",
     "other_seeds",
     "same_noise",
+    "shares",
     "slerp",
-    "stereo_noise",
 ]
 
 INITIAL_STREAM: Final = 0
@@ -46,6 +47,17 @@ KNOWN_STREAM: Final = 2**16
 """Plus the step: fresh noise on the kept part of a clip."""
 _SIDE_STREAM: Final = 2**32
 """Plus any other stream: the side signal, or once for each further channel of a clip."""
+
+
+class Origin(NamedTuple):
+    """The take that another one is a variation of."""
+
+    seed: int
+    distance: float
+    """0: the same take, 1: another one."""
+    before: Origin | None = None
+    """The take that this one was a variation of itself."""
+
 
 NoiseSource = Callable[[int], Latents]
 """Fresh noise [B, C, T, F] for a step of the sampler."""
@@ -71,6 +83,21 @@ def other_seeds(seed: int, count: int) -> list[int]:
     """``count`` further seeds that follow from ``seed`` alone; each fits a float32."""
     drawn = generator(seed, _OTHER_SEEDS_STREAM).integers(0, 2**24, count)
     return [int(other) for other in drawn]
+
+
+def shares(seed: int, origin: Origin | None) -> list[tuple[int, float]]:
+    """Seeds whose independent noises are added, with weights whose squares add up to 1."""
+    if origin is None:
+        return [(seed, 1.0)]
+    old, new = shares(origin.seed, origin.before), shares(seed, origin.before)
+    if origin.distance in (0.0, 1.0):
+        return new if origin.distance else old
+    angle, total = 0.5 * math.pi * origin.distance, dict[int, float]()
+    for parts, factor in ((old, math.cos(angle)), (new, math.sin(angle))):
+        for one, weight in parts:
+            total[one] = total.get(one, 0.0) + factor * weight
+    norm = math.hypot(*total.values())
+    return [(one, weight / norm) for one, weight in total.items()]
 
 
 def same_noise(latent: Latent, frames: int, channels: int = 1) -> ChannelNoise:
@@ -102,18 +129,6 @@ def mixed_noise(latent: Latent, parts: Sequence[tuple[int, Mixing]]) -> ChannelN
             part = slice(place, place + length)
             mixed[:, :, part] = np.tensordot(mixing, own[:, :, part], axes=1)
         return mixed
-
-    return noise
-
-
-def stereo_noise(latent: Latent, frames: int, width: float) -> ChannelNoise:
-    """Noise for two channels that correlates by ``cos(width * pi / 2)``: 1 at 0, 0 at width 1."""
-    mid, side = math.cos(width * math.pi / 4), math.sin(width * math.pi / 4)
-
-    def noise(seed: int, stream: int) -> Latents:
-        m = draw(seed, stream, latent, frames)
-        s = draw(seed, stream + _SIDE_STREAM, latent, frames)
-        return np.stack([mid * m + side * s, mid * m - side * s])
 
     return noise
 

@@ -93,7 +93,10 @@ export class Takes {
   }
 
   draw(id, take, wave, play) {
-    const plugins = $("spectra").checked ? [Spectrogram.create({ labels: false, height: 90, fftSamples: 512, colorMap: COLOURS })] : [];
+    const plugins = $("spectra").checked ? [Spectrogram.create({
+      labels: false, height: 90, fftSamples: 1024, colorMap: COLOURS,
+      frequencyMax: Math.min(20000, take.sample_rate / 2),
+    })] : [];
     const surfer = WaveSurfer.create({
       container: wave, url: take.url, height: 64, plugins, sampleRate: take.sample_rate,
       waveColor: "#7d93a3", progressColor: "#6fd3c1", cursorColor: "#e6eaf0",

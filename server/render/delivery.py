@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.audio.downmix import loudness_channels
 from server.audio.exact_samples import ExactSamples
 from server.audio.interruption import pieces
 from server.audio.metadata.carried import NO_METADATA, Metadata
@@ -17,14 +16,14 @@ from server.audio.peaks import CEILING_DBFS, at_peak, fitted, holds
 from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import RenderError
-from server.render.measures import SILENCE_DB, measures_of
+from server.render.finishing.levels import Levelled
+from server.render.finishing.treatment import levelled, shaped
+from server.render.measures import ADDED_NOTHING_DB, SILENCE_DB, measures_of
 from server.render.plan import Finished
 from server.requests.request import Delivery
 
 __all__ = ["Delivered", "deliver", "turned_down"]
 
-_BLOCK_S: Final = 0.4
-"""Gating block of ITU-R BS.1770; shorter sounds are repeated to this length."""
 _TRIM_BLOCK_S: Final = 0.005
 
 
@@ -79,17 +78,23 @@ def deliver(
         placed = _moved(placed, sound, ratio=sound.sample_rate / finished.sound.sample_rate)
     if delivery.channels is not None:
         sound = sound.as_channels(delivery.channels)
-    gain_db = 0.0
+    done = Levelled(sound, 0.0)
     if not finished.keeps_clip or delivery.processes:
-        if delivery.trim:
-            sound, cut = _trimmed(sound)
-            placed = _moved(placed, sound, shift=-cut)
-        sound, gain_db = _levelled(_faded(sound, delivery), delivery)
+        made = shaped(sound, finished.treatment, circular=finished.circular)
+        sound, cut = _trimmed(made.sound, made.cut) if delivery.trim else (made.sound, made.cut)
+        placed = _moved(placed, sound, shift=-cut)
+        done = _levelled(_faded(sound, delivery), finished, delivery)
+        sound = done.sound
     sound, attenuated_db = fitted(sound, file_format, finished.highest_peak)
     _check_finite(sound)
-    gains = {"gain_db": round(gain_db, 2), "attenuated_db": round(attenuated_db, 2)}
+    gains = {
+        "gain_db": round(done.gain_db, 2),
+        "limited_db": round(done.limited_db, 2),
+        "attenuated_db": round(attenuated_db, 2),
+    }
     measures = measures_of(sound, placed, file_format) | gains | finished.measures
     warnings = (*_warnings(measures, file_format, finished), *placed.metadata.warnings)
+    warnings += (done.warning,) if done.warning else ()
     return Delivered(
         sound, file_format, measures, placed.metadata, finished.exact, warnings, placed.new
     )
@@ -109,7 +114,12 @@ def _warnings(
     measures: dict[str, Any], file_format: FileFormat, finished: Finished
 ) -> tuple[str, ...]:
     found = []
-    if measures["silent"] and finished.new == ():
+    if measures.get("added_db", 0.0) < ADDED_NOTHING_DB:
+        found.append(
+            f"nothing that could be heard was added above {measures['cutoff_hz']:g} Hz: the clip "
+            "has too little just below it; give cutoff_hz where its own band ends"
+        )
+    elif measures["silent"] and finished.new == ():
         found.append("the take is silent, as its clip is")
     elif measures["silent"]:
         part = "the take" if finished.new is None else "the new part"
@@ -140,50 +150,34 @@ def _at_rate(sound: Waveform, sample_rate: int, circular: bool) -> Waveform:
     return sound.resample(sample_rate).crop(frames)
 
 
-def _levelled(sound: Waveform, delivery: Delivery) -> tuple[Waveform, float]:
-    """The sound at the requested loudness, under the ceiling; and the gain in dB."""
+def _levelled(sound: Waveform, finished: Finished, delivery: Delivery) -> Levelled:
+    """The sound at the level that is asked for or usual, under the ceiling."""
     if not sound.peak:
-        return sound, 0.0
+        return Levelled(sound, 0.0)
+    made = levelled(sound, finished.treatment, delivery, circular=finished.circular)
+    done = made or Levelled(sound, 0.0)
     ceiling = CEILING_DBFS if delivery.ceiling_dbfs is None else delivery.ceiling_dbfs
-    room_db = ceiling - 20.0 * math.log10(sound.peak)
-    wanted_db = 0.0
-    if delivery.loudness_lufs is not None:
-        loudness = loudness_lufs(sound)
-        wanted_db = 0.0 if loudness is None else delivery.loudness_lufs - loudness
-    gain_db = min(wanted_db, room_db)
-    if not gain_db:
-        return sound, 0.0
-    return at_peak(sound, sound.peak * 10.0 ** (gain_db / 20.0)), gain_db
+    over_db = 20.0 * math.log10(done.sound.peak) - ceiling
+    if over_db <= 0.0:
+        return done
+    lower = at_peak(done.sound, done.sound.peak * 10.0 ** (-over_db / 20.0))
+    return replace(done, sound=lower, gain_db=done.gain_db - over_db)
 
 
-def loudness_lufs(sound: Waveform) -> float | None:
-    """Integrated loudness in LUFS (ITU-R BS.1770-4); None where all of it is below the gate."""
-    import pyloudnorm
-
-    shortest = math.ceil(_BLOCK_S * sound.sample_rate) + 1
-    samples = sound.samples[:, loudness_channels(sound.channels, sound.speakers)]
-    if len(samples) < shortest:
-        samples = np.resize(samples, (shortest, samples.shape[1]))
-    meter = pyloudnorm.Meter(sound.sample_rate, block_size=_BLOCK_S)
-    with np.errstate(divide="ignore"):
-        loudness = float(meter.integrated_loudness(samples))
-    return loudness if math.isfinite(loudness) else None
-
-
-def _trimmed(sound: Waveform) -> tuple[Waveform, int]:
+def _trimmed(sound: Waveform, cut: int) -> tuple[Waveform, int]:
     """Cut off the blocks at both ends that are 60 dB below the loudest sample.
 
     Returns:
-        what is left, and the number of frames cut off the beginning.
+        what is left, and the number of frames cut off the beginning, ``cut`` included.
     """
     block = max(1, round(_TRIM_BLOCK_S * sound.sample_rate))
     level = np.abs(sound.samples).max(axis=1)
     audible = np.flatnonzero(level > sound.peak * 10.0 ** (SILENCE_DB / 20.0))
     if not len(audible):
-        return sound, 0
+        return sound, cut
     first = int(audible[0]) // block * block
     last = min(-(-(int(audible[-1]) + 1) // block) * block, sound.frames)
-    return sound.with_samples(sound.samples[first:last]), first
+    return sound.with_samples(sound.samples[first:last]), cut + first
 
 
 def _faded(sound: Waveform, delivery: Delivery) -> Waveform:

@@ -14,7 +14,7 @@ from server.render.plan import Plan
 from server.render.samplers import SAMPLERS, SPACINGS, OnEstimate, OnStep, sample
 from server.requests.notation import Notation
 
-__all__ = ["Diffusion"]
+__all__ = ["Diffusion", "part_of"]
 
 
 class Diffusion:
@@ -126,3 +126,12 @@ def _known_part(
         return np.where(known.mask, steps.add_noise(clean, fresh, i), x)
 
     return constrain
+
+
+def part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:
+    """Reports the steps of a group of takes as steps of the whole job."""
+
+    def progress(done: int, total: int) -> None:
+        on_step((begun * total + group * done) // takes, total)
+
+    return progress

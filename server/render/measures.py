@@ -14,7 +14,7 @@ from server.audio.splice import Span, band_of
 from server.audio.waveform import FileFormat, Samples, Waveform
 from server.render.plan import Finished
 
-__all__ = ["SILENCE_DB", "is_silent", "measures_of"]
+__all__ = ["ADDED_NOTHING_DB", "SILENCE_DB", "is_silent", "measures_of"]
 
 SILENCE_DB: Final = -60.0
 """Level below which a new part counts as silent, in dBFS."""
@@ -22,8 +22,8 @@ _BELOW_DB: Final = 24.0
 """So far below the clip around it, even the loudest moment of a new part is not heard."""
 _NOTHING_DB: Final = -90.0
 """Level from which the clip around a new part counts as sound."""
-_BAND_BELOW_DB: Final = 60.0
-"""The same for a new band."""
+ADDED_NOTHING_DB: Final = -60.0
+"""A new band at this level, relative to its clip, is not heard."""
 _MOMENT_S: Final = 0.4
 _COARSE_DB: Final = -40.0
 """Level below which the steps of a format of few bits are measured too."""
@@ -74,7 +74,7 @@ def is_silent(
     samples = _part(sound, part)
     level_db = _level_db(samples, file_format)
     if not part.whole_band:
-        below = SILENCE_DB if around_db is None else around_db - _BAND_BELOW_DB
+        below = SILENCE_DB if around_db is None else around_db + ADDED_NOTHING_DB
         return level_db < min(SILENCE_DB, below)
     if level_db < _floor_db(around_db):
         return True

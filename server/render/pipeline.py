@@ -21,6 +21,7 @@ from server.audio.clip import Clip, ClipLoader
 from server.audio.fence.reading import load_clip
 from server.audio.waveform import Waveform
 from server.errors import RenderError
+from server.fullband.upper_band import UpperBand, built_in_upper_band
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
 from server.model.known_sounds import KnownSounds
@@ -33,7 +34,8 @@ from server.model.text import Embedding, TextEncoder
 from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
-from server.render.diffusion import Diffusion
+from server.render.diffusion import Diffusion, part_of
+from server.render.finishing.full_band import completed
 from server.render.joining import JoinedUnet
 from server.render.note_tempo_check import measured, missed
 from server.render.plan import Finished, Plan, RenderContext
@@ -46,7 +48,7 @@ from server.render.redraw import Draw, heard
 from server.render.samplers import OnEstimate, OnStep
 from server.render.take import Take
 from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, free_memory
-from server.requests.request import Request, TextToAudio, validate
+from server.requests.request import NewSound, Request, TextToAudio, validate
 from server.requests.resolved import AnyResolved, resolve
 
 __all__ = ["WARM_UP_S", "Pipeline"]
@@ -90,6 +92,7 @@ class Pipeline:
             Listener(self.graphs[LISTENER], self.autoencoder) if self.manifest.listener else None
         )
         self.clips = clips
+        self.upper_band = UpperBand(built_in_upper_band(), threads)
         self.known_sounds = KnownSounds.load(folder)
         self._on_cpu = len(providers) == 1
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
@@ -210,7 +213,7 @@ class Pipeline:
         candidates: list[Candidate] = []
         for begun in range(0, len(seeds), together):
             group = seeds[begun : begun + together]
-            progress = _part_of(on_step, begun, len(group), len(seeds))
+            progress = part_of(on_step, begun, len(group), len(seeds))
             latents = yield from run.latents(group, self.unet.frames_a_call, progress, on_estimate)
             on_estimate = None  # previews are of the first take
             for seed, latent in zip(group, latents, strict=True):
@@ -230,6 +233,7 @@ class Pipeline:
             windows=len(windows),
             rows=1 if settings.guidance_scale == 1.0 else 2,
             sample_rate=settings.delivery.sample_rate or DEFAULT_RATE,
+            delivered=settings.layout[0] if isinstance(settings, NewSound) else 1,
         )
         return self._memory.takes_at_once(need, self.unet.frames_a_call, self._free(self._on_cpu))
 
@@ -249,7 +253,8 @@ class Pipeline:
     ) -> tuple[Take, Finished]:
         """Decode and deliver one take, with the recipe that reproduces it alone."""
         decoded = planned.finish(candidate.latent)
-        delivered = deliver(decoded, planned.settings.delivery)
+        whole = completed(decoded, planned.settings, self.upper_band, candidate.seed)
+        delivered = deliver(whole, planned.settings.delivery)
         sound = delivered.sound
         rendered = delivered.rendered
         measures = delivered.measures
@@ -308,12 +313,3 @@ def _missed(planned: Plan, measures: dict[str, Any], rendered: Waveform | None) 
     beat_expected = names_tempo(planned.settings)
     sentence = missed(measures, asked, rendered.seconds, beat_expected=beat_expected)
     return (sentence,) if sentence else ()
-
-
-def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:
-    """Reports the steps of a group of takes as steps of the whole job."""
-
-    def progress(done: int, total: int) -> None:
-        on_step((begun * total + group * done) // takes, total)
-
-    return progress

@@ -25,14 +25,15 @@ from server.model.clap_audio import ClapAudio
 from server.model.grounding import GroundSound
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
-from server.model.noise import ChannelNoise
+from server.model.noise import ChannelNoise, Origin
 from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.windows import Windows
+from server.requests.new_sound import OneShot
 from server.requests.notation import Notation
 from server.requests.resolved import AnyResolved, ResolvedVary, WithSettings
 
-__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "plan"]
+__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "Treatment", "plan"]
 
 SeedVariation = Callable[[int], Embedding]
 """From a take's seed to the embedding [D] of one sound that its prompt may mean."""
@@ -57,6 +58,16 @@ class RenderContext:
 
 
 @dataclass(frozen=True)
+class Treatment:
+    """What is done to a new sound before it is delivered."""
+
+    one_shot: OneShot = "off"
+    """``trim``: begin at the onset, end with the sound; ``tight``: the same, at full length."""
+    matched_level: bool = False
+    """Bring it to the level of other sounds of its kind."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """A decoded take before delivery."""
 
@@ -66,10 +77,18 @@ class Finished:
     keeps_clip: bool = False
     """It contains samples of a clip, which delivery must not change, not even for a ceiling."""
     circular: bool = False
+    top_hz: float | None = None
+    """Where the band that was rendered ends; None where nothing is missing above it."""
+    treatment: Treatment | None = None
+    """None for a sound that keeps a clip's samples."""
+    fade: int = 0
+    """Samples over which a new part fades in before its beginning, and out after its end."""
     exact: ExactSamples | None = None
     """The clip's own samples, where float32 cannot hold them."""
     metadata: Metadata = NO_METADATA
     """What else is in its file, moved with the sound."""
+    seam_db: Callable[[Waveform], float | None] | None = None
+    """Measures the seams of an edit again, after its new parts have changed."""
     new: tuple[Span, ...] | None = None
     """The parts that were rendered; None: all of it."""
     around_db: float | None = None
@@ -78,6 +97,10 @@ class Finished:
     """Where no sample stays as it was, all is turned down to this peak."""
     sound_wanted: bool = True
     """False where silence is a fitting result."""
+    origin: Origin | None = None
+    """The take that this one is a variation of."""
+    before: Waveform | None = None
+    """The clip itself, where the job adds a band to it."""
     alone: Callable[[], Plan] | None = None
     """Plans the silent new parts again, without the clip around them."""
 

@@ -25,8 +25,8 @@ _DECODE: Final = 0.009
 """The same for VAE decoder and vocoder together. Measured: 0.0047 and 0.0086."""
 _LATENT_COPIES: Final = 10
 """Latents that a run holds at once: samples, noise, estimates, the kept part of a clip."""
-_SOUND_COPIES: Final = 6
-"""Float32 copies of one take while it is resampled, levelled and written. Measured: 3."""
+_SOUND_COPIES: Final = 8
+"""Float32 copies of one take while it is finished and written. Measured: 7 in mono, 5 in 7.1."""
 _SHARE: Final = 0.9
 """Share of the free memory that a job may take."""
 _FLOAT32_BYTES: Final = {"int8-weights": 4.0, "fp16-weights": 2.0, "fp16": 2.0}
@@ -56,6 +56,8 @@ class MemoryNeed:
     """Rows of a unet call for each window: 2 under guidance."""
     sample_rate: int
     """Sample rate of the delivered sound, in Hz."""
+    delivered: int = 1
+    """Its channels, where they are more than the model's."""
 
 
 class MemoryLimit:
@@ -109,7 +111,8 @@ class MemoryLimit:
         latent = self._manifest.latent
         a_take = need.channels * need.frames
         latents = _LATENT_COPIES * takes * a_take * latent.channels * latent.mel_bins
-        samples = round(a_take / self._frames_a_second * need.sample_rate)
+        seconds = need.frames / self._frames_a_second
+        samples = round(max(need.channels, need.delivered) * seconds * need.sample_rate)
         return 4 * (latents + samples * (need.takes + _SOUND_COPIES))
 
     def _refusal(self, need: MemoryNeed, frames_a_call: int, free: FreeMemory) -> str:

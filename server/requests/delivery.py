@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -34,8 +34,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             int,
             Meta(
                 ge=1,
-                le=2,
-                description="1 is mono, 2 is stereo (default: as it was rendered)",
+                le=8,
+                description="1 is mono, 2 stereo; 6 and 8 are 5.1 and 7.1 beds of new sounds "
+                "(default: as it was rendered)",
                 extra={"label": "Channels"},
             ),
         ]
@@ -57,13 +58,21 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             Meta(
                 ge=-60.0,
                 le=-5.0,
-                description="integrated loudness, as far as the peak ceiling allows "
-                "(default: unchanged)",
+                description="integrated loudness; peaks are limited to reach it, by up to 12 dB "
+                "(default: the level's)",
                 extra={"label": "Loudness", "unit": "LUFS"},
             ),
         ]
         | None
     ) = None
+    level: Annotated[
+        Literal["matched", "model"],
+        Meta(
+            description="matched: new sounds as loud as others of their kind; model: as loud as "
+            "the model made them",
+            extra={"label": "Level"},
+        ),
+    ] = "matched"
     ceiling_dbfs: (
         Annotated[
             float,

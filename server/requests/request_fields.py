@@ -44,6 +44,8 @@ class Request(
 
     label: ClassVar[str] = ""
     """Name of the kind for people."""
+    layouts: ClassVar[tuple[int | None, ...]] = (None, 1, 2)
+    """Numbers of channels that it can be delivered with."""
 
     prompt: Prompt = ""
     negative_prompt: Annotated[
@@ -152,6 +154,17 @@ class Request(
         ]
         | None
     ) = None
+    bandwidth: (
+        Annotated[
+            Literal["full", "model"],
+            Meta(
+                description="full: up to 20 kHz, where the sample rate allows; model: what the "
+                "model itself renders (default: full, a variation as its take)",
+                extra={"label": "Bandwidth"},
+            ),
+        ]
+        | None
+    ) = None
     model: Annotated[
         str,
         Meta(
@@ -197,6 +210,9 @@ class Request(
         """Say which values contradict each other; empty where none do."""
         parse_blend(self.prompt)
         parse_blend(self.negative_prompt)
+        if self.delivery.channels not in self.layouts:
+            allowed = ", ".join(str(number) for number in self.layouts if number)
+            return f"channels {self.delivery.channels}: this job delivers {allowed}"
         if self.eta and self.sampler not in (None, "ddim"):
             return f"eta {self.eta} works with the ddim sampler only, not with {self.sampler}"
         if self.num_renders > MAX_TAKES:

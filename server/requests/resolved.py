@@ -18,7 +18,8 @@ import msgspec
 
 from server.errors import InvalidRequest
 from server.model.manifest import Manifest
-from server.requests.new_sound import NewSound
+from server.requests.new_sound import NewSound, OneShot
+from server.requests.one_shot import asks_for_one_hit
 from server.requests.request import (
     Continue,
     Inpaint,
@@ -175,6 +176,14 @@ def parse_resolved(values: dict[str, Any]) -> AnyResolved:
     return resolved
 
 
+def _one_shot(request: NewSound) -> OneShot:
+    """A hit is cut to what sounds of it, unless its length is given."""
+    if request.loop or not asks_for_one_hit(request.prompt):
+        return "off"
+    given = request.audio_length_in_s is not None or request.bars is not None
+    return "tight" if given else "trim"
+
+
 def _defaults(
     request: Request, manifest: Manifest, draw_seed: Callable[[int], int]
 ) -> dict[str, Any]:
@@ -185,10 +194,13 @@ def _defaults(
         if isinstance(request, TextToAudio) and request.num_waveforms_per_prompt == 1:
             filled["num_candidates"] = defaults.num_candidates
     if not isinstance(request, Vary):
+        filled["bandwidth"] = "full"
         filled["num_inference_steps"] = defaults.num_inference_steps
         filled["guidance_scale"] = defaults.guidance_scale
         filled["guidance_end"] = defaults.guidance_end
         filled["sampler"] = "ddim" if request.eta else defaults.sampler
+    if isinstance(request, NewSound):
+        filled["one_shot"] = _one_shot(request)
     if not (isinstance(request, NewSound) and request.bars is not None):
         filled["audio_length_in_s"] = defaults.audio_length_in_s
     return filled

@@ -10,11 +10,10 @@ import numpy as np
 
 from server.audio.beat import grid_alignment, onset_times, tempo_bpm
 from server.audio.pitch import note_pitch
-from server.audio.waveform import Samples, Waveform
-from server.render.delivery import loudness_lufs
+from server.audio.waveform import Samples
 from server.sample_library.sample import Character
 
-__all__ = ["bpm_of", "character_of", "lufs_of", "note_of", "peaks_of"]
+__all__ = ["bpm_of", "character_of", "note_of", "peaks_of"]
 
 _RATE: Final = 16000
 _NAMED_BPM: Final = re.compile(r"(?<!\d)(\d{2,3}(?:\.\d{1,2})?)[ _-]?bpm(?![a-z])", re.IGNORECASE)
@@ -55,12 +54,6 @@ def bpm_of(mono: Samples, name: str) -> float | None:
     if math.isnan(bpm) or len(onsets) < _ONSETS or grid_alignment(onsets, bpm) < _ON_GRID:
         return None
     return bpm
-
-
-def lufs_of(sound: Waveform) -> float | None:
-    """Integrated loudness; None for silence."""
-    loudness = loudness_lufs(sound)
-    return None if loudness is None or not math.isfinite(loudness) else loudness
 
 
 def character_of(mono: Samples, name: str, bpm: float | None) -> Character:

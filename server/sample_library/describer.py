@@ -195,7 +195,8 @@ def _head(path: Path) -> tuple[Waveform, int]:
 
 def _description(sound: Waveform, frames: int, name: str, digest: bytes) -> Description:
     from server.audio.waveform import Waveform
-    from server.sample_library.describe import bpm_of, character_of, lufs_of, note_of, peaks_of
+    from server.render.finishing.loudness import integrated_lufs
+    from server.sample_library.describe import bpm_of, character_of, note_of, peaks_of
 
     mono = Waveform.mono(sound.downmix(), sound.sample_rate).resample(_RATE).samples[:, 0]
     bpm = bpm_of(mono, name)
@@ -206,7 +207,7 @@ def _description(sound: Waveform, frames: int, name: str, digest: bytes) -> Desc
         channels=sound.channels,
         bpm=bpm,
         note=note_of(mono),
-        lufs=lufs_of(sound),
+        lufs=integrated_lufs(sound),
         character=character_of(mono, name, bpm),
         peaks=peaks_of(mono),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["credits_text"]
+__all__ = ["credits_text", "notices_text"]
 
 WITHOUT_CONDITIONS = frozenset({"CC0-1.0"})
 
@@ -37,3 +38,13 @@ def credits_text(entries: Sequence[dict[str, Any]]) -> str:
                 named = []
             lines.append(f"- {source}" + (f": {'; '.join(named)}" if named else ""))
     return "\n".join(lines) + "\n"
+
+
+def notices_text(sounds: Path) -> str:
+    """Licence texts and credit files that come with ``sounds``, end to end."""
+    found = [sounds / "LICENCES.md", *sorted((sounds / "credits").glob("*"))]
+    return "\n\n".join(
+        f"==== {path.name} ====\n\n{path.read_text('utf-8', errors='replace')}"
+        for path in found
+        if path.is_file()
+    )

@@ -112,7 +112,7 @@ class ChunkMaker:
     async def _start(self, prompt: str, steps: int) -> Chunk:
         request = TextToAudio(
             prompt=prompt, num_inference_steps=steps, audio_length_in_s=self.seconds,
-            num_candidates=1, delivery=self._delivery(),
+            num_candidates=1, one_shot="off", delivery=self._delivery(),
         )  # fmt: skip
         waveform = await self._render(request)
         return await self._load(waveform, prompt, steps)

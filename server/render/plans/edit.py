@@ -15,7 +15,7 @@ from server.audio.waveform import Samples, Waveform
 from server.render.conditioning import prompted, wants_sound
 from server.render.plan import Finished, RenderContext
 from server.render.plans.alone import alone_plan
-from server.render.plans.splicing import Excerpt
+from server.render.plans.splicing import Excerpt, largest_seam_db
 from server.requests.resolved import ResolvedContinue, ResolvedInpaint, ResolvedUpscale
 
 __all__ = ["Edit", "EditRequest", "finished_edit"]
@@ -82,9 +82,12 @@ def finished_edit(
         edit.clip.file_format,
         {**edit.measures, **measures},
         keeps_clip=True,
+        top_hz=None if request.bandwidth == "model" else context.manifest.sample_rate / 2.0,
+        fade=edit.crossfade,
         exact=edit.clip.exact and edit.clip.exact.moved(edit.begins),
         metadata=edit.metadata,
         new=edit.spans,
+        seam_db=partial(largest_seam_db, excerpts),
         around_db=max(around, default=None),
         highest_peak=max(1.0, edit.sound.peak) if whole else math.inf,
         sound_wanted=wants_sound(request, clip_db),

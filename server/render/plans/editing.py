@@ -129,7 +129,8 @@ def _finish(
     seams: list[dict[str, float]] = []
     for excerpt in excerpts:
         raw = excerpt.channels.restored(excerpt.decoded(context, latents), new=excerpt.new)
-        done, measured = spliced(context, excerpt, raw, edit.crossfade)
+        fill = request.bandwidth == "model"
+        done, measured = spliced(context, excerpt, raw, edit.crossfade, fill=fill)
         samples[excerpt.start :][: done.frames] = done.samples
         seams.append(measured)
     return finished_edit(

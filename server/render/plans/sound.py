@@ -14,7 +14,7 @@ from server.audio.metadata.loops import Played
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
-from server.model.noise import ChannelNoise, same_noise, slerp, stereo_noise
+from server.model.noise import same_noise, slerp
 from server.model.schedule import Latents
 from server.model.text import Embedding, unit
 from server.render.channels import stacked
@@ -25,7 +25,7 @@ from server.render.conditioning import (
     unconditional,
     wants_sound,
 )
-from server.render.plan import Finished, Plan, RenderContext, plan
+from server.render.plan import Finished, Plan, RenderContext, Treatment, plan
 from server.render.plans.grounding import grounded
 from server.render.windows import Windows
 from server.requests.notation import Notation, tonic
@@ -73,7 +73,7 @@ def _plan(
         windows=windows,
         condition=conditions,
         unconditional=unconditional(request, context),
-        noise=_noise(request, context.manifest, windows.total),
+        noise=same_noise(context.manifest.latent, windows.total),
         finish=partial(_finish, request, context),
         target=target,
         notation=_notation(request, context.manifest, windows),
@@ -112,12 +112,6 @@ def longest_window(manifest: Manifest) -> int:
     return manifest.latent_frames(manifest.defaults.max_audio_length_in_s)
 
 
-def _noise(request: ResolvedSound, manifest: Manifest, frames: int) -> ChannelNoise:
-    if request.width:
-        return stereo_noise(manifest.latent, frames, request.width)
-    return same_noise(manifest.latent, frames)
-
-
 def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float) -> Embedding:
     """Interpolate between the stages before and after ``at``."""
     after = next((i for i, stage in enumerate(stages) if stage.at >= at), len(stages) - 1)
@@ -132,7 +126,13 @@ def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) ->
     if request.loop:
         return _finish_loop(request, context, latents, rate)
     sound = one_shot(context, latents, request.seconds, rate)
-    return Finished(sound, metadata=_played(request, sound), sound_wanted=wants_sound(request))
+    return Finished(
+        sound,
+        top_hz=context.manifest.sample_rate / 2.0,
+        treatment=Treatment(request.one_shot or "off", matched_level=True),
+        metadata=_played(request, sound),
+        sound_wanted=wants_sound(request),
+    )
 
 
 def _played(request: ResolvedSound, sound: Waveform) -> Metadata:
@@ -176,6 +176,8 @@ def _finish_loop(
             "length_error_samples": ring.frames - seconds * rate,
         },
         circular=True,
+        top_hz=context.manifest.sample_rate / 2.0,
+        treatment=Treatment(matched_level=True),
         metadata=_played(request, ring),
         sound_wanted=wants_sound(request),
     )

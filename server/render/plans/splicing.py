@@ -15,7 +15,7 @@ from server.model.schedule import Latents
 from server.render.channels import Channels
 from server.render.plan import RenderContext
 
-__all__ = ["Excerpt", "kept_samples", "seams_of", "spliced", "worst_of"]
+__all__ = ["Excerpt", "kept_samples", "largest_seam_db", "seams_of", "spliced", "worst_of"]
 
 _MIN_KEPT_S: Final = 0.2
 """Shortest kept sound that can condition the unet."""
@@ -66,14 +66,16 @@ def kept_samples(sound: Waveform, spans: tuple[Span, ...]) -> Mask | None:
 
 
 def spliced(
-    context: RenderContext, excerpt: Excerpt, raw: Waveform, fade: int
+    context: RenderContext, excerpt: Excerpt, raw: Waveform, fade: int, *, fill: bool
 ) -> tuple[Waveform, dict[str, float]]:
     """The excerpt with its spans replaced by ``raw``, and the measures of its seams.
 
-    They are compared with those of a plain cut without matching.
+    They are compared with those of a plain cut without matching. ``fill`` adds noise above the
+    model's band, where nothing better will.
     """
     spans, done, naive = list(excerpt.spans), excerpt.sound, excerpt.sound
-    better = matched(raw, excerpt.sound, spans, context.manifest.sample_rate / 2)
+    top_hz = context.manifest.sample_rate / 2
+    better = matched(raw, excerpt.sound, spans, top_hz, fill=fill)
     for span in spans:
         middle, made = (span.start + span.end) // 2, better
         if excerpt.unprompted:
@@ -92,16 +94,25 @@ def worst_of(seams: list[dict[str, float]]) -> dict[str, float]:
     return {name: max(seam[name] for seam in seams if name in seam) for name in sorted(names)}
 
 
-def seams_of(excerpt: Excerpt, done: Waveform, naive: Waveform) -> dict[str, float]:
+def largest_seam_db(excerpts: list[Excerpt], sound: Waveform) -> float | None:
+    """The largest seam of all ``excerpts`` of ``sound``; None where there is none."""
+    found = []
+    for excerpt in excerpts:
+        part = sound.with_samples(sound.samples[excerpt.start :][: excerpt.sound.frames])
+        found += [seams["seam_db"] for seams in [seams_of(excerpt, part)] if seams]
+    return max(found, default=None)
+
+
+def seams_of(excerpt: Excerpt, done: Waveform, naive: Waveform | None = None) -> dict[str, float]:
     """The largest seam of the splice and of the plain cut, relative to the rest of the sound."""
     ends = {place for span in excerpt.spans for place in (span.start, span.end)}
     joins = sorted(place for place in ends if 0 < place < done.frames)
     if not joins:
         return {}
     usual = _elsewhere(excerpt)
+    sounds = {"seam_db": done, "naive_seam_db": naive}
     return {
-        "seam_db": seam_db(done, joins, usual),
-        "naive_seam_db": seam_db(naive, joins, usual),
+        name: seam_db(sound, joins, usual) for name, sound in sounds.items() if sound is not None
     }
 
 

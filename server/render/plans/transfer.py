@@ -18,12 +18,13 @@ from server.audio.metadata.points import Move
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.model.noise import mixed_noise, same_noise
+from server.model.noise import mixed_noise
 from server.model.schedule import Latents
 from server.render.channels import Channels
 from server.render.conditioning import condition, notation_of, unconditional, wants_sound
-from server.render.plan import Finished, Plan, RenderContext, plan
+from server.render.plan import Finished, Plan, RenderContext, Treatment, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
+from server.render.plans.unrendered import unrendered
 from server.render.windows import Windows
 from server.requests.new_sound import MAX_SECONDS
 from server.requests.resolved import ResolvedTransfer
@@ -44,7 +45,7 @@ def _(request: ResolvedTransfer, context: RenderContext) -> Plan:
         )
     windows = take_windows(context.manifest, clip.waveform.seconds, request.loop)
     if request.strength == 0.0:
-        return _untouched(request, context, clip, windows)
+        return unrendered(request, context, _untouched(request, clip), own=clip.waveform)
     channels = Channels.of(clip.waveform, context.manifest.sample_rate)
     wanted = condition(request, context, own=clip.waveform)
 
@@ -100,6 +101,8 @@ def _finish(
         clip.file_format,
         {"seam_db": ring_seam_db(sound)} if request.loop else {},
         circular=request.loop,
+        top_hz=context.manifest.sample_rate / 2.0,
+        treatment=Treatment(),
         metadata=_metadata(clip, sound),
         sound_wanted=wants_sound(request, clip_db) and (request.strength == 1.0 or clip_db > -60.0),
     )
@@ -120,29 +123,14 @@ def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
     return sound.with_samples(sound.samples * np.float32(gain))
 
 
-def _untouched(
-    request: ResolvedTransfer, context: RenderContext, clip: Clip, windows: Windows
-) -> Plan:
-    frames = context.manifest.latent.time_multiple
-    noise = same_noise(context.manifest.latent, frames)
-    nothing = context.text.unconditional()
-    return Plan(
-        settings=request,
-        windows=Windows.over(frames, frames),
-        condition=nothing[None],
-        unconditional=nothing,
-        noise=noise,
-        finish=lambda latents: Finished(
-            clip.waveform,
-            clip.file_format,
-            keeps_clip=True,
-            circular=request.loop,
-            exact=clip.exact,
-            metadata=clip.metadata,
-            new=(),
-            sound_wanted=False,
-        ),
-        target=condition(request, context, own=clip.waveform),
-        start=lambda seed: noise(0, 0),
-        strength=0.0,
+def _untouched(request: ResolvedTransfer, clip: Clip) -> Finished:
+    return Finished(
+        clip.waveform,
+        clip.file_format,
+        keeps_clip=True,
+        circular=request.loop,
+        exact=clip.exact,
+        metadata=clip.metadata,
+        new=(),
+        sound_wanted=False,
     )

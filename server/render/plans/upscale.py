@@ -6,22 +6,34 @@ below it stays unchanged.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.clip import Clip
 from server.audio.interruption import interruptible
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.render.plan import Plan, RenderContext, plan
+from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.plans.edit import Edit
 from server.render.plans.editing import edit_plan
+from server.render.plans.sound import DEFAULT_RATE
+from server.render.plans.unrendered import unrendered
 from server.requests.resolved import ResolvedUpscale
 
 __all__ = ["cutoff_of"]
 
+_UNET_SHARE: Final = 0.95
+"""A band that ends above this share of the model's needs no unet."""
+_UPPER_SHARE: Final = 0.42
+"""Above this share of its rate, a clip has no room for a band."""
+_LEAST_SHARE: Final = 0.85
+"""The end of a band is found down to this share of where it is."""
+_LEAST_FULL_RATE: Final = 32_000
+_HEARD_HZ: Final = 20_000.0
 _DROP_DB: Final = 20.0
 """Fall within a third of an octave that counts as the end of a band."""
 _MISSING_DB: Final = -40.0
@@ -33,23 +45,97 @@ Curve = npt.NDArray[np.float64]
 @plan.register
 def _(request: ResolvedUpscale, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
-    top_hz = context.manifest.sample_rate / 2.0
-    rate = max(clip.waveform.sample_rate, context.manifest.sample_rate)
-    sound = clip.waveform.resample(rate)
-    cutoff = request.cutoff_hz or cutoff_of(clip.waveform, top_hz)
+    top_hz, full = context.manifest.sample_rate / 2.0, request.bandwidth != "model"
+    sound = clip.waveform.resample(_rate(request, clip.waveform.sample_rate, context, full))
+    _check_cutoff(request, clip.waveform)
+    cutoff = request.cutoff_hz or _end_below(clip.waveform, top_hz)
+    if full and (cutoff is None or cutoff >= _UNET_SHARE * top_hz):
+        above = cutoff or _end_of_band(clip.waveform, top_hz)
+        if above is not None and above < _UPPER_SHARE * sound.sample_rate:
+            return _upper_band_alone(request, context, clip, sound, max(above, top_hz))
     if cutoff is None:
         raise InvalidRequest(
             f"{request.clip}: no missing upper band was found below {top_hz:g} Hz; "
             "give cutoff_hz where its own band ends"
         )
-    if cutoff >= 0.95 * top_hz:
+    if cutoff >= _UNET_SHARE * top_hz:
         raise InvalidRequest(
             f"cutoff_hz {cutoff:g}: this model renders up to {top_hz:g} Hz, "
             "so there is nothing above it to add"
         )
     span = Span(0, sound.frames, cutoff, top_hz)
     measures = {"cutoff_hz": round(cutoff, 1)}
-    return edit_plan(request, context, Edit(clip, sound, (span,), measures=measures))
+    planned = edit_plan(request, context, Edit(clip, sound, (span,), measures=measures))
+    finish = planned.finish
+    return replace(planned, finish=lambda latents: replace(finish(latents), before=sound))
+
+
+def _check_cutoff(request: ResolvedUpscale, sound: Waveform) -> None:
+    highest = sound.sample_rate / 2.0
+    if request.cutoff_hz is not None and request.cutoff_hz > highest:
+        raise InvalidRequest(
+            f"cutoff_hz {request.cutoff_hz:g}: {request.clip} has nothing above {highest:g} Hz; "
+            "leave it out, or give where its own band ends"
+        )
+
+
+def _rate(request: ResolvedUpscale, own: int, context: RenderContext, full: bool) -> int:
+    """The clip's rate, or one with room for what is added."""
+    lowest = context.manifest.sample_rate
+    if full and own < _LEAST_FULL_RATE:
+        lowest = request.delivery.sample_rate or DEFAULT_RATE
+    return max(own, lowest)
+
+
+def _end_below(sound: Waveform, top_hz: float) -> float | None:
+    """Where the band of a clip ends below ``top_hz``, or just there; None where it does not."""
+    found = cutoff_of(sound, top_hz)
+    if found is None or found < _LEAST_SHARE * top_hz or sound.sample_rate / 2.0 < 1.05 * top_hz:
+        return found
+    return _steepest(sound, found)
+
+
+def _end_of_band(sound: Waveform, top_hz: float) -> float | None:
+    """Where the band of a clip ends that fills the model's; None where nothing is missing."""
+    if sound.sample_rate / 2.0 <= 1.05 * top_hz:
+        return top_hz
+    found = cutoff_of(sound, min(_HEARD_HZ, 0.5 * sound.sample_rate / 0.96))
+    if found is None or found < _LEAST_SHARE * top_hz:
+        return None
+    return _steepest(sound, found)
+
+
+def _steepest(sound: Waveform, near_hz: float) -> float:
+    """Where the spectrum falls most within a twelfth, around ``near_hz``.
+
+    :func:`cutoff_of` may be a tenth too low where the spectrum also falls below its end.
+    """
+    level, hz = _spectrum_db(sound)
+    places = np.flatnonzero((hz > 0.95 * near_hz) & (hz < min(1.25 * near_hz, 0.95 * hz[-1])))
+    width = max(1, round(0.03 * near_hz / hz[1]))
+    falls = [level[k - width] - level[min(k + width, len(level) - 1)] for k in places]
+    return float(hz[places[int(np.argmax(falls))]])
+
+
+def _upper_band_alone(
+    request: ResolvedUpscale, context: RenderContext, clip: Clip, sound: Waveform, above: float
+) -> Plan:
+    """Nothing is missing in the model's band: the unet has no part in it."""
+    edit = Edit(clip, sound, (Span(0, sound.frames, above),))
+    finished = Finished(
+        sound,
+        clip.file_format,
+        {"cutoff_hz": round(above, 1)},
+        keeps_clip=True,
+        top_hz=above,
+        metadata=edit.metadata,
+        new=edit.spans,
+        around_db=sound.rms_db,
+        highest_peak=max(1.0, sound.peak),
+        sound_wanted=False,
+        before=sound,
+    )
+    return unrendered(request, context, finished, own=clip.waveform)
 
 
 def cutoff_of(sound: Waveform, top_hz: float) -> float | None:

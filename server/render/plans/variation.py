@@ -11,7 +11,7 @@ import msgspec
 
 from server.audio.clip import Clip, ClipLoader
 from server.errors import InvalidRequest
-from server.model.noise import slerp
+from server.model.noise import Origin, slerp
 from server.model.schedule import Latents
 from server.model.text import unit
 from server.render.plan import Finished, Plan, RenderContext, SeedVariation, plan
@@ -29,6 +29,7 @@ _OVERRIDABLE = (
     "prompt",
     "negative_prompt",
     "audio_prompt",
+    "bandwidth",
     "eta",
 )
 
@@ -52,6 +53,8 @@ def _varied(planned: Plan, origin: int, distance: float) -> Plan:
 
     def finish(latents: Latents) -> Finished:
         finished = planned.finish(latents)
+        of = Origin(origin, distance, before=finished.origin)
+        finished = replace(finished, origin=of)
         alone = finished.alone
         if alone is None:
             return finished

@@ -70,6 +70,7 @@ def test_a_fader_has_range_unit_description_and_value(bridge: Running) -> None:
 def test_switches_menus_and_whole_numbers(bridge: Running) -> None:
     assert ask(bridge, "/ldm/set/loop?TYPE") == {"TYPE": "T"}
     assert ask(bridge, "/ldm/set/sampler?RANGE")["RANGE"][0]["VALS"][0] == "ddim"
+    assert ask(bridge, "/ldm/set/bandwidth?RANGE")["RANGE"] == [{"VALS": ["full", "model"]}]
     assert ask(bridge, "/ldm/set/seed?RANGE") == {"RANGE": [{"MIN": 0, "MAX": 2**31 - 1}]}
     assert ask(bridge, "/ldm/text")["CRITICAL"] is True
     assert ask(bridge, "/ldm/status?TYPE") == {"TYPE": "N"}

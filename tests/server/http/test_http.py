@@ -274,6 +274,7 @@ def test_the_server_describes_itself(tiny_folder: Path, tmp_path: Path) -> None:
             text = next(k for k in features["kinds"] if k["kind"] == "text")
             steps = next(f for f in text["fields"] if f["name"] == "num_inference_steps")
             assert (steps["low"], steps["high"]) == (1, 1000)
+            assert all("bandwidth" in {f["name"] for f in k["fields"]} for k in features["kinds"])
             assert features["model"]["name"].startswith("tiny")
             await server.done(QUICK)
             metrics = (await server.http.get("/metrics")).text

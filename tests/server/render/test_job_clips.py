@@ -38,7 +38,7 @@ def jobs(clip: str) -> list[ClipRequest]:
         Inpaint(**few, regions="0:0.05", prompt="low"),
         Continue(**few, audio_length_in_s=0.4),
         Continue(**few, audio_length_in_s=0.4, side="before", prompt="low"),
-        Upscale(**few, cutoff_hz=2000.0),
+        Upscale(**few, cutoff_hz=2000.0, bandwidth="model"),
     ]
 
 

@@ -76,7 +76,7 @@ def jobs(clip: str) -> list[tuple[ClipRequest, int]]:
         (Continue(**few, audio_length_in_s=0.5, side="before"), 8000),
         (Transfer(**few, strength=0.5), 0),
         (Transfer(**few, strength=0.0), 0),
-        (Upscale(**few, cutoff_hz=3000.0), 0),
+        (Upscale(**few, cutoff_hz=3000.0, bandwidth="model"), 0),
     ]
 
 
@@ -121,9 +121,11 @@ def test_a_clip_below_the_models_rate_keeps_its_marks(
 ) -> None:
     path = tmp_path / "in.wav"
     path.write_bytes(wave(tones(1.0, 8000), 8000, chunk(b"cue ", cue([4000]))))
-    take = tiny_pipeline.render(Upscale(clip=str(path), cutoff_hz=3000.0, seed=1))[0]
-    assert take.waveform.sample_rate == 16000
-    assert cues_of(read_chunks(take.encode()).found) == [8000]
+    for bandwidth, rate in (("model", 16000), ("full", 48000)):
+        request = Upscale(clip=str(path), cutoff_hz=3000.0, seed=1, bandwidth=bandwidth)
+        take = tiny_pipeline.render(request)[0]
+        assert take.waveform.sample_rate == rate
+        assert cues_of(read_chunks(take.encode()).found) == [rate // 2]
 
 
 def test_flac_keeps_its_own(tiny_pipeline: Pipeline, tmp_path: Path) -> None:

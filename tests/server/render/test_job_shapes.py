@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sounds import similarity
+from sounds import noise, similarity
 
 from server.audio.seam import jumps_db, ring_seam_db, seam_db
 from server.audio.waveform import Waveform
@@ -179,17 +179,16 @@ def test_width_sets_the_correlation_and_sums_to_mono(tiny_pipeline: Pipeline) ->
     assert min(mono_sum) > -4.0, "nothing is lost in mono beyond what independent sides lose"
 
 
-def test_the_sides_noise_is_as_correlated_as_the_width_says() -> None:
-    from server.model.manifest import Latent
-    from server.model.noise import stereo_noise
+def test_the_side_is_as_loud_as_the_width_says() -> None:
+    from server.fullband.width import spread
 
-    for width in (0.0, 0.3, 0.7, 1.0):
-        left, right = stereo_noise(Latent(), 512, width)(3, 0)
-        assert np.corrcoef(left.ravel(), right.ravel())[0, 1] == pytest.approx(
-            np.cos(width * np.pi / 2), abs=0.02
-        )
-        assert left.std() == pytest.approx(1.0, abs=0.02)
-        assert right.std() == pytest.approx(1.0, abs=0.02)
+    mono = Waveform(noise(4.0, 48000).astype(np.float32), 48000)
+    full = spread(mono, 2, 1.0, 3, circular=False).samples
+    for width in (0.0, 0.3, 0.7):
+        left, right = spread(mono, 2, width, 3, circular=False).samples.T
+        side = full[:, 0] - full[:, 1]
+        np.testing.assert_allclose(left - right, width * side, atol=1e-6)
+        assert left.std() == pytest.approx(right.std(), rel=0.02)
 
 
 def test_the_seam_measure_finds_audible_seams() -> None:

@@ -46,7 +46,7 @@ def test_strength_0_is_the_clip_itself(
 def test_strength_1_is_text_to_audio(tiny_pipeline: Pipeline, tmp_path: Path, sampler: str) -> None:
     clip = write(tmp_path / "in.wav", tones(2.0))
     settings = {"prompt": "high", "seed": 9, "sampler": sampler}
-    at_rate = Delivery(sample_rate=16000)
+    at_rate = Delivery(sample_rate=16000, level="model")
     words = TextToAudio(**settings, audio_length_in_s=2.0, delivery=at_rate)
     whole = Transfer(**settings, clip=clip, strength=1.0, delivery=at_rate)
     a, b = (tiny_pipeline.render(request)[0].waveform for request in (words, whole))

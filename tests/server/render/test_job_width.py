@@ -171,4 +171,4 @@ def test_surround_is_delivered_in_stereo_by_folding_it_down(
 def test_a_wide_take_in_mono_keeps_its_level(tiny_pipeline: Pipeline) -> None:
     wide = {"prompt": "low", "seed": 2, "audio_length_in_s": 2.0}
     stereo = tiny_pipeline.render(TextToAudio(**wide, width=1.0))[0].waveform
-    assert level_db(stereo.as_channels(1).samples) == pytest.approx(stereo.rms_db, abs=0.5)
+    assert level_db(stereo.as_channels(1).samples) == pytest.approx(stereo.rms_db, abs=1.0)

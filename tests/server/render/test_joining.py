@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_split_and_then_refused(tiny_folder: Path) -> None:
     pipeline = Pipeline(tiny_folder, "cpu", 1, free=lambda on_cpu: free)
     request = msgspec.structs.replace(SHORT, num_waveforms_per_prompt=4)
     plenty = pipeline.render(request)
-    free = FreeMemory(1_440_000)
+    free = FreeMemory(1_700_000)
     seen: list[tuple[int, int]] = []
     split = pipeline.render(request, lambda *step: seen.append(step))
     assert len(seen) > 3 + 4, "it was denoised in groups"

@@ -1,0 +1,1 @@
+"""Stage ``fullband``: the upper band of a take."""
