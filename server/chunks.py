@@ -14,21 +14,22 @@ Frames = npt.NDArray[np.float32]
 
 
 def in_chunks(
-    graph: Callable[[Frames], Frames], signal: Frames, chunk: int, overlap: int, ratio: float
+    graph: Callable[[Frames, int], Frames], signal: Frames, chunk: int, overlap: int, ratio: float
 ) -> Frames:
     """``graph(signal)`` along the first axis, at most ``chunk`` frames at a time.
 
-    The graph turns n frames into ``n * ratio`` frames. Neighbouring pieces share ``overlap``
+    The graph is called in order, each time with where the piece begins, and turns n frames into
+    ``n * ratio`` frames. Neighbouring pieces share ``overlap``
     frames, half of which only give the graph something to see; the rest is faded linearly
     from one piece into the next.
     """
     total = len(signal)
     if total <= chunk:
-        return graph(signal)[: round(total * ratio)]
+        return graph(signal, 0)[: round(total * ratio)]
     result: Frames | None = None
     weight = np.zeros(round(total * ratio), np.float32)
     for start in _starts(total, chunk, overlap):
-        piece = graph(signal[start : start + chunk])[: round(chunk * ratio)]
+        piece = graph(signal[start : start + chunk], start)[: round(chunk * ratio)]
         if result is None:
             result = np.zeros((len(weight), *piece.shape[1:]), np.float32)
         first = round(start * ratio)

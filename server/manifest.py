@@ -14,6 +14,8 @@ unet           sample [B, C, T, F], timestep [B],                prediction [B, 
                embedding [B, D], or [B, D + 3] with ``notation``
 vae_decoder    latent [B, C, T, F]                               log_mel [B, M, num_mels]
 vocoder        log_mel [B, M, num_mels]                          waveform [B, >= M * hop]
+               with ``vocoder_cells`` K, each of them optional:  phases, amplitude [B, M, K]
+               phase [B, K], start int64 [1], drift [B, K]
 listener       log_mel [B, M, num_mels]                          embedding [B, D], unit norm
 =============  ================================================  ==========================
 
@@ -150,6 +152,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The unet takes note, tempo and beats (:mod:`server.notation`) behind the embedding."""
     listener: bool = False
     """There is an ear of its own, by which takes are ranked (:mod:`server.listener`)."""
+    vocoder_cells: int = 0
+    """Above 0 the vocoder takes on and gives back phases of so many cells (see the table)."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
     """What guidance leads away from where no negative prompt is given."""
     latent: Latent = Latent()

@@ -44,12 +44,22 @@ PARTS: Final = (
     "notes",
     "loops",
     "decoder",
+    "tuning",
     "variety",
     "steps",
     "pairs",
     "copies",
 )
-QUICK_PARTS: Final = ("classes", "noises", "distributions", "notes", "loops", "decoder", "variety")
+QUICK_PARTS: Final = (
+    "classes",
+    "noises",
+    "distributions",
+    "notes",
+    "loops",
+    "decoder",
+    "tuning",
+    "variety",
+)
 QUICK_SECONDS: Final = 2.56
 VARIETY_CLASSES: Final = (
     "kick", "snare", "piano", "synth pad", "dog", "rain", "fire", "footsteps", "laser", "bell",
@@ -84,6 +94,7 @@ def evaluate_model(
             studio, prompts.loops[::every], _real_sounds(sounds, "bpm", 40)
         ),
         "decoder": lambda: sound.judge_decoder(studio, _decoder_clips(studio)),
+        "tuning": lambda: sound.judge_decoder_tuning(studio, _real_sounds(sounds, "midi", 60)),
         "variety": lambda: parts.judge_variety(
             studio, dict(list(varied.items())[:: 3 * every - 2])
         ),

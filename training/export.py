@@ -12,6 +12,7 @@ from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
 from server.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
 from training.autoencoder import WaveEncoder
+from training.cells import NUM_CELLS
 from training.clap import TextTower, WaveTower
 from training.credits import credits_text
 from training.known_sounds import known_sounds
@@ -19,6 +20,7 @@ from training.sampling import SHIFT
 from training.sounds import read_manifest
 from training.stages import Run
 from training.text import MAX_TOKENS
+from training.vocoder import TunedVocoder
 
 __all__ = ["components", "export_run", "keep_tables"]
 
@@ -72,6 +74,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
         notation=run.settings.ldm.kind == "tiny",
         listener=modules.listener is not None,
+        vocoder_cells=NUM_CELLS if isinstance(modules.vocoder, TunedVocoder) else 0,
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),

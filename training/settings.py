@@ -12,7 +12,17 @@ import yaml
 from server.errors import InvalidRequest
 from training.loop import Fit
 
-__all__ = ["Adversarial", "Clap", "Ldm", "Listener", "Settings", "Vae", "Vocoder", "load_settings"]
+__all__ = [
+    "Adversarial",
+    "Clap",
+    "Ldm",
+    "Listener",
+    "Partials",
+    "Settings",
+    "Vae",
+    "Vocoder",
+    "load_settings",
+]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +91,18 @@ class Vocoder(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
+class Partials(_Section, frozen=True, kw_only=True):
+    """The network that gives the vocoder its frequencies; only beside a ``tiny`` vocoder."""
+
+    width: int = 192
+    depth: int = 6
+    batch: int
+    frames: int
+    tone_share: float = 0.625
+    learning_rate: float
+    schedule: Schedule
+
+
 class Ldm(_Section, frozen=True, kw_only=True):
     """``tiny`` is our transformer, ``audioldm`` the published UNet."""
 
@@ -130,6 +152,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     clap: Clap
     vae: Vae
     vocoder: Vocoder
+    partials: Partials | None = None
     ldm: Ldm
     adversarial: Adversarial | None = None
     listener: Listener | None = None

@@ -38,15 +38,18 @@ from training.ldm import LdmStage
 from training.listener import Listener, ListenerStage
 from training.loop import fit, load_ema
 from training.noising import NOISINGS
+from training.partials import Partials, PartialsStage
 from training.settings import Settings
+from training.spectra import Spectra
 from training.text import SentenceEncoder, build_tokenizer, load_minilm
-from training.vocoder import Vocoder, VocoderStage
+from training.vocoder import TunedVocoder, Vocoder
+from training.vocoder_stage import VocoderStage
 
 __all__ = ["STAGES", "Run"]
 
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
-STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial", "listener")
+STAGES: Final = ("text", "clap", "vae", "vocoder", "partials", "ldm", "adversarial", "listener")
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,12 @@ class Run:
         return model.eval().requires_grad_(False).to(self.device)
 
     def vocoder(self) -> nn.Module:
-        """The vocoder."""
-        return self._averaged(build_vocoder(self.settings), "vocoder")
+        """The vocoder, with the partials where the settings have them."""
+        model = build_vocoder(self.settings)
+        load_ema(model, self._made("vocoder").parent, strict=not isinstance(model, TunedVocoder))
+        if isinstance(model, TunedVocoder):
+            load_ema(model.partials, self._made("partials").parent)
+        return model.eval().requires_grad_(False).to(self.device)
 
     def denoiser(self) -> nn.Module:
         """The denoiser, as it came out of its last stage."""
@@ -208,13 +215,27 @@ class Run:
         section = self.settings.vocoder
         return VocoderStage(
             self.bank(),
-            build_vocoder(self.settings),
+            build_spectra(self.settings),
             batch=section.batch,
             frames=section.frames,
             learning_rate=section.learning_rate,
             adversarial_from=section.adversarial_from,
             adversarial_weight=section.adversarial_weight,
             discriminator_width=section.discriminator_width,
+        )
+
+    def _partials(self) -> PartialsStage:
+        section, model = self.settings.partials, build_partials(self.settings)
+        if section is None or model is None:
+            raise InvalidRequest(f"{self.settings.name} has no partials: add a section 'partials'")
+        return PartialsStage(
+            self.bank(),
+            model,
+            self.autoencoder(),
+            batch=section.batch,
+            frames=section.frames,
+            learning_rate=section.learning_rate,
+            tone_share=section.tone_share,
         )
 
     def _ldm(self) -> LdmStage:
@@ -288,12 +309,29 @@ def build_autoencoder(settings: Settings) -> nn.Module:
     return Autoencoder(width=section.width)
 
 
-def build_vocoder(settings: Settings) -> nn.Module:
-    """A vocoder with fresh weights."""
+def build_spectra(settings: Settings) -> nn.Module:
+    """What stage ``vocoder`` trains, with fresh weights."""
     section: sections.Vocoder = settings.vocoder
     if section.kind == "audioldm":
         return _published().HifiGan(VARIANTS[settings.variant])
-    return Vocoder(section.width, section.depth)
+    return Spectra(section.width, section.depth)
+
+
+def build_vocoder(settings: Settings) -> nn.Module:
+    """The whole vocoder with fresh weights."""
+    section: sections.Vocoder = settings.vocoder
+    if section.kind == "audioldm":
+        return build_spectra(settings)
+    partials = build_partials(settings)
+    if partials is None:
+        return Vocoder(section.width, section.depth)
+    return TunedVocoder(partials, section.width, section.depth)
+
+
+def build_partials(settings: Settings) -> Partials | None:
+    """What stage ``partials`` trains, with fresh weights; None where there is no such stage."""
+    section = settings.partials
+    return None if section is None else Partials(section.width, section.depth)
 
 
 def build_denoiser(settings: Settings) -> nn.Module:

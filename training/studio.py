@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from server.manifest import Manifest
 from server.pipeline import Pipeline
-from server.request import Delivery, TextToAudio
+from server.request import Delivery, TextToAudio, Transfer
 from server.waveform import Waveform
 from training.judge import SAMPLE_RATE, Judge, Verdict
 from training.sound_classes import LabelledClip, Split
@@ -171,6 +172,14 @@ class Studio:
         """The waveform of a log-mel [M, mels]."""
         wave = self.pipeline.graphs["vocoder"](log_mel=log_mel[None].astype(np.float32))[0][0]
         return np.asarray(wave[: len(log_mel) * self.manifest.hop_length], dtype=np.float32)
+
+    def transfer(self, samples: Samples, strength: float = 0.02) -> Samples:
+        """``samples`` by way of the whole product, as good as untouched by the denoiser."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "clip.wav"
+            path.write_bytes(Waveform.mono(samples, SAMPLE_RATE).encode("wav32f"))
+            request = Transfer(clip=str(path), prompt="a sound", strength=strength, seed=0)
+            return self.pipeline.render(request)[0].waveform.downmix()
 
     def clap_embedding(self, samples: Samples) -> npt.NDArray[np.float32]:
         """The model's own CLAP embedding [D] of ``samples``."""

@@ -1,0 +1,161 @@
+"""Stage ``partials``: which sinusoids a log-mel holds, and at which frequencies.
+
+A network at the mel's frame rate says for every cell (:mod:`training.cells`) where in it a partial
+is, how loud, and whether there is one at all. It is regressed on the sounds of the bank and on
+tones made on the fly, half of them seen through the VAE, whose error it learns to undo.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.bank import SoundBank
+from training.cells import NUM_CELLS, Targets, cell_centres, cell_widths, partials_of
+from training.convnext import Trunk
+from training.loop import Stage, autocast, optimize
+from training.mel import N_FFT, SAMPLE_RATE, LogMel, mel_filterbank
+from training.tones import draw_tones
+
+__all__ = ["Partials", "PartialsStage"]
+
+QUIETEST: Final = 1e-5
+"""Amplitudes below this are all the same."""
+EDGE: Final = 3
+"""Frames at either end of a crop whose truth is half made of reflections."""
+SALIENCE: Final = 0.4
+"""Exponent by which loud partials count more than quiet ones."""
+
+
+class Partials(nn.Module):
+    """``log_mel [B, M, 64] -> offset, log-amplitude, tonality``, each ``[B, M, NUM_CELLS]``.
+
+    The offset is in cell widths from a cell's centre, the amplitude in nepers of full scale, the
+    tonality a logit.
+    """
+
+    def __init__(self, width: int = 192, depth: int = 6, expansion: int = 3) -> None:
+        super().__init__()
+        self.trunk = Trunk(width, depth, expansion, 3 * NUM_CELLS)
+        filters = torch.from_numpy(mel_filterbank())
+        heights = filters.amax(1)
+        # A sinusoid of amplitude 1 is N_FFT / 4 high and half of it on either side.
+        self.register_buffer("one", torch.log(heights * (N_FFT / 2)), persistent=False)
+        place = cell_centres() * (N_FFT / SAMPLE_RATE)
+        low, share = place.long(), place - place.long()
+        triangles = filters / heights[:, None]
+        near = (1.0 - share) * triangles[:, low] + share * triangles[:, low + 1]
+        self.register_buffer("nearness", near / near.sum(0).clamp(min=0.1), persistent=False)
+
+    def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the cells hold."""
+        offset, amplitude, tonality = self.trunk(log_mel).chunk(3, dim=-1)
+        return offset, amplitude + self._alone(log_mel), tonality
+
+    def _alone(self, log_mel: Tensor) -> Tensor:
+        """Log-amplitude of a partial that is alone in its bands: where the network starts."""
+        return torch.matmul(log_mel - self.one, self.nearness)
+
+
+class PartialsStage(Stage):
+    """Regression of partials; ``tone_share`` of each batch is made on the fly."""
+
+    def __init__(
+        self,
+        bank: SoundBank,
+        model: Partials,
+        autoencoder: nn.Module,
+        *,
+        batch: int,
+        frames: int,
+        learning_rate: float,
+        tone_share: float,
+    ) -> None:
+        self.device, self.bank, self.autoencoder = bank.device, bank, autoencoder
+        self.batch, self.frames = batch, frames
+        self.num_tones = round(tone_share * batch)
+        self.model = model.to(self.device)
+        self.log_mel = LogMel().to(self.device)
+        self.networks = nn.ModuleDict({"model": model})
+        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.99))
+        self.optimizers = {"model": optimizer}
+
+    def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
+        """One batch of tones and crops."""
+        waves = self._waves(generator)
+        with torch.no_grad():
+            mels = self._heard(self.log_mel(waves))
+            targets = partials_of(waves)
+        with autocast(self.device):
+            predicted = self.model(mels)
+        losses = partial_losses(tuple(part.float() for part in predicted), targets)
+        total = losses["cents"] / 20.0 + losses["amplitude"] + losses["tonality"]
+        optimize(self.optimizers["model"], total, self.model.parameters())
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Losses on held-out clips and on tones of a seed of their own, seen through the VAE."""
+        rows = self.bank.held_out[:64]
+        clips = self.bank.crop_waves(rows, torch.zeros_like(rows), 128)
+        tones = draw_tones(64, 128, torch.Generator(self.device).manual_seed(7))
+        sums: dict[str, float] = {}
+        for name, waves in (("clips", clips), ("tones", tones)):
+            mels = self._decoded(self.log_mel(waves))
+            losses = partial_losses(model(mels), partials_of(waves))
+            sums |= {f"{name}_{key}": loss.item() for key, loss in losses.items()}
+        return sums
+
+    def _waves(self, generator: torch.Generator) -> Tensor:
+        count = self.batch - self.num_tones
+        rows = self.bank.draw(count, generator)
+        starts = self.bank.draw_starts(rows, self.frames, generator)
+        clips = self.bank.crop_waves(rows, starts, self.frames)
+        decibels = torch.rand((count, 1), generator=generator, device=self.device) * 24.0
+        clips = clips * 10.0 ** (-decibels / 20.0)
+        tones = draw_tones(self.num_tones, self.frames, generator).to(self.device)
+        return torch.cat((tones, clips))
+
+    def _heard(self, mels: Tensor) -> Tensor:
+        """``mels``, every other one as the VAE gives it back."""
+        with autocast(self.device):
+            decoded = self._decoded(mels[::2]).float()
+        heard = mels.clone()
+        heard[::2] = decoded
+        return heard
+
+    def _decoded(self, mels: Tensor) -> Tensor:
+        mean, _ = self.autoencoder.encoder(mels)
+        return self.autoencoder.decoder(mean)
+
+
+def partial_losses(predicted: tuple[Tensor, Tensor, Tensor], targets: Targets) -> dict[str, Tensor]:
+    """Weighted means: pitch in cents (low notes in Hz, as far as they go), nepers, cross-entropy.
+
+    The pitch counts where a partial is the loudest of the cells around it, the rest everywhere,
+    loud cells more.
+    """
+    inside = slice(EDGE, -EDGE)
+    offset, amplitude, logit = (part[:, inside] for part in predicted)
+    real = Targets(
+        targets.offset[:, inside], targets.amplitude[:, inside], targets.tonality[:, inside]
+    )
+    loudest = real.amplitude.amax((1, 2), keepdim=True).clamp(min=QUIETEST)
+    salience = (real.amplitude / loudest).clamp(min=1e-6) ** SALIENCE
+    around = functional.max_pool1d(real.amplitude, 3, stride=1, padding=1)
+    peak = real.tonality.square() * (real.amplitude / around.clamp(min=1e-9)) ** 4
+    hertz = (offset - real.offset).abs() * cell_widths().to(offset)
+    cents = hertz * (1731.0 / cell_centres().to(offset).clamp(min=100.0))
+    nepers = (amplitude - real.amplitude.clamp(min=QUIETEST).log()).abs()
+    entropy = functional.binary_cross_entropy_with_logits(logit, real.tonality, reduction="none")
+    return {
+        "cents": _mean(cents, peak * salience),
+        "amplitude": _mean(nepers, 0.1 + salience + peak),
+        "tonality": _mean(entropy, salience),
+    }
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
