@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.bank import SoundBank
-from training.cells import NUM_CELLS, Targets, cell_centres, cell_widths, partials_of
+from training.cells import NUM_CELLS, cell_centres, cell_widths
+from training.partial_targets import Targets, partials_of
 from training.convnext import Trunk
 from training.loop import Stage, autocast, optimize
 from training.mel import N_FFT, SAMPLE_RATE, LogMel, mel_filterbank

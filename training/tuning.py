@@ -46,21 +46,14 @@ FAINT_DB: Final = -35.0
 
 
 def steady_tone(timbre: str, hertz: float, seconds: float = SECONDS) -> Samples:
-    """``timbre`` at ``hertz``, peak 0.5; a string has three voices and a slow vibrato."""
+    """``timbre`` at ``hertz``, peak 0.5; a string has a vibrato of four cents."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    voices = (-2.5, 0.0, 2.5) if timbre == "string" else (0.0,)
-    total = np.zeros(len(time))
-    for number, cents in enumerate(voices):
-        turns = hertz * 2.0 ** (cents / 1200.0) * time
-        if timbre == "string":
-            depth = hertz * 2.0 ** (4.0 / 1200.0) - hertz
-            turns = turns + depth / (2 * np.pi * 5.0) * np.sin(
-                2 * np.pi * (5.0 * time + number / 3)
-            )
-        for partial in range(1, int(7600 / hertz) + 1):
-            gain = TIMBRES[timbre](partial)
-            if gain:
-                total += gain * np.sin(2 * np.pi * (partial * turns + 0.31 * partial * number))
+    turns = hertz * time
+    if timbre == "string":
+        depth = hertz * (2.0 ** (4.0 / 1200.0) - 1.0)
+        turns = turns + depth / (2 * np.pi * 5.0) * np.sin(2 * np.pi * 5.0 * time)
+    partials = range(1, int(7600 / hertz) + 1)
+    total = np.sum([TIMBRES[timbre](k) * np.sin(2 * np.pi * k * turns) for k in partials], axis=0)
     return np.asarray(0.5 * total / np.abs(total).max(), np.float32)
 
 
