@@ -7,6 +7,7 @@ a note has the frequency it is given; :class:`Spectra` makes what is left, noise
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import torch
@@ -55,7 +56,9 @@ class TunedVocoder(Spectra):
         self.projection = MelProjection(iterations)
         self.partials = partials
         self.sinusoids, self.oscillators = Sinusoids(), Oscillators()
-        self.register_buffer("lobes", _lobes(), persistent=False)
+        self.register_buffer("centres", cell_centres()[:, None], persistent=False)
+        bins = torch.arange(NUM_BINS) * (SAMPLE_RATE / N_FFT)
+        self.register_buffer("bins", bins, persistent=False)
 
     def forward(
         self,
@@ -79,15 +82,14 @@ class TunedVocoder(Spectra):
         return self.projection(noise + tonal, log_mel), tones.phase, tones.amplitude
 
     def _share_of_noise(self, magnitude: Tensor, tones: Tones) -> Tensor:
-        taken = CLEARANCE * torch.matmul(tones.amplitude.square(), self.lobes)
+        taken = CLEARANCE * torch.matmul(tones.amplitude.square(), self._lobes())
         left = 1.0 - taken / (magnitude * magnitude + 1e-9)
         return torch.sqrt(torch.clamp(left, min=LEAST))
 
+    def _lobes(self) -> Tensor:
+        """Power in each bin of the spectra of a sinusoid of amplitude 1 in each cell.
 
-def _lobes() -> Tensor:
-    """Power in each bin of the spectra of a sinusoid of amplitude 1 in each cell."""
-    bins = torch.arange(NUM_BINS) * (SAMPLE_RATE / N_FFT)
-    distance = ((cell_centres()[:, None] - bins) * (N_FFT / SAMPLE_RATE)).abs()
-    near = torch.where((distance - 1.0).abs() < 1e-3, distance + 2e-3, distance)
-    response = torch.sinc(near) / (1.0 - near.square())
-    return torch.where(distance < 2.5, response * (N_FFT / 4), 0.0).square()
+        The main lobe of a Hann window, which is two bins wide to either side, as cos^4.
+        """
+        distance = torch.clamp((self.centres - self.bins).abs() * (N_FFT / SAMPLE_RATE), max=2.0)
+        return (N_FFT / 4) ** 2 * torch.cos(distance * (math.pi / 4)) ** 4
