@@ -49,7 +49,9 @@ def log_mel(samples: Samples) -> npt.NDArray[np.float32]:
 
 def phase_steps(samples: Samples, hertz: float) -> npt.NDArray[np.float64]:
     """Departure in cycles of the line at ``hertz`` from a straight course, over the samples."""
-    sections = scipy.signal.butter(2, (0.94 * hertz, 1.06 * hertz), "bandpass", fs=16000, output="sos")
+    sections = scipy.signal.butter(
+        2, (0.94 * hertz, 1.06 * hertz), "bandpass", fs=16000, output="sos"
+    )
     line = scipy.signal.hilbert(scipy.signal.sosfiltfilt(sections, samples.astype(np.float64)))
     phase = np.unwrap(np.angle(line))[1600:-1600] / (2 * np.pi)
     time = np.arange(len(phase))

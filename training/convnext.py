@@ -40,18 +40,23 @@ class ConvNeXtBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """``log_mel [B, M, 64] -> outputs [B, M, num_outputs]``."""
+    """``features [B, M, num_inputs] -> outputs [B, M, num_outputs]``.
 
-    def __init__(self, width: int, depth: int, expansion: int, num_outputs: int) -> None:
+    The features are log-mels or alike, and standardised here.
+    """
+
+    def __init__(
+        self, width: int, depth: int, expansion: int, num_outputs: int, num_inputs: int = NUM_MELS
+    ) -> None:
         super().__init__()
-        self.stem = nn.Conv1d(NUM_MELS, width, KERNEL, padding=KERNEL // 2)
+        self.stem = nn.Conv1d(num_inputs, width, KERNEL, padding=KERNEL // 2)
         self.stem_norm = nn.LayerNorm(width)
         self.blocks = nn.Sequential(*(ConvNeXtBlock(width, expansion) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, num_outputs)
 
-    def forward(self, log_mel: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """The outputs of every frame."""
-        states = self.stem(((log_mel - CENTRE) / SPREAD).transpose(1, 2))
+        states = self.stem(((features - CENTRE) / SPREAD).transpose(1, 2))
         states = self.stem_norm(states.transpose(1, 2)).transpose(1, 2)
         return self.head(self.norm(self.blocks(states).transpose(1, 2)))

@@ -24,6 +24,7 @@ __all__ = [
     "N_FFT",
     "SAMPLE_RATE",
     "LogMel",
+    "mel_edges",
     "mel_filterbank",
 ]
 
@@ -58,8 +59,7 @@ def mel_filterbank(
 ) -> npt.NDArray[np.float32]:
     """Slaney-normalised triangles ``[num_mels, n_fft // 2 + 1]`` from ``fmin`` to ``fmax`` Hz."""
     top = sample_rate / 2 if fmax is None else fmax
-    ends = _hz_to_mel(np.array([fmin, top]))
-    edges = _mel_to_hz(np.linspace(ends[0], ends[1], num_mels + 2))
+    edges = mel_edges(num_mels, fmin, top)
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
     slopes = edges[:, None] - bins[None, :]
     widths = np.diff(edges)
@@ -67,6 +67,14 @@ def mel_filterbank(
     falling = slopes[2:] / widths[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+def mel_edges(
+    num_mels: int = NUM_MELS, fmin: float = 0.0, fmax: float = SAMPLE_RATE / 2
+) -> npt.NDArray[np.float64]:
+    """Where the triangles begin, peak and end, in Hz, ``[num_mels + 2]``."""
+    ends = _hz_to_mel(np.array([fmin, fmax]))
+    return _mel_to_hz(np.linspace(ends[0], ends[1], num_mels + 2))
 
 
 class LogMel(nn.Module):

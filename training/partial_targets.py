@@ -48,7 +48,9 @@ def partials_of(waveform: Tensor) -> Targets:
     fine = _clearer(_bins(waveform, *FINE), wide)
     above = slice(first - FINE[1] // 2, None)
     parts = zip(fine, wide, strict=True)
-    return Targets(*(torch.cat((low, high[:, above]), dim=1).transpose(1, 2) for low, high in parts))
+    return Targets(
+        *(torch.cat((low, high[:, above]), dim=1).transpose(1, 2) for low, high in parts)
+    )
 
 
 Bins = tuple[Tensor, Tensor, Tensor]

@@ -15,18 +15,26 @@ from torch.nn import functional
 
 from training.bank import SoundBank
 from training.cells import NUM_CELLS, cell_centres, cell_widths
-from training.partial_targets import Targets, partials_of
-from training.convnext import Trunk
+from training.convnext import CENTRE, SPREAD, Trunk
+from training.lone_partials import LonePartials
 from training.loop import Stage, autocast, optimize
-from training.mel import N_FFT, SAMPLE_RATE, LogMel, mel_filterbank
+from training.mel import NUM_MELS, LogMel
+from training.partial_targets import Targets, partials_of
 from training.tones import draw_tones
 
 __all__ = ["Partials", "PartialsStage"]
 
 QUIETEST: Final = 1e-5
 """Amplitudes below this are all the same."""
+TRUST: Final = 4.0
+MISTRUST: Final = 40.0
+"""Logit of taking the guess of a lone partial, and what its excess takes off, to begin with."""
 EDGE: Final = 3
 """Frames at either end of a crop whose truth is half made of reflections."""
+FLOOR: Final = 0.02
+"""How much silent cells count beside the loudest."""
+LOWEST_HZ: Final = 50.0
+"""Below this, errors count in Hz."""
 SALIENCE: Final = 0.4
 """Exponent by which loud partials count more than quiet ones."""
 
@@ -40,25 +48,22 @@ class Partials(nn.Module):
 
     def __init__(self, width: int = 192, depth: int = 6, expansion: int = 3) -> None:
         super().__init__()
-        self.trunk = Trunk(width, depth, expansion, 3 * NUM_CELLS)
-        filters = torch.from_numpy(mel_filterbank())
-        heights = filters.amax(1)
-        # A sinusoid of amplitude 1 is N_FFT / 4 high and half of it on either side.
-        self.register_buffer("one", torch.log(heights * (N_FFT / 2)), persistent=False)
-        place = cell_centres() * (N_FFT / SAMPLE_RATE)
-        low, share = place.long(), place - place.long()
-        triangles = filters / heights[:, None]
-        near = (1.0 - share) * triangles[:, low] + share * triangles[:, low + 1]
-        self.register_buffer("nearness", near / near.sum(0).clamp(min=0.1), persistent=False)
+        self.trunk = Trunk(width, depth, expansion, 4 * NUM_CELLS, 3 * NUM_MELS)
+        nn.init.zeros_(self.trunk.head.weight)
+        self.guess = LonePartials()
 
     def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the cells hold."""
-        offset, amplitude, tonality = self.trunk(log_mel).chunk(3, dim=-1)
-        return offset, amplitude + self._alone(log_mel), tonality
-
-    def _alone(self, log_mel: Tensor) -> Tensor:
-        """Log-amplitude of a partial that is alone in its bands: where the network starts."""
-        return torch.matmul(log_mel - self.one, self.nearness)
+        with torch.autocast(log_mel.device.type, enabled=False):
+            lone = self.guess(log_mel.float())
+        of_bands = self.guess.of_bands
+        # The trunk standardises as if all features were log-mels.
+        guessed = (CENTRE + SPREAD * part[..., of_bands] for part in (lone.offset, lone.excess))
+        outputs = self.trunk(torch.cat((log_mel, *guessed), dim=-1))
+        doubt, more, louder, tonality = outputs.float().chunk(4, dim=-1)
+        trust = torch.sigmoid(TRUST - MISTRUST * lone.excess - doubt)
+        amplitude = torch.lerp(lone.level, lone.amplitude, trust)
+        return trust * lone.offset + more, amplitude + louder, tonality + TRUST * trust
 
 
 class PartialsStage(Stage):
@@ -148,15 +153,19 @@ def partial_losses(predicted: tuple[Tensor, Tensor, Tensor], targets: Targets) -
     around = functional.max_pool1d(real.amplitude, 3, stride=1, padding=1)
     peak = real.tonality.square() * (real.amplitude / around.clamp(min=1e-9)) ** 4
     hertz = (offset - real.offset).abs() * cell_widths().to(offset)
-    cents = hertz * (1731.0 / cell_centres().to(offset).clamp(min=100.0))
+    cents = hertz * (1731.0 / cell_centres().to(offset).clamp(min=LOWEST_HZ))
     nepers = (amplitude - real.amplitude.clamp(min=QUIETEST).log()).abs()
     entropy = functional.binary_cross_entropy_with_logits(logit, real.tonality, reduction="none")
     return {
         "cents": _mean(cents, peak * salience),
-        "amplitude": _mean(nepers, 0.1 + salience + peak),
-        "tonality": _mean(entropy, salience),
+        "amplitude": _mean(nepers, FLOOR + salience + peak),
+        "tonality": _mean(entropy, FLOOR + salience),
     }
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+    """Weighted mean in which a frame with one partial counts as much as one with fifty."""
+    total = weight.sum(2)
+    frames = (values * weight).sum(2) / total.clamp(min=1e-6)
+    counts = total.clamp(max=1.0)
+    return (frames * counts).sum() / counts.sum().clamp(min=1e-6)

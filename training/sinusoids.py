@@ -32,6 +32,10 @@ class Tones:
     """In cycles, at the centre of the frame."""
     offset: Tensor
     """Cell widths from the centre of the cell."""
+    power: Tensor
+    """Of everything in the cell."""
+    tonal: Tensor
+    """What of the power belongs to the partials."""
 
 
 class Sinusoids(nn.Module):
@@ -64,6 +68,8 @@ class Sinusoids(nn.Module):
         start = self.numbers[:1] if start is None else start
         phase = carried(advance, peak, phase, start)
         gate = torch.clamp((torch.sigmoid(tonality) - DOUBT) / (SURE - DOUBT), 0.0, 1.0)
-        sounding = (peak == self.numbers) & (offset.abs() < WIDEST)
-        amplitude = torch.exp(log_amplitude) / hann_response(offset) * gate
-        return Tones(torch.where(sounding, amplitude, 0.0), phase, offset)
+        gate = torch.where((peak == self.numbers) & (offset.abs() < WIDEST), gate, 0.0)
+        magnitude = torch.exp(log_amplitude)
+        power = magnitude * magnitude
+        tonal = power * torch.gather(gate, 2, peak)
+        return Tones(magnitude / hann_response(offset) * gate, phase, offset, power, tonal)

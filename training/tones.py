@@ -22,6 +22,8 @@ Samples = npt.NDArray[np.float32]
 Curve = npt.NDArray[np.float64]
 
 LOWEST_HZ: Final = 36.0
+BASS_HZ: Final = 140.0
+"""Below this a note is hard to read from a mel, and drawn more often."""
 HIGHEST_HZ: Final = 2600.0
 HIGHEST_ROOT_HZ: Final = 900.0
 NYQUIST_MARGIN_HZ: Final = 7700.0
@@ -57,12 +59,14 @@ def _clip(length: int, draw: np.random.Generator) -> Samples:
             timbre = str(draw.choice(TIMBRES, p=TIMBRE_SHARES))
         sound += _note(hertz, timbre, bend, draw) * envelope * np.float32(draw.uniform(0.4, 1.0))
     sound *= 10.0 ** draw.uniform(-1.6, -0.05) / (np.abs(sound).max() + 1e-6)
-    return sound + _noise(length, draw)
+    return sound if draw.random() < 0.2 else sound + _noise(length, draw)
 
 
 def _fundamentals(draw: np.random.Generator) -> Curve:
     """Frequencies of the notes that sound together, Hz."""
-    if draw.random() < 0.5:
+    if draw.random() < 0.25:
+        return np.array([_logarithmic(LOWEST_HZ, BASS_HZ, draw)])
+    if draw.random() < 0.4:
         return np.array([_logarithmic(LOWEST_HZ, HIGHEST_HZ, draw)])
     if draw.random() < 0.2:
         return np.array([_logarithmic(LOWEST_HZ, HIGHEST_HZ, draw) for _ in range(2)])

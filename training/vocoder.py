@@ -23,10 +23,10 @@ from training.spectra import N_FFT, NUM_BINS, Spectra
 
 __all__ = ["TunedVocoder", "Vocoder"]
 
-CLEARANCE: Final = 3.0
-"""Times the power of the sinusoids that is taken off the spectra."""
-LEAST: Final = 1e-3
-"""Share of the power that is left of them."""
+CLEARANCE: Final = 1.1
+"""Times the share of the power that is tonal, which the spectra leave to the sinusoids."""
+QUIET: Final = 1e-10
+"""Power below which nothing is tonal."""
 
 
 class Vocoder(Spectra):
@@ -77,19 +77,20 @@ class TunedVocoder(Spectra):
         """
         tones = self.sinusoids(self.partials(log_mel), phase, start, drift)
         magnitude, noise_phase = self.spectra(log_mel)
-        noise = self.synthesise(magnitude * self._share_of_noise(magnitude, tones), noise_phase)
+        noise = self.synthesise(magnitude * self._share_of_noise(tones), noise_phase)
         tonal = self.oscillators(tones.amplitude, tones.phase, tones.offset)
         return self.projection(noise + tonal, log_mel), tones.phase, tones.amplitude
 
-    def _share_of_noise(self, magnitude: Tensor, tones: Tones) -> Tensor:
-        taken = CLEARANCE * torch.matmul(tones.amplitude.square(), self._lobes())
-        left = 1.0 - taken / (magnitude * magnitude + 1e-9)
-        return torch.sqrt(torch.clamp(left, min=LEAST))
+    def _share_of_noise(self, tones: Tones) -> Tensor:
+        """Factor ``[B, M, 321]`` for the magnitudes of the spectra."""
+        lobes = self._lobes()
+        tonal, power = torch.matmul(tones.tonal, lobes), torch.matmul(tones.power, lobes)
+        return torch.sqrt(torch.clamp(1.0 - CLEARANCE * tonal / (power + QUIET), min=0.0))
 
     def _lobes(self) -> Tensor:
-        """Power in each bin of the spectra of a sinusoid of amplitude 1 in each cell.
+        """What each bin of the spectra sees of the power in each cell, ``[NUM_CELLS, 321]``.
 
         The main lobe of a Hann window, which is two bins wide to either side, as cos^4.
         """
         distance = torch.clamp((self.centres - self.bins).abs() * (N_FFT / SAMPLE_RATE), max=2.0)
-        return (N_FFT / 4) ** 2 * torch.cos(distance * (math.pi / 4)) ** 4
+        return torch.cos(distance * (math.pi / 4)) ** 4
