@@ -18,8 +18,8 @@ from server.manifest import Manifest
 from training.autoencoder import Autoencoder, WaveEncoder
 from training.clap import Clap, TextTower, WaveTower
 from training.listener import Listener
+from training.networks import build_autoencoder, build_denoiser, build_vocoder
 from training.settings import Settings
-from training.stages import build_autoencoder, build_denoiser, build_vocoder
 from training.text import SentenceEncoder
 
 __all__ = ["load_folder", "read_weights"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Final, Literal
 
 import torch
@@ -18,14 +17,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from onnx_export.architecture import VARIANTS
 from server.errors import InvalidRequest, NotFound
-from training import settings as sections
 from training.adversarial import AdversarialStage
 from training.autoencoder import Autoencoder, VaeStage
 from training.bank import SoundBank
 from training.clap import Clap, ClapStage
-from training.denoiser import TransformerDenoiser
 from training.distillation import (
     STUDENT_LAYERS,
     Distillation,
@@ -37,12 +33,18 @@ from training.distillation import (
 from training.ldm import LdmStage
 from training.listener import Listener, ListenerStage
 from training.loop import fit, load_ema
+from training.networks import (
+    build_autoencoder,
+    build_denoiser,
+    build_partials,
+    build_spectra,
+    build_vocoder,
+)
 from training.noising import NOISINGS
-from training.partials import Partials, PartialsStage
+from training.partials import PartialsStage
 from training.settings import Settings
-from training.spectra import Spectra
 from training.text import SentenceEncoder, build_tokenizer, load_minilm
-from training.vocoder import TunedVocoder, Vocoder
+from training.vocoder import TunedVocoder
 from training.vocoder_stage import VocoderStage
 
 __all__ = ["STAGES", "Run"]
@@ -299,50 +301,3 @@ class Run:
     def _captions(self) -> Tensor:
         captions = load_file(self._made("clap", CAPTIONS))["captions"]
         return functional.normalize(captions, dim=-1)
-
-
-def build_autoencoder(settings: Settings) -> nn.Module:
-    """A VAE with fresh weights."""
-    section: sections.Vae = settings.vae
-    if section.kind == "audioldm":
-        return _published().KlAutoencoder(VARIANTS[settings.variant])
-    return Autoencoder(width=section.width)
-
-
-def build_spectra(settings: Settings) -> nn.Module:
-    """What stage ``vocoder`` trains, with fresh weights."""
-    section: sections.Vocoder = settings.vocoder
-    if section.kind == "audioldm":
-        return _published().HifiGan(VARIANTS[settings.variant])
-    return Spectra(section.width, section.depth)
-
-
-def build_vocoder(settings: Settings) -> nn.Module:
-    """The whole vocoder with fresh weights."""
-    section: sections.Vocoder = settings.vocoder
-    if section.kind == "audioldm":
-        return build_spectra(settings)
-    partials = build_partials(settings)
-    if partials is None:
-        return Vocoder(section.width, section.depth)
-    return TunedVocoder(partials, section.width, section.depth)
-
-
-def build_partials(settings: Settings) -> Partials | None:
-    """What stage ``partials`` trains, with fresh weights; None where there is no such stage."""
-    section = settings.partials
-    return None if section is None else Partials(section.width, section.depth)
-
-
-def build_denoiser(settings: Settings) -> nn.Module:
-    """A denoiser with fresh weights."""
-    section: sections.Ldm = settings.ldm
-    if section.kind == "audioldm":
-        return _published().UnetDenoiser(VARIANTS[settings.variant])
-    return TransformerDenoiser(width=section.width, depth=section.depth, heads=section.heads)
-
-
-def _published() -> ModuleType:
-    from training import published  # imports diffusers and transformers
-
-    return published
