@@ -7,13 +7,15 @@ tones made on the fly, half of them seen through the VAE, whose error it learns 
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.bank import SoundBank
+from training.bass import NUM_CLASSES, fundamental_loss
 from training.cells import NUM_CELLS, cell_centres, cell_widths
 from training.convnext import CENTRE, SPREAD, Trunk
 from training.lone_partials import LonePartials
@@ -22,7 +24,7 @@ from training.mel import NUM_MELS, LogMel
 from training.partial_targets import Targets, partials_of
 from training.tones import draw_tones
 
-__all__ = ["Partials", "PartialsStage"]
+__all__ = ["Cells", "Partials", "PartialsStage"]
 
 QUIETEST: Final = 1e-5
 """Amplitudes below this are all the same."""
@@ -31,28 +33,42 @@ MISTRUST: Final = 40.0
 """Logit of taking the guess of a lone partial, and what its excess takes off, to begin with."""
 EDGE: Final = 3
 """Frames at either end of a crop whose truth is half made of reflections."""
+PITCHED: Final = frozenset(
+    {"instrument", "music_phrase", "music_loop", "synth", "bass", "alarm", "drum_loop"}
+)
+"""Categories whose clips may be low notes; of the others it is known that they are not."""
 FLOOR: Final = 0.02
 """How much silent cells count beside the loudest."""
 LOWEST_HZ: Final = 50.0
 """Below this, errors count in Hz."""
+NOTE_WEIGHT: Final = 0.2
 SALIENCE: Final = 0.4
 """Exponent by which loud partials count more than quiet ones."""
 
 
-class Partials(nn.Module):
-    """``log_mel [B, M, 64] -> offset, log-amplitude, tonality``, each ``[B, M, NUM_CELLS]``.
+class Cells(NamedTuple):
+    """What the cells hold; ``[B, M, NUM_CELLS]`` but for the note."""
 
-    The offset is in cell widths from a cell's centre, the amplitude in nepers of full scale, the
-    tonality a logit.
-    """
+    offset: Tensor
+    """Cell widths from the centre of the cell."""
+    amplitude: Tensor
+    """Log of the magnitude, nepers of full scale."""
+    tonality: Tensor
+    """Logit of there being a partial."""
+    note: Tensor
+    """Logits ``[B, M, NUM_CLASSES]`` of the low note that they are partials of."""
+
+
+class Partials(nn.Module):
+    """``log_mel [B, M, 64] -> Cells``."""
 
     def __init__(self, width: int = 192, depth: int = 6, expansion: int = 3) -> None:
         super().__init__()
-        self.trunk = Trunk(width, depth, expansion, 4 * NUM_CELLS, 3 * NUM_MELS)
+        self.trunk = Trunk(width, depth, expansion, 4 * NUM_CELLS + NUM_CLASSES, 3 * NUM_MELS)
         nn.init.zeros_(self.trunk.head.weight)
         self.guess = LonePartials()
 
-    def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, log_mel: Tensor) -> Cells:
         """What the cells hold."""
         with torch.autocast(log_mel.device.type, enabled=False):
             lone = self.guess(log_mel.float())
@@ -60,10 +76,12 @@ class Partials(nn.Module):
         # The trunk standardises as if all features were log-mels.
         guessed = (CENTRE + SPREAD * part[..., of_bands] for part in (lone.offset, lone.excess))
         outputs = self.trunk(torch.cat((log_mel, *guessed), dim=-1))
-        doubt, more, louder, tonality = outputs.float().chunk(4, dim=-1)
+        outputs, note = outputs.float().split((4 * NUM_CELLS, NUM_CLASSES), dim=-1)
+        doubt, more, louder, tonality = outputs.chunk(4, dim=-1)
         trust = torch.sigmoid(TRUST - MISTRUST * lone.excess - doubt)
         amplitude = torch.lerp(lone.level, lone.amplitude, trust)
-        return trust * lone.offset + more, amplitude + louder, tonality + TRUST * trust
+        offset = trust * lone.offset + more
+        return Cells(offset, amplitude + louder, tonality + TRUST * trust, note)
 
 
 class PartialsStage(Stage):
@@ -83,6 +101,8 @@ class PartialsStage(Stage):
         self.device, self.bank, self.autoencoder = bank.device, bank, autoencoder
         self.batch, self.frames = batch, frames
         self.num_tones = round(tone_share * batch)
+        notes = [math.nan if clip.category in PITCHED else 0.0 for clip in bank.clips]
+        self.notes = torch.tensor(notes, device=self.device)
         self.model = model.to(self.device)
         self.log_mel = LogMel().to(self.device)
         self.networks = nn.ModuleDict({"model": model})
@@ -91,14 +111,15 @@ class PartialsStage(Stage):
 
     def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
         """One batch of tones and crops."""
-        waves = self._waves(generator)
+        waves, notes = self._waves(generator)
         with torch.no_grad():
             mels = self._heard(self.log_mel(waves))
             targets = partials_of(waves)
         with autocast(self.device):
             predicted = self.model(mels)
-        losses = partial_losses(tuple(part.float() for part in predicted), targets)
+        losses = partial_losses(predicted, targets, notes)
         total = losses["cents"] / 20.0 + losses["amplitude"] + losses["tonality"]
+        total = total + NOTE_WEIGHT * losses["note"]
         optimize(self.optimizers["model"], total, self.model.parameters())
         return {name: loss.item() for name, loss in losses.items()}
 
@@ -106,23 +127,26 @@ class PartialsStage(Stage):
         """Losses on held-out clips and on tones of a seed of their own, seen through the VAE."""
         rows = self.bank.held_out[:64]
         clips = self.bank.crop_waves(rows, torch.zeros_like(rows), 128)
-        tones = draw_tones(64, 128, torch.Generator(self.device).manual_seed(7))
+        tones, notes = draw_tones(64, 128, torch.Generator(self.device).manual_seed(7))
+        unknown = torch.full((len(clips), 128), math.nan)
         sums: dict[str, float] = {}
-        for name, waves in (("clips", clips), ("tones", tones)):
-            mels = self._decoded(self.log_mel(waves))
-            losses = partial_losses(model(mels), partials_of(waves))
+        for name, waves, truth in (("clips", clips, unknown), ("tones", tones, notes)):
+            mels = self._decoded(self.log_mel(waves.to(self.device)))
+            losses = partial_losses(model(mels), partials_of(waves), truth.to(self.device))
             sums |= {f"{name}_{key}": loss.item() for key, loss in losses.items()}
         return sums
 
-    def _waves(self, generator: torch.Generator) -> Tensor:
+    def _waves(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Tones, then crops of clips, ``[B, S]``, and their notes ``[B, M]``."""
         count = self.batch - self.num_tones
         rows = self.bank.draw(count, generator)
         starts = self.bank.draw_starts(rows, self.frames, generator)
         clips = self.bank.crop_waves(rows, starts, self.frames)
         decibels = torch.rand((count, 1), generator=generator, device=self.device) * 24.0
         clips = clips * 10.0 ** (-decibels / 20.0)
-        tones = draw_tones(self.num_tones, self.frames, generator).to(self.device)
-        return torch.cat((tones, clips))
+        tones, notes = draw_tones(self.num_tones, self.frames, generator)
+        truth = self.notes[rows, None].expand(-1, self.frames)
+        return torch.cat((tones.to(self.device), clips)), torch.cat((notes.to(self.device), truth))
 
     def _heard(self, mels: Tensor) -> Tensor:
         """``mels``, every other one as the VAE gives it back."""
@@ -137,14 +161,14 @@ class PartialsStage(Stage):
         return self.autoencoder.decoder(mean)
 
 
-def partial_losses(predicted: tuple[Tensor, Tensor, Tensor], targets: Targets) -> dict[str, Tensor]:
+def partial_losses(predicted: Cells, targets: Targets, notes: Tensor) -> dict[str, Tensor]:
     """Weighted means: pitch in cents (low notes in Hz, as far as they go), nepers, cross-entropy.
 
     The pitch counts where a partial is the loudest of the cells around it, the rest everywhere,
-    loud cells more.
+    loud cells more. ``notes`` is as :func:`fundamental_loss` takes it.
     """
     inside = slice(EDGE, -EDGE)
-    offset, amplitude, logit = (part[:, inside] for part in predicted)
+    offset, amplitude, logit, note = (part[:, inside] for part in predicted)
     real = Targets(
         targets.offset[:, inside], targets.amplitude[:, inside], targets.tonality[:, inside]
     )
@@ -160,6 +184,7 @@ def partial_losses(predicted: tuple[Tensor, Tensor, Tensor], targets: Targets) -
         "cents": _mean(cents, peak * salience),
         "amplitude": _mean(nepers, FLOOR + salience + peak),
         "tonality": _mean(entropy, FLOOR + salience),
+        "note": fundamental_loss(note, notes[:, inside]),
     }
 
 

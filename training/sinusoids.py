@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from onnx_export.signatures import first_phases
+from training.bass import in_line
 from training.cells import NUM_CELLS, cell_centres, cell_widths, hann_response
 from training.mel import HOP_LENGTH, SAMPLE_RATE
+from training.partials import Cells
 from training.phases import carried, peaks_near
 
 __all__ = ["Sinusoids", "Tones"]
@@ -39,27 +41,28 @@ class Tones:
 
 
 class Sinusoids(nn.Module):
-    """``offset, log-amplitude, tonality`` of :class:`Partials` -> :class:`Tones`. No weights."""
+    """What :class:`Partials` says -> :class:`Tones`. No weights."""
 
     def __init__(self) -> None:
         super().__init__()
-        cycles = HOP_LENGTH / SAMPLE_RATE
-        self.register_buffer("centres", cell_centres() * cycles, persistent=False)
-        self.register_buffer("widths", cell_widths() * cycles, persistent=False)
+        self.register_buffer("centres", cell_centres(), persistent=False)
+        self.register_buffer("widths", cell_widths(), persistent=False)
         self.register_buffer("numbers", torch.arange(NUM_CELLS), persistent=False)
 
     def forward(
         self,
-        cells: tuple[Tensor, Tensor, Tensor],
+        cells: Cells,
         phase: Tensor | None = None,
         start: Tensor | None = None,
         drift: Tensor | None = None,
     ) -> Tones:
         """The tones in all frames; see :meth:`Vocoder.forward` for what is optional."""
-        offset, log_amplitude, tonality = cells
-        offset = torch.clamp(offset, -WIDEST, WIDEST)
+        offset, log_amplitude, tonality, note = cells
+        inside = offset.abs() < WIDEST
+        hertz = in_line(self.centres + self.widths * torch.clamp(offset, -WIDEST, WIDEST), note)
+        offset = (hertz - self.centres) / self.widths
         peak = peaks_near(log_amplitude)
-        cycles = torch.gather(self.centres + self.widths * offset, 2, peak)
+        cycles = torch.gather(hertz * (HOP_LENGTH / SAMPLE_RATE), 2, peak)
         before = torch.cat((cycles[:, :1], cycles[:, :-1]), dim=1)
         advance = 0.5 * (cycles + torch.gather(before, 2, peak))
         if drift is not None:
@@ -68,8 +71,9 @@ class Sinusoids(nn.Module):
         start = self.numbers[:1] if start is None else start
         phase = carried(advance, peak, phase, start)
         gate = torch.clamp((torch.sigmoid(tonality) - DOUBT) / (SURE - DOUBT), 0.0, 1.0)
-        gate = torch.where((peak == self.numbers) & (offset.abs() < WIDEST), gate, 0.0)
+        gate = torch.where((peak == self.numbers) & inside, gate, 0.0)
         magnitude = torch.exp(log_amplitude)
         power = magnitude * magnitude
         tonal = power * torch.gather(gate, 2, peak)
-        return Tones(magnitude / hann_response(offset) * gate, phase, offset, power, tonal)
+        response = hann_response(torch.clamp(offset, -WIDEST, WIDEST))
+        return Tones(magnitude / response * gate, phase, offset, power, tonal)

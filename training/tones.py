@@ -33,20 +33,23 @@ CHORDS: Final = (
 )  # fmt: skip
 TIMBRES: Final = ("sine", "saw", "square", "organ", "string", "pluck", "bell", "random")
 TIMBRE_SHARES: Final = (0.2, 0.2, 0.08, 0.12, 0.14, 0.14, 0.04, 0.08)
-PERIOD: Final = 2
-"""Cycles of the fundamental after which an organ repeats: its lowest drawbar is an octave down."""
 TABLE: Final = 16384
-DRAWBARS: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+DRAWBARS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
-def draw_tones(count: int, frames: int, generator: torch.Generator) -> Tensor:
-    """``count`` clips, ``[count, 160 frames]`` in [-1, 1]."""
+def draw_tones(count: int, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """``count`` clips ``[count, 160 frames]`` in [-1, 1], and the note of each frame in Hz.
+
+    The note is 0 where none or more than one sounds.
+    """
     seeds = torch.randint(2**62, (count,), generator=generator, device=generator.device).tolist()
-    clips = [_clip(frames * HOP_LENGTH, np.random.default_rng(seed)) for seed in seeds]
-    return torch.from_numpy(np.stack(clips))
+    clips, notes = zip(
+        *(_clip(frames * HOP_LENGTH, np.random.default_rng(seed)) for seed in seeds), strict=True
+    )
+    return torch.from_numpy(np.stack(clips)), torch.from_numpy(np.stack(notes))
 
 
-def _clip(length: int, draw: np.random.Generator) -> Samples:
+def _clip(length: int, draw: np.random.Generator) -> tuple[Samples, Samples]:
     fundamentals = _fundamentals(draw)
     timbre = str(draw.choice(TIMBRES, p=TIMBRE_SHARES))
     together = draw.random() < 0.6
@@ -59,7 +62,19 @@ def _clip(length: int, draw: np.random.Generator) -> Samples:
             timbre = str(draw.choice(TIMBRES, p=TIMBRE_SHARES))
         sound += _note(hertz, timbre, bend, draw) * envelope * np.float32(draw.uniform(0.4, 1.0))
     sound *= 10.0 ** draw.uniform(-1.6, -0.05) / (np.abs(sound).max() + 1e-6)
-    return sound if draw.random() < 0.2 else sound + _noise(length, draw)
+    noise = np.zeros(length, np.float32) if draw.random() < 0.2 else _noise(length, draw)
+    alone = len(fundamentals) == 1 and timbre != "bell"
+    note = fundamentals[0] * 2.0**bend * alone * _stands_out(sound, noise)
+    return sound + noise, note[HOP_LENGTH // 2 :: HOP_LENGTH].astype(np.float32)
+
+
+def _stands_out(sound: Samples, noise: Samples) -> npt.NDArray[np.bool_]:
+    """Where the sound, over 32 ms, is louder than its noise and than -40 dB of its peak."""
+    levels = [
+        np.convolve(np.abs(part), np.full(512, 1 / 512, np.float32), "same")
+        for part in (sound, noise)
+    ]
+    return np.asarray((levels[0] > levels[1]) & (levels[0] > 0.01 * np.abs(sound).max()))
 
 
 def _fundamentals(draw: np.random.Generator) -> Curve:
@@ -100,11 +115,11 @@ def _partials(turns: Curve, highest: float, timbre: str, draw: np.random.Generat
 
 
 def _periodic(turns: Curve, ratios: Curve, gains: Curve, starts: Curve) -> Samples:
-    """A sum that repeats after :data:`PERIOD` cycles of the fundamental, read from a table."""
+    """A sum that repeats with the fundamental, read from a table."""
     spectrum = np.zeros(TABLE // 2 + 1, np.complex128)
-    spectrum[np.round(ratios * PERIOD).astype(int)] = gains * np.exp(2j * np.pi * starts)
+    spectrum[np.round(ratios).astype(int)] = gains * np.exp(2j * np.pi * starts)
     table = np.fft.irfft(spectrum, TABLE) * (TABLE / 2)
-    place = (turns / PERIOD % 1.0) * TABLE
+    place = (turns % 1.0) * TABLE
     low = place.astype(np.int64) % TABLE
     share = place - low
     return np.asarray((1.0 - share) * table[low] + share * table[(low + 1) % TABLE], np.float32)

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from training.bass import NUM_CLASSES, NUM_NOTES, fundamental, fundamental_loss, in_line
 from training.cells import NUM_CELLS, cell_centres, cell_widths
 from training.frames import Frames
 from training.lone_partials import LonePartials
 from training.mel import HOP_LENGTH, LogMel
 from training.oscillators import Oscillators
 from training.partial_targets import partials_of
-from training.partials import Partials
+from training.partials import Cells, Partials
 from training.phases import carried
 from training.projection import MelProjection
 from training.sinusoids import Sinusoids
@@ -27,7 +28,9 @@ def tones_of(waveform: torch.Tensor) -> torch.Tensor:
     """The sinusoids of ``waveform``, made again from the truth about its cells."""
     truth = partials_of(waveform)
     logit = torch.logit(truth.tonality, eps=1e-4)
-    tones = Sinusoids()((truth.offset, truth.amplitude.log(), logit))
+    no_note = torch.full((*logit.shape[:2], NUM_CLASSES), -9.0)
+    no_note[..., -1] = 9.0
+    tones = Sinusoids()(Cells(truth.offset, truth.amplitude.log(), logit, no_note))
     return Oscillators()(tones.amplitude, tones.phase, tones.offset)
 
 
@@ -105,6 +108,26 @@ def test_true_partials_make_the_tone_again(timbre: str, hertz: float) -> None:
     assert abs(line_cents(again, hertz) - line_cents(tone[0].numpy(), hertz)) < 1.0
 
 
+def test_partials_of_a_low_note_are_put_in_line() -> None:
+    hertz = torch.tensor([[55.3, 0.0, math.nan]])
+    logits = torch.zeros(1, 3, NUM_CLASSES, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.5)
+    for _ in range(100):
+        optimizer.zero_grad()
+        fundamental_loss(logits, hertz).backward()
+        optimizer.step()
+    assert torch.equal(logits[0, 2], torch.zeros(NUM_CLASSES))
+    frequency, sure = fundamental(logits.detach())
+    assert abs(1200.0 * math.log2(frequency[0, 0] / 55.3)) < 2.0
+    assert sure[0, :2, 0].tolist() == [True, False]
+    assert logits[0, 1].argmax() == NUM_NOTES
+    partials = torch.tensor([54.0, 112.0, 140.0, 498.0]).expand(1, 3, 4)
+    placed = in_line(partials, logits.detach())
+    ratios = torch.tensor([1.0, 2.0, 140.0 / 55.3, 9.0])
+    torch.testing.assert_close(placed[0, 0] / frequency[0, 0], ratios, rtol=0, atol=0.01)
+    assert torch.equal(placed[0, 1], partials[0, 1])
+
+
 def test_a_glide_keeps_its_loudness() -> None:
     time = torch.arange(32000) / 16000
     turns = torch.cumsum(220.0 * 2.0**time, 0) / 16000
@@ -115,16 +138,18 @@ def test_a_glide_keeps_its_loudness() -> None:
 
 def test_tones_are_drawn_again_from_the_same_seed() -> None:
     first, again = (draw_tones(6, 32, torch.Generator().manual_seed(3)) for _ in range(2))
-    assert torch.equal(first, again)
-    assert first.shape == (6, 32 * HOP_LENGTH)
-    assert first.abs().amax(1).min() > 1e-3
-    assert first.abs().max() < 1.5
+    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
+    waves, notes = first
+    assert waves.shape == (6, 32 * HOP_LENGTH)
+    assert notes.shape == (6, 32)
+    assert waves.abs().amax(1).min() > 1e-3
+    assert waves.abs().max() < 1.5
 
 
 def test_a_waveform_does_not_depend_on_its_batch() -> None:
     torch.manual_seed(0)
     vocoder = TunedVocoder(Partials(16, 1), 16, 1, iterations=1).eval()
-    log_mel = LogMel()(draw_tones(3, 40, torch.Generator().manual_seed(1)))
+    log_mel = LogMel()(draw_tones(3, 40, torch.Generator().manual_seed(1))[0])
     with torch.no_grad():
         together = vocoder(log_mel)
         alone = vocoder(log_mel[1:2])
