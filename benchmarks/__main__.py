@@ -12,9 +12,10 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import against_diffusers, built_in
+from benchmarks import built_in
 from benchmarks.machine import describe_machine
-from server.session import has_cuda_driver
+from benchmarks.peers import against_diffusers
+from server.model.session import has_cuda_driver
 
 KEPT = Path(__file__).with_name("ratios.json")
 TOLERANCE = 1.25

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from server.audio.waveform import Waveform
 from server.config import built_in_model
-from server.waveform import Waveform
 
 RIG = Path(__file__).parents[1] / "tests" / "daw" / "ardour" / "rig.py"
 

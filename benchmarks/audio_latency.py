@@ -1,14 +1,14 @@
-"""Sound in numbers: under-runs under load, trigger to first sample, the stream's real-time factor.
+"""Audio latency: under-runs under load, trigger to first sample, the stream's real-time factor.
 
     python -m benchmarks.audio_latency under-runs --minutes 10
     python -m benchmarks.audio_latency trigger
     python -m benchmarks.audio_latency stream --minutes 3
 
 ``under-runs`` starts a JACK server with the dummy driver (128 frames at 48 kHz) and plays eight
-loops while the model renders without a pause on the same cores. Beside it runs JACK's own
-``jack_simple_client``, forty lines of C that play a sine: what it misses, nobody could have
-played on that machine at that time. ``--in-process`` plays in this process instead of the audio
-process, to see what that is for.
+loops while the model renders without a pause on the same cores. JACK's own ``jack_simple_client``
+runs beside it: forty lines of C that play a sine. What it misses, no program could have played on
+that machine at that time. ``--in-process`` plays in this process instead of the audio process, for
+comparison.
 """
 
 from __future__ import annotations
@@ -20,98 +20,37 @@ import itertools
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from benchmarks.jack import RATE, InProcess, bare_client, jack_dummy
 from benchmarks.machine import describe_machine
 from benchmarks.verdicts import Verdict, show
-from osc_bridge.arena import Arena
-from osc_bridge.card import CardOutput, Output
-from osc_bridge.clips import Loop
-from osc_bridge.device import NO_DEVICE, DeviceSettings, Opened, open_stream
-from osc_bridge.stage import Stage
-from osc_bridge.stream_report import StreamReport
+from osc_bridge.audio.card import CardOutput
+from osc_bridge.audio.clips import Loop
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
+from osc_bridge.audio.output import Output
+from osc_bridge.stage.stage import Stage
+from osc_bridge.stage.stream.report import StreamReport
+from server.audio.waveform import Waveform
 from server.config import built_in_model
+from server.engine.local import LocalEngine
 from server.errors import AudioLDMError
-from server.local_engine import LocalEngine
-from server.request import TextToAudio
-from server.waveform import Waveform
+from server.requests.request import TextToAudio
 
 PROMPTS = ("rain on leaves", "wind in the trees", "small bells", "distant thunder")
-RATE = 48000
-
-
-class InProcess:
-    """A sound card whose callback runs in this process, GIL and all."""
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-
-    async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        self._stream, opened = open_stream(arena, settings, lambda rate: frame)
-        return opened
-
-    async def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close(ignore_errors=True)
-            self._stream = None
-
-    def failure(self) -> str:
-        return ""
-
-
-@contextlib.contextmanager
-def jack_dummy(period: int) -> Iterator[Path]:
-    """A JACK server for this process and its children; yields its log."""
-    name = f"bench-{os.getpid()}"
-    os.environ |= {
-        "JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1", "JACK_NO_START_SERVER": "1",
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "jackd.log"
-        with log.open("wb") as out:
-            server = subprocess.Popen(
-                ["jackd", "-R", "-n", name, "-d", "dummy", "-r", str(RATE), "-p", str(period)],
-                stdout=out, stderr=out,
-            )  # fmt: skip
-        try:
-            subprocess.run(
-                ["jack_wait", "-s", name, "-w", "-t", "10"], check=True, capture_output=True
-            )
-            yield log
-        finally:
-            server.terminate()
-            server.wait()
-
-
-@contextlib.contextmanager
-def bare_client() -> Iterator[None]:
-    """JACK's own example client, as a witness."""
-    program = shutil.which("jack_simple_client")
-    if program is None:
-        yield
-        return
-    command = [program, "witness", os.environ["JACK_DEFAULT_SERVER"]]
-    client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        client.terminate()
-        client.wait()
 
 
 @contextlib.asynccontextmanager
 async def rendering(threads: int) -> AsyncIterator[LocalEngine]:
-    """The built-in model, up."""
+    """An engine with the built-in model, started."""
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(built_in_model(), Path(folder), device="cpu", threads=threads)
         await engine.start()
@@ -164,7 +103,7 @@ async def on_stage(engine: LocalEngine, device: str, output: Output) -> AsyncIte
 async def measure_under_runs(
     minutes: float, period: int, threads: int, *, in_process: bool, idle: bool
 ) -> dict[str, Any]:
-    """Play eight loops while the model renders, and count what came too late."""
+    """Play eight loops while the model renders, and count under-runs."""
     output: Output = InProcess() if in_process else CardOutput()
     with jack_dummy(period) as log:
         async with rendering(threads) as engine, on_stage(engine, "", output) as stage:
@@ -178,10 +117,10 @@ async def measure_under_runs(
                 async with contextlib.AsyncExitStack() as stack:
                     jobs = [0] if idle else await stack.enter_async_context(busy(engine))
                     await asyncio.sleep(minutes * 60)
-                status, said = stage.player.status(), log.read_text()[at:]
+                status, printed = stage.player.status(), log.read_text()[at:]
     lost = status.under_runs - before.under_runs
     missed = {
-        name: len(re.findall(rf"XRun: client = {client} was not finished", said))
+        name: len(re.findall(rf"XRun: client = {client} was not finished", printed))
         for name, client in (("ours", "PortAudio"), ("bare C client", "witness"))
     }
     return {
@@ -191,7 +130,7 @@ async def measure_under_runs(
         "blocksize": status.blocksize,
         "under-runs (PortAudio)": lost,
         "xruns by client (JACK)": missed,
-        "server late by itself (JACK)": len(re.findall("JackTimedDriver::Process XRun", said)),
+        "server late by itself (JACK)": len(re.findall("JackTimedDriver::Process XRun", printed)),
         "longest block / its time": round(status.load, 3),
         "stolen from this machine by its host, s": round(_stolen_s() - stolen, 2),
         "glitches": status.glitches,
@@ -208,7 +147,7 @@ async def measure_under_runs(
 
 
 def _stolen_s() -> float:
-    """CPU time that a virtual machine wanted and did not get, all cores together."""
+    """CPU time that the host took from this virtual machine, all cores together."""
     with contextlib.suppress(OSError):
         fields = Path("/proc/stat").read_text().partition("\n")[0].split()
         return int(fields[8]) / os.sysconf("SC_CLK_TCK")
@@ -216,7 +155,7 @@ def _stolen_s() -> float:
 
 
 async def measure_trigger(hits: int, threads: int, *, idle: bool) -> dict[str, Any]:
-    """From the call that a message or note ends in to the first sample at the output."""
+    """Measure the time from the call behind a message or note to its first sample."""
     now_ms: list[float] = []
     grid_frames: list[int] = []
     async with rendering(threads) as engine:
@@ -249,7 +188,7 @@ async def measure_trigger(hits: int, threads: int, *, idle: bool) -> dict[str, A
 
 
 async def _first_sample(player: Any, clip: Any, frame: int) -> int:
-    """The frame at which ``clip`` was really heard, looked up in the capture ring."""
+    """The frame at which ``clip`` begins in the capture ring."""
     begun = asyncio.Event()
     at = player.frame_now()
     player.start(clip, frame, on_start=begun.set)
@@ -257,8 +196,8 @@ async def _first_sample(player: Any, clip: Any, frame: int) -> int:
     while player.frame_now() < max(at, frame) + 2400:
         await asyncio.sleep(0.002)
     end = player.frame_now()
-    heard = player.capture((end - at) / RATE, end_frame=end).samples[:, 0]
-    return int(at + np.flatnonzero(heard > 0.5)[0])
+    captured = player.capture((end - at) / RATE, end_frame=end).samples[:, 0]
+    return int(at + np.flatnonzero(captured > 0.5)[0])
 
 
 async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
@@ -268,12 +207,12 @@ async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
     async with rendering(threads) as engine, on_stage(engine, NO_DEVICE, CardOutput()) as stage:
         changed = asyncio.Event()
 
-        def hear(notice: object) -> None:
+        def keep(notice: object) -> None:
             if isinstance(notice, StreamReport):
                 reports.append(notice)
 
-        stage.notify = hear
-        stage.stream.on_turn = changed.set
+        stage.notify = keep
+        stage.stream.on_prompt_change = changed.set
         await stage.start_stream(PROMPTS[0])
         until = time.monotonic() + minutes * 60
         for prompt in itertools.cycle(PROMPTS[1:] + PROMPTS[:1]):
@@ -286,8 +225,8 @@ async def measure_stream(minutes: float, threads: int) -> dict[str, Any]:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), 30.0)
                 changes.append(time.monotonic() - begun)
-        heard = stage.player.capture(60.0)
-    pieces = np.abs(heard.samples).max(axis=1)[: heard.frames // 480 * 480].reshape(-1, 480)
+        captured = stage.player.capture(60.0)
+    pieces = np.abs(captured.samples).max(axis=1)[: captured.frames // 480 * 480].reshape(-1, 480)
     factors = [r.real_time_factor for r in reports if r.real_time_factor]
     rungs = [r.rung for r in reports if r.rung]
     return {

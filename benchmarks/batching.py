@@ -1,4 +1,4 @@
-"""Many clients on one engine: takes a minute with and without joining, and what a live one waits.
+"""Many clients on one engine: throughput with and without batching, and latency of live jobs.
 
     python -m benchmarks.batching [--model FOLDER] [--rounds 1] [--json FILE]
 
@@ -26,9 +26,9 @@ import psutil
 
 from benchmarks.machine import describe_machine
 from server.config import built_in_model
-from server.jobs import Job, JobState
-from server.local_engine import LocalEngine
-from server.request import TextToAudio
+from server.engine.local import LocalEngine
+from server.jobs.job import Job, JobState
+from server.requests.request import TextToAudio
 
 __all__ = ["main"]
 
@@ -41,7 +41,7 @@ _LIVE_TAKES = 10
 
 
 async def _ended(engine: LocalEngine, request: TextToAudio, owner: str = "") -> Job:
-    """The job when it is final."""
+    """Wait until the job is final and return it."""
     final: asyncio.Queue[Job] = asyncio.Queue()
     unlisten = engine.listen(lambda job: final.put_nowait(job) if job.state.final else None)
     try:

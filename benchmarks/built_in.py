@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from server.local_engine import LocalEngine
-from server.request import TextToAudio
+from server.engine.local import LocalEngine
+from server.requests.request import TextToAudio
 
 STEPS = (20, 8, 4)
 

@@ -1,4 +1,4 @@
-"""What one call costs the server: CPU time of the API process, and the wait, call by call.
+"""Cost of one HTTP call: CPU time of the server, and latency.
 
     python -m benchmarks.calls [--model FOLDER] [--calls 300] [--json FILE]
 

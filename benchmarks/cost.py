@@ -1,4 +1,4 @@
-"""What a take costs as work grows, and what guiding only a part of the steps does.
+"""Cost of a take by length, steps and number of takes, and the effect of partial guidance.
 
     python -m benchmarks.cost [--model FOLDER] [--rounds 3] [--threads 0] [--json FILE]
 
@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import describe_machine
-from server.pipeline import Pipeline
-from server.request import TextToAudio
-from server.take import Take
+from server.render.pipeline import Pipeline
+from server.render.take import Take
+from server.requests.request import TextToAudio
 
 __all__ = ["guidance", "growth", "main"]
 
@@ -75,7 +75,7 @@ def _request(prompt: str, changes: dict[str, Any]) -> TextToAudio:
 
 
 def _least(pipeline: Pipeline, requests: Sequence[TextToAudio], rounds: int) -> float:
-    """Seconds for all of ``requests``, the quickest of ``rounds`` after one to warm up."""
+    """Least seconds for ``requests`` in ``rounds``, after one round to warm up."""
     found = []
     for _ in range(rounds + 1):
         begun = time.perf_counter()
@@ -90,7 +90,7 @@ def _samples(take: Take) -> npt.NDArray[np.float64]:
 
 
 def _snr_db(take: Take, reference: Take) -> float:
-    """Of ``take`` against ``reference``; 120 where they are the same."""
+    """Signal-to-noise ratio of ``take`` against ``reference``; 120 where they are equal."""
     wanted = _samples(reference)
     noise = float(np.square(_samples(take) - wanted).sum())
     return min(120.0, 10 * float(np.log10(np.square(wanted).sum() / max(noise, 1e-30))))
@@ -98,9 +98,9 @@ def _snr_db(take: Take, reference: Take) -> float:
 
 def _clap(pipeline: Pipeline, take: Take) -> float:
     assert take.embedding is not None
-    heard = take.embedding.astype(np.float64)
+    sound = take.embedding.astype(np.float64)
     said = pipeline.text(take.recipe.request.prompt).astype(np.float64)
-    return float(heard @ said / np.linalg.norm(heard) / np.linalg.norm(said))
+    return float(sound @ said / np.linalg.norm(sound) / np.linalg.norm(said))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What one hop over HTTP costs: the same jobs here and through a server, in turns.
+"""Cost of the hop over HTTP: the same jobs in this process and through a server, alternating.
 
     python -m benchmarks.hop --model FOLDER [--jobs 50] [--json FILE]
 
@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 
 from benchmarks.server_process import ServerProcess
-from server.engine import Engine
-from server.journal import Journal
-from server.local_engine import LocalEngine
-from server.remote_engine import RemoteEngine
-from server.request import TextToAudio
+from server.engine.engine import Engine
+from server.engine.local import LocalEngine
+from server.jobs.journal import Journal
+from server.remote.remote_engine import RemoteEngine
+from server.requests.request import TextToAudio
 
 __all__ = ["main"]
 

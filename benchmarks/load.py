@@ -1,4 +1,4 @@
-"""Many clients at once: what they wait for, what they get, who gets less.
+"""Many HTTP clients at once: latencies, answers, and fairness between them.
 
     python -m benchmarks.load --model FOLDER [--clients 64] [--seconds 300] [--json FILE]
 
@@ -27,7 +27,7 @@ import httpx
 
 from benchmarks.calls import cpu_s
 from benchmarks.server_process import ServerProcess
-from server.access import Client, TokenFile
+from server.http.access import Caller, TokenFile
 
 __all__ = ["Load", "main"]
 
@@ -47,10 +47,10 @@ class Load:
     def __init__(self, model: Path, folder: Path, num_clients: int, seconds: float) -> None:
         tokens = TokenFile(folder / "state" / "tokens.json")
         self._tokens = [
-            tokens.add(Client(name=f"client{k}", max_queued=4, per_minute=6000))
+            tokens.add(Caller(name=f"client{k}", max_queued=4, per_minute=6000))
             for k in range(num_clients)
         ]
-        # Open to the network, so that tokens count; reached by loopback all the same.
+        # Open to the network, so that tokens are checked; reached by loopback.
         self._server = ServerProcess(model, folder, "--host", "0.0.0.0", "--max-queued", "64")
         self._seconds = seconds
         self._statuses: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Where a figure was measured: without this it means nothing."""
+"""Description of the machine that a figure was measured on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast OSC is answered: ``python -m benchmarks.osc_latency``.
+"""Latency of OSC: ``python -m benchmarks.osc_latency``.
 
 Starts ``audioldm-daw`` on free ports and measures from outside, on the same machine: datagram to
 acknowledgement, the jitter of bundles with a time tag, and 1,000 parameter changes a second;
@@ -21,18 +21,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
-from osc_bridge.client import Client
-from osc_bridge.codec import OscMessage
+from osc_bridge.client.client import Client
+from osc_bridge.wire.codec import OscMessage
 
 CHANGES_PER_S = 1000
 AHEAD_S = 0.05
 AIM_MS = (2.0, 10.0)
-"""Of a datagram's acknowledgement: p50 and p99."""
+"""Goal for the acknowledgement of a datagram: p50 and p99."""
 
 
 @contextlib.contextmanager
 def instrument(folder: Path) -> Iterator[int]:
-    """``audioldm-daw`` for the time of the block; yields its OSC port."""
+    """Run ``audioldm-daw`` inside the block; yields its OSC port."""
     command = (
         *(sys.executable, "-m", "osc_bridge.cli", "--osc-port", "0", "--http-port", "0"),
         *("--takes-folder", str(folder / "takes"), "--state-folder", str(folder / "state")),
@@ -54,7 +54,7 @@ def instrument(folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def rendering(port: int) -> Iterator[None]:
-    """One render after the other for the time of the block."""
+    """Render without a pause inside the block."""
     enough = threading.Event()
 
     def render() -> None:
@@ -107,15 +107,15 @@ def _until(client: Client, address: str, request_id: str) -> None:
 
 
 def _about(client: Client, request_id: str) -> OscMessage:
-    """The next message about a job; what is left of others is passed over."""
+    """The next message about one job; others are skipped."""
     while (message := client.receive(60)) is not None:
         if message.arguments[:1] == (request_id,):
             return message
-    raise SystemExit(f"{request_id} is not heard of")
+    raise SystemExit(f"no answer to {request_id}")
 
 
 def flushes(folder: Path, count: int) -> list[float]:
-    """Milliseconds that the disk takes to make a few appended pages safe."""
+    """Milliseconds that the disk takes to flush a few appended pages."""
     times: list[float] = []
     with (folder / "flushed").open("wb", buffering=0) as file:
         for _ in range(count):
@@ -185,7 +185,7 @@ def row(what: str, times: Sequence[float], aim: tuple[float, float] | None = Non
 
 
 def measure(port: int, client: Client, folder: Path, count: int) -> Iterator[str]:
-    """The rows, as they are measured; what is done for the first time is done before."""
+    """Yield rows as they are measured, after a warm-up."""
     answers(client, "/ldm/ping", 1)
     prompts(client, 1)
     for load in ("idle", "rendering"):

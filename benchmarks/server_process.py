@@ -1,4 +1,4 @@
-"""audioldm-server as a process of its own, to be killed and started again."""
+"""``audioldm-server`` in a separate process, for killing and restarting it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ServerProcess"]
 
 
 class ServerProcess:
-    """Keeps its port and its folders over kills. ``within`` is a command that runs it."""
+    """A server that keeps its port and folders over kills; ``within`` is a command that runs it."""
 
     def __init__(self, model: Path, folder: Path, *flags: str, within: Sequence[str] = ()) -> None:
         self.folder = folder
@@ -61,14 +61,14 @@ class ServerProcess:
         return self._process.pid
 
     def worker_pids(self) -> list[int]:
-        """Process ids of the workers, one a loaded model; none between two."""
+        """Process ids of the workers, one for each loaded model."""
         with contextlib.suppress(psutil.NoSuchProcess):
             children = psutil.Process(self.pid).children()
             return [child.pid for child in children if _is_worker(child)]
         return []
 
     def kill(self) -> None:
-        """Pull the plug."""
+        """Kill the server."""
         self.signal(signal.SIGKILL)
         self.wait()
 
@@ -84,18 +84,18 @@ class ServerProcess:
         return status
 
     def stop(self) -> int:
-        """End it in good order, if it runs."""
+        """Stop the server, if it runs."""
         if self._process is None:
             return 0
         self.signal(signal.SIGTERM)
         return self.wait()
 
     def log(self) -> str:
-        """What it has said."""
+        """Its output."""
         return (self.folder / "log").read_text("utf-8", "replace")
 
 
 def _is_worker(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-        return any("server.worker" in argument for argument in process.cmdline())
+        return any("server.worker.main" in argument for argument in process.cmdline())
     return False

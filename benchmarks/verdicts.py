@@ -1,4 +1,4 @@
-"""What was claimed, whether it held, and the number that says so."""
+"""Claims about a run, whether they held, and the measured numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Verdict", "show"]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One claim after a run."""
+    """One claim, checked after a run."""
 
     claim: str
     held: bool

@@ -21,9 +21,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from osc_bridge.client import Client
-from server.delivery import SILENCE_DB
-from server.waveform import Waveform
+from osc_bridge.client.client import Client
+from server.audio.waveform import Waveform
+from server.render.delivery import SILENCE_DB
 
 PROMPTS = (
     "a deep kick drum",

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 __all__ = ["draw", "likeness"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.pipeline import Pipeline
-from server.request import Request, TextToAudio
-from server.take import Take
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
+from server.render.pipeline import Pipeline
+from server.render.take import Take
+from server.requests.request import Request, TextToAudio
 
 __all__ = ["Studio"]
 

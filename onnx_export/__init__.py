@@ -1,1 +1,1 @@
-"""Checkpoints to model folders: the only room, with training, that imports torch."""
+"""Checkpoints to model folders. Only this package and ``training`` import torch."""

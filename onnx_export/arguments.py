@@ -1,4 +1,4 @@
-"""What the commands of ``audioldm-export`` take; standard library only."""
+"""The arguments of ``audioldm-export``; standard library only."""
 
 from __future__ import annotations
 

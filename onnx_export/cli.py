@@ -1,6 +1,6 @@
 """``audioldm-export``: checkpoints to model folders, parity, quantisation.
 
-Nothing heavy is imported before the arguments are read, so that ``--help`` answers at once.
+Heavy modules are imported after the arguments are read, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from server.errors import AudioLDMError, InvalidRequest
 
 if TYPE_CHECKING:
     from onnx_export.export import Flavour, Precision
-    from onnx_export.open_source import SourceOptions
-    from onnx_export.source import Source
+    from onnx_export.sources.open_source import SourceOptions
+    from onnx_export.sources.source import Source
 
 __all__ = ["main"]
 
@@ -33,13 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0: done. 1: ``verify`` found a graph too far from torch. 2: a sentence on stderr says why
-        nothing was done; nothing half-written stays behind.
+        0 after success; 1 where ``verify`` found a graph beyond its tolerance; 2 after an error,
+        which is printed to stderr and leaves no files behind.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parse, run = COMMANDS.get(arguments[0] if arguments else "", (export_parser, _export))
     options = parse().parse_args(arguments[1:] if run is not _export else arguments)
-    # A terminated export must still take its half-written folder away.
+    # A terminated export must still delete its unfinished folder.
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(options)
@@ -59,7 +59,7 @@ def _refuse(sentence: str) -> int:
 
 
 def _source_options(options: argparse.Namespace) -> SourceOptions:
-    from onnx_export.open_source import AUDIOLDM_LICENCE, SourceOptions
+    from onnx_export.sources.open_source import AUDIOLDM_LICENCE, SourceOptions
 
     return SourceOptions(
         clap=options.clap,
@@ -72,7 +72,7 @@ def _source_options(options: argparse.Namespace) -> SourceOptions:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from onnx_export.open_source import open_source
+    from onnx_export.sources.open_source import open_source
 
     _quiet_libraries()
     source = open_source(options.source, _source_options(options))
@@ -96,9 +96,9 @@ def _write(source: Source, options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from onnx_export.open_source import open_source
     from onnx_export.parity import HEADER, TOLERANCE, compare
-    from server.manifest import Manifest
+    from onnx_export.sources.open_source import open_source
+    from server.model.manifest import Manifest
 
     _quiet_libraries()
     manifest = Manifest.load(options.folder)
@@ -149,8 +149,8 @@ def _triton(options: argparse.Namespace) -> int:
 
 
 def _random(options: argparse.Namespace) -> int:
-    from onnx_export.architecture import VARIANTS
-    from onnx_export.random_source import (
+    from onnx_export.sources.architecture import VARIANTS
+    from onnx_export.sources.random_source import (
         RandomSource,
         write_diffusers_folder,
         write_original_checkpoint,
@@ -172,7 +172,7 @@ def _random(options: argparse.Namespace) -> int:
 
 
 def _quiet_libraries() -> None:
-    """Keep the libraries' own remarks and progress bars away from ours."""
+    """Turn off the libraries' own warnings and progress bars."""
     import diffusers
     import transformers
 

@@ -1,8 +1,8 @@
 """The torch modules behind a model folder, with the signatures of the manifest's table.
 
-``forward`` of each module takes and returns exactly what :mod:`server.manifest` lists, in that
-order. In particular ``audio_encoder`` and ``vae_encoder`` take *waveforms* (the mel front end is
-part of the graph), ``vae_encoder`` returns ``(mean, logvar)`` before the scale factor, and
+``forward`` of each module takes and returns exactly what :mod:`server.model.manifest` lists, in
+that order. In particular ``audio_encoder`` and ``vae_encoder`` take *waveforms* (the mel front end
+is part of the graph), ``vae_encoder`` returns ``(mean, logvar)`` before the scale factor, and
 ``unet`` takes its timestep as float32 [B].
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import tokenizers
 import torch
 
-from server.manifest import COMPONENTS, LISTENER
+from server.model.manifest import COMPONENTS, LISTENER
 
 __all__ = ["Components"]
 

@@ -1,7 +1,7 @@
-"""Components in torch -> a model folder of ONNX graphs.
+"""From torch components to a model folder of ONNX graphs.
 
-TorchScript traces, weights keep their names, and :mod:`onnx_export.model_folder` sees to it that
-a failed export leaves nothing behind.
+Graphs are TorchScript traces, and weights keep their names. A failed export leaves nothing behind
+(:mod:`onnx_export.model_folder`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import torch
 from tqdm import tqdm
 
 from onnx_export.components import Components
-from onnx_export.graph import OPSET, export_graph
-from onnx_export.graph_file import buffer_names, save_graph
+from onnx_export.graphs.files import buffer_names, save_graph
+from onnx_export.graphs.precision import Precision, store_weights
+from onnx_export.graphs.signatures import signatures
+from onnx_export.graphs.tracing import OPSET, export_graph
 from onnx_export.model_folder import seal, staging_folder
-from onnx_export.precision import Precision, store_weights
-from onnx_export.signatures import signatures
-from onnx_export.source import Source, component
-from server.manifest import Manifest
+from onnx_export.sources.source import Source, component
+from server.model.manifest import Manifest
 
 __all__ = [
     "Flavour",
@@ -55,11 +55,11 @@ def write_model_folder(
         components: the modules and the tokenizer.
         manifest: sizes, schedule, source and licence; ``files``, ``precision``, ``opset`` and
             ``tokenizer.vocab_size`` are filled in here.
-        precision: see :mod:`onnx_export.precision`.
+        precision: see :mod:`onnx_export.graphs.precision`.
         extra_files: more files for the folder (a model card, a licence), by plain file name.
 
     Returns:
-        The manifest as written.
+        the manifest as written.
 
     Raises:
         InvalidRequest: ``folder`` holds something else than a model folder.
@@ -93,7 +93,7 @@ def fill(
     manifest: Manifest,
     precision: Precision,
 ) -> Manifest:
-    """Write everything that a model folder holds into ``staging``."""
+    """Write all files of a model folder into ``staging``."""
     tokenizer.save(str(staging / "tokenizer.json"), pretty=False)
     rule = msgspec.structs.replace(manifest.tokenizer, vocab_size=tokenizer.get_vocab_size())
     manifest = msgspec.structs.replace(manifest, tokenizer=rule, opset=OPSET)
@@ -108,9 +108,9 @@ def write_graphs(
 
     Args:
         staging: an existing folder.
-        load: gives a component by name; it is let go before the next one is asked for.
+        load: returns a component by name; each is released before the next is loaded.
         manifest: sizes for the example inputs.
-        precision: see :mod:`onnx_export.precision`.
+        precision: see :mod:`onnx_export.graphs.precision`.
     """
     wanted = signatures(manifest)
     bar = tqdm(manifest.components, desc="export", unit="graph", file=sys.stderr, disable=None)

@@ -1,4 +1,4 @@
-"""How a model folder comes into being: whole or not at all."""
+"""Atomic writing of model folders: complete or not at all."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 
 from server.errors import InvalidRequest
-from server.manifest import Manifest, describe_file
+from server.model.manifest import Manifest, describe_file
 
 __all__ = ["seal", "staging_folder"]
 
 
 def seal(staging: Path, manifest: Manifest, precision: str) -> Manifest:
-    """Describe every file of ``staging`` in its manifest, write that, and return it."""
+    """Write the manifest of ``staging`` with the checksums of its files, and return it."""
     files = {path.name: describe_file(path) for path in sorted(staging.iterdir())}
     manifest = msgspec.structs.replace(manifest, files=files, precision=precision)
     manifest.save(staging)
@@ -25,7 +25,7 @@ def seal(staging: Path, manifest: Manifest, precision: str) -> Manifest:
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """A new folder that becomes ``folder`` when the block ends well, and vanishes when not.
+    """A new folder that replaces ``folder`` at the end of the block, and is deleted on errors.
 
     Raises:
         InvalidRequest: ``folder`` exists and is neither empty nor a model folder.

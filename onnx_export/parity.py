@@ -1,4 +1,4 @@
-"""How close a model folder's graphs are to the torch networks they were made from."""
+"""Parity of a model folder's graphs with the torch networks that they were exported from."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 
 import torch
 
-from onnx_export.signatures import Signature, signatures
-from onnx_export.source import Source, component
+from onnx_export.graphs.signatures import Signature, signatures
+from onnx_export.sources.source import Source, component
 from server.errors import InvalidRequest
-from server.manifest import Manifest
-from server.session import Graph, default_threads, providers_for
+from server.model.manifest import Manifest
+from server.model.session import Graph, default_threads, providers_for
 
 __all__ = ["HEADER", "TOLERANCE", "Comparison", "compare", "compare_component"]
 
@@ -34,7 +34,7 @@ class Comparison:
     largest_difference: float
 
     def line(self, tolerance: float) -> str:
-        """One row under :data:`HEADER`, with a remark where the error is above ``tolerance``."""
+        """One row under :data:`HEADER`, marked where the error exceeds ``tolerance``."""
         # Written so that NaN counts as above.
         verdict = "" if self.relative_error <= tolerance else f"  above {tolerance:g}"
         shape = "x".join(map(str, self.shape))
@@ -48,7 +48,7 @@ def compare(folder: Path, source: Source) -> Iterator[Comparison]:
     """Compare every component of ``folder`` with ``source``, on two shapes of input each.
 
     Raises:
-        InvalidRequest: the two differ in what the manifest says, so parity is out of the question.
+        InvalidRequest: the two manifests differ, so that the graphs cannot be compared.
     """
     manifest = Manifest.load(folder)
     _check_described_alike(manifest, source.manifest)

@@ -1,4 +1,4 @@
-"""A model folder in float32 -> the same with smaller weights; torch is not needed."""
+"""From a float32 model folder to one with smaller weights, without torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import onnx
 from tqdm import tqdm
 
-from onnx_export.graph_file import buffer_names, save_graph
+from onnx_export.graphs.files import buffer_names, save_graph
+from onnx_export.graphs.precision import WeightStorage, store_weights
 from onnx_export.model_folder import seal, staging_folder
-from onnx_export.precision import WeightStorage, store_weights
 from server.errors import InvalidRequest
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["quantise"]
 
@@ -22,7 +22,7 @@ def quantise(folder: Path, target: Path, storage: WeightStorage) -> Manifest:
     """Write ``folder`` with its weights stored as ``storage`` to ``target``.
 
     Raises:
-        InvalidRequest: the folder is not in float32, or ``target`` is something else.
+        InvalidRequest: the folder is not in float32, or ``target`` is not a model folder.
         ModelError: ``folder`` is no model folder.
     """
     manifest = Manifest.load(folder)

@@ -1,9 +1,9 @@
-"""A model folder -> a model repository for Triton's ONNX Runtime backend.
+"""From a model folder to a model repository for Triton's ONNX Runtime backend.
 
-One Triton model a graph: ``NAME/config.pbtxt`` and ``NAME/1/model.onnx``, described after
+Each graph is one Triton model: ``NAME/config.pbtxt`` and ``NAME/1/model.onnx``, described after
 https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html
-The sampler stays with the client, which calls the unet once a step; for it the manifest and the
-tokenizer lie at the top of the repository, where Triton looks at folders only.
+The sampler stays with the client, which calls the unet once for each step. The manifest and the
+tokenizer lie at the top of the repository for it; Triton ignores files there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import onnx
 
 from onnx_export.model_folder import staging_folder
 from server.errors import ModelError
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["InstanceKind", "config_text", "write_repository"]
 
@@ -30,7 +30,7 @@ _TYPES: Final = {
     onnx.TensorProto.INT32: "TYPE_INT32",
 }
 _QUEUE_DELAY_US: Final = 2000
-"""How long a request may wait for others of its shapes; a step takes far longer than that."""
+"""How long a request may wait for others of its shape; a step takes far longer."""
 
 
 def write_repository(
@@ -44,8 +44,8 @@ def write_repository(
     """Write the graphs of the model folder ``folder`` to the repository ``target``.
 
     Raises:
-        ModelError: ``folder`` is no model folder, or a graph is not of the known form.
-        InvalidRequest: ``target`` exists and is something else.
+        ModelError: ``folder`` is no model folder, or a graph has unsupported tensors.
+        InvalidRequest: ``target`` exists and is not a model folder.
     """
     manifest = Manifest.load(folder)
     with staging_folder(target) as staging:
@@ -55,7 +55,7 @@ def write_repository(
             model, file = staging / name, f"{name}.onnx"
             (model / "1").mkdir(parents=True)
             shutil.copyfile(folder / file, model / "1" / "model.onnx")
-            # Weights outside a graph are found under the name that the graph has for them.
+            # Weights beside a graph must keep the file name that the graph refers to.
             for stored in manifest.files:
                 if stored.startswith(f"{file}."):
                     shutil.copyfile(folder / stored, model / "1" / stored)
@@ -74,7 +74,7 @@ def config_text(
     batches of requests whose other dimensions agree.
 
     Raises:
-        ModelError: a tensor of a type that Triton does not know from us.
+        ModelError: a tensor has an unsupported type.
     """
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
@@ -104,7 +104,7 @@ def _tensor(value: onnx.ValueInfoProto, batched: bool) -> str:
     if element not in _TYPES:
         raise ModelError(f"{value.name} has the type {onnx.TensorProto.DataType.Name(element)}")
     dims = [-1 if isinstance(d, str) else d for d in _dims(value)[1 if batched else 0 :]]
-    # Triton knows no scalars: what is [batch] in the graph is [batch, 1] to its clients.
+    # Triton has no scalars: [batch] in the graph is [batch, 1] for its clients.
     shape = f"dims: {dims}" if dims else "dims: [1] reshape { shape: [] }"
     return f'  {{ name: "{value.name}" data_type: {_TYPES[element]} {shape} }}'
 

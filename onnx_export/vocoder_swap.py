@@ -13,7 +13,7 @@ import msgspec
 
 from onnx_export.model_folder import seal, staging_folder
 from server.errors import InvalidRequest
-from server.manifest import Manifest
+from server.model.manifest import Manifest
 
 __all__ = ["with_vocoder"]
 

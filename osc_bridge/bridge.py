@@ -6,17 +6,18 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final
 
-from osc_bridge.housekeeping import Housekeeping, transfer_handlers
-from osc_bridge.job_messages import JobMessages
-from osc_bridge.model_service import ModelMessages
-from osc_bridge.preset_service import preset_handlers
-from osc_bridge.service import Service
-from osc_bridge.takes import AllowedFolders
-from osc_bridge.tcp import TcpServer
-from osc_bridge.transfers import Transfers
-from osc_bridge.udp import UdpServer
+from osc_bridge.handlers.files import FileHandlers
+from osc_bridge.handlers.jobs import JobHandlers
+from osc_bridge.handlers.models import ModelHandlers
+from osc_bridge.handlers.presets import PresetHandlers
+from osc_bridge.handlers.server import ServerHandlers
+from osc_bridge.handlers.settings import SettingHandlers
+from osc_bridge.service.allowed_folders import AllowedFolders
+from osc_bridge.service.service import Service
+from osc_bridge.service.tcp import TcpServer
+from osc_bridge.service.udp import UdpServer
 from server.config import Config
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import DeviceError
 
 __all__ = ["OscBridge"]
@@ -25,9 +26,13 @@ _TRIES: Final = 20
 
 
 class OscBridge:
-    """An async context manager: inside, clients are answered.
+    """Answers OSC clients inside its context.
 
-    Further parts add their commands with ``bridge.service.add(handlers, messages)``.
+    Further parts add their handlers with ``bridge.service.add(handlers)``.
+
+    Args:
+        engine: renders.
+        config: host, port and folders.
     """
 
     def __init__(self, engine: Engine, config: Config) -> None:
@@ -37,24 +42,25 @@ class OscBridge:
         self.folders = AllowedFolders(config.roots)
 
     async def __aenter__(self) -> OscBridge:
-        """Start to listen.
+        """Open the ports.
 
         Raises:
             DeviceError: a port cannot be opened.
         """
         async with AsyncExitStack() as stack:
-            service = self.service
+            service, engine = self.service, self._engine
             stack.push_async_callback(service.close)
-            self.housekeeping = Housekeeping(service, self._engine)
-            stack.push_async_callback(self.housekeeping.close)
-            jobs = JobMessages(service, self._engine, self.folders)
-            models = ModelMessages(service, self._engine)
+            server = ServerHandlers(service, engine)
+            stack.push_async_callback(server.close)
+            self.settings = SettingHandlers(service, engine)
+            jobs = JobHandlers(service, engine, self.folders)
+            models = ModelHandlers(service, engine)
             stack.callback(models.close)
-            transfers = Transfers(self.folders)
-            stack.callback(transfers.close)
-            service.add({**jobs.handlers, **models.handlers, **self.housekeeping.handlers})
-            service.add(transfer_handlers(service, transfers))
-            service.add(preset_handlers(service, self._config.state / "presets"))
+            presets = PresetHandlers(service, self._config.state / "presets")
+            files = FileHandlers(service, self.folders)
+            stack.callback(files.close)
+            for part in (server, self.settings, jobs, models, presets, files):
+                service.add(part.handlers)
             host, port = self._config.host, self._config.osc_port
             self.udp, self.tcp = await _listen(service, host, port)
             stack.push_async_callback(self.udp.close)
@@ -78,7 +84,10 @@ class OscBridge:
 
 
 async def _listen(service: Service, host: str, port: int) -> tuple[UdpServer, TcpServer]:
-    """UDP and TCP on one port. A free one (0) is free for UDP only: TCP may ask for another."""
+    """Listen on one port for UDP and TCP.
+
+    Port 0 is a free UDP port, which may be taken for TCP; then another one is tried.
+    """
     tries = 1 if port else _TRIES
     while True:
         tries -= 1

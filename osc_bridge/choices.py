@@ -1,4 +1,4 @@
-"""The words that may be said where there is a choice, for the address table and the live sets."""
+"""Arguments with a fixed set of values, in messages and live sets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 __all__ = ["Bus", "ClockName", "MidiApi", "Quantise"]
 
 Bus = Literal["played", "recorded"]
-"""What went to the outputs, or what came from the inputs."""
+"""The outputs or the inputs."""
 ClockName = Literal["internal", "link", "midi", "osc"]
-"""Who leads the transport."""
+"""The clock that leads the transport."""
 MidiApi = Literal["", "LINUX_ALSA", "UNIX_JACK", "MACOSX_CORE", "WINDOWS_MM"]
-"""rtmidi's names; empty: the system's usual one."""
+"""APIs of rtmidi; empty for the default of the system."""
 Quantise = Literal["none", "sixteenth", "eighth", "beat", "bar", "2 bars", "4 bars", "8 bars"]
-"""The grid on which something begins."""
+"""The grid on which something starts."""

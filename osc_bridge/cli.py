@@ -14,27 +14,31 @@ __all__ = ["main"]
 
 _RENDER_SETTINGS = ("model", "device", "threads")
 _JOBS = {
-    "transfer": "bring a clip into the style of a prompt",
-    "inpaint": "make parts of a clip anew",
-    "continue": "let a clip go on, or begin earlier",
-    "upscale": "give a dull clip its missing upper band",
-    "vary": "make a take's neighbours",
-    "morph": "render a sound that turns from one prompt into the next",
+    "transfer": "change a clip into the style of a prompt",
+    "inpaint": "replace parts of a clip",
+    "continue": "extend a clip after its end, or before its start",
+    "upscale": "add the missing high frequencies of a clip",
+    "vary": "render variations of a take",
+    "morph": "render a sound that changes from one prompt to the next",
 }
-"""Commands that render a request of their own kind; ``render`` is for words."""
+"""Commands that render one kind of request each; ``render`` renders any kind."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0: done, 1: it failed (and said why), 2: wrong usage, 130: interrupted."""
+    """Entry point.
+
+    Returns:
+        0: done, 1: failed (the reason is on stderr), 2: wrong usage, 130: interrupted.
+    """
     options = _parser().parse_args(arguments)
     try:
         config = load_config(vars(options))
         if options.command == "render" or options.command in _JOBS:
-            from osc_bridge.render import render
+            from osc_bridge.commands.render import render
 
             return render(options, config)
         if options.command == "doctor":
-            from osc_bridge.doctor import doctor
+            from osc_bridge.commands.doctor import doctor
 
             return doctor(config, as_json=options.json)
         if options.command == "devices":
@@ -50,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from osc_bridge.request_flags import add_request_flags
+    from osc_bridge.commands.request_flags import add_request_flags
 
     parser = argparse.ArgumentParser(
         prog="audioldm-daw",
-        description="Sound from words for your DAW. Without a command it stays up and answers OSC.",
+        description="Sound from words for your DAW. Without a command it runs and answers OSC.",
     )
     parser.add_argument("--version", action="version", version=f"audioldm-daw {__version__}")
     add_flags(parser)
@@ -63,37 +67,37 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="render a prompt to a file, without a server")
     words = "what it should sound like"
     render.add_argument("prompt", nargs="?", default=argparse.SUPPRESS, help=words)
-    render.add_argument("-p", "--prompt", default="", help="the same, as other commands have it")
-    _add_ways(render)
+    render.add_argument("-p", "--prompt", default="", help="the prompt, as an option")
+    _add_output_flags(render)
     add_request_flags(render)
     add_flags(render, _RENDER_SETTINGS)
 
     for tag, summary in _JOBS.items():
         job = commands.add_parser(tag, help=summary, description=summary)
         job.add_argument("-p", "--prompt", default="", help="what it should sound like")
-        _add_ways(job)
+        _add_output_flags(job)
         job.set_defaults(kind=tag)
         add_request_flags(job, tag)
         add_flags(job, _RENDER_SETTINGS)
 
     commands.add_parser("devices", help="list the sound cards")
 
-    doctor = commands.add_parser("doctor", help="what works here, and how to fix the rest")
+    doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
     return parser
 
 
-def _add_ways(command: argparse.ArgumentParser) -> None:
+def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
     command.add_argument("--json", action="store_true", help="describe the takes as JSON")
     command.add_argument(
-        "--preset", metavar="NAME", help="take its values; what is given besides replaces them"
+        "--preset", metavar="NAME", help="use the values of a preset; other flags replace them"
     )
 
 
 def _devices() -> int:
-    from osc_bridge.device import list_devices
+    from osc_bridge.audio.portaudio import list_devices
 
     devices = list_devices()
     for device in devices:

@@ -1,29 +1,29 @@
-"""``audioldm-daw``: engine, OSC and HTTP in one program that stays up."""
+"""``audioldm-daw``: engine, OSC, HTTP and sound card in one program."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
-from osc_bridge.announcement import announced
+from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
-from osc_bridge.device import NO_DEVICE, DeviceSettings
-from osc_bridge.oscquery import OscQuery
-from osc_bridge.stage import Stage
-from osc_bridge.stage_service import stage_on
+from osc_bridge.handlers.stage import stage_on
+from osc_bridge.oscquery.announcement import announced
+from osc_bridge.oscquery.app import OscQuery
+from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.config import Config
-from server.engine import Engine
+from server.engine.engine import Engine
 from server.errors import DeviceError
-from server.http_server import serving
-from server.launch import keep_house, make_engine, make_http, settle
+from server.http.server import serving
+from server.launch import make_engine, make_http, settle, start_housekeeping
 from server.logs import set_up_logs
+from server.signals import on_stop_signal
 
 __all__ = ["Instance", "instance", "run", "serve"]
 
@@ -43,7 +43,7 @@ def run(config: Config) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        AudioLDMError: why it cannot start.
+        AudioLDMError: it cannot start.
     """
     set_up_logs()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -55,9 +55,10 @@ def run(config: Config) -> int:
 
 
 async def serve(config: Config) -> None:
-    """Come up, say where, and stay until a signal."""
+    """Start everything, print the addresses, and run until a signal."""
     started_s = time.perf_counter()
-    stop = _stopped_by_signals()
+    stop = asyncio.Event()
+    on_stop_signal(stop.set)
     async with instance(config) as running:
         starting = asyncio.create_task(running.engine.start())
         stopping = asyncio.create_task(stop.wait())
@@ -81,32 +82,30 @@ async def serve(config: Config) -> None:
 
 @asynccontextmanager
 async def instance(config: Config) -> AsyncIterator[Instance]:
-    """Everything but the start of the engine: ports are open, and say that it is starting.
+    """A program whose ports are open; the engine is made but not started.
 
     Raises:
-        AudioLDMError: the model cannot be used, a port cannot be opened.
+        AudioLDMError: the model cannot be used, or a port cannot be opened.
     """
     async with AsyncExitStack() as stack:
         engine = make_engine(config)
         stack.push_async_callback(engine.close)
         bridge = await stack.enter_async_context(OscBridge(engine, config))
-        on_stage = stage_on(engine, bridge.service, bridge.folders)
-        stage = await stack.enter_async_context(on_stage)
+        stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
         http = make_http(engine, config, OscQuery(bridge).routes)
         port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
-        house = asyncio.create_task(keep_house(engine, config))
-        stack.callback(house.cancel)
+        start_housekeeping(engine, config)
         yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:
-    """Open the sound card, or keep time without one; what came of it in words."""
-    wanted = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
+    """Open the sound card, or keep time without one; returns the line for the banner."""
+    settings = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
     try:
-        opened = await stage.open_device(wanted)
+        opened = await stage.open_device(settings)
     except DeviceError as error:
         await stage.open_device(DeviceSettings(device=NO_DEVICE))
         return f"none ({error})"
@@ -129,16 +128,5 @@ def _banner(config: Config, running: Instance, sound: str, seconds: float) -> st
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(6, f"  NOTE    OSC has no password: who reaches {config.host} can use it")
+        lines.insert(6, f"  NOTE    OSC has no password: all who reach {config.host} can use it")
     return "\n".join(lines)
-
-
-def _stopped_by_signals() -> asyncio.Event:
-    """Set by SIGINT and SIGTERM."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop

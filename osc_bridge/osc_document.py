@@ -1,6 +1,6 @@
 """docs/osc.md, written from the address table: ``python -m osc_bridge.osc_document docs/osc.md``.
 
-A test fails where the file in the repository is not what this writes.
+A test compares the file in the repository with the output.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from osc_bridge.addresses import TABLE, render_markdown
-from osc_bridge.bundles import MAX_AHEAD_S, MAX_WAITING
-from osc_bridge.codec import MAX_ARGUMENTS, MAX_DATAGRAM, MAX_DEPTH, MAX_MESSAGES
-from osc_bridge.framing import MAX_FRAME
-from osc_bridge.transfers import CHUNK_BYTES
+from osc_bridge.messages.addresses import TABLE, render_markdown
+from osc_bridge.messages.files import CHUNK_BYTES
+from osc_bridge.service.bundles import MAX_AHEAD_S, MAX_WAITING
+from osc_bridge.wire.codec import MAX_ARGUMENTS, MAX_DATAGRAM, MAX_DEPTH, MAX_MESSAGES
+from osc_bridge.wire.framing import MAX_FRAME
 from server.errors import AudioLDMError
 
 __all__ = ["render_document"]
@@ -38,60 +38,70 @@ From a shell: `audioldm-osc /ldm/text a1 "rain on a tin roof" seed 3`, or with l
 `oscsend osc.udp://127.0.0.1:9536 /ldm/text sssisi a1 "rain on a tin roof" seed 3 reply_port 9104`
 and `oscdump 9104`.
 
-## Manners
+## Conventions
 
 - **Jobs.** A message that starts a job has a request id, a prompt, then pairs of name and value:
-  any field of the request. Nested fields may be written short (`sample_rate`) or whole
-  (`delivery.sample_rate`). Its answers are `/ldm/job/received`, `/ldm/job/accepted`,
-  progress, a `/ldm/take` for each finished file, and at last exactly one of `/ldm/job/done` and
-  `/ldm/job/fail` (also where it was cancelled, with code `cancelled`).
-- **Received and accepted.** `received` is sent at once: the message arrived and makes sense.
-  `accepted` is a promise: the job is on disk, and neither `kill -9` nor a power cut loses it. It
-  comes later by what the disk takes to write. A job that was received and cannot be accepted
-  (disk or queue full, no such clip) gets its `fail`. Whoever hears `received` and then nothing,
-  because the program died between the two, sends the message again.
-- **Request ids** are yours. The same message with the same id makes no second job: you are told
-  once more what became of the first. So repeat freely where datagrams get lost, and use a new id
-  for a new request. A used id with another request is refused with `conflict`.
-- **Numbers.** Floats are accepted for whole numbers (Pd has no others), 1 and 0 for yes and no,
-  numbers for ids. What we send has always the same type tags.
+  any field of the request. Nested fields may be written short (`sample_rate`) or in full
+  (`delivery.sample_rate`). The answers are `/ldm/job/received`, `/ldm/job/accepted`, progress, and
+  a `/ldm/take` for each finished file. The last one is either `/ldm/job/done` or `/ldm/job/fail`
+  (with code `cancelled` for a cancelled job).
+- **Received and accepted.** `received` is sent at once: the message has arrived and is valid.
+  `accepted` follows when the job is on disk, where neither `kill -9` nor a power cut loses it. A
+  job that was received but cannot be accepted (disk or queue full, no such clip) gets a `fail`. If
+  only `received` arrives, because the program died between the two, send the message again.
+- **Request ids** are chosen by the client. A repeated message with the same id starts no second
+  job; its answers are sent again. Repeat messages freely where datagrams are lost, and use a new id
+  for a new request. An id that was used for another request is refused with `conflict`.
+- **Numbers.** Floats are accepted for integers (Pd has no others), 1 and 0 for booleans, and
+  numbers for ids. Replies always have the same type tags.
 - **Prompts** are one string. In Pd write spaces as `\\ `, or use `[list fromsymbol]`.
-- **Replies go to the sender.** A program that sends from one port and listens on another ends
-  any message with `reply_port 9104`. A client is the address that its replies go to: nobody else
-  sees them, and equal request ids of two clients are two jobs.
+- **Replies go to the sender.** A program that sends from one port and listens on another ends each
+  message with `reply_port 9104`. A client is the address that its replies go to. Other clients do
+  not receive them, and equal request ids of two clients are two jobs.
 - **Settings.** `/ldm/set/<field> value` keeps a value for this client's later requests, and
-  `/ldm/press/text 1` renders with them: faders, a text box and a button make a control surface.
-- **Notices.** After `/ldm/notify 1` a client also hears what everybody does, on addresses of
-  their own (`/ldm/notify/...`).
-- **Completion.** The option `completion` is a blob with an OSC packet that the server executes,
-  as if you had sent it, when the job is done.
-- **Errors.** Whatever is refused is answered by `/ldm/error code sentence address`, at most 50 a
-  second to one client. Addresses that only the server sends are never answered. Codes:
-  {{codes}}.
+  `/ldm/press/text 1` renders with them. Faders, a text box and a button make a control surface.
+- **Notices.** After `/ldm/notify 1` a client also receives the changes of all jobs, on separate
+  addresses (`/ldm/notify/...`).
+- **Completion.** The option `completion` is a blob with an OSC packet. The server executes it, as
+  if the client had sent it, when the job is done.
+- **Errors.** A refused message is answered by `/ldm/error code sentence address`, at most 50 a
+  second for each client. Messages to addresses that only the server sends are never answered.
+  Codes: {{codes}}.
 
 ## Limits
 
-- UDP packets up to {MAX_DATAGRAM} bytes; over TCP {MAX_FRAME // 1024} KiB. TCP takes OSC 1.0
-  (a length before each packet) and 1.1 (SLIP) on the same port; the first byte tells.
-- {MAX_ARGUMENTS} arguments a message, {MAX_MESSAGES} messages a bundle, {MAX_DEPTH} levels deep.
-  Address patterns (`* ? [] {{}}`) are refused: every message names one address.
-- A bundle with a time tag waits for its time (jitter is in docs/latency.md). One that is late is
-  executed at once and counted (`/ldm/status`); one more than {MAX_AHEAD_S / 60:.0f} minutes ahead,
-  or beyond {MAX_WAITING} waiting messages, is refused. Messages of one bundle, and of bundles
-  with equal times, are executed in order. What waits for the disk, a card or the engine ends in
-  the order of its sender, and messages that wait for nothing pass it; `/ldm/stop` passes
-  everything, and what it passed does not begin to sound.
-- Takes are written, and files sent, inside the takes folder and the `--allowed-folders`. Clips to
-  work on may lie anywhere if the client runs on the same machine.
+- A UDP packet has at most {MAX_DATAGRAM} bytes, a TCP packet {MAX_FRAME // 1024} KiB. TCP accepts
+  OSC 1.0 (a length before each packet) and 1.1 (SLIP) on the same port, by the first byte.
+- A message has at most {MAX_ARGUMENTS} arguments, a bundle {MAX_MESSAGES} messages in {MAX_DEPTH}
+  levels. Address patterns (`* ? [] {{}}`) are refused: every message names one address.
+- A bundle with a time tag waits for its time (jitter is in docs/latency.md). A late one is executed
+  at once and counted (`/ldm/status`). One more than {MAX_AHEAD_S / 60:.0f} minutes ahead, or beyond
+  {MAX_WAITING} waiting messages, is refused.
+- Messages of one bundle, and of bundles with equal times, are executed in order. Commands that wait
+  for the disk, a sound card or the engine run one after the other within a client. Other messages
+  overtake them. `/ldm/stop` overtakes everything, and what it overtook does not start to play.
+- Takes are written, and files sent, inside the takes folder and the `--allowed-folders`. Clips may
+  be anywhere if the client runs on the same machine.
 
-## Files without a file system
+## Files without a shared disk
 
-A client that shares no disk with the server uses HTTP, or chunks over TCP. Upload:
-`/ldm/upload/start u1 loop.wav 48044 <sha256>` -> `/ldm/upload/ready u1 {CHUNK_BYTES} 2`, then
-`/ldm/upload/chunk u1 0 <blob>` -> `/ldm/upload/got u1 0`, and the last one ->
-`/ldm/upload/done u1 path`, a path to be used as `clip`. Download: `/ldm/download/start d1 path` ->
-`/ldm/download/ready d1 name bytes chunks sha256`, then `/ldm/download/get d1 0` ->
-`/ldm/download/chunk d1 0 <blob>` and so on. Repeating a chunk or a question does no harm.
+A client that shares no disk with the server uses HTTP, or chunks over TCP. Repeating a chunk or a
+request does no harm.
+
+Upload:
+
+```
+/ldm/upload/start u1 loop.wav 48044 <sha256>    -> /ldm/upload/ready u1 {CHUNK_BYTES} 2
+/ldm/upload/chunk u1 0 <blob>                   -> /ldm/upload/got u1 0
+/ldm/upload/chunk u1 1 <blob>                   -> /ldm/upload/done u1 path
+```
+
+The path can be used as `clip`. Download:
+
+```
+/ldm/download/start d1 path                     -> /ldm/download/ready d1 name bytes chunks sha256
+/ldm/download/get d1 0                          -> /ldm/download/chunk d1 0 <blob>
+```
 
 """
 

@@ -13,8 +13,8 @@ from server.config import Config, add_flags, load_config
 from server.errors import AudioLDMError
 
 if TYPE_CHECKING:
-    from server.cluster_engine import ClusterEngine
-    from server.fleet import Fleet
+    from server.engine.fleet import Fleet
+    from server.remote.cluster_engine import ClusterEngine
 
 __all__ = ["main"]
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         make_engine: Callable[[Config], Fleet | ClusterEngine] = make_local_engine
         if options.cluster:
-            from server.cluster import make_cluster_engine
+            from server.remote.cluster import make_cluster_engine
 
             make_engine = partial(
                 make_cluster_engine, address=options.cluster, num_replicas=options.replicas
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _token(options: argparse.Namespace, config: Config) -> int:
-    from server.access import Client, TokenFile
+    from server.http.access import Caller, TokenFile
 
     tokens = TokenFile(config.state / "tokens.json")
     if options.action == "list":
@@ -116,7 +116,7 @@ def _token(options: argparse.Namespace, config: Config) -> int:
         removed = tokens.remove(options.name)
         print("removed" if removed else f"{options.name!r} has no token", file=sys.stderr)
         return 0 if removed else 1
-    client = Client(
+    client = Caller(
         name=options.name,
         sees_all=options.all,
         max_queued=options.queue,

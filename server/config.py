@@ -1,7 +1,7 @@
-"""Settings of a running instance: one frozen struct, and nowhere else.
+"""Settings of a running instance, in one frozen struct.
 
-A value comes from the flag, else from the environment (``AUDIOLDM_OSC_PORT``), else from
-the YAML file (``--config``), else from the default here. Flags are made from the fields.
+A value comes from the flag, else from the environment (``AUDIOLDM_OSC_PORT``), else from the YAML
+file (``--config``), else from the default here. Flags are made from the fields.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
-from server.fields import Field, fields_of
+from server.requests.explain import explain
+from server.requests.fields import Field, fields_of
 
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
 
@@ -107,18 +108,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def is_loopback(self) -> bool:
-        """True where nobody outside this machine can connect."""
+        """True where only this machine can connect."""
         return self.host in ("127.0.0.1", "::1", "localhost")
 
     @property
     def model_folder(self) -> Path:
-        """The model that renders what names no model."""
+        """The model for requests that name none."""
         return self.model_folders[0]
 
     @property
     def model_folders(self) -> tuple[Path, ...]:
-        """All models: those that were named, then those in the folder of models; the built-in
-        one where there is none of either."""
+        """Folders of all models: the named ones, then those in the folder of models.
+
+        Without any, the built-in model.
+        """
         named = tuple(
             built_in_model() if folder == "built-in" else Path(folder).expanduser()
             for folder in self.model
@@ -140,7 +143,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """The folders that clients may name, the takes folder first."""
+        """Folders that clients may name in paths, the takes folder first."""
         folders = (self.takes_folder, *self.allowed_folders)
         return tuple(Path(folder).expanduser() for folder in folders)
 
@@ -153,9 +156,9 @@ def built_in_model() -> Path:
 
 
 def add_flags(parser: argparse.ArgumentParser, names: Container[str] | None = None) -> None:
-    """One flag a field (of those in ``names``), and ``--config FILE``."""
+    """Add a flag for each field (of those in ``names``), and ``--config FILE``."""
     group = parser.add_argument_group("settings", f"also as {ENVIRONMENT_PREFIX}OSC_PORT=..., ...")
-    # Suppressed defaults: what is not given must not hide what was given before a subcommand.
+    # Suppressed defaults do not overwrite flags that were given before a subcommand.
     unset = argparse.SUPPRESS
     group.add_argument("--config", metavar="FILE", default=unset, help="YAML file of settings")
     for field in fields_of(Config):
@@ -214,12 +217,12 @@ def _converted(values: dict[str, Any]) -> Config:
     try:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"settings: {error}") from error
+        raise InvalidRequest(f"settings: {explain(error, values, Config)}") from error
     for device in config.devices:
         if not _DEVICE.fullmatch(device):
             raise InvalidRequest(
-                f"settings: device = {device!r}: expected auto, cpu, cuda, tensorrt, coreml or "
-                "directml, or several cards: cuda:0,cuda:1"
+                "settings: device must be auto, cpu, cuda, tensorrt, coreml or directml, or "
+                f"several cards: cuda:0,cuda:1 (got {device!r})"
             )
     return config
 

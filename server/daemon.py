@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from server import __version__
-from server.cluster_engine import ClusterEngine
 from server.config import Config
-from server.engine import Engine
-from server.fleet import Fleet
-from server.http_server import serving
-from server.jobs import Job, JobState
-from server.launch import keep_house, make_http, make_local_engine, settle
+from server.engine.engine import Engine
+from server.engine.fleet import Fleet
+from server.http.server import serving
+from server.jobs.job import Job, JobState
+from server.launch import make_http, make_local_engine, settle, start_housekeeping
 from server.logs import set_up_logs
-from server.model_host import models_of
+from server.remote.cluster_engine import ClusterEngine
+from server.signals import on_stop_signal
 
 __all__ = ["run", "serve"]
 
@@ -50,7 +49,11 @@ async def serve(
     """Come up, say where, stay until a signal, let the running job finish, stop."""
     started_s = time.perf_counter()
     stop, hurry = asyncio.Event(), asyncio.Event()
-    _on_signals(stop, hurry)
+
+    def asked_to_stop() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    on_stop_signal(asked_to_stop)
     async with AsyncExitStack() as stack:
         engine = make_engine(config)
         stack.push_async_callback(engine.close)
@@ -63,8 +66,7 @@ async def serve(
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             return
-        house = asyncio.create_task(keep_house(engine, config))
-        stack.callback(house.cancel)
+        start_housekeeping(engine, config)
         _say_ready(config, engine, port, time.perf_counter() - started_s)
         settle()
         await stop.wait()
@@ -78,8 +80,8 @@ def _log_job(job: Job) -> None:
     """A line at the beginning and at the end of each job."""
     if job.state.final:
         seconds = job.finished_s - (job.started_s or job.finished_s)
-        told = f"{job.state.value} in {seconds:.2f} s {job.error}".rstrip()
-        log.info("job %s %s", job.id, told, extra={"job_id": job.id, "owner": job.owner})
+        summary = f"{job.state.value} in {seconds:.2f} s {job.error}".rstrip()
+        log.info("job %s %s", job.id, summary, extra={"job_id": job.id, "owner": job.owner})
     elif job.state is JobState.RUNNING and not job.step:
         log.info("job %s started", job.id, extra={"job_id": job.id, "owner": job.owner})
 
@@ -99,7 +101,7 @@ async def _first(task: asyncio.Task[None], event: asyncio.Event) -> bool:
 def _say_ready(config: Config, engine: Engine, port: int, seconds: float) -> None:
     host = f"[{config.host}]" if ":" in config.host else config.host
     manifest, status = engine.manifest, engine.status()
-    others = [model.name for model in models_of(engine)[1:]]
+    others = [model.name for model in engine.models()[1:]]
     lines = [
         f"audioldm-server {__version__}",
         f"  model   {manifest.name} ({manifest.licence}), {manifest.sample_rate} Hz",
@@ -110,18 +112,5 @@ def _say_ready(config: Config, engine: Engine, port: int, seconds: float) -> Non
         f"ready in {seconds:.1f} s; stop with Ctrl-C",
     ]
     if not config.is_loopback:
-        lines.insert(-1, "  NOTE    tokens travel readable: put TLS in front (docs/http.md)")
+        lines.insert(-1, "  NOTE    tokens travel readable: put TLS in front (SECURITY.md)")
     print("\n".join(lines), flush=True)
-
-
-def _on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-
-    def stopped() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stopped)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped))

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one small tree.
+"""The tree of errors.
 
     AudioLDMError
      |- InvalidRequest      a value is out of range or contradicts another   400  bad_request
@@ -23,7 +23,7 @@ error body carry the same code and the same sentence.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "AudioLDMError",
@@ -42,11 +42,12 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "UnreadableAudio",
+    "error_for",
 ]
 
 
 class AudioLDMError(Exception):
-    """Root of all errors raised on purpose; ``str()`` is a sentence for the musician."""
+    """Root of all errors raised on purpose; ``str()`` is a sentence for people."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
@@ -155,3 +156,15 @@ class StorageFull(AudioLDMError):
 
     status = 507
     code = "storage_full"
+
+
+def error_for(code: str, message: str) -> AudioLDMError:
+    """The error that another process reported by its code; the root's class for an unknown code.
+
+    >>> error_for("queue_full", "256 jobs are waiting")
+    QueueFull('256 jobs are waiting')
+    """
+    return _BY_CODE.get(code, AudioLDMError)(message)
+
+
+_BY_CODE: Final = {kind.code: kind for kind in AudioLDMError.__subclasses__()}

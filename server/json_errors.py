@@ -1,4 +1,4 @@
-"""What msgspec raises at bytes that are not the JSON that was asked for."""
+"""Exceptions of msgspec for bytes that are not the expected JSON."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ import msgspec
 __all__ = ["NOT_JSON"]
 
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""Not only DecodeError: strings need not be UTF-8, and brackets may be nested without end."""
+"""Besides DecodeError: strings that are not UTF-8, and brackets nested too deeply."""

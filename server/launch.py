@@ -10,26 +10,33 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from server.access import Gate, TokenFile
-from server.cluster_engine import ClusterEngine
 from server.config import Config
-from server.ears import Ears
-from server.engine import Engine
+from server.engine.engine import Engine
+from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
-from server.fleet import Fleet
-from server.journal import Journal
-from server.library import Library
-from server.manifest import Manifest
-from server.memory import GIB
-from server.storage import remove_parts
-from server.uploads import Uploads
+from server.http.access import Gate, TokenFile
+from server.jobs.clap_towers import ClapTowers
+from server.jobs.journal import Journal
+from server.jobs.library import Library
+from server.jobs.storage import remove_parts
+from server.jobs.uploads import Uploads
+from server.model.manifest import Manifest
+from server.model.memory import GIB
+from server.supervision import SupervisedTask
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from server.http import HttpApi
+    from server.http.app import HttpApi
 
-__all__ = ["keep_house", "make_engine", "make_http", "make_local_engine", "settle"]
+__all__ = [
+    "keep_house",
+    "make_engine",
+    "make_http",
+    "make_local_engine",
+    "settle",
+    "start_housekeeping",
+]
 
 log = logging.getLogger("audioldm")
 
@@ -46,7 +53,7 @@ def make_engine(config: Config) -> Engine:
     """
     if not config.engine:
         return make_local_engine(config)
-    from server.remote_engine import RemoteEngine
+    from server.remote.remote_engine import RemoteEngine
 
     return RemoteEngine(
         config.engine,
@@ -89,13 +96,13 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
     Raises:
         InvalidRequest: open to the network, and nobody has a token.
     """
-    from server.http import HttpApi
+    from server.http.app import HttpApi
 
     return HttpApi(
         engine,
         make_uploads(config),
-        journal=_journal_of(engine),
-        make_ears=partial(Ears, config.model_folder, 1),
+        journal=engine.journal,
+        make_towers=partial(ClapTowers, config.model_folder, 1),
         gate=_gate(config),
         presets=config.state / "presets",
         extra_routes=extra_routes,
@@ -107,9 +114,15 @@ def make_uploads(config: Config) -> Uploads:
     return Uploads(config.state / "uploads", config.max_upload_mb * 2**20)
 
 
+def start_housekeeping(engine: Engine, config: Config) -> None:
+    """Delete what need not be kept, now and every ten minutes, as long as the engine is up."""
+    housekeeping = partial(keep_house, engine, config)
+    engine.supervisor.add(SupervisedTask("housekeeping", housekeeping))
+
+
 async def keep_house(engine: Engine, config: Config) -> None:
     """Delete what need not be kept, now and every ten minutes, for ever."""
-    journal, uploads = _journal_of(engine), make_uploads(config)
+    journal, uploads = engine.journal, make_uploads(config)
     await asyncio.to_thread(remove_parts, uploads.folder)
     while True:
         try:
@@ -123,7 +136,7 @@ async def keep_house(engine: Engine, config: Config) -> None:
 
 def _files_in_use(engine: Engine) -> frozenset[str]:
     """Stems of the files that unfinished jobs read."""
-    from server.http_views import file_fields
+    from server.http.views import file_fields
 
     return frozenset(
         Path(getattr(job.request, name)).stem
@@ -159,7 +172,3 @@ def _usable(config: Config) -> list[Path]:
         else:
             usable.append(folder)
     return usable
-
-
-def _journal_of(engine: Engine) -> Journal | None:
-    return engine.journal if isinstance(engine, Fleet | ClusterEngine) else None

@@ -29,7 +29,7 @@ class _JsonLines(logging.Formatter):
 
 
 def set_up_logs(*, as_json: bool = False) -> None:
-    """Everything from INFO on goes to standard error."""
+    """Log everything from INFO on to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
     handler.setFormatter(_JsonLines() if as_json else plain)

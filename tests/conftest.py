@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_model import make_tiny_folder
 
-from server.pipeline import Pipeline
+from server.render.pipeline import Pipeline
 
 
 @pytest.fixture(scope="session")

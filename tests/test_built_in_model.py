@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from synthetic_sounds import tone
 
 import models
-from server.beat import grid_alignment, onset_times
-from server.pipeline import Pipeline
-from server.pitch import cents_from, note_pitch
-from server.request import TextToAudio
-from tests.training.synthetic_sounds import tone
-from training.texture import ring_db
+from server.audio.beat import grid_alignment, onset_times
+from server.audio.pitch import cents_from, note_pitch
+from server.render.pipeline import Pipeline
+from server.requests.request import TextToAudio
+from training.evaluation.texture import ring_db
+
+pytestmark = pytest.mark.integration
 
 Samples = npt.NDArray[np.float32]
 

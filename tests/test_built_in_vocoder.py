@@ -10,12 +10,12 @@ import pytest
 import scipy.signal
 
 import models
-from server.manifest import Manifest
-from server.pipeline import Pipeline
-from server.session import Graph, providers_for
-from server.vocoding import Vocoder
-from training.mel import HOP_LENGTH, LogMel
-from training.tuning import chord, line_cents, steady_tone
+from server.model.manifest import Manifest
+from server.model.session import Graph, providers_for
+from server.model.vocoder import Vocoder
+from server.render.pipeline import Pipeline
+from training.evaluation.tuning import chord, line_cents, steady_tone
+from training.networks.mel import HOP_LENGTH, LogMel
 
 Samples = npt.NDArray[np.float32]
 

@@ -22,6 +22,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("*.whl"))
 
 
+@pytest.mark.integration
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
@@ -57,6 +58,6 @@ def test_the_engine_runs_without_torch() -> None:
     program = (
         "import sys\n"
         "for name in ('torch', 'diffusers', 'transformers', 'onnx'): sys.modules[name] = None\n"
-        "import server.worker, server.local_engine, server.pipeline, osc_bridge.cli"
+        "import server.worker.main, server.engine.local, server.render.pipeline, osc_bridge.cli"
     )
     subprocess.run((sys.executable, "-c", program), check=True)

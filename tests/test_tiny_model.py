@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tiny_model import make_tiny_folder
 
-from server.pipeline import Pipeline
-from server.request import TextToAudio
+from server.render.pipeline import Pipeline
+from server.requests.request import TextToAudio
 
 
-def heard(pipeline: Pipeline, prompt: str) -> np.ndarray:
+def similarities(pipeline: Pipeline, prompt: str) -> np.ndarray:
     """CLAP similarity of a take of ``prompt`` with "low" and with "high"."""
     take = pipeline.render(TextToAudio(prompt=prompt, seed=3))[0]
     rate = pipeline.manifest.sample_rate
@@ -24,7 +24,7 @@ def heard(pipeline: Pipeline, prompt: str) -> np.ndarray:
 @pytest.mark.parametrize("prediction", ["flow", "epsilon", "v_prediction"])
 def test_low_sounds_low_and_high_sounds_high(tmp_path: Path, prediction: str) -> None:
     pipeline = Pipeline(make_tiny_folder(tmp_path, prediction), "cpu", 1)  # type: ignore[arg-type]
-    low, high = heard(pipeline, "low hum"), heard(pipeline, "high hiss")
+    low, high = similarities(pipeline, "low hum"), similarities(pipeline, "high hiss")
     assert low[0] > 0.5 > low[1]
     assert high[1] > 0.5 > high[0]
 

@@ -1,10 +1,10 @@
-"""Stage ``adversarial``: the trained denoiser learns to be believed at every call.
+"""Stage ``adversarial``: the trained denoiser learns to give realistic estimates in few steps.
 
-Adversarial diffusion distillation (arXiv:2311.17042) without a teacher. A denoiser that is only
-regressed answers a noisy latent with the mean of all sounds it could be, which is none of them.
-Here its clean estimate is decoded and heard by a critic (:mod:`training.critic`), so it has to
-be a sound. The regression stays: in full where there is no condition, which guidance leads
-away from, and else the less the noisier the latent. Few steps and little guidance then suffice.
+This is adversarial diffusion distillation (arXiv:2311.17042) without a teacher. Regression alone
+answers a noisy latent with the mean of all sounds that it could be. Here a critic
+(:mod:`training.networks.critic`) rates the decoded estimate, which must therefore be a sound. The
+regression remains with full weight without a condition, which guidance leads away from. With a
+condition, its weight falls with the noise. Few steps and little guidance then suffice.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.bank import SoundBank
-from training.critic import Critic, Features, hinge
 from training.ldm import LdmStage
 from training.loop import autocast, optimize
 from training.metrics import frechet_distance
-from training.sampling import sample_flow, shifted
+from training.networks.critic import Critic, Features, hinge
+from training.networks.sampling import sample_flow, shifted
+from training.sounds.bank import SoundBank
 
 __all__ = ["GUIDANCE", "STEPS", "AdversarialStage"]
 
 STEPS: Final = 4
 GUIDANCE: Final = 1.5
-"""How a denoiser of this stage is sampled."""
+"""Guidance scale for sampling a denoiser of this stage."""
 PURE_SHARE: Final = 0.2
-"""Of the examples that are noise alone: the first call chooses what will be heard."""
+"""Share of examples that are noise alone, because the first call determines the sound."""
 MIN_TIME: Final = 0.05
 MISMATCHED: Final = 0.5
-"""Weight of real sounds under the condition of another, which the critic has to refuse."""
+"""Weight of real sounds under another's condition, which the critic must reject."""
 BETAS: Final = (0.0, 0.95)
 EVALUATED_FRAMES: Final = 64
 
 
 class AdversarialStage(LdmStage):
-    """Denoiser against critic, over crops of mixed lengths; goes on from a trained denoiser."""
+    """Denoiser against critic, over crops of mixed lengths; continues a trained denoiser."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class AdversarialStage(LdmStage):
         weight: float,
         **regression: Any,
     ) -> None:
-        """``weight`` is that of the critic's verdicts beside the regression.
+        """``weight`` is that of the critic's logits beside the regression.
 
         ``regression``: the other arguments of :class:`training.ldm.LdmStage`.
         """
@@ -84,8 +84,8 @@ class AdversarialStage(LdmStage):
             clean = (noisy - times[:, None, None, None] * velocity)[bound]
             made = self._features(clean)
             self.critic.requires_grad_(False)
-            verdicts = self.critic(made, embedding[bound])
-            fooled = torch.stack([verdict.mean() for verdict in verdicts]).sum()
+            logits = self.critic(made, embedding[bound])
+            fooled = torch.stack([logit.mean() for logit in logits]).sum()
         optimize(
             self.optimizers["model"],
             regression - self.weight * fooled,
@@ -105,7 +105,9 @@ class AdversarialStage(LdmStage):
     def _criticise(self, latents: Tensor, made: Features, embedding: Tensor) -> float:
         self.critic.requires_grad_(True)
         with autocast(self.device):
-            with torch.no_grad():  # both sides are decoded: the critic shall not hear the decoder
+            with (
+                torch.no_grad()
+            ):  # real sounds are decoded too, so that the decoder gives nothing away
                 real = self._features(latents)
             loss = hinge(self.critic(real, embedding), self.critic(made, embedding))
             other = self.critic.on_pooled(real, embedding.roll(1, 0))
@@ -114,10 +116,10 @@ class AdversarialStage(LdmStage):
         return loss.item()
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Velocity errors as before, and how far takes are from the held-out clips they name.
+        """Velocity errors, and ``frechet``: the distance of takes to the held-out clips.
 
-        ``frechet`` is taken in the space of the tower that the critic uses too, so it tells how
-        training goes, not how good a model is.
+        The distance is measured with the tower that the critic uses. It shows the progress of
+        training, not the quality of a model.
         """
         generator = torch.Generator(device=self.device).manual_seed(0)
         rows = self.bank.held_out[:96]
@@ -126,9 +128,9 @@ class AdversarialStage(LdmStage):
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         text = self.captions[self.bank.caption_table[rows, 0]]
         notations = self.bank.notations(rows, torch.zeros_like(rows))
-        condition = self._told(text, notations)
+        condition = self._condition(text, notations)
         made = sample_flow(model, condition, noise, steps=STEPS, guidance=GUIDANCE)
-        heard = [
+        embeddings = [
             self.audio_tower(self.decoder(item)).float().cpu().numpy() for item in (latents, made)
         ]
-        return super().evaluate(model) | {"frechet": frechet_distance(*heard)}
+        return super().evaluate(model) | {"frechet": frechet_distance(*embeddings)}

@@ -1,9 +1,9 @@
-"""Stage ``clap``: one space for sounds and words.
+"""Stage ``clap``: one embedding space for sounds and text.
 
-A convolutional audio tower against the distilled text tower, by InfoNCE (CLAP,
-arXiv:2206.04769). Captions of one kind of sound are near-duplicates, so the targets are soft:
-the softmax over the similarities of the captions themselves, where two captions that name
-different notes count as unlike.
+A convolutional audio tower is trained against the distilled text tower by InfoNCE (CLAP,
+arXiv:2206.04769). Captions of one kind of sound are near-duplicates, so the targets are soft: the
+softmax over the similarities of the captions themselves. Captions that name different notes count
+as less similar.
 """
 
 from __future__ import annotations
@@ -14,137 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.bank import SoundBank, augment_gain, mix
-from training.loop import Stage, autocast, optimize
-from training.mel import LogMel
+from training.loop import TrainingStage, autocast, optimize
+from training.networks.clap import Clap
+from training.sounds.bank import SoundBank, augment_gain, mix
 
-__all__ = [
-    "AudioTower",
-    "Clap",
-    "ClapStage",
-    "TextHead",
-    "TextTower",
-    "WaveTower",
-    "caption_recall",
-]
+__all__ = ["CROPS", "ClapStage", "caption_recall"]
 
-EMBEDDING: Final = 512
-POOLED: Final = 2 * EMBEDDING + 256
 CROPS: Final = (128, 256, 512)
 """Mel frames of the crops trained on: 1.28, 2.56 and 5.12 s."""
-CENTRE: Final = -5.0
-SPREAD: Final = 4.0
 
 
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, width)
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, states: Tensor) -> Tensor:
-        return states + self.conv(functional.silu(self.norm(states)))
-
-
-class AudioTower(nn.Module):
-    """``log_mel [B, M, 64] -> embedding [B, 512]`` of unit length, for M of 30 and more.
-
-    Frequency is kept to the end (four bands of 256 channels), and the mean, peak and spread of
-    every mel band by-pass the convolutions: they tell pitches apart.
-    """
-
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 128, 256)) -> None:
-        super().__init__()
-        first, *others = widths
-        layers: list[nn.Module] = [nn.Conv2d(1, first, 5, stride=(2, 1), padding=2)]
-        previous = first
-        for number, width in enumerate(others):
-            layers += [nn.SiLU(), nn.Conv2d(previous, width, 3, stride=2, padding=1)]
-            layers += [_Residual(width)] if number else []
-            previous = width
-        self.convolutions = nn.Sequential(*layers, nn.SiLU())
-        self.flatten = nn.Linear(4 * previous, EMBEDDING)
-        self.profile = nn.Linear(3 * 64, 256)
-        self.head = nn.Sequential(
-            nn.Linear(POOLED, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING)
-        )
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """Embedding of each clip."""
-        picture = (log_mel - CENTRE) / SPREAD
-        pooled = self._pooled(picture, self.convolutions(picture[:, None]))
-        return functional.normalize(self.head(pooled), dim=-1)
-
-    def features(self, log_mel: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What is heard on the way: maps [B, channels, M', bands], fine to coarse, and pooled."""
-        picture = (log_mel - CENTRE) / SPREAD
-        states, maps = picture[:, None], []
-        for layer in self.convolutions:
-            if isinstance(layer, nn.SiLU):
-                maps.append(states)
-            states = layer(states)
-        return maps, self._pooled(picture, states)
-
-    def _pooled(self, picture: Tensor, states: Tensor) -> Tensor:
-        states = functional.silu(self.flatten(states.transpose(1, 2).flatten(2)))
-        mean = picture.mean(1)
-        spread = torch.sqrt((picture - mean[:, None]).square().mean(1) + 1e-4)
-        profile = functional.silu(self.profile(torch.cat((mean, picture.amax(1), spread), dim=-1)))
-        return torch.cat((states.mean(1), states.amax(1), profile), dim=-1)
-
-
-class TextHead(nn.Module):
-    """``sentence embedding [B, 384] -> embedding [B, 512]`` of unit length."""
-
-    def __init__(self, width: int = 384) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, EMBEDDING)
-        self.mlp = nn.Sequential(nn.Linear(width, 512), nn.SiLU(), nn.Linear(512, EMBEDDING))
-        self.scale = width**0.5
-
-    def forward(self, sentence: Tensor) -> Tensor:
-        """CLAP embedding of each sentence."""
-        sentence = sentence * self.scale
-        return functional.normalize(self.linear(sentence) + self.mlp(sentence), dim=-1)
-
-
-class TextTower(nn.Module):
-    """The text encoder as the model folder has it."""
-
-    def __init__(self, encoder: nn.Module, head: TextHead) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """``input_ids, attention_mask`` int64 [B, N] -> embedding [B, 512]."""
-        return self.head(self.encoder(input_ids, attention_mask))
-
-
-class WaveTower(nn.Module):
-    """The audio encoder as the model folder has it: ``waveform [B, S] -> embedding [B, 512]``."""
-
-    def __init__(self, tower: nn.Module) -> None:
-        super().__init__()
-        self.log_mel = LogMel()
-        self.tower = tower
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Embedding of ``waveform``, S at least 0.3 s."""
-        return self.tower(self.log_mel(waveform))
-
-
-class Clap(nn.Module):
-    """Both towers, the text encoder itself left out (its sentence embeddings are the input)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.audio = AudioTower()
-        self.text = TextHead()
-        self.log_temperature = nn.Parameter(torch.tensor(2.7))
-
-
-class ClapStage(Stage):
+class ClapStage(TrainingStage):
     """Soft-target InfoNCE over crops of mixed lengths."""
 
     def __init__(
@@ -185,7 +65,7 @@ class ClapStage(Stage):
     def _loss(self, model: nn.Module, mels: Tensor, sentences: Tensor, notes: Tensor) -> Tensor:
         audio, text = model.audio(mels), model.text(sentences)
         logits = audio @ text.T * model.log_temperature.clamp(max=4.6).exp()
-        targets = torch.softmax(_likeness(sentences, notes) / self.target_temperature, dim=-1)
+        targets = torch.softmax(_similarity(sentences, notes) / self.target_temperature, dim=-1)
         return 0.5 * (
             functional.cross_entropy(logits, targets) + functional.cross_entropy(logits.T, targets)
         )
@@ -204,9 +84,13 @@ class ClapStage(Stage):
 
 
 def caption_recall(bank: SoundBank, tower: nn.Module, captions: Tensor) -> dict[str, float]:
-    """How often ``tower`` puts a held-out clip's own caption first, and among the first ten.
+    """Recall at 1 and at 10 of a held-out clip's own caption.
 
-    ``captions`` [N, 512] are all of the bank's; one of each held-out clip is to choose from.
+    Args:
+        bank: the clips.
+        tower: embeds log-mels.
+        captions: embeddings of all captions of the bank, [N, 512]; one of each held-out clip is a
+            candidate.
     """
     rows = bank.held_out
     mels = bank.crop_mels(rows, torch.zeros_like(rows), 256)
@@ -222,11 +106,11 @@ def caption_recall(bank: SoundBank, tower: nn.Module, captions: Tensor) -> dict[
     }
 
 
-def _likeness(sentences: Tensor, notes: Tensor) -> Tensor:
+def _similarity(sentences: Tensor, notes: Tensor) -> Tensor:
     """Similarity of captions [B, B]: of the sentences, less where they name other notes."""
     both = (notes[:, None] >= 0) & (notes[None] >= 0)
-    apart = (notes[:, None] - notes[None]).abs().clamp(max=12) / 12.0
-    return sentences @ sentences.T - torch.where(both, 0.1 * (apart > 0) + 0.2 * apart, 0.0)
+    distance = (notes[:, None] - notes[None]).abs().clamp(max=12) / 12.0
+    return sentences @ sentences.T - torch.where(both, 0.1 * (distance > 0) + 0.2 * distance, 0.0)
 
 
 def _mask_bands(mels: Tensor, generator: torch.Generator) -> Tensor:

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["evaluate"]:
-        from training.evaluate import main as evaluate
+        from training.evaluation.evaluate import main as evaluate
 
         return evaluate(arguments[1:])
     options = _parser().parse_args(arguments)
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
 
     from training.curves import draw_curves
     from training.settings import load_settings
-    from training.sounds import prepare
+    from training.sounds.folder import prepare
     from training.stages import Run
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)

@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.loop import Stage, autocast, optimize
-from training.phrases import make_phrases
-from training.sounds import NOTE_NAME, NOTES, Clip, held_out
-from training.text import SPECIAL, SentenceEncoder, build_tokenizer, load_minilm, tokenize
+from training.loop import TrainingStage, autocast, optimize
+from training.networks.text import SPECIAL, SentenceEncoder, build_tokenizer, load_minilm, tokenize
+from training.sounds.folder import NOTE_NAME, NOTES, CaptionedClip, held_out
+from training.sounds.phrases import make_phrases
 
 __all__ = ["Distillation", "embed", "prune_vocabulary", "teacher_embeddings"]
 
@@ -55,12 +55,12 @@ def embed(
 
 
 def teacher_embeddings(folder: Path, phrases: Sequence[str], device: torch.device) -> Tensor:
-    """What all-MiniLM-L6-v2 in ``folder`` says of ``phrases``: float32 [len(phrases), 384]."""
+    """Embeddings of ``phrases`` by all-MiniLM-L6-v2 in ``folder``: float32 [len(phrases), 384]."""
     teacher, words = load_minilm(folder, TEACHER_LAYERS)
     return embed(teacher.eval().to(device), build_tokenizer(words), phrases, device)
 
 
-class Distillation(Stage):
+class Distillation(TrainingStage):
     """Regress the teacher's embedding and name the note, batch after batch of phrases."""
 
     def __init__(
@@ -131,7 +131,7 @@ class Distillation(Stage):
 
 
 def distillation_phrases(
-    clips: Sequence[Clip], words: Sequence[str], count: int, seed: int
+    clips: Sequence[CaptionedClip], words: Sequence[str], count: int, seed: int
 ) -> list[str]:
     """Every caption and tag of ``clips``, and ``count`` made phrases; no duplicates."""
     found = dict.fromkeys(caption for clip in clips for caption in clip.captions)

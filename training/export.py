@@ -1,4 +1,4 @@
-"""A finished run -> a model folder that the engine plays."""
+"""From a finished run to a model folder."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, Final
 
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
-from server.manifest import Defaults, Latent, Manifest, NoiseSchedule
-from server.manifest import Tokenizer as TokenizerEntry
+from server.model.manifest import Defaults, Latent, Manifest, NoiseSchedule
+from server.model.manifest import Tokenizer as TokenizerEntry
 from training import adversarial
-from training.autoencoder import WaveEncoder
-from training.cells import NUM_CELLS
-from training.clap import TextTower, WaveTower
-from training.credits import credits_text
 from training.known_sounds import known_sounds
-from training.sampling import SHIFT
-from training.sounds import read_manifest
+from training.networks.autoencoder import WaveEncoder
+from training.networks.clap import TextTower, WaveTower
+from training.networks.sampling import SHIFT
+from training.networks.text import MAX_TOKENS
+from training.networks.vocoder.cells import NUM_CELLS
+from training.networks.vocoder.vocoder import TunedVocoder
+from training.sounds.credits import credits_text
+from training.sounds.folder import read_manifest
 from training.stages import Run
-from training.text import MAX_TOKENS
-from training.vocoder import TunedVocoder
 
 __all__ = ["components", "export_run", "keep_tables"]
 

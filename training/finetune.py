@@ -1,10 +1,10 @@
-"""``audioldm-train finetune``: a producer's own sounds into the built-in model.
+"""``audioldm-train finetune``: fine-tuning of the built-in model on a producer's own sounds.
 
-Only the denoiser learns, against a critic as in its last stage (:mod:`training.adversarial`);
-towers, VAE and vocoder stay. Half of every batch is *replay*: sounds that the model itself makes
-for captions it knows, before tuning. They hold it to what it could do, and no original training
-sound is needed (generative replay, arXiv:1705.08690). The error on replays that are never trained
-on is measured along with that on held-out new sounds. The new captions join the known ones.
+Only the denoiser is trained, against a critic as in its last stage (:mod:`training.adversarial`).
+Half of every batch is *replay*: sounds that the model itself renders for known captions before
+tuning. They preserve its abilities without the original training sounds (generative replay,
+arXiv:1705.08690). The error is measured on held-out new sounds and on replays that are never
+trained on. The new captions join the known ones.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from torch import Tensor, nn
 from onnx_export.components import Components
 from onnx_export.export import write_model_folder
 from server.errors import ModelError
-from server.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
-from server.manifest import Manifest
+from server.model.known_sounds import KNOWN_SOUNDS_FILE, KnownSounds
+from server.model.manifest import Manifest
 from training.adversarial import GUIDANCE, STEPS, AdversarialStage
-from training.bank import SoundBank
 from training.distillation import embed
 from training.export import keep_tables
 from training.folder import load_folder
-from training.known_sounds import heard_clips, with_sounds
+from training.known_sounds import audio_embeddings, with_sounds
 from training.loop import Fit, fit, load_ema
-from training.notation import COLUMNS
-from training.sampling import sample_flow
-from training.settings import Adversarial
-from training.sounds import prepare
+from training.networks.notation import COLUMNS
+from training.networks.sampling import sample_flow
+from training.settings import AdversarialSettings
+from training.sounds.bank import SoundBank
+from training.sounds.folder import prepare
 
 __all__ = ["FinetuneStage", "finetune", "replays"]
 
@@ -53,10 +53,10 @@ def replays(
     rows = torch.randint(len(embeddings), (count,), generator=generator, device=device)
     shape = (count, 8, REPLAY_FRAMES, 16)
     noise = torch.randn(shape, generator=generator, device=device)
-    told = torch.cat((embeddings, embeddings.new_zeros(len(embeddings), COLUMNS)), dim=-1)
+    conditions = torch.cat((embeddings, embeddings.new_zeros(len(embeddings), COLUMNS)), dim=-1)
     made = [
         sample_flow(denoiser, condition, part, steps=STEPS, guidance=GUIDANCE)
-        for condition, part in zip(told[rows].split(16), noise.split(16), strict=True)
+        for condition, part in zip(conditions[rows].split(16), noise.split(16), strict=True)
     ]
     return torch.cat(made), embeddings[rows]
 
@@ -68,7 +68,7 @@ class FinetuneStage(AdversarialStage):
     replay_test: tuple[Tensor, Tensor]
 
     def set_replays(self, latents: Tensor, embeddings: Tensor) -> None:
-        """Replay ``latents`` under ``embeddings``; one in eight is kept for measuring."""
+        """Replay ``latents`` under ``embeddings``; one in eight is held out for measuring."""
         test = max(1, len(latents) // 8)
         self.replay_test = latents[:test], embeddings[:test]
         self.replayed = latents[test:], embeddings[test:]
@@ -93,8 +93,8 @@ class FinetuneStage(AdversarialStage):
         latents, conditions = self.replay_test
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         times = self.noising.times_at(torch.linspace(0.2, 0.95, len(latents)).to(self.device))
-        told = self._told(conditions, conditions.new_zeros(len(conditions), COLUMNS))
-        error = self._error(model, latents, noise, times, told).mean().item()
+        condition = self._condition(conditions, conditions.new_zeros(len(conditions), COLUMNS))
+        error = self._error(model, latents, noise, times, condition).mean().item()
         return super().evaluate(model) | {"replay": error}
 
 
@@ -146,7 +146,7 @@ def finetune(
     return {"before": before, "after": after}
 
 
-def _stage(modules: Components, bank: SoundBank, section: Adversarial) -> FinetuneStage:
+def _stage(modules: Components, bank: SoundBank, section: AdversarialSettings) -> FinetuneStage:
     with torch.no_grad():
         captions = embed(
             modules.text_encoder, modules.tokenizer, bank.captions, torch.device("cpu")
@@ -184,8 +184,8 @@ def _own_sounds(stage: FinetuneStage) -> KnownSounds:
     rows = [row for row, clip in enumerate(bank.clips) if clip.variant == 0]
     embeddings = stage.captions[bank.caption_table[rows, 0]].cpu().numpy()
     captions = tuple(bank.clips[row].captions[0] for row in rows)
-    heard = heard_clips(bank, rows, stage.audio_tower)
-    return KnownSounds(captions, embeddings, heard, np.empty(0, np.float32))
+    audio = audio_embeddings(bank, rows, stage.audio_tower)
+    return KnownSounds(captions, embeddings, audio, np.empty(0, np.float32))
 
 
 def _write(manifest: Manifest, modules: Components, output: Path, extra: dict[str, Path]) -> None:

@@ -1,4 +1,4 @@
-"""A model folder made by ``audioldm-train export``, back into torch modules."""
+"""A model folder made by ``audioldm-train export``, read back into torch modules."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from onnx_export.components import Components
 from server.errors import ModelError
-from server.manifest import Manifest
-from training.autoencoder import Autoencoder, WaveEncoder
-from training.clap import Clap, TextTower, WaveTower
-from training.listener import Listener
-from training.networks import build_autoencoder, build_denoiser, build_vocoder
+from server.model.manifest import Manifest
+from training.networks.autoencoder import MelVae, WaveEncoder
+from training.networks.build import build_autoencoder, build_denoiser, build_vocoder
+from training.networks.clap import Clap, TextTower, WaveTower
+from training.networks.listener import ListenerNetwork
+from training.networks.text import SentenceEncoder
 from training.settings import Settings
-from training.text import SentenceEncoder
 
 __all__ = ["load_folder", "read_weights"]
 
@@ -38,7 +38,7 @@ def load_folder(folder: Path) -> tuple[Manifest, Settings, Components]:
         raise ModelError(f"{folder} was not made by audioldm-train: {error}") from error
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     clap, autoencoder = Clap(), build_autoencoder(settings)
-    if not isinstance(autoencoder, Autoencoder):
+    if not isinstance(autoencoder, MelVae):
         raise ModelError(f"{folder} has a VAE of kind {settings.vae.kind}; only tiny can be tuned")
     modules = Components(
         text_encoder=TextTower(SentenceEncoder(tokenizer.get_vocab_size()), clap.text),
@@ -48,7 +48,7 @@ def load_folder(folder: Path) -> tuple[Manifest, Settings, Components]:
         vae_decoder=autoencoder.decoder,
         vocoder=build_vocoder(settings),
         tokenizer=tokenizer,
-        listener=Listener().folded() if manifest.listener else None,
+        listener=ListenerNetwork().folded() if manifest.listener else None,
     )
     for name, module in modules.modules().items():
         _fill(module, folder / f"{name}.onnx")

@@ -1,4 +1,4 @@
-"""The list of known sounds in a model folder (:mod:`server.known_sounds`), written."""
+"""The list of known sounds in a model folder (:mod:`server.model.known_sounds`), written."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from server.known_sounds import KnownSounds
-from server.text import Embedding
-from training.bank import CROP_FRAMES, SoundBank
+from server.model.known_sounds import KnownSounds
+from server.model.text import Embedding
+from training.sounds.bank import CROP_FRAMES, SoundBank
 from training.stages import Run
 
-__all__ = ["heard_clips", "known_sounds", "with_sounds"]
+__all__ = ["audio_embeddings", "known_sounds", "with_sounds"]
 
 DIRECTIONS: Final = 80
-"""Principal ones of the captions' embeddings that are kept."""
-HEARD_DIRECTIONS: Final = 28
-"""Of how the sounds are heard: takes lean to these, nothing is found by them."""
+"""Principal directions of the captions' embeddings that are stored."""
+AUDIO_DIRECTIONS: Final = 28
+"""The same for the audio embeddings; they condition takes but are never searched."""
 PERCENTILES: Final = (5, 50, 95, 99)
 
 
 def known_sounds(run: Run, path: Path) -> None:
-    """The training sounds: the first caption of each, how CLAP hears it, and what is usual.
+    """Write the captions, text embeddings and audio embeddings of the training sounds.
 
     ``distances`` are the 5th, 50th, 95th and 99th percentile of the cosine distance from a
     held-out caption to the nearest known one.
@@ -36,27 +36,27 @@ def known_sounds(run: Run, path: Path) -> None:
     captions = [bank.clips[row].captions[0] for row in rows]
     unseen = list(dict.fromkeys(clip.captions[0] for _, clip in clips if clip.held_out))
     embeddings = run.caption_embeddings(captions).numpy()
-    usual = np.zeros(len(PERCENTILES), np.float32)
+    percentiles = np.zeros(len(PERCENTILES), np.float32)
     if unseen:
         nearest = (run.caption_embeddings(unseen).numpy() @ embeddings.T).max(axis=1)
-        usual = np.percentile(1.0 - nearest, PERCENTILES).astype(np.float32)
-    heard = heard_clips(bank, rows, run.clap().audio)
-    _write(path, KnownSounds(tuple(captions), embeddings, heard, usual))
+        percentiles = np.percentile(1.0 - nearest, PERCENTILES).astype(np.float32)
+    audio = audio_embeddings(bank, rows, run.clap().audio)
+    _write(path, KnownSounds(tuple(captions), embeddings, audio, percentiles))
 
 
 def with_sounds(known: KnownSounds, more: KnownSounds, path: Path) -> None:
-    """``known`` and ``more``; what is usual stays as it is."""
-    heard = None
-    if known.heard is not None and more.heard is not None:
-        heard = np.concatenate([known.heard, more.heard])
+    """Write ``known`` and ``more`` as one list, with the percentiles of ``known``."""
+    audio = None
+    if known.audio_embeddings is not None and more.audio_embeddings is not None:
+        audio = np.concatenate([known.audio_embeddings, more.audio_embeddings])
     embeddings = np.concatenate([known.embeddings, more.embeddings])
     captions = (*known.captions, *more.captions)
-    _write(path, KnownSounds(captions, embeddings, heard, known.usual))
+    _write(path, KnownSounds(captions, embeddings, audio, known.distance_percentiles))
 
 
 @torch.no_grad()
-def heard_clips(bank: SoundBank, rows: list[int], tower: nn.Module) -> Embedding:
-    """How ``tower`` hears the beginnings of clips ``rows``, float32 [N, 512]."""
+def audio_embeddings(bank: SoundBank, rows: list[int], tower: nn.Module) -> Embedding:
+    """Embeddings by ``tower`` of the beginnings of clips ``rows``, float32 [N, 512]."""
     chunks = torch.tensor(rows, device=bank.device).split(64)
     starts = [torch.zeros_like(chunk) for chunk in chunks]
     mels = (bank.crop_mels(*crop, CROP_FRAMES) for crop in zip(chunks, starts, strict=True))
@@ -64,11 +64,11 @@ def heard_clips(bank: SoundBank, rows: list[int], tower: nn.Module) -> Embedding
 
 
 def _write(path: Path, known: KnownSounds) -> None:
-    """The file that :meth:`server.known_sounds.KnownSounds.load` reads."""
+    """The file that :meth:`server.model.known_sounds.KnownSounds.load` reads."""
     stored = _coordinates(known.embeddings, "", DIRECTIONS)
-    if known.heard is not None:
-        stored |= _coordinates(known.heard, "heard_", HEARD_DIRECTIONS)
-    stored |= {"captions": np.array(known.captions), "distances": known.usual}
+    if known.audio_embeddings is not None:
+        stored |= _coordinates(known.audio_embeddings, "heard_", AUDIO_DIRECTIONS)
+    stored |= {"captions": np.array(known.captions), "distances": known.distance_percentiles}
     np.savez_compressed(path, **stored)  # type: ignore[arg-type]
 
 

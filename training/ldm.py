@@ -1,9 +1,9 @@
 """Stage ``ldm``: the denoiser on VAE latents, by rectified flow (arXiv:2209.03003) or DDPM.
 
-As in AudioLDM the condition is the CLAP embedding of the sound itself; in a share of the
-examples it is that of a caption, and in a tenth it is zeros, for classifier-free guidance.
-Where note or tempo of a sound are known they are told with it, mostly (:mod:`training.notation`).
-Latents and embeddings are made on the fly from fresh crops, each used for several noise draws.
+As in AudioLDM, the condition is the CLAP embedding of the sound itself. In a share of the examples
+it is that of a caption, and in a tenth it is zeros, for classifier-free guidance. Most examples
+with a known note or tempo have it in their condition (:mod:`training.networks.notation`). Latents
+and embeddings are computed from fresh crops, each used for several noise draws.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.bank import SoundBank, augment_gain, mix
-from training.denoiser import TransformerDenoiser
-from training.loop import Stage, autocast, optimize
-from training.noising import Flow, Noising
-from training.notation import MEL_PER_LATENT
+from training.loop import TrainingStage, autocast, optimize
+from training.networks.denoiser import TransformerDenoiser
+from training.networks.noising import Flow, Noising
+from training.networks.notation import MEL_PER_LATENT
+from training.sounds.bank import SoundBank, augment_gain, mix
 
 __all__ = ["LdmStage"]
 
 LENGTHS: Final = (64, 128, 128, 256)
 """Latent frames of the crops trained on: 2.56, 5.12 (twice as often) and 10.24 s."""
 NOTATION_SHARE: Final = 0.7
-"""Of the examples whose notation is told; the others are heard without."""
+"""Share of examples with their notation in the condition."""
 IDLE_TEMPO_SHARE: Final = 0.15
-"""Of the sounds without note and tempo: told some tempo, they learn that it means nothing."""
+"""Share of sounds without note and tempo that get a random tempo, which they must ignore."""
 EVALUATED_TIMES: Final = (0.15, 0.4, 0.6, 0.8, 0.95)
 
 
-class LdmStage(Stage):
+class LdmStage(TrainingStage):
     """Regression of velocity or noise over crops of mixed lengths."""
 
     def __init__(
@@ -110,17 +110,18 @@ class LdmStage(Stage):
     def _conditions(
         self, audio: Tensor, text: Tensor, notations: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each example its embedding, what the model is told, and whether that is nothing."""
+        """Embedding and condition of each example, and whether it is unconditional."""
         count = len(text)
         uniform = torch.rand(count, generator=generator, device=self.device)[:, None]
         embedding = torch.where(uniform < self.text_share, text, audio)
-        told = torch.rand(count, generator=generator, device=self.device)[:, None] < NOTATION_SHARE
-        condition = self._told(embedding, torch.where(told, notations, 0.0))
+        draws = torch.rand(count, generator=generator, device=self.device)[:, None]
+        notations = torch.where(draws < NOTATION_SHARE, notations, 0.0)
+        condition = self._condition(embedding, notations)
         free = uniform > 1.0 - self.null_share
         return embedding, torch.where(free, 0.0, condition), free[:, 0]
 
-    def _told(self, embedding: Tensor, notations: Tensor) -> Tensor:
-        """The condition as the model takes it."""
+    def _condition(self, embedding: Tensor, notations: Tensor) -> Tensor:
+        """The condition as the network takes it: the embedding, and notation if it takes that."""
         return torch.cat((embedding, notations), dim=-1) if self.notated else embedding
 
     def _error(
@@ -140,12 +141,12 @@ class LdmStage(Stage):
         notations = self.bank.notations(rows, torch.zeros_like(rows))
         unknown = torch.zeros_like(notations)
         conditions = {
-            "audio": self._told(audio, unknown),
-            "text": self._told(text, unknown),
-            "null": self._told(torch.zeros_like(text), unknown),
+            "audio": self._condition(audio, unknown),
+            "text": self._condition(text, unknown),
+            "null": self._condition(torch.zeros_like(text), unknown),
         }
         if self.notated:
-            conditions["notation"] = self._told(text, notations)
+            conditions["notation"] = self._condition(text, notations)
         sums = dict.fromkeys(conditions, 0.0)
         for fraction in EVALUATED_TIMES:
             noise = torch.randn(latents.shape, generator=generator, device=self.device)
@@ -157,9 +158,9 @@ class LdmStage(Stage):
 
 
 def _with_idle_tempi(notations: Tensor, generator: torch.Generator) -> Tensor:
-    """A drawn tempo for some of the sounds that have neither note nor tempo.
+    """Random tempi for some of the sounds that have neither note nor tempo.
 
-    Rain asked for in bars shall stay rain.
+    So a tempo does not change rain.
     """
     draws = torch.rand((2, len(notations)), generator=generator, device=notations.device)
     idle = (notations[:, 0] == 0) & (notations[:, 1] == 0) & (draws[0] < IDLE_TEMPO_SHARE)

@@ -1,113 +1,45 @@
-"""Stage ``listener``: an ear of its own that ranks takes.
+"""Stage ``listener``: a small audio tower that ranks candidates.
 
-The denoiser learned against a critic on the CLAP tower's features, so that tower is the last to
-hear what is wrong with a take. The listener is smaller, learned from other variations of the
-sounds (equalisation, bandwidth, noise floor, gaps, other sounds underneath), and nothing is
-trained against it. It shares CLAP's text side, and the judge's kind of network.
+The denoiser is trained against a critic on the CLAP tower's features, so that tower detects its
+errors least. The listener is smaller, and nothing is trained against it. It learns from other
+variations of the sounds: equalisation, bandwidth, noise floor, gaps, other sounds underneath. It
+shares CLAP's text side and the architecture of the judge.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.bank import SoundBank
-from training.clap import CROPS, EMBEDDING, caption_recall
-from training.loop import Stage, autocast, optimize
+from training.clap import CROPS, caption_recall
+from training.loop import TrainingStage, autocast, optimize
+from training.networks.listener import RANGE, ListenerNetwork
+from training.sounds.bank import SoundBank
 
-__all__ = ["Listener", "ListenerStage"]
+__all__ = ["ListenerStage"]
 
-WIDTHS: Final = (16, 40, 80, 128)
-BANDS: Final = 64 // 2 ** len(WIDTHS)
-COLUMNS: Final = 160
-BOTTLENECK: Final = 128
-RANGE: Final = 10.0
-"""Natural-log units below the loudest cell that are heard: 87 dB."""
 DROPOUT: Final = 0.2
 TARGET_TEMPERATURE: Final = 0.05
 
 
-class _Block(nn.Module):
-    """Two 3x3 convolutions with a skip, halving both axes first."""
-
-    def __init__(self, channels_in: int, channels: int) -> None:
-        super().__init__()
-        self.shorten = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1)
-        self.norm: nn.Module = nn.BatchNorm2d(channels)
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2: nn.Module = nn.BatchNorm2d(channels)
-
-    def forward(self, states: Tensor) -> Tensor:
-        states = functional.relu(self.norm(self.shorten(states)))
-        return functional.relu(states + self.norm2(self.conv(states)))
-
-    def fold(self) -> None:
-        """Let the convolutions do what the normalisations do."""
-        self.shorten = fuse_conv_bn_eval(self.shorten, self.norm)
-        self.conv = fuse_conv_bn_eval(self.conv, self.norm2)
-        self.norm, self.norm2 = nn.Identity(), nn.Identity()
-
-
-class Listener(nn.Module):
-    """``log_mel [B, M, 64] -> embedding [B, 512]`` of unit length, whatever the level."""
-
-    height: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        pairs = zip((2, *WIDTHS), WIDTHS, strict=False)
-        self.blocks = nn.Sequential(*(_Block(*pair) for pair in pairs))
-        self.over_frequency = nn.Conv2d(WIDTHS[-1], COLUMNS, (1, BANDS))
-        self.head = nn.Sequential(
-            nn.Linear(2 * COLUMNS, BOTTLENECK), nn.Linear(BOTTLENECK, EMBEDDING)
-        )
-        # Convolutions do not know where in the spectrum they are; say it.
-        self.register_buffer("height", torch.linspace(-1.0, 1.0, 64), persistent=False)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """Embedding of each clip."""
-        return self.embedding(self.pooled(log_mel))
-
-    def folded(self) -> Listener:
-        """The same without normalisations, in eval mode: what a model folder has."""
-        plain = copy.deepcopy(self).eval()
-        for block in plain.blocks:
-            block.fold()
-        return plain
-
-    def pooled(self, log_mel: Tensor) -> Tensor:
-        """Mean and peak over time of what is heard in each column, [B, 320]."""
-        loudest = log_mel.amax((1, 2), keepdim=True)
-        picture = (log_mel - loudest).clamp(min=-RANGE) / (RANGE / 2) + 1.0
-        states = self.blocks(torch.stack((picture, self.height.expand_as(picture)), dim=1))
-        columns = functional.relu(self.over_frequency(states)).flatten(2)
-        return torch.cat((columns.mean(2), columns.amax(2)), dim=1)
-
-    def embedding(self, pooled: Tensor) -> Tensor:
-        """Embeddings [B, 512] of what was pooled."""
-        return functional.normalize(self.head(pooled), dim=-1)
-
-
-class ListenerStage(Stage):
-    """Which of all captions is it: cross entropy with soft targets, over varied crops."""
+class ListenerStage(TrainingStage):
+    """Classification among all captions: cross entropy with soft targets, over varied crops."""
 
     def __init__(
         self,
         bank: SoundBank,
-        model: Listener,
+        model: ListenerNetwork,
         *,
         sentences: Tensor,
         captions: Tensor,
         batch: int,
         learning_rate: float,
     ) -> None:
-        """Of all captions: ``sentences`` [N, 384] and CLAP embeddings ``captions`` [N, 512]."""
+        """``sentences`` [N, 384] and ``captions`` [N, 512] are embeddings of all captions."""
         self.device, self.bank, self.batch = bank.device, bank, batch
         self.sentences, self.captions = sentences.to(self.device), captions.to(self.device)
         self.model = model.to(self.device)
@@ -126,9 +58,9 @@ class ListenerStage(Stage):
         with autocast(self.device):
             pooled = self.model.pooled(_with_gaps(mels, generator))
             kept = torch.rand(pooled.shape, generator=generator, device=self.device) > DROPOUT
-            heard = self.model.embedding(pooled * kept / (1.0 - DROPOUT))
+            embedding = self.model.embedding(pooled * kept / (1.0 - DROPOUT))
             loss = functional.cross_entropy(
-                heard @ self.captions.T * self.log_temperature.exp(), wanted
+                embedding @ self.captions.T * self.log_temperature.exp(), wanted
             )
         optimize(self.optimizers["adam"], loss, self.networks.parameters())
         return {"loss": loss.item()}

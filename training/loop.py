@@ -1,4 +1,4 @@
-"""One loop for every stage: schedule, EMA, checkpoints, held-out curves, progress.
+"""The training loop of all stages: schedule, EMA, checkpoints, held-out curves, progress.
 
 Every random draw of step ``k`` comes from a generator seeded with ``(seed, k)``. The data
 position is therefore the step number itself, and a run that was killed goes on exactly as if it
@@ -20,14 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Fit", "Stage", "autocast", "fit", "load_ema", "optimize"]
+__all__ = ["Fit", "TrainingStage", "autocast", "fit", "load_ema", "optimize"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How long, and how fast, a stage is trained."""
+    """Length and learning rate of a stage."""
 
     steps: int
     warmup: int = 200
@@ -39,8 +39,8 @@ class Fit:
     seed: int = 0
 
 
-class Stage(ABC):
-    """What one stage trains.
+class TrainingStage(ABC):
+    """Networks, optimisers and losses of one stage.
 
     ``model`` is what is averaged, evaluated and exported; ``networks`` is everything that has
     to survive a kill (``model`` included, discriminators too).
@@ -99,7 +99,7 @@ def optimize(
     optimizer.step()
 
 
-def fit(stage: Stage, settings: Fit, folder: Path) -> dict[str, float]:
+def fit(stage: TrainingStage, settings: Fit, folder: Path) -> dict[str, float]:
     """Train ``stage`` to ``settings.steps``, going on from ``folder/last.pt`` where it exists.
 
     Leaves ``last.pt`` (everything, to resume) and ``curve.csv`` in ``folder``.
@@ -160,7 +160,7 @@ def _update(average: nn.Module, model: nn.Module, decay: float) -> None:
         old.copy_(new)
 
 
-def _save(stage: Stage, average: nn.Module, progress: _Progress, folder: Path) -> None:
+def _save(stage: TrainingStage, average: nn.Module, progress: _Progress, folder: Path) -> None:
     state: dict[str, Any] = {
         "step": progress.step,
         "seconds": progress.seconds,
@@ -176,7 +176,7 @@ def _save(stage: Stage, average: nn.Module, progress: _Progress, folder: Path) -
     partial.replace(folder / "last.pt")
 
 
-def _resume(stage: Stage, average: nn.Module, progress: _Progress, folder: Path) -> None:
+def _resume(stage: TrainingStage, average: nn.Module, progress: _Progress, folder: Path) -> None:
     path = folder / "last.pt"
     if not path.is_file():
         (folder / "curve.csv").unlink(missing_ok=True)
@@ -216,7 +216,7 @@ def _truncate(path: Path, step: int) -> None:
         path.write_text("".join(lines[:1] + kept), "utf-8")
 
 
-def _line(stage: Stage, settings: Fit, progress: _Progress, pace: float) -> str:
+def _line(stage: TrainingStage, settings: Fit, progress: _Progress, pace: float) -> str:
     figures = "  ".join(f"{name} {value:.4g}" for name, value in progress.measures.items())
     minutes = pace * (settings.steps - progress.step) / 60.0
     name = type(stage).__name__

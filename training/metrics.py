@@ -2,8 +2,8 @@
 
 FD and FAD are the Fréchet distance between Gaussians fitted to embeddings (PANNs Cnn14-16k
 for FD, VGGish for FAD); IS and KL read class logits (PANNs' 527 AudioSet classes). The
-embeddings come from :mod:`training.panns`, :mod:`training.vggish` or :mod:`training.judge`;
-numbers made with different embeddings must not be compared.
+embeddings come from :mod:`training.evaluation.panns`, :mod:`training.evaluation.vggish` or
+:mod:`training.evaluation.judge`; numbers made with different embeddings must not be compared.
 """
 
 from __future__ import annotations

@@ -13,14 +13,15 @@ from server.errors import InvalidRequest
 from training.loop import Fit
 
 __all__ = [
-    "Adversarial",
-    "Clap",
-    "Ldm",
-    "Listener",
-    "Partials",
+    "AdversarialSettings",
+    "ClapSettings",
+    "LdmSettings",
+    "ListenerSettings",
+    "PartialsSettings",
     "Settings",
-    "Vae",
-    "Vocoder",
+    "TextSettings",
+    "VaeSettings",
+    "VocoderSettings",
     "load_settings",
 ]
 
@@ -44,7 +45,7 @@ class Schedule(_Section, frozen=True, kw_only=True):
         return Fit(**msgspec.structs.asdict(self), seed=seed)
 
 
-class Text(_Section, frozen=True, kw_only=True):
+class TextSettings(_Section, frozen=True, kw_only=True):
     """Distillation of the text tower."""
 
     vocabulary: int
@@ -54,7 +55,7 @@ class Text(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Clap(_Section, frozen=True, kw_only=True):
+class ClapSettings(_Section, frozen=True, kw_only=True):
     """The audio tower and the text head."""
 
     batch: int
@@ -62,7 +63,7 @@ class Clap(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Vae(_Section, frozen=True, kw_only=True):
+class VaeSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our small VAE, ``audioldm`` the published AutoencoderKL."""
 
     kind: Literal["tiny", "audioldm"] = "tiny"
@@ -76,7 +77,7 @@ class Vae(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Vocoder(_Section, frozen=True, kw_only=True):
+class VocoderSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our Vocos, ``audioldm`` the published HiFi-GAN."""
 
     kind: Literal["tiny", "audioldm"] = "tiny"
@@ -91,7 +92,7 @@ class Vocoder(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Partials(_Section, frozen=True, kw_only=True):
+class PartialsSettings(_Section, frozen=True, kw_only=True):
     """The network that gives the vocoder its frequencies; only beside a ``tiny`` vocoder."""
 
     width: int = 192
@@ -103,7 +104,7 @@ class Partials(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Ldm(_Section, frozen=True, kw_only=True):
+class LdmSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our transformer, ``audioldm`` the published UNet."""
 
     kind: Literal["tiny", "audioldm"] = "tiny"
@@ -120,7 +121,7 @@ class Ldm(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Adversarial(_Section, frozen=True, kw_only=True):
+class AdversarialSettings(_Section, frozen=True, kw_only=True):
     """The denoiser again, against a critic; the flow only."""
 
     batch: int
@@ -132,8 +133,8 @@ class Adversarial(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class Listener(_Section, frozen=True, kw_only=True):
-    """The ear that ranks takes."""
+class ListenerSettings(_Section, frozen=True, kw_only=True):
+    """The listener, which ranks candidates."""
 
     batch: int
     learning_rate: float
@@ -148,18 +149,18 @@ class Settings(_Section, frozen=True, kw_only=True):
     variant: Literal["s", "m", "l"] = "s"
     """Published sizes, for the parts whose kind is ``audioldm``."""
     pitch_variants: int = 3
-    text: Text
-    clap: Clap
-    vae: Vae
-    vocoder: Vocoder
-    partials: Partials | None = None
-    ldm: Ldm
-    adversarial: Adversarial | None = None
-    listener: Listener | None = None
+    text: TextSettings
+    clap: ClapSettings
+    vae: VaeSettings
+    vocoder: VocoderSettings
+    partials: PartialsSettings | None = None
+    ldm: LdmSettings
+    adversarial: AdversarialSettings | None = None
+    listener: ListenerSettings | None = None
 
 
 def load_settings(name: str) -> Settings:
-    """The settings of ``name``: a YAML file, or one of the configurations that come with us.
+    """The settings of ``name``: a YAML file, or one of the configurations in the package.
 
     Raises:
         InvalidRequest: no such file, or a field that is missing, unknown or of the wrong kind.

@@ -1,4 +1,4 @@
-"""From settings and a run folder to stages that are ready to be fitted.
+"""Stages that are ready for training, from settings and a run folder.
 
 A run folder holds ``cache/`` (the decoded sounds) and one folder a stage with its checkpoint and
 curves; later stages read the averaged weights of earlier ones.
@@ -19,9 +19,8 @@ from torch.nn import functional
 
 from server.errors import InvalidRequest, NotFound
 from training.adversarial import AdversarialStage
-from training.autoencoder import Autoencoder, VaeStage
-from training.bank import SoundBank
-from training.clap import Clap, ClapStage
+from training.autoencoder import VaeStage
+from training.clap import ClapStage
 from training.distillation import (
     STUDENT_LAYERS,
     Distillation,
@@ -31,21 +30,25 @@ from training.distillation import (
     teacher_embeddings,
 )
 from training.ldm import LdmStage
-from training.listener import Listener, ListenerStage
+from training.listener import ListenerStage
 from training.loop import fit, load_ema
-from training.networks import (
+from training.networks.autoencoder import MelVae
+from training.networks.build import (
     build_autoencoder,
     build_denoiser,
     build_partials,
     build_spectra,
     build_vocoder,
 )
-from training.noising import NOISINGS
-from training.partials import PartialsStage
+from training.networks.clap import Clap
+from training.networks.listener import ListenerNetwork
+from training.networks.noising import NOISINGS
+from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
+from training.networks.vocoder.vocoder import TunedVocoder
 from training.settings import Settings
-from training.text import SentenceEncoder, build_tokenizer, load_minilm
-from training.vocoder import TunedVocoder
-from training.vocoder_stage import VocoderStage
+from training.sounds.bank import SoundBank
+from training.vocoder.partials import PartialsStage
+from training.vocoder.spectra import VocoderStage
 
 __all__ = ["STAGES", "Run"]
 
@@ -56,14 +59,14 @@ STAGES: Final = ("text", "clap", "vae", "vocoder", "partials", "ldm", "adversari
 
 @dataclass(frozen=True)
 class Run:
-    """One model in the making."""
+    """The training of one model in a run folder."""
 
     settings: Settings
     folder: Path
     device: torch.device
 
     def train(self, stage: str) -> dict[str, float]:
-        """Train ``stage``, or go on with it; returns its held-out measures."""
+        """Train ``stage``, or continue it; returns its held-out measures."""
         torch.manual_seed(self.settings.seed)
         section = getattr(self.settings, stage)
         built = getattr(self, f"_{stage}")()
@@ -108,7 +111,7 @@ class Run:
         return model.eval().requires_grad_(False).to(self.device)
 
     def denoiser(self) -> nn.Module:
-        """The denoiser, as it came out of its last stage."""
+        """The denoiser after its last stage."""
         return self._averaged(build_denoiser(self.settings), self.last_stage())
 
     def last_stage(self) -> Literal["ldm", "adversarial"]:
@@ -116,10 +119,10 @@ class Run:
         trained = (self.folder / "adversarial" / "last.pt").is_file()
         return "adversarial" if trained else "ldm"
 
-    def listener(self) -> Listener | None:
-        """The ear that ranks takes, on the CPU; None where none was trained."""
+    def listener(self) -> ListenerNetwork | None:
+        """The listener, on the CPU; None where none was trained."""
         trained = (self.folder / "listener" / "last.pt").is_file()
-        return self._averaged(Listener(), "listener").folded().cpu() if trained else None
+        return self._averaged(ListenerNetwork(), "listener").folded().cpu() if trained else None
 
     def caption_embeddings(self, captions: list[str]) -> Tensor:
         """CLAP text embeddings float32 [len(captions), 512], on the CPU."""
@@ -128,7 +131,7 @@ class Run:
             return self.clap().text.cpu()(sentences)
 
     def _sentences(self, captions: list[str]) -> Tensor:
-        """What the text tower gives before CLAP's head, [len(captions), 384], on the CPU."""
+        """Sentence embeddings of the text tower, [len(captions), 384], on the CPU."""
         encoder = self.sentence_encoder().to(self.device)
         return embed(encoder, self.tokenizer(), captions, self.device)
 
@@ -197,7 +200,7 @@ class Run:
     def _vae(self) -> VaeStage:
         bank, section = self.bank(), self.settings.vae
         model = build_autoencoder(self.settings)
-        if isinstance(model, Autoencoder):
+        if isinstance(model, MelVae):
             generator = torch.Generator(self.device).manual_seed(1)
             rows = bank.draw(512, generator)
             starts = bank.draw_starts(rows, section.frames, generator)
@@ -291,7 +294,7 @@ class Run:
         torch.manual_seed(self.settings.seed)
         return ListenerStage(
             bank,
-            Listener(),
+            ListenerNetwork(),
             sentences=sentences,
             captions=self._captions(),
             batch=section.batch,

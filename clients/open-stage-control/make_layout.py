@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from osc_bridge.addresses import TABLE
-from server.fields import Field
+from osc_bridge.messages.addresses import TABLE
+from server.requests.fields import Field
 
 COLUMNS, WIDTH, HEIGHT, LABEL, GAP = 4, 300, 50, 24, 10
 SHOWN = ("/ldm/job/progress", "/ldm/take", "/ldm/job/fail", "/ldm/error")

@@ -18,12 +18,12 @@ export async function call(method, path, { json, body, headers = {} } = {}) {
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
-  const told = answer?.error ?? { code: "error", message: `the server answered ${response.status}` };
-  throw new ApiError(response.status, told.code, told.message);
+  const error = answer?.error ?? { code: "error", message: `the server answered ${response.status}` };
+  throw new ApiError(response.status, error.code, error.message);
 }
 
-// Calls `changed(job, event)` and `modelChanged(model)` for ever; `connected(true | false)` at every
-// change of the line.
+// Calls `changed(job, event)` and `modelChanged(model)` at each event, and `connected(true | false)`
+// whenever the connection changes.
 export function follow(changed, modelChanged, connected) {
   const source = new EventSource("/v1/events");
   source.onopen = () => connected(true);

@@ -1,4 +1,4 @@
-// The clip of a request: dropped, sent once, drawn, and marked where it is to be made anew.
+// The clip of a request: dropped, uploaded once, drawn, and marked with regions to replace.
 
 import WaveSurfer from "./vendor/wavesurfer/wavesurfer.esm.js";
 import Regions from "./vendor/wavesurfer/regions.esm.js";
@@ -76,12 +76,13 @@ export class Clip {
 
   draw() {
     $("clip-wave").hidden = false;
+    $("drop").classList.add("used");
     $("clip-wave").ariaBusy = "true";
     this.surfer?.destroy();
     this.regions = Regions.create();
     this.surfer = WaveSurfer.create({
       container: "#clip-wave", url: this.url, height: 90, plugins: [this.regions],
-      waveColor: "#5d7a8c", progressColor: "#6fd3c1", cursorColor: "#e6eaf0",
+      waveColor: "#7d93a3", progressColor: "#6fd3c1", cursorColor: "#e6eaf0",
     });
     for (const event of ["region-created", "region-updated", "region-removed"]) {
       this.regions.on(event, () => { this.hint(); this.changed(); });
@@ -102,7 +103,7 @@ export class Clip {
 
   hint() {
     const marks = this.marking
-      ? ` Drag over what is to be made anew; double-click removes a region. Now: ${this.marked || "nothing"}`
+      ? ` Drag over the part to replace; double-click removes a region. Now: ${this.marked || "nothing"}`
       : "";
     $("clip-hint").textContent = this.name ? `${this.text}.${marks}` : "";
   }

@@ -1,4 +1,4 @@
-// Which model renders: a menu, shown where there is more than one.
+// The menu of models, shown where there is more than one.
 
 import { call } from "./api.js";
 
@@ -22,10 +22,10 @@ export class Models {
   }
 
   async load() {
-    const told = await call("GET", "/v1/models"), chosen = $("models").value;
-    this.all = new Map(told.models.map((model) => [model.name, model]));
-    $("models").replaceChildren(...told.models.map((model) => new Option(text(model), model.name)));
-    $("models-area").hidden = told.models.length < 2;
+    const { models } = await call("GET", "/v1/models"), chosen = $("models").value;
+    this.all = new Map(models.map((model) => [model.name, model]));
+    $("models").replaceChildren(...models.map((model) => new Option(text(model), model.name)));
+    $("models-area").hidden = models.length < 2;
     this.choose(chosen);
   }
 
@@ -40,7 +40,7 @@ export class Models {
     const model = this.all.get($("models").value);
     if (!model) return;
     const several = this.all.size > 1, name = several ? "" : `${model.name}, `;
-    $("model").textContent = `${name}${model.licence}${model.error ? `; ${model.error}` : ""}`;
+    $("model").textContent = `${name}${model.licence}${model.error ? `: ${model.error}` : ""}`;
   }
 }
 

@@ -1,4 +1,4 @@
-// Four prompts in four corners; a place between them is a blend that the server understands.
+// Four prompts in four corners; each place between them is a blend.
 
 const $ = (id) => document.getElementById(id);
 

@@ -1,4 +1,4 @@
-// The panel: says what to render, shows what happens, plays what came of it.
+// The panel: composes requests, shows the queue, plays the takes.
 
 import { call, follow } from "./api.js";
 import { Clip } from "./clip.js";
@@ -9,12 +9,21 @@ import { Takes, button, element } from "./takes.js";
 
 const $ = (id) => document.getElementById(id);
 const KEPT = "audioldm-panel";
+const BLENDS = ["text", "transfer"];
+const PLACEHOLDERS = {
+  morph: "rain > wind > thunder",
+  inpaint: "empty: like the rest of the clip",
+  continue: "empty: like the clip itself",
+  upscale: "empty: like the clip itself",
+};
 let features, fields, presets = [];
+
+const chosenKind = () => $("request").elements.kind.value;
 
 const clip = new Clip(complain, remember);
 const models = new Models(() => remember());
 const takes = new Takes(complain, (name, text) => {
-  const kind = features.kinds.find((k) => k.kind === $("kind").value);
+  const kind = features.kinds.find((k) => k.kind === chosenKind());
   if (!needsClip(kind)) choose("transfer");
   clip.use(name, text);
   $("prompt").focus();
@@ -22,7 +31,8 @@ const takes = new Takes(complain, (name, text) => {
 
 function complain(error) {
   if (error?.status === 401) { $("sign-in").hidden = false; return; }
-  $("message").textContent = error?.message ?? String(error);
+  const sentence = error?.message ?? String(error);
+  $("message").textContent = sentence.charAt(0).toUpperCase() + sentence.slice(1);
   $("message").hidden = false;
   clearTimeout(complain.timer);
   complain.timer = setTimeout(() => { $("message").hidden = true; }, 8000);
@@ -34,16 +44,28 @@ function needsClip(kind) {
 
 function choose(name) {
   const kind = features.kinds.find((k) => k.kind === name) ?? features.kinds[0];
-  $("kind").value = kind.kind;
+  $("request").elements.kind.value = kind.kind;
   $("kind-text").textContent = kind.description;
   $("clip-area").hidden = !needsClip(kind);
   fields = buildFields(kind, features.model, $("main-fields"), $("more-fields"), remember);
+  $("morph").hidden = !BLENDS.includes(kind.kind);
+  $("prompt").placeholder = PLACEHOLDERS[kind.kind] ?? "rain on a tin roof";
   clip.mark(kind.kind === "inpaint");
   remember();
 }
 
+function kindTab(kind) {
+  const tab = element("label"), radio = element("input");
+  Object.assign(radio, { type: "radio", name: "kind", value: kind.kind });
+  radio.onchange = () => choose(kind.kind);
+  tab.dataset.kind = kind.kind;
+  tab.title = kind.description;
+  tab.append(radio, element("span", kind.label));
+  return tab;
+}
+
 function request() {
-  const kind = features.kinds.find((k) => k.kind === $("kind").value);
+  const kind = features.kinds.find((k) => k.kind === chosenKind());
   const wanted = { kind: kind.kind, prompt: $("prompt").value, ...models.wanted, ...fields.values() };
   if (needsClip(kind)) wanted.clip = clip.name;
   if (kind.kind === "inpaint") wanted.regions = clip.marked;
@@ -84,7 +106,7 @@ async function submit() {
 
 // Answers and events come over different connections: an old answer must not revive a job.
 const ended = new Set();
-const ear = new Audio();
+const preview = new Audio();
 const TEXTS = { queued: "waiting", running: "rendering", failed: "failed" };
 
 function show(job) {
@@ -100,7 +122,7 @@ function show(job) {
       if (item.querySelector(".failed")) { item.remove(); return; }
       try { show(await call("DELETE", `/v1/jobs/${job.id}`)); } catch (error) { complain(error); }
     });
-    const listen = button("Listen", () => { ear.src = listen.dataset.url; ear.play().catch(complain); });
+    const listen = button("Preview", () => { preview.src = listen.dataset.url; preview.play().catch(complain); });
     listen.className = "listen";
     cancel.className = "cancel";
     item.append(element("span"), listen, cancel, element("progress"));
@@ -111,10 +133,11 @@ function show(job) {
   // Each preview takes the place of the one before it: its step makes it another address.
   if (job.preview) listen.dataset.url = `${job.preview.url}?step=${job.preview.step}`;
   const place = job.state === "queued" && job.position ? `, ${job.position} before it` : "";
-  const left = job.estimate_s === null ? "" : `, about ${Math.max(1, Math.round(job.estimate_s))} s`;
-  text.textContent = `${job.request.prompt || job.request.kind} - ${TEXTS[job.state]}${place}${left}`;
+  const left = job.estimate_s === null ? "" : `, about ${Math.max(1, Math.round(job.estimate_s))} s left`;
+  text.replaceChildren(element("b", job.request.prompt || kindLabel(job.request.kind)),
+    element("small", `${TEXTS[job.state]}${place}${left}`));
   if (job.state === "failed") {
-    text.textContent += `: ${job.error.message}`;
+    text.lastChild.textContent = `failed: ${job.error.message}`;
     text.className = "failed";
     cancel.textContent = "Dismiss";
     progress.hidden = true;
@@ -122,6 +145,10 @@ function show(job) {
     progress.max = job.num_steps;
     progress.value = job.step;
   }
+}
+
+function kindLabel(kind) {
+  return features.kinds.find((k) => k.kind === kind)?.label ?? kind;
 }
 
 async function reconcile() {
@@ -152,18 +179,18 @@ async function start() {
     return;
   }
   $("sign-in").hidden = true;
-  $("kind").replaceChildren(...features.kinds.map((kind) => new Option(kind.kind, kind.kind)));
+  takes.label = kindLabel;
+  $("kind").replaceChildren(...features.kinds.map(kindTab));
   $("preset").append(...presets.map((preset) => new Option(preset.name, preset.name)));
   recall();
   morphPad((blend) => {
-    if (!["text", "transfer"].includes($("kind").value)) choose("text");
+    if (!BLENDS.includes(chosenKind())) choose("text");
     $("prompt").value = blend;
     remember();
   });
   follow(show, (model) => models.show(model), connected);
 }
 
-$("kind").onchange = () => choose($("kind").value);
 $("prompt").oninput = remember;
 $("preset").onchange = () => {
   const preset = presets.find((p) => p.name === $("preset").value);

@@ -1,4 +1,4 @@
-// Takes side by side: waveform, spectrogram, what was measured, keep, download, use again.
+// The library of takes: waveform, spectrogram, facts, and what can be done with each.
 
 import WaveSurfer from "./vendor/wavesurfer/wavesurfer.esm.js";
 import Spectrogram from "./vendor/wavesurfer/spectrogram.esm.js";
@@ -6,11 +6,18 @@ import { call } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 12;
+// From the panel's ground to its accent, then to white: 256 colours [r, g, b, alpha].
+const COLOURS = Array.from({ length: 256 }, (_, k) => {
+  const x = k / 255, low = [0.06, 0.075, 0.09], mid = [0.23, 0.62, 0.56], high = [0.94, 1, 0.97];
+  const [from, to, share] = x < 0.6 ? [low, mid, x / 0.6] : [mid, high, (x - 0.6) / 0.4];
+  return [...from.map((c, i) => c + share * (to[i] - c)), 1];
+});
 
 export class Takes {
   constructor(complain, useAsClip) {
     this.complain = complain;
     this.useAsClip = useAsClip;
+    this.label = (kind) => kind;
     this.shown = 0;
     this.surfers = new Map();
     let timer;
@@ -28,6 +35,7 @@ export class Takes {
       if (!offset) this.clear();
       for (const stored of found) $("takes").append(this.card(stored));
       this.shown = offset + found.length;
+      $("no-takes").hidden = this.shown > 0 || $("search").value !== "" || $("only-kept").checked;
       $("older").hidden = found.length < PAGE;
     } catch (error) {
       this.complain(error);
@@ -46,26 +54,32 @@ export class Takes {
     card.className = "take";
     card.classList.toggle("kept", stored.kept);
     card.dataset.take = id;
-    const title = element("p", stored.prompt || stored.kind);
-    const score = take.score === null ? "" : `, score ${take.score.toFixed(2)}`;
-    const like = stored.similarity === null ? "" : `, likeness ${stored.similarity.toFixed(2)}`;
-    const facts = element("p",
-      `${stored.kind}, seed ${take.seed}, ${take.seconds.toFixed(2)} s, ${take.sample_rate} Hz${score}${like}`);
+    const title = element("p", stored.prompt || this.label(stored.kind));
+    title.className = "title";
+    title.title = title.textContent;
+    const facts = element("p", [
+      this.label(stored.kind), `${take.seconds.toFixed(2)} s`, `${take.sample_rate / 1000} kHz`, `seed ${take.seed}`,
+      ...(take.score === null ? [] : [`score ${take.score.toFixed(2)}`]),
+      ...(stored.similarity === null ? [] : [`similarity ${stored.similarity.toFixed(2)}`]),
+    ].join(" · "));
     facts.className = "facts";
     const wave = element("div");
     wave.className = "wave";
     const row = element("div");
     row.className = "row";
     const play = button("Play", () => this.play(id));
+    play.className = "play";
     const keep = button(stored.kept ? "Kept" : "Keep", () => this.keep(card, stored, keep));
     keep.setAttribute("aria-pressed", String(stored.kept));
     const download = element("a", "Download");
     download.href = `${take.url}?download=true`;
     download.role = "button";
+    const remove = button("Delete", () => this.remove(card, id));
+    remove.className = "remove";
     row.append(play, keep, button("Use as clip", () => this.useAsClip(`take:${id}`, title.textContent)),
-      download, button("Delete", () => this.remove(card, id)));
+      download, remove);
     card.append(title, facts, wave, row);
-    // Drawn when seen: a hundred takes cost no hundred decodings.
+    // Drawn only once visible, so that a long library decodes few files.
     new IntersectionObserver((entries, observer) => {
       if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); this.draw(id, take, wave, play); }
     }).observe(card);
@@ -73,13 +87,13 @@ export class Takes {
   }
 
   draw(id, take, wave, play) {
-    const plugins = $("spectra").checked ? [Spectrogram.create({ labels: false, height: 90, fftSamples: 512 })] : [];
+    const plugins = $("spectra").checked ? [Spectrogram.create({ labels: false, height: 90, fftSamples: 512, colorMap: COLOURS })] : [];
     const surfer = WaveSurfer.create({
       container: wave, url: take.url, height: 64, plugins, sampleRate: take.sample_rate,
-      waveColor: "#5d7a8c", progressColor: "#6fd3c1", cursorColor: "#e6eaf0",
+      waveColor: "#7d93a3", progressColor: "#6fd3c1", cursorColor: "#e6eaf0",
     });
-    surfer.on("play", () => { play.textContent = "Pause"; });
-    surfer.on("pause", () => { play.textContent = "Play"; });
+    surfer.on("play", () => { play.textContent = "Pause"; play.classList.add("on"); });
+    surfer.on("pause", () => { play.textContent = "Play"; play.classList.remove("on"); });
     this.surfers.set(id, surfer);
   }
 

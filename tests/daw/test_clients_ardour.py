@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from running_programs import assert_only_changed_within, needs
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 RIG = Path(__file__).parent / "ardour" / "rig.py"
 NAME = "AudioLDM: high hiss"

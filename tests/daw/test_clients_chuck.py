@@ -16,7 +16,7 @@ from running_programs import (
     running_jack,
 )
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 PROGRAM = CLIENTS / "chuck" / "audioldm.ck"
 RECORD = Path(__file__).with_name("record.ck")

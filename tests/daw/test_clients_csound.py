@@ -14,8 +14,8 @@ from running_programs import (
     run_program,
 )
 
-from osc_bridge.addresses import TABLE, type_tag
-from osc_bridge.messages import Reply
+from osc_bridge.messages.addresses import TABLE, type_tag
+from osc_bridge.messages.message import Reply
 
 ORCHESTRA = CLIENTS / "csound" / "audioldm.csd"
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from running_programs import CLIENTS, Instrument
 
-from osc_bridge.addresses import TABLE
-from osc_bridge.codec import OscMessage, decode, encode
+from osc_bridge.messages.addresses import TABLE
+from osc_bridge.wire.codec import OscMessage, decode, encode
 
 FOLDER = CLIENTS / "max"
 
@@ -37,6 +37,7 @@ def test_lines_join_ports_that_exist(patcher: dict[str, Any]) -> None:
         assert inlet < boxes[target]["numinlets"], boxes[target]
 
 
+@pytest.mark.integration
 def test_its_messages_are_answered_by_a_running_instrument(
     patcher: dict[str, Any], instrument: Instrument
 ) -> None:

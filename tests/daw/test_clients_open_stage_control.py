@@ -6,11 +6,12 @@ import json
 import runpy
 from typing import Any
 
+import pytest
 from running_programs import CLIENTS, Instrument
 
-from osc_bridge.addresses import TABLE
-from osc_bridge.client import Client
-from osc_bridge.codec import Argument
+from osc_bridge.client.client import Client
+from osc_bridge.messages.addresses import TABLE
+from osc_bridge.wire.codec import Argument
 
 FOLDER = CLIENTS / "open-stage-control"
 LAYOUT = json.loads((FOLDER / "audioldm.json").read_text())
@@ -45,6 +46,7 @@ def _typed(widget: dict[str, Any], value: float | str) -> Argument:
     return {"i": int, "f": float}.get(widget.get("typeTags", ""), str)(value)
 
 
+@pytest.mark.integration
 def test_every_control_and_button_is_accepted_by_a_running_instrument(
     instrument: Instrument,
 ) -> None:

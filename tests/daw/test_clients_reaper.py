@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from running_programs import CLIENTS, Instrument, assert_only_changed_within, needs, run_program
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 SCRIPT = CLIENTS / "reaper" / "audioldm.lua"
 STUB = Path(__file__).with_name("reaper_stub.lua")
@@ -26,7 +26,7 @@ Reaper = Callable[..., Project]
 def reaper(instrument: Instrument, tmp_path: Path) -> Reaper:
     """Run the script in a project; returns what the project holds afterwards, by kind of line."""
     program = tmp_path / "audioldm-osc"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m osc_bridge.osc_command "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m osc_bridge.client.command "$@"\n')
     program.chmod(0o755)
     project = tmp_path / "project"
     project.mkdir()
@@ -101,7 +101,7 @@ def test_a_time_selection_elsewhere_is_refused(reaper: Reaper, instrument: Instr
 
 def test_what_the_server_refuses_is_shown_and_nothing_changes(reaper: Reaper) -> None:
     told = reaper(2.0, 2.1, prompt="low hum")
-    assert "audio_length_in_s" in told["message"][0][0]
+    assert "length must be at least 0.3 s" in told["message"][0][0]
     assert "undo" not in told
     assert told["track"] == [["1", "drums"]]
 

@@ -13,7 +13,7 @@ from running_programs import (
     run_program,
 )
 
-from server.waveform import Waveform
+from server.audio.waveform import Waveform
 
 FOLDER = CLIENTS / "supercollider"
 SESSION = Path(__file__).with_name("session.scd")

@@ -8,9 +8,9 @@ import diffusers
 import pytest
 import transformers
 
-from onnx_export.architecture import Architecture
 from onnx_export.export import export_source
-from onnx_export.random_source import (
+from onnx_export.sources.architecture import Architecture
+from onnx_export.sources.random_source import (
     RandomSource,
     write_diffusers_folder,
     write_original_checkpoint,

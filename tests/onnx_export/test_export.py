@@ -13,20 +13,20 @@ import torch
 
 from onnx_export.components import Components
 from onnx_export.export import export_source, half_precision, write_model_folder
-from onnx_export.graph import export_graph
-from onnx_export.graph_file import buffer_names, save_graph
+from onnx_export.graphs.files import buffer_names, save_graph
+from onnx_export.graphs.precision import WeightStorage
+from onnx_export.graphs.signatures import signatures
+from onnx_export.graphs.tracing import export_graph
+from onnx_export.graphs.weights import read_state_dict
 from onnx_export.parity import TOLERANCE, compare, compare_component
-from onnx_export.precision import WeightStorage
 from onnx_export.quantise import quantise
-from onnx_export.random_source import RandomSource
-from onnx_export.signatures import signatures
-from onnx_export.source import component
-from onnx_export.weights import read_state_dict
+from onnx_export.sources.random_source import RandomSource
+from onnx_export.sources.source import component
 from server.errors import InvalidRequest, ModelError
-from server.manifest import COMPONENTS, Manifest
+from server.model.manifest import COMPONENTS, Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 BOUNDS: dict[WeightStorage, float] = {"fp16-weights": 2**-11, "int8-weights": 0.5 / 127}
 """Largest error of a stored weight, as a fraction of the largest weight of its tensor."""
@@ -143,7 +143,7 @@ def test_large_graphs_keep_their_weights_beside_them(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("onnx_export.graph_file.INLINE_LIMIT", 1 << 20)
+    monkeypatch.setattr("onnx_export.graphs.files.INLINE_LIMIT", 1 << 20)
     folder = tmp_path / "large"
     manifest = quantise(narrow_folder, folder, "fp16-weights")
     assert manifest.files["unet.onnx.data"].bytes > 20 << 20

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from onnx_export.cli import main
-from onnx_export.open_source import SourceOptions, open_source
-from onnx_export.random_model import random_tokenizer
-from server.manifest import Manifest
+from onnx_export.sources.open_source import SourceOptions, open_source
+from onnx_export.sources.random_model import random_tokenizer
+from server.model.manifest import Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 HEAVY = ("torch", "onnx", "diffusers", "transformers", "numpy", "onnxruntime")
 
@@ -68,7 +68,7 @@ def test_checkpoint_and_diffusers_folder_give_the_same_graphs(
 
 
 @pytest.mark.slow
-def test_verify_prints_a_table_and_tells_by_its_exit_code(
+def test_verify_prints_a_table_and_sets_its_exit_code(
     narrow_folder: Path,
     narrow_checkpoint: Path,
     narrow_diffusers: Path,

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from onnx_export.mel import LogMel
+from onnx_export.sources.mel import CentredLogMel
 
-AUDIOLDM = LogMel(
+pytestmark = pytest.mark.integration
+
+AUDIOLDM = CentredLogMel(
     sample_rate=16000, n_fft=1024, hop_length=160, num_mels=64, fmin=0, fmax=8000, decibels=False
 )
-CLAP = LogMel(
+CLAP = CentredLogMel(
     sample_rate=48000, n_fft=1024, hop_length=480, num_mels=64, fmin=50, fmax=14000, decibels=True
 )
 
@@ -52,6 +54,15 @@ def test_filters_are_librosas() -> None:
     for ours, sr, fmin, fmax in ((AUDIOLDM, 16000, 0, 8000), (CLAP, 48000, 50, 14000)):
         theirs = librosa.filters.mel(sr=sr, n_fft=1024, n_mels=64, fmin=fmin, fmax=fmax)
         np.testing.assert_allclose(ours.filters.T, theirs, atol=1e-7)
+
+
+def test_filters_are_those_of_transformers() -> None:
+    audio_utils = pytest.importorskip("transformers.audio_utils")
+    for ours, sr, fmin, fmax in ((AUDIOLDM, 16000, 0, 8000), (CLAP, 48000, 50, 14000)):
+        theirs = audio_utils.mel_filter_bank(
+            513, 64, fmin, fmax, sr, norm="slaney", mel_scale="slaney"
+        )
+        np.testing.assert_allclose(ours.filters, theirs, atol=1e-7)
 
 
 def test_filters_are_slaneys() -> None:

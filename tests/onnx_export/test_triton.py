@@ -12,9 +12,11 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from onnx_export.cli import main
-from onnx_export.graph_file import save_graph
+from onnx_export.graphs.files import save_graph
 from onnx_export.model_folder import seal
-from server.manifest import COMPONENTS, Manifest
+from server.model.manifest import COMPONENTS, Manifest
+
+pytestmark = pytest.mark.integration
 
 NUMPY = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}
 SIZES = {"N": 16, "S": 16000, "T": 8, "M": 32}
@@ -70,7 +72,7 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in tiny_folder.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("onnx_export.graph_file.INLINE_LIMIT", 0)
+        patch.setattr("onnx_export.graphs.files.INLINE_LIMIT", 0)
         save_graph(onnx.load(folder / "unet.onnx"), folder / "unet.onnx")
     assert (folder / "unet.onnx.data").stat().st_size > 0
     (folder / "manifest.json").unlink()
@@ -100,35 +102,35 @@ def test_one_model_a_graph(repository: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_the_config_fits_the_graph(repository: Path, name: str) -> None:
-    told = config(repository, name)
-    assert (told.name, told.backend, told.max_batch_size) == (name, "onnxruntime", 16)
-    assert told.HasField("dynamic_batching")
-    assert [(group.kind, group.count) for group in told.instance_group] == [(0, 2)]
+    found = config(repository, name)
+    assert (found.name, found.backend, found.max_batch_size) == (name, "onnxruntime", 16)
+    assert found.HasField("dynamic_batching")
+    assert [(group.kind, group.count) for group in found.instance_group] == [(0, 2)]
     session = onnxruntime.InferenceSession(
-        repository / name / "1" / told.default_model_filename, providers=["CPUExecutionProvider"]
+        repository / name / "1" / found.default_model_filename, providers=["CPUExecutionProvider"]
     )
     # What Triton does with the request of a client that sends two of each.
     feeds = {}
-    for told_input, graph_input in zip(told.input, session.get_inputs(), strict=True):
-        assert told_input.name == graph_input.name
+    for config_input, graph_input in zip(found.input, session.get_inputs(), strict=True):
+        assert config_input.name == graph_input.name
         free = [SIZES[d] for d in graph_input.shape[1:] if isinstance(d, str)]
-        sent = [free.pop(0) if dim == -1 else dim for dim in told_input.dims]
+        sent = [free.pop(0) if dim == -1 else dim for dim in config_input.dims]
         kind = NUMPY[
-            told.DESCRIPTOR.file.enum_types_by_name["TYPE"]
-            .values_by_number[told_input.data_type]
+            found.DESCRIPTOR.file.enum_types_by_name["TYPE"]
+            .values_by_number[config_input.data_type]
             .name
         ]
         value = np.ones([2, *sent], kind)
-        feeds[told_input.name] = (
-            value.reshape([2, *told_input.reshape.shape])
-            if told_input.HasField("reshape")
+        feeds[config_input.name] = (
+            value.reshape([2, *config_input.reshape.shape])
+            if config_input.HasField("reshape")
             else value
         )
-    outputs = session.run([output.name for output in told.output], feeds)
-    for told_output, output in zip(told.output, outputs, strict=True):
-        assert (told_output.data_type, output.dtype) == (11, np.float32)
+    outputs = session.run([output.name for output in found.output], feeds)
+    for config_output, output in zip(found.output, outputs, strict=True):
+        assert (config_output.data_type, output.dtype) == (11, np.float32)
         assert len(output) == 2
-        for dim, size in zip(told_output.dims, output.shape[1:], strict=True):
+        for dim, size in zip(config_output.dims, output.shape[1:], strict=True):
             assert dim in (-1, size)
 
 

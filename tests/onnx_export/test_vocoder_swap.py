@@ -10,11 +10,11 @@ import pytest
 
 from onnx_export.cli import main
 from onnx_export.vocoder_swap import with_vocoder
-from server.autoencoder import Autoencoder
 from server.config import built_in_model
 from server.errors import InvalidRequest
-from server.manifest import Manifest
-from server.session import Graph, providers_for
+from server.model.autoencoder import Autoencoder
+from server.model.manifest import Manifest
+from server.model.session import Graph, providers_for
 
 
 def test_a_model_plays_through_the_built_in_vocoder(narrow_folder: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge, running_bridge
 
-from osc_bridge.client import Client
-from server.manifest import Manifest
+from osc_bridge.client.client import Client
+from server.model.manifest import Manifest
 
 
 @pytest.fixture

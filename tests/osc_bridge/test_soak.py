@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.soak import soak
+from benchmarks.endurance.soak import soak
 
 
 def check(minutes: float, seed: int, model: Path, kill_every_s: float) -> None:

@@ -14,23 +14,23 @@ import pytest
 import torch
 from against_diffusers import EndToEnd, relative_error
 
-from onnx_export.architecture import VARIANTS
 from onnx_export.export import export_source
-from onnx_export.graph import export_graph
-from onnx_export.graph_file import save_graph
+from onnx_export.graphs.files import save_graph
+from onnx_export.graphs.signatures import signatures
+from onnx_export.graphs.tracing import export_graph
 from onnx_export.model_folder import seal
-from onnx_export.original_checkpoint import OriginalCheckpoint
 from onnx_export.parity import TOLERANCE, compare_component
-from onnx_export.random_source import (
+from onnx_export.sources.architecture import VARIANTS
+from onnx_export.sources.original_checkpoint import OriginalCheckpoint
+from onnx_export.sources.random_source import (
     RandomSource,
     diffusers_pipeline,
     write_original_checkpoint,
 )
-from onnx_export.signatures import signatures
-from onnx_export.source import component
-from server.manifest import COMPONENTS
+from onnx_export.sources.source import component
+from server.model.manifest import COMPONENTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 END_TO_END = 1e-3
 
 

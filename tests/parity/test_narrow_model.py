@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from against_diffusers import EndToEnd, relative_error
 
-from onnx_export.architecture import Architecture
 from onnx_export.export import export_source
-from onnx_export.random_source import RandomSource, diffusers_pipeline
+from onnx_export.sources.architecture import Architecture
+from onnx_export.sources.random_source import RandomSource, diffusers_pipeline
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 NARROW = Architecture(
     unet_channels=(32, 64, 96, 160),
     vae_channels=(32, 32, 64),

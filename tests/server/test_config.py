@@ -10,7 +10,7 @@ import pytest
 
 from server.config import Config, add_flags, built_in_model, load_config
 from server.errors import InvalidRequest
-from server.fields import fields_of
+from server.requests.fields import fields_of
 
 
 def parsed(*words: str) -> dict[str, object]:
@@ -57,7 +57,7 @@ def test_lists_and_switches() -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"AUDIOLDM_OSC_PORT": "many"}, "osc_port = 'many': expected a whole number"),
+        ({"AUDIOLDM_OSC_PORT": "many"}, "osc_port must be a whole number from 0 to 65535"),
         ({"AUDIOLDM_OSC_PORT": "70000"}, "65535"),
         ({"AUDIOLDM_DEVICE": "abacus"}, "abacus"),
         ({"AUDIOLDM_CONFIG": "/nowhere.yaml"}, "nowhere.yaml cannot be read"),

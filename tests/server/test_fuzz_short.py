@@ -1,4 +1,4 @@
-"""The short forms of ``python -m benchmarks.fuzz``, and what its long form has found."""
+"""The short forms of ``python -m benchmarks.endurance.fuzz``, and what its long form has found."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.fuzz import fuzz
-from benchmarks.fuzz_targets import TARGETS
+from benchmarks.endurance.fuzz import fuzz
+from benchmarks.endurance.fuzz_targets import TARGETS
+from server.audio.waveform import MAX_SAMPLES, Waveform, check_bounds
 from server.errors import AudioLDMError, InvalidRequest, ModelError, UnreadableAudio
-from server.fields import fields_of
-from server.manifest import MANIFEST_FILE, Manifest
-from server.recipe import Recipe
-from server.request import Vary, parse_request
-from server.waveform import MAX_SAMPLES, Waveform, check_bounds
+from server.model.manifest import MANIFEST_FILE, Manifest
+from server.render.recipe import Recipe
+from server.requests.fields import fields_of
+from server.requests.request import Vary, parse_request
+
+pytestmark = pytest.mark.integration
 
 DEEP = b'{"kind":"vary","clip":"x","recipe":' + b'{"a":' * 1200
 
@@ -90,13 +92,13 @@ def test_small_files_that_would_fill_the_memory(tmp_path: Path) -> None:
     slow = io.BytesIO()
     soundfile.write(slow, np.zeros((28000, 64)), 8, format="WAV")
     (tmp_path / "slow.wav").write_bytes(slow.getvalue())
-    told = subprocess.run(
-        [sys.executable, "-m", "server.probe", str(tmp_path / "slow.wav")],
+    answer = subprocess.run(
+        [sys.executable, "-m", "server.audio.probe", str(tmp_path / "slow.wav")],
         capture_output=True,
         check=True,
         timeout=60,
     )
-    assert "at most" in msgspec.json.decode(told.stdout)["error"]
+    assert "at most" in msgspec.json.decode(answer.stdout)["error"]
 
 
 def test_what_a_decoder_prints_is_not_taken_for_the_answer(tmp_path: Path) -> None:
@@ -105,13 +107,13 @@ def test_what_a_decoder_prints_is_not_taken_for_the_answer(tmp_path: Path) -> No
     soundfile.write(sound, np.zeros(600), 16000, "ALAC_16", format="CAF")
     path = tmp_path / "clip"
     path.write_bytes(sound.getvalue())
-    told = subprocess.run(
-        [sys.executable, "-m", "server.probe", str(path)],
+    answer = subprocess.run(
+        [sys.executable, "-m", "server.audio.probe", str(path)],
         capture_output=True,
         check=True,
         timeout=60,
     )
-    assert msgspec.json.decode(told.stdout)["clip"]["format"] == "CAF"
+    assert msgspec.json.decode(answer.stdout)["clip"]["format"] == "CAF"
 
 
 def test_a_sound_that_claims_years_is_not_looked_for() -> None:

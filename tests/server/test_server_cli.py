@@ -14,6 +14,8 @@ import pytest
 from benchmarks.server_process import ServerProcess
 from server.cli import main
 
+pytestmark = pytest.mark.integration
+
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
@@ -60,8 +62,8 @@ def test_it_starts_logs_json_and_stops(tiny_folder: Path, tmp_path: Path) -> Non
     server.start()
     request = {"kind": "text", "prompt": "low", "num_inference_steps": 1}
     job = httpx.post(f"{server.url}/v1/jobs", json=request, trust_env=False).json()
-    with httpx.stream("GET", f"{server.url}/v1/jobs/{job['id']}/events", trust_env=False) as told:
-        told.read()
+    with httpx.stream("GET", f"{server.url}/v1/jobs/{job['id']}/events", trust_env=False) as events:
+        events.read()
     second = ServerProcess(tiny_folder, tmp_path)
     second.start(wait=False)
     assert second.wait() == 1

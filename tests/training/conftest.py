@@ -8,9 +8,9 @@ import pytest
 import torch
 from synthetic_sounds import make_sounds
 
-from training.judge import Judge
-from training.judge_training import accuracy, load_examples, train_judge
-from training.sound_classes import label_clips, load_rules
+from training.evaluation.judge import Judge
+from training.evaluation.judge_training import accuracy, load_examples, train_judge
+from training.evaluation.sound_classes import label_clips, load_rules
 
 # Of networks this small threads only wait for each other, for minutes where others want the cores.
 torch.set_num_threads(1)

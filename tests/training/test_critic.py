@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional
 
-from training.clap import AudioTower
-from training.critic import Critic, hinge
-from training.sampling import sample_flow, shifted
+from training.networks.clap import AudioTower
+from training.networks.critic import Critic, hinge
+from training.networks.sampling import sample_flow, shifted
+
+pytestmark = pytest.mark.integration
 
 
 def test_features_lead_to_the_embedding() -> None:
@@ -26,7 +29,7 @@ def test_hinge_is_zero_beyond_the_margins_and_two_where_all_is_alike() -> None:
     assert hinge([-sure], [unsure]) == 2.5 + 1.0
 
 
-def test_critic_tells_what_is_real_and_what_was_asked_for() -> None:
+def test_critic_learns_what_is_real_and_what_was_asked_for() -> None:
     torch.manual_seed(0)
     tower = AudioTower().eval().requires_grad_(False)
     critic = Critic(tower)
@@ -35,17 +38,19 @@ def test_critic_tells_what_is_real_and_what_was_asked_for() -> None:
     wanted = functional.normalize(torch.randn(2, 512), dim=-1)
     up, down = wanted[0].expand(8, 512), wanted[1].expand(8, 512)
     optimizer = torch.optim.Adam(critic.parameters(), lr=1e-3)
-    heard = tower.features(rising), tower.features(falling)
+    features = tower.features(rising), tower.features(falling)
     for _ in range(40):
         # A rising sound is real where it was asked for, and so is a falling one.
-        right = [*critic(heard[0], up), *critic(heard[1], down)]
-        wrong = [*critic(heard[0], down), *critic(heard[1], up)]
+        right = [*critic(features[0], up), *critic(features[1], down)]
+        wrong = [*critic(features[0], down), *critic(features[1], up)]
         loss = hinge(right, wrong)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert loss < 0.2 * 2 * len(right)
-    assert critic.on_pooled(heard[0], up).mean() > critic.on_pooled(heard[0], down).mean() + 1.0
+    assert (
+        critic.on_pooled(features[0], up).mean() > critic.on_pooled(features[0], down).mean() + 1.0
+    )
 
 
 def test_euler_steps_bring_a_straight_flow_home() -> None:

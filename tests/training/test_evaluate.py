@@ -10,16 +10,18 @@ import pytest
 import yaml
 from synthetic_sounds import CLASSES, band_noise
 
+from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.pipeline import Pipeline
-from server.waveform import Waveform
-from training import sound_classes
-from training.evaluate import PARTS, main
-from training.evaluation_parts import judge_noises
-from training.evaluation_report import model_markdown
-from training.judge import Judge
-from training.prompt_list import PromptList, note_name
-from training.studio import RealClips, Settings, Studio
+from server.render.pipeline import Pipeline
+from training.evaluation import sound_classes
+from training.evaluation.evaluate import PARTS, main
+from training.evaluation.judge import Judge
+from training.evaluation.parts import judge_noises
+from training.evaluation.prompt_list import PromptList, note_name
+from training.evaluation.report import model_markdown
+from training.evaluation.setup import EvaluationSetup, RealClips, RenderSettings
+
+pytestmark = pytest.mark.integration
 
 HERE = str(Path(__file__).parent)
 PROMPTS = {
@@ -67,7 +69,7 @@ def test_a_model_folder_is_judged(
     classes = report["classes"]["classes"]
     assert classes["low"]["top1"] == classes["mid"]["top1"] == 1.0
     assert classes["high"]["top1"] == 0.0
-    assert classes["high"]["heard_as"] == {"low": 1}
+    assert classes["high"]["classified_as"] == {"low": 1}
     assert report["classes"]["top1"] == pytest.approx(2 / 3)
     assert report["classes"]["real_top1"] > 0.9
     assert report["decoder"]["clips"] == len(CLASSES)
@@ -82,20 +84,22 @@ def test_a_model_folder_is_judged(
     assert markdown.index("| high | 0.000") < markdown.index("| low | 1.000")
 
 
-def test_noises_are_told_apart_only_among_themselves(
+def test_noises_are_distinguished_only_among_themselves(
     tiny_folder: Path, sounds: Path, judge_file: Path
 ) -> None:
     judge = Judge.load(judge_file)
     rules = sound_classes.load_rules(sounds / "rules.yaml")
     real = RealClips(judge, sound_classes.label_clips(sounds, rules))
-    studio = Studio(Pipeline(tiny_folder, threads=1), judge, real, Settings(), CLASSES)
+    setup = EvaluationSetup(
+        Pipeline(tiny_folder, threads=1), judge, real, RenderSettings(), CLASSES
+    )
     takes = [
-        studio.take("low", "low"),
-        studio.take("high", "low"),
-        studio.take("high", "high"),
-        studio.take("mid", "low"),
+        setup.take("low", "low"),
+        setup.take("high", "low"),
+        setup.take("high", "high"),
+        setup.take("mid", "low"),
     ]
-    report = judge_noises(studio, takes, names=("low", "high"))
+    report = judge_noises(setup, takes, names=("low", "high"))
     assert report["generated"]["confusion"] == [[1, 0], [1, 1]]
     assert report["generated"]["rate"] == pytest.approx(0.75)
     assert report["real"]["rate"] == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""The judge learns from labelled clips, hears any length and is read back as it was."""
+"""The judge learns from labelled clips, takes any length and is read back as it was."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import torch
 from synthetic_sounds import CLASSES, band_noise
 
 from server.errors import InvalidRequest, ModelError
-from training.judge import FRAMES, Judge, JudgeNet, loud_windows, normalise, spectrogram
-from training.judge_training import load_examples, train_judge
-from training.prompt_list import HELD_BACK, PromptList
-from training.sound_classes import label_clips, load_rules
-from training.sounds import held_out
+from training.evaluation.judge import FRAMES, Judge, JudgeNet, loud_windows, normalise, spectrogram
+from training.evaluation.judge_training import load_examples, train_judge
+from training.evaluation.prompt_list import HELD_BACK, PromptList
+from training.evaluation.sound_classes import label_clips, load_rules
+from training.sounds.folder import held_out
+
+pytestmark = pytest.mark.integration
 
 
-def test_it_tells_the_classes_of_new_clips(trained: Judge) -> None:
+def test_it_classifies_new_clips(trained: Judge) -> None:
     for name in CLASSES:
-        verdict = trained.hear(band_noise(name, 4.0, seed=99))
+        verdict = trained.classify(band_noise(name, 4.0, seed=99))
         assert trained.classes[verdict.top(1)[0]] == name
         assert verdict.probabilities.sum() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_it_does_not_hear_gain(trained: Judge) -> None:
     clip = band_noise("mid", 1.0, seed=5)
-    loud, soft = trained.hear(clip), trained.hear(0.05 * clip)
+    loud, soft = trained.classify(clip), trained.classify(0.05 * clip)
     np.testing.assert_allclose(loud.probabilities, soft.probabilities, atol=1e-4)
 
 
@@ -38,7 +40,7 @@ def test_it_is_read_back_as_it_was(trained: Judge, tmp_path: Path) -> None:
     assert loaded.classes == trained.classes
     # Stored as float16.
     np.testing.assert_allclose(
-        loaded.hear(clip).probabilities, trained.hear(clip).probabilities, atol=5e-3
+        loaded.classify(clip).probabilities, trained.classify(clip).probabilities, atol=5e-3
     )
 
 
@@ -66,13 +68,13 @@ def test_one_seed_makes_one_judge(sounds: Path) -> None:
     clips = label_clips(sounds, load_rules(sounds / "rules.yaml"))[::4]
     first, second = (train_judge(load_examples(clips), steps=2, batch_size=4) for _ in range(2))
     clip = band_noise("low", 0.5, seed=0)
-    np.testing.assert_array_equal(first.hear(clip).embedding, second.hear(clip).embedding)
+    np.testing.assert_array_equal(first.classify(clip).embedding, second.classify(clip).embedding)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 500, 16000, 100_000])
-def test_any_length_is_heard(frames: int) -> None:
+def test_any_length_is_classified(frames: int) -> None:
     judge = Judge(JudgeNet(3), "abc")
-    verdict = judge.hear(np.zeros(frames, np.float32))
+    verdict = judge.classify(np.zeros(frames, np.float32))
     assert np.isfinite(verdict.embedding).all()
     assert verdict.probabilities.shape == (3,)
 

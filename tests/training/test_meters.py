@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from synthetic_sounds import band_noise, click_loop, tone
 
-from server.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
-from server.pitch import cents_from, note_pitch, octave_error
-from training.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
+from server.audio.beat import grid_alignment, onset_times, related_tempo, tempo_bpm
+from server.audio.pitch import cents_from, note_pitch, octave_error
+from training.evaluation.texture import block_excess_db, mel_l1, modulation_difference_db, ring_db
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("midi", [33, 40, 48, 60, 69, 76, 88, 96])
@@ -74,7 +76,7 @@ def test_silence_has_no_onsets_and_no_tempo() -> None:
     assert math.isnan(tempo_bpm(np.zeros(32000)))
 
 
-def test_grid_alignment_tells_a_machine_from_a_mess() -> None:
+def test_grid_alignment_separates_a_machine_from_random_onsets() -> None:
     machine = onset_times(click_loop(110.0, seconds=8.0))
     mess = onset_times(click_loop(110.0, seconds=8.0, swing_s=0.1))
     assert grid_alignment(machine, 110.0) > 0.95

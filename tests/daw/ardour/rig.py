@@ -19,13 +19,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pythonosc.udp_client import SimpleUDPClient
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parents[1] / "rigs" / "programs"))
 
 from running_programs import CLIENTS, running_instrument, running_jack  # noqa: E402
 
@@ -45,13 +45,10 @@ CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 """
 OSC_OFF = '<Protocol name="Open Sound Control (OSC)" active="0"/>'
 OSC_ON = OSC_OFF.replace('"0"', '"1"')
-ACTIONS = (
-    *("audioldm", "two_takes", "prepare"),
-    *("select_empty", "select_two_bars", "select_region", "report"),
-)
+OWN_ACTIONS = ("prepare", "select_empty", "select_two_bars", "select_region", "report")
 PROGRAM = """#!/bin/sh
 date +%s%N >> "{log}"
-"{python}" -m osc_bridge.osc_command "$@"
+"{python}" -m osc_bridge.client.command "$@"
 date +%s%N >> "{log}"
 """
 """``audioldm-osc``, and when it began and ended."""
@@ -82,19 +79,22 @@ end
 """A function that tells when it has ended, and how: errors go to a window of Ardour's otherwise."""
 
 
-def _sources() -> Iterator[str]:
-    """Our script first, the tests' own after it."""
+def ours(before: str = "") -> str:
+    """The shipped script as the source of an action, with ``before`` in front of it."""
     shipped = (CLIENTS / "ardour" / "audioldm.lua").read_text()
-    for before in ("", TWO_TAKES):
-        yield f"{before}function ardour () end\n{shipped}\nreturn factory ({{}})"
-    for name in ACTIONS[2:]:
-        yield (HERE / f"{name}.lua").read_text()
+    return f"{before}function ardour () end\n{shipped}\nreturn factory ({{}})"
 
 
-def _ui_scripts() -> str:
+def _actions() -> dict[str, str]:
+    """Our script first, the tests' own after it."""
+    own = {name: (HERE / f"{name}.lua").read_text() for name in OWN_ACTIONS}
+    return {"audioldm": ours(), "two_takes": ours(TWO_TAKES), **own}
+
+
+def _ui_scripts(actions: Mapping[str, str]) -> str:
     """What Ardour reads at its start: the scripts as LuaAction/script-1 and so on."""
     state = "scripts = {} "
-    for number, (name, source) in enumerate(zip(ACTIONS, _sources(), strict=True), 1):
+    for number, (name, source) in enumerate(actions.items(), 1):
         slot = f"scripts[{number}]"
         state += f'{slot} = {{}} {slot}["n"] = {_quoted(name)} {slot}["s"] = "-" '
         state += f'{slot}["f"] = {_quoted(WATCHED % (source, name))} {slot}["a"] = {{}} '
@@ -111,12 +111,12 @@ def _make_session(folder: Path) -> None:
     file.write_text("".join(line for line in lines if "<EngineHints" not in line))
 
 
-def _make_home(folder: Path) -> None:
+def _make_home(folder: Path, actions: Mapping[str, str]) -> None:
     config = folder / "home" / ".config" / "ardour7"
     config.mkdir(parents=True)
     (config / ".a7").touch()
     (config / "config").write_text(CONFIG)
-    (config / "ui_scripts").write_text(_ui_scripts())
+    (config / "ui_scripts").write_text(_ui_scripts(actions))
 
 
 @contextlib.contextmanager
@@ -152,17 +152,19 @@ def _until(happened: Callable[[], bool], what: str, pause_s: float = 0.2) -> Non
         time.sleep(pause_s)
 
 
-class _Ardour:
+class Ardour:
     """The running program, through its OSC surface."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, display: str, actions: Iterable[str]) -> None:
+        self.display = display
         self._folder = folder
+        self._actions = tuple(actions)
         self._osc = SimpleUDPClient("127.0.0.1", 3819)
 
     def do(self, action: str) -> float:
         """One of our actions, to its end; the seconds that it took."""
         ended, begun = self._ended(action), time.monotonic()
-        self.send(f"LuaAction/script-{ACTIONS.index(action) + 1}")
+        self.send(f"LuaAction/script-{self._actions.index(action) + 1}")
         _until(lambda: self._ended(action) > ended, f"the end of {action}", 0.005)
         return time.monotonic() - begun
 
@@ -186,7 +188,7 @@ class _Ardour:
         return file.read_text().count(f"{action}: ") if file.exists() else 0
 
 
-def _drive(ardour: _Ardour) -> None:
+def _drive(ardour: Ardour) -> None:
     """Selection out, job, take on the track: for a part of a region, for no region, for all."""
     ardour.do("prepare")
     ardour.until_regions(1, "prepared")
@@ -212,7 +214,7 @@ def _drive(ardour: _Ardour) -> None:
     ardour.until_regions(3, "two takes undone")
 
 
-def _click(ardour: _Ardour, folder: Path, clicks: int) -> None:
+def _click(ardour: Ardour, folder: Path, clicks: int) -> None:
     """The same click again and again: from the action to the region on its track."""
     ardour.do("prepare")
     ardour.until_regions(1, "prepared")
@@ -227,37 +229,51 @@ def _click(ardour: _Ardour, folder: Path, clicks: int) -> None:
     (folder / "clicks.json").write_text(json.dumps(measured))
 
 
-def main(folder: Path, model: Path, clicks: int = 0) -> None:
-    """Everything, or ``clicks`` that are timed; an error where a step does not come about."""
+@contextlib.contextmanager
+def running_ardour(
+    folder: Path, model: Path, more_actions: Mapping[str, str] | None = None
+) -> Iterator[Ardour]:
+    """Ardour with a new session in ``folder``, beside an ``audioldm-daw`` that it asks.
+
+    ``more_actions`` are names and Lua sources of actions beside the tests' own.
+    """
+    actions = {**_actions(), **(more_actions or {})}
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
     _make_session(folder)
-    _make_home(folder)
+    _make_home(folder, actions)
     with contextlib.ExitStack() as stack:
         instrument = stack.enter_context(running_instrument(model, folder))
         jack = stack.enter_context(running_jack(folder / "jack.txt"))
         display = stack.enter_context(_display(folder))
-        program = folder / "audioldm-osc"
-        program.write_text(PROGRAM.format(python=sys.executable, log=folder / "asked.txt"))
-        program.chmod(0o755)
-        environment = {
-            **os.environ,
-            **jack,
-            "HOME": str(folder / "home"),
-            "DISPLAY": display,
-            "LIBGL_ALWAYS_SOFTWARE": "1",
-            "ARDOUR_TRY_AUTOSTART_ENGINE": "1",
-            "TEST_FOLDER": str(folder),
-            "AUDIOLDM_PROMPT": "high hiss",
-            "AUDIOLDM_OSC": str(program),
-            "AUDIOLDM_OSC_PORT": str(instrument.port),
-        }
+        environment = {**os.environ, **jack, **_environment(folder, display, instrument.port)}
         session = str(folder / "session" / "session.ardour")
         command = ("ardour", "-a", "-n", "-d", session)
         stack.enter_context(_running(command, folder / "ardour.txt", env=environment))
         udp = Path("/proc/net/udp")
         _until(lambda: ":0EEB " in udp.read_text(), "Ardour's OSC port 3819")
         time.sleep(3)  # the port is open before the window is
-        ardour = _Ardour(folder)
+        yield Ardour(folder, display, actions)
+
+
+def _environment(folder: Path, display: str, port: int) -> dict[str, str]:
+    program = folder / "audioldm-osc"
+    program.write_text(PROGRAM.format(python=sys.executable, log=folder / "asked.txt"))
+    program.chmod(0o755)
+    return {
+        "HOME": str(folder / "home"),
+        "DISPLAY": display,
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "ARDOUR_TRY_AUTOSTART_ENGINE": "1",
+        "TEST_FOLDER": str(folder),
+        "AUDIOLDM_PROMPT": "high hiss",
+        "AUDIOLDM_OSC": str(program),
+        "AUDIOLDM_OSC_PORT": str(port),
+    }
+
+
+def main(folder: Path, model: Path, clicks: int = 0) -> None:
+    """Everything, or ``clicks`` that are timed; an error where a step does not come about."""
+    with running_ardour(folder, model) as ardour:
         if clicks:
             _click(ardour, folder, clicks)
         else:

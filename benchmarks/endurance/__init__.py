@@ -1,0 +1,1 @@
+"""Endurance: kills, random load and damaged input for a long time."""

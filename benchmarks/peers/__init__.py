@@ -1,0 +1,1 @@
+"""Comparisons with peers: diffusers, and the least time that the arithmetic needs."""

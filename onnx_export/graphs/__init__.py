@@ -1,0 +1,1 @@
+"""ONNX graphs: traced from torch modules, stored in a precision, read back as weights."""

@@ -1,0 +1,1 @@
+"""Sources of networks: published checkpoints, diffusers folders, random weights."""

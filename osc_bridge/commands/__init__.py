@@ -1,0 +1,1 @@
+"""What `audioldm-daw COMMAND` does, for the commands that need no running server."""

@@ -1,0 +1,98 @@
+"""``audioldm-daw render`` and the other jobs: a request to a file, without a server."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from osc_bridge.commands.request_flags import request_from, with_preset
+from server.audio.formats import file_format_of, fitting
+from server.config import Config
+from server.errors import InvalidRequest
+from server.jobs.job import TakeInfo
+from server.requests.presets import find_preset
+
+if TYPE_CHECKING:
+    from server.render.pipeline import Pipeline
+    from server.render.take import Take
+
+__all__ = ["render"]
+
+
+def render(options: argparse.Namespace, config: Config) -> int:
+    """Render the request of ``options`` to ``options.output`` and print the takes.
+
+    Raises:
+        AudioLDMError: the request, the model or the file cannot be used.
+    """
+    flags = dict(vars(options))
+    if options.preset:
+        flags = with_preset(flags, find_preset(options.preset, config.state / "presets"))
+    output = Path(options.output).expanduser()
+    file_format = file_format_of(output)
+    if flags.get("delivery.file_format") is None:
+        # An edited clip keeps its own bit depth.
+        flags["delivery.file_format"] = None if flags.get("clip") else file_format
+    elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
+        raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
+    request = request_from(flags, flags["prompt"])
+    from server.render.pipeline import Pipeline
+
+    started_s = time.perf_counter()
+    pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
+    takes = [
+        dataclasses.replace(take, file_format=fitting(take.file_format, output))
+        for take in pipeline.render(request, _progress)
+    ]
+    stored = _store_all(takes, output)
+    elapsed_s = time.perf_counter() - started_s
+    if options.json:
+        print(_as_json(pipeline, takes, stored, elapsed_s))
+    else:
+        for take in stored:
+            print(f"{take.path}  {take.seconds:.2f} s  {take.sample_rate} Hz  seed {take.seed}")
+            if take.measures["silent"]:
+                print(f"{take.path} is silent: try other words or another seed", file=sys.stderr)
+    return 0
+
+
+def _store_all(takes: list[Take], output: Path) -> list[TakeInfo]:
+    """One take under the name itself, several with a number before the suffix."""
+    from server.worker.main import store
+
+    if len(takes) == 1:
+        return [store(takes[0], output)]
+    names = [output.with_stem(f"{output.stem}-{number}") for number in range(1, len(takes) + 1)]
+    return [store(take, name) for take, name in zip(takes, names, strict=True)]
+
+
+def _progress(step: int, num_steps: int) -> None:
+    """Show the progress on a terminal, but not in a pipe."""
+    if sys.stderr.isatty():
+        end = "\n" if step == num_steps else ""
+        print(f"\rstep {step} of {num_steps}", end=end, file=sys.stderr, flush=True)
+
+
+def _as_json(
+    pipeline: Pipeline, takes: list[Take], stored: list[TakeInfo], elapsed_s: float
+) -> str:
+    described = [
+        {
+            **msgspec.to_builtins(info, enc_hook=str),
+            "seconds": info.seconds,
+            "recipe": msgspec.to_builtins(take.recipe),
+        }
+        for take, info in zip(takes, stored, strict=True)
+    ]
+    summary: dict[str, Any] = {
+        "takes": described,
+        "providers": list(pipeline.graphs["unet"].providers),
+        "elapsed_s": round(elapsed_s, 3),
+    }
+    return msgspec.json.encode(summary).decode()

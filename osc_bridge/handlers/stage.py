@@ -1,0 +1,74 @@
+"""The stage over OSC: all its handlers, and its notices to the clients that asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.output import Output
+from osc_bridge.handlers.midi import MidiHandlers
+from osc_bridge.handlers.pads import PadHandlers, pad_notice
+from osc_bridge.handlers.sound import SoundHandlers, device_notice
+from osc_bridge.handlers.stream import StreamHandlers, stream_notice
+from osc_bridge.handlers.transport import TransportHandlers
+from osc_bridge.messages.message import Reply
+from osc_bridge.messages.sound import VoiceNotice
+from osc_bridge.service.allowed_folders import AllowedFolders
+from osc_bridge.service.service import Service
+from osc_bridge.stage.pads.slot import PadReport
+from osc_bridge.stage.stage import Notice, Stage, VoiceReport
+from osc_bridge.stage.stream.report import StreamReport
+from server.engine.engine import Engine
+
+__all__ = ["serve_stage", "stage_on"]
+
+
+@asynccontextmanager
+async def stage_on(
+    engine: Engine,
+    service: Service,
+    folders: AllowedFolders,
+    output: Output | None = None,
+    shape: ArenaShape | None = None,
+) -> AsyncIterator[Stage]:
+    """A stage that answers OSC inside the context; no device is open yet.
+
+    Args:
+        engine: renders.
+        service: answers for the stage.
+        folders: where clients may name files.
+        output: a sound card by default; memory for tests.
+        shape: size of the memory for sounds and of the capture ring.
+    """
+    stage = Stage(engine, lambda notice: None, output, shape)
+    try:
+        serve_stage(service, stage, folders)
+        yield stage
+    finally:
+        await stage.close()
+
+
+def serve_stage(service: Service, stage: Stage, folders: AllowedFolders) -> None:
+    """Let ``service`` answer for ``stage``; clients may name files in ``folders``."""
+    sound = SoundHandlers(service, stage, folders)
+    transport = TransportHandlers(service, stage)
+    pads = PadHandlers(service, stage, folders)
+    stream = StreamHandlers(service, stage)
+    midi = MidiHandlers(service, stage)
+    for part in (sound, transport, pads, stream, midi):
+        service.add(part.handlers)
+    for part in (sound, transport, stream):
+        service.values.add(part.values)
+    service.panic = stage.panic
+    stage.notify = lambda notice: service.broadcast(_message(notice))
+
+
+def _message(notice: Notice) -> Reply:
+    if isinstance(notice, PadReport):
+        return pad_notice(notice)
+    if isinstance(notice, StreamReport):
+        return stream_notice(notice)
+    if isinstance(notice, VoiceReport):
+        return VoiceNotice(notice.voice, notice.state, notice.path)
+    return device_notice(notice)

@@ -1,0 +1,1 @@
+"""The OSC messages: one class for each address."""

@@ -1,0 +1,1 @@
+"""OSCQuery: the address table over HTTP and WebSocket, announced on the network."""

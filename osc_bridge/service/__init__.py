@@ -1,0 +1,1 @@
+"""The OSC port: sockets, clients, bundles, and the dispatch to handlers."""

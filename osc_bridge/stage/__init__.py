@@ -1,0 +1,1 @@
+"""The stage: pads, stream, musical time and MIDI."""

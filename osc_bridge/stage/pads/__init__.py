@@ -1,0 +1,1 @@
+"""Pads: takes rendered ahead that play from memory on the beat."""

@@ -1,0 +1,1 @@
+"""The stream: endless sound that follows its prompt."""

@@ -1,0 +1,1 @@
+"""OSC bytes: packets, and their framing on a stream."""

@@ -1,0 +1,112 @@
+"""A sound file that a request names: its samples and its file type."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
+from server.audio.waveform import FileFormat, Waveform
+from server.errors import InvalidRequest, UnreadableAudio
+
+__all__ = ["Clip", "ClipLoader", "load_clip"]
+
+MIN_RATE: Final = 1000
+MAX_RATE: Final = 768_000
+MAX_CHANNELS: Final = 8
+"""Each channel is rendered separately, so that time and memory grow with the channels."""
+
+_HELD_BY: Final[dict[str, FileFormat]] = {
+    "PCM_U8": "wav8",
+    "PCM_S8": "wav8",
+    "PCM_16": "wav16",
+    "PCM_24": "wav24",
+    "PCM_32": "wav32",
+    "DOUBLE": "wav64f",
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A decoded sound file. ``file_format`` is the type that stores its samples without loss."""
+
+    waveform: Waveform
+    file_format: FileFormat = "wav32f"
+    source: Path | bytes = b""
+    exact: ExactSamples | None = None
+    """Its samples, where float32 cannot hold them."""
+
+    @classmethod
+    def read(cls, source: Path | bytes) -> Clip:
+        """Decode any format that libsndfile reads.
+
+        Raises:
+            UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
+        """
+        import soundfile
+
+        waveform = Waveform.read(source)
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
+            file_format, kind = _format_of(f), EXACT_DTYPES.get(f.subtype)
+            exact = ExactSamples(f.read(dtype=kind, always_2d=True)) if kind else None
+        return cls(waveform, file_format, source, exact).checked()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, or of the samples where there is no file."""
+        if isinstance(self.source, Path):
+            with self.source.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.sha256(self.source or self.waveform.samples.tobytes()).hexdigest()
+
+    def checked(self) -> Clip:
+        """Return the clip if jobs can work on it.
+
+        Raises:
+            UnreadableAudio: no samples, NaN, or an unsupported rate or number of channels.
+        """
+        name = str(self.source) if isinstance(self.source, Path) else "the clip"
+        sound = self.waveform
+        if not sound.frames:
+            raise UnreadableAudio(f"{name} holds no samples")
+        if not MIN_RATE <= sound.sample_rate <= MAX_RATE:
+            raise UnreadableAudio(
+                f"{name} has a sample rate of {sound.sample_rate} Hz; "
+                f"{MIN_RATE} to {MAX_RATE} Hz are supported"
+            )
+        if sound.channels > MAX_CHANNELS:
+            raise UnreadableAudio(
+                f"{name} has {sound.channels} channels; at most {MAX_CHANNELS} are supported"
+            )
+        if not np.isfinite(sound.samples).all():
+            raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
+        return self
+
+
+ClipLoader = Callable[[str], Clip]
+"""Returns the clip that a request names. A service checks the path first."""
+
+
+def load_clip(name: str) -> Clip:
+    """Read the clip from the file ``name``.
+
+    Raises:
+        UnreadableAudio: see :meth:`Clip.read`.
+        InvalidRequest: it is a folder.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise InvalidRequest(f"{path} is a folder; name a sound file")
+    return Clip.read(path)
+
+
+def _format_of(file: Any) -> FileFormat:
+    if file.format == "FLAC":
+        return "flac" if file.subtype == "PCM_24" else "flac16"
+    return _HELD_BY.get(file.subtype, "wav32f")

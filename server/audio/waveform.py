@@ -1,0 +1,221 @@
+"""Audio in memory: samples and sample rate, read from and written to files."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from server.audio.exact_samples import ExactSamples, as_written
+from server.audio.formats import FORMATS, FileFormat, file_format_of
+from server.errors import UnreadableAudio
+
+__all__ = [
+    "FORMATS",
+    "MAX_CHANNELS",
+    "MAX_SAMPLES",
+    "MAX_SECONDS",
+    "FileFormat",
+    "Samples",
+    "Waveform",
+    "check_bounds",
+    "file_format_of",
+    "read_comment",
+]
+
+Samples = npt.NDArray[np.float32]
+MAX_SECONDS: Final = 3600.0
+MAX_CHANNELS: Final = 64
+_USUAL_RATE: Final = 48_000
+MAX_SAMPLES: Final = 3600 * _USUAL_RATE * 2
+"""Limit over all channels: an hour of stereo at 48 kHz, 1.4 GB. A small file can claim more."""
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Audio: ``samples`` float32 [frames, channels], full scale 1.0, at ``sample_rate`` Hz."""
+
+    samples: Samples
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 2 or self.samples.dtype != np.float32:
+            raise TypeError(f"samples must be float32 [frames, channels], not {self.samples.shape}")
+
+    @classmethod
+    def mono(cls, samples: npt.NDArray[np.floating[Any]], sample_rate: int) -> Waveform:
+        """One channel from ``samples`` [frames]."""
+        return cls(np.ascontiguousarray(samples, dtype=np.float32)[:, None], sample_rate)
+
+    @property
+    def frames(self) -> int:
+        """Number of sample frames."""
+        return int(self.samples.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.samples.shape[1])
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+    @property
+    def peak(self) -> float:
+        """Largest absolute sample."""
+        return float(np.abs(self.samples).max(initial=0.0))
+
+    @property
+    def rms_db(self) -> float:
+        """RMS level in dB relative to full scale, at least -120."""
+        power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
+        return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
+
+    def downmix(self) -> Samples:
+        """The mean of all channels, [frames]."""
+        return np.asarray(self.samples.mean(axis=1), np.float32)
+
+    def resample(self, sample_rate: int) -> Waveform:
+        """Resample to ``sample_rate`` Hz (soxr, very high quality)."""
+        if sample_rate == self.sample_rate or not self.frames:
+            return Waveform(self.samples, sample_rate)
+        import soxr
+
+        samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
+        return Waveform(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
+
+    def resample_ring(self, frames: int, sample_rate: int) -> Waveform:
+        """Resample a loop to exactly ``frames`` frames by cutting or padding its spectrum.
+
+        The result is as periodic as the loop was.
+        """
+        if frames == self.frames:
+            return Waveform(self.samples, sample_rate)
+        spectrum = np.fft.rfft(self.samples, axis=0)[: frames // 2 + 1]
+        if frames < self.frames and frames % 2 == 0:
+            spectrum[-1] = 0.0
+        samples = np.fft.irfft(spectrum, frames, axis=0) * (frames / self.frames)
+        return Waveform(np.ascontiguousarray(samples, np.float32), sample_rate)
+
+    def as_channels(self, channels: int) -> Waveform:
+        """Convert to ``channels``: mix down to mono, then repeat it."""
+        if channels == self.channels:
+            return self
+        mono = self.downmix()[:, None]
+        return Waveform(np.repeat(mono, channels, axis=1), self.sample_rate)
+
+    def crop(self, frames: int) -> Waveform:
+        """Cut the sound, or pad it with silence, to exactly ``frames`` frames."""
+        missing = frames - self.frames
+        samples = self.samples[:frames]
+        if missing > 0:
+            samples = np.pad(samples, ((0, missing), (0, 0)))
+        return Waveform(samples, self.sample_rate)
+
+    @classmethod
+    def read(cls, source: Path | bytes) -> Waveform:
+        """Decode any format that libsndfile reads.
+
+        Raises:
+            UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
+        """
+        import soundfile
+
+        name = str(source) if isinstance(source, Path) else "the uploaded clip"
+        if isinstance(source, Path) and not source.exists():
+            raise UnreadableAudio(f"{name} does not exist")
+        try:
+            with soundfile.SoundFile(
+                io.BytesIO(source) if isinstance(source, bytes) else source
+            ) as f:
+                check_bounds(name, f.frames, f.channels, f.samplerate)
+                samples = f.read(dtype="float32", always_2d=True)
+                sample_rate = f.samplerate
+        except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+            raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
+        if not np.isfinite(samples).all():
+            raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
+        return cls(samples, sample_rate)
+
+    def encode(
+        self, file_format: FileFormat, comment: str = "", exact: ExactSamples | None = None
+    ) -> bytes:
+        """Encode as an audio file.
+
+        Args:
+            file_format: type of the file.
+            comment: text for the comment field of its metadata.
+            exact: A clip's own samples; they are written with all their bits where the
+                waveform still contains them.
+        """
+        import soundfile
+
+        container, subtype = FORMATS[file_format]
+        samples = as_written(self.samples, subtype)
+        if exact is not None:
+            exact.put_back(self.samples, samples)
+        buffer = io.BytesIO()
+        with soundfile.SoundFile(
+            buffer, "w", self.sample_rate, self.channels, subtype, format=container
+        ) as f:
+            if comment:
+                f.comment = comment
+            f.write(samples)
+        return buffer.getvalue()
+
+
+def read_comment(source: Path | bytes) -> str:
+    """Read the comment from the metadata of an audio file; empty where there is none.
+
+    Raises:
+        UnreadableAudio: not audio.
+    """
+    import soundfile
+
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+        with soundfile.SoundFile(io.BytesIO(data)) as f:
+            return str(f.comment) or _riff_comment(data)
+    except (soundfile.SoundFileError, OSError) as error:
+        name = source if isinstance(source, Path) else "the uploaded clip"
+        raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
+
+
+def _riff_comment(data: bytes) -> str:
+    """Read the ICMT chunk of a RIFF file; libsndfile reads only its first 2 KiB."""
+    at = 12
+    while data[:4] == b"RIFF" and at + 8 <= len(data):
+        tag, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if tag == b"LIST" and data[at + 8 : at + 12] == b"INFO":
+            at += 12
+            continue
+        if tag == b"ICMT":
+            return data[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
+        at += 8 + size + (size & 1)
+    return ""
+
+
+def check_bounds(name: str, frames: int, channels: int, sample_rate: int) -> None:
+    """Refuse a sound that would fill the memory when it is read or resampled.
+
+    Raises:
+        UnreadableAudio: too long, too many channels, or too much of both together.
+    """
+    if channels > MAX_CHANNELS:
+        raise UnreadableAudio(f"{name} has {channels} channels; at most {MAX_CHANNELS} are read")
+    seconds = frames / sample_rate
+    if seconds > MAX_SECONDS:
+        raise UnreadableAudio(
+            f"{name} is {seconds:.0f} s long; at most {MAX_SECONDS:.0f} s are read"
+        )
+    if channels * max(frames, seconds * _USUAL_RATE) > MAX_SAMPLES:
+        raise UnreadableAudio(
+            f"{name} has {channels} channels of {seconds:.0f} s at {sample_rate} Hz; "
+            "at most an hour of stereo at 48000 Hz is read"
+        )

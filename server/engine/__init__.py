@@ -1,0 +1,1 @@
+"""Placement: which renderer gets a job, and which models are loaded."""

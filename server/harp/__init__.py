@@ -1,0 +1,1 @@
+"""HARP: the jobs as cards inside a DAW that HARP serves."""

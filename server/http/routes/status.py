@@ -1,0 +1,144 @@
+"""Routes about the server itself: health, metrics, features, presets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server import __version__
+from server.engine.engine import Engine, EngineStatus
+from server.errors import EngineUnavailable
+from server.http.io import answer, client_of
+from server.http.openapi import Operation
+from server.http.routes.metrics import Metrics
+from server.model.manifest import Manifest
+from server.requests.fields import Field, fields_of
+from server.requests.presets import Preset, find_preset, list_presets
+from server.requests.request import REQUESTS
+
+__all__ = ["StatusRoutes"]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The program answers."""
+
+    status: str
+    version: str
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of request."""
+
+    kind: str
+    label: str
+    """Name for people."""
+    description: str
+    fields: tuple[Field, ...]
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """Models, kinds of request and limits of this server."""
+
+    version: str
+    model: Manifest
+    kinds: tuple[Kind, ...]
+    max_upload_bytes: int
+    max_queued: int
+    owner: str
+    """Name of the client that asks."""
+
+
+class StatusRoutes:
+    """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
+
+    def __init__(
+        self, engine: Engine, metrics: Metrics, max_upload_bytes: int, presets: Path | None = None
+    ) -> None:
+        """``presets`` is the user's own folder of presets."""
+        self._presets = presets
+        self._engine = engine
+        self._metrics = metrics
+        self._max_upload_bytes = max_upload_bytes
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What is answered, and how it is described."""
+        return (
+            Operation("GET", "/health", self.health, "The program answers", answer=Health),
+            Operation(
+                *("GET", "/ready", self.ready, "The next job can be rendered"),
+                answer=EngineStatus,
+                errors=(503,),
+            ),
+            Operation(
+                *("GET", "/metrics", self.metrics, "For Prometheus"),
+                content="text/plain",
+            ),
+            Operation(
+                "GET",
+                "/features",
+                self.features,
+                "Kinds of request and their fields, the model, limits",
+                answer=Features,
+            ),
+            Operation("GET", "/v1/status", self.status, "The engine", answer=EngineStatus),
+            Operation("GET", "/v1/presets", self.presets, "All presets", answer=list[Preset]),
+            Operation(
+                *("GET", "/v1/presets/{name}", self.preset, "One preset"),
+                answer=Preset,
+                errors=(404,),
+            ),
+        )
+
+    async def health(self, _: Request) -> Response:
+        return answer(Health("ok", __version__))
+
+    async def ready(self, _: Request) -> Response:
+        status = self._engine.status()
+        if status.state != "ready":
+            raise EngineUnavailable(f"the engine is {status.state}")
+        return answer(_without_details(status))
+
+    async def status(self, request: Request) -> Response:
+        status = self._engine.status()
+        return answer(status if client_of(request).sees_all else _without_details(status))
+
+    async def metrics(self, _: Request) -> Response:
+        content, media_type = self._metrics.expose()
+        return Response(content, headers={"Content-Type": media_type})
+
+    async def features(self, request: Request) -> Response:
+        client = client_of(request)
+        return answer(
+            Features(
+                version=__version__,
+                model=self._engine.manifest,
+                kinds=tuple(_kind(kind) for kind in REQUESTS),
+                max_upload_bytes=self._max_upload_bytes,
+                max_queued=client.max_queued,
+                owner=client.name,
+            )
+        )
+
+    async def presets(self, _: Request) -> Response:
+        return answer(await asyncio.to_thread(list_presets, self._presets))
+
+    async def preset(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return answer(await asyncio.to_thread(find_preset, name, self._presets))
+
+
+def _kind(kind: Any) -> Kind:
+    first = (kind.__doc__ or "").strip().splitlines()[0]
+    return Kind(str(kind.__struct_config__.tag), kind.label, first, fields_of(kind))
+
+
+def _without_details(status: EngineStatus) -> EngineStatus:
+    """What everybody may see: of the details, only the names of tasks that have failed."""
+    failing = sorted(status.details.get("failing", ()))
+    return msgspec.structs.replace(status, details={"failing": failing} if failing else {})

@@ -1,0 +1,120 @@
+"""What rendering costs on this machine, measured on every job, and when jobs will be done.
+
+Time is measured for a unit: one second of sound of one render. Denoising steps and the rest
+(prompt, decoder, file) are measured apart. A second is added to every length for what a step
+costs however short the sound is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from server.jobs.job import Job, JobState
+from server.requests.resolved import AnyResolved, ResolvedContinue, ResolvedMorph, ResolvedText
+
+__all__ = ["CostModel"]
+
+_WEIGHT: Final = 0.3
+"""How much the newest measurement counts."""
+_CLIP_S: Final = 5.0
+"""What counts as the length of a job on a clip, whose length only the renderer knows."""
+
+
+@dataclass
+class _Stepping:
+    """When a running job made its first step that was seen, and its last."""
+
+    first_step: int
+    first_s: float
+    last_s: float
+
+
+class CostModel:
+    """Learns from the snapshots of jobs."""
+
+    def __init__(self) -> None:
+        self.measured = 0
+        """Finished jobs that were measured."""
+        self._step_s = 0.0
+        self._rest_s = 0.0
+        self._stepping: dict[str, _Stepping] = {}
+        self._unfinished: dict[str, Job] = {}
+
+    def observe(self, job: Job) -> None:
+        """Learn from a new snapshot."""
+        if not job.state.final:
+            self._unfinished[job.id] = job
+            self._measure_step(job)
+            return
+        self._unfinished.pop(job.id, None)
+        stepping = self._stepping.pop(job.id, None)
+        if job.state is JobState.DONE and job.started_s and stepping is not None:
+            self._measure_rest(job, stepping)
+
+    def expected_s(self, steps: int, renders: int, seconds: float) -> float:
+        """How long ``renders`` of ``seconds`` take; 0 before anything was measured."""
+        return _units(renders, seconds) * (steps * self._step_s + self._rest_s)
+
+    def remaining_s(self) -> float:
+        """How long all unfinished jobs take."""
+        return sum(map(self._left_s, self._unfinished.values()))
+
+    def seconds_until_done(self, job: Job) -> float | None:
+        """Estimated, with the jobs ahead; None before a job has shown how fast this machine is."""
+        if job.state.final or not self._step_s:
+            return None
+        ahead = 0.0
+        if job.state is JobState.QUEUED:
+            ahead = sum(
+                self._left_s(other)
+                for other in self._unfinished.values()
+                if (other.request.live or not job.request.live)
+                and (other.state is JobState.RUNNING or other.position < job.position)
+            )
+        return round(ahead + self._left_s(job), 2)
+
+    def _left_s(self, job: Job) -> float:
+        request = job.request
+        steps = (job.num_steps or request.num_inference_steps or 1) - job.step
+        return self.expected_s(steps, request.num_renders, _seconds(request))
+
+    def _measure_step(self, job: Job) -> None:
+        if job.state is not JobState.RUNNING or not job.step:
+            self._stepping.pop(job.id, None)
+            return
+        now = time.monotonic()
+        stepping = self._stepping.setdefault(job.id, _Stepping(job.step, now, now))
+        if job.step > stepping.first_step:
+            stepping.last_s = now
+            step_s = (now - stepping.first_s) / (job.step - stepping.first_step)
+            self._step_s = _mixed(self._step_s, step_s / _units_of(job))
+
+    def _measure_rest(self, job: Job, stepping: _Stepping) -> None:
+        """What a finished job took apart from its steps, of which the first was not seen begin."""
+        between = job.step - stepping.first_step
+        if between < 1:
+            return
+        stepping_s = (stepping.last_s - stepping.first_s) / between * job.num_steps
+        rest_s = max(0.0, job.finished_s - job.started_s - stepping_s)
+        self._rest_s = _mixed(self._rest_s, rest_s / _units_of(job))
+        self.measured += 1
+
+
+def _units_of(job: Job) -> float:
+    return _units(job.request.num_renders, _seconds(job.request))
+
+
+def _units(renders: int, seconds: float) -> float:
+    return renders * (seconds + 1.0)
+
+
+def _seconds(request: AnyResolved) -> float:
+    if isinstance(request, ResolvedText | ResolvedMorph):
+        return request.seconds
+    return request.audio_length_in_s if isinstance(request, ResolvedContinue) else _CLIP_S
+
+
+def _mixed(known: float, new: float) -> float:
+    return known + _WEIGHT * (new - known) if known else new

@@ -1,0 +1,223 @@
+"""The library of takes: search by words, tags and sound; retention by size and age."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from server.errors import InvalidRequest, NotFound
+from server.jobs.job import TakeInfo
+from server.jobs.journal import Journal
+from server.jobs.sound_search import SoundSearch
+
+__all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
+
+log = logging.getLogger("audioldm.library")
+
+_COLUMNS: Final = "job_id, number, owner, kind, prompt, created_s, bytes, tags, kept, data"
+_decode_take = msgspec.msgpack.Decoder(TakeInfo, dec_hook=lambda kind, value: kind(value)).decode
+
+
+class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Conditions on takes, of which all must hold; newest first, or with ``like`` most similar."""
+
+    query: Annotated[str, Meta(max_length=200, description="words of the prompt")] = ""
+    like: Annotated[
+        str, Meta(max_length=200, description="what they sound like, in words: 'rain on leaves'")
+    ] = ""
+    tag: Annotated[str, Meta(max_length=50, description="a tag")] = ""
+    kept: Annotated[bool | None, Meta(description="marked to be kept")] = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    offset: Annotated[int, Meta(ge=0, le=10**9)] = 0
+
+
+class TakeMarks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Marks of a take; None leaves a mark as it is."""
+
+    tags: (
+        Annotated[tuple[Annotated[str, Meta(pattern=r"^[^\s,]{1,50}$")], ...], Meta(max_length=50)]
+        | None
+    ) = None
+    kept: Annotated[bool | None, Meta(description="never deleted to make room")] = None
+
+
+class StoredTake(msgspec.Struct, frozen=True, kw_only=True):
+    """A take in the library."""
+
+    job_id: str
+    number: int
+    owner: str
+    kind: str
+    prompt: str
+    created_s: float
+    bytes: int
+    tags: tuple[str, ...]
+    kept: bool
+    take: TakeInfo
+    similarity: float | None = None
+    """CLAP cosine similarity of its sound with what was searched for."""
+
+
+class Library:
+    """The takes in the journal; ``owner`` None means those of all owners."""
+
+    def __init__(self, journal: Journal, by_sound: SoundSearch | None = None) -> None:
+        self._journal = journal
+        self._by_sound = by_sound
+
+    async def search(self, search: TakeSearch, owner: str | None = None) -> list[StoredTake]:
+        """Takes that match.
+
+        Raises:
+            InvalidRequest: a search by sound, which this server does not offer.
+        """
+        where, values = _conditions(search, owner)
+        if search.like.strip():
+            return await self._search_by_sound(search, where, values)
+        # The conditions are made of constants; every value is bound.
+        query = f"SELECT {_COLUMNS} FROM takes WHERE {where} ORDER BY rowid DESC LIMIT ? OFFSET ?"
+        bound = [*values, search.limit, search.offset]
+        rows = await self._journal.query(lambda c: c.execute(query, bound).fetchall())
+        return [_stored(row) for row in rows]
+
+    async def _search_by_sound(
+        self, search: TakeSearch, where: str, values: list[str | int]
+    ) -> list[StoredTake]:
+        if self._by_sound is None:
+            raise InvalidRequest("like: this server cannot search by sound")
+        query = f"SELECT job_id, number, data FROM takes WHERE {where} ORDER BY rowid DESC"
+        rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
+        takes = {(job_id, number): _decode_take(data) for job_id, number, data in rows}
+        ranked = await self._by_sound.rank(search.like, takes)
+        chosen = ranked[search.offset : search.offset + search.limit]
+        found = []
+        for take, similarity in chosen:
+            with contextlib.suppress(NotFound):  # deleted meanwhile
+                stored = await self.find(*take)
+                found.append(msgspec.structs.replace(stored, similarity=round(similarity, 4)))
+        return found
+
+    async def find(self, job_id: str, number: int, owner: str | None = None) -> StoredTake:
+        """One take.
+
+        Raises:
+            NotFound: no such take, or another owner's.
+        """
+        query = f"SELECT {_COLUMNS} FROM takes WHERE job_id = ? AND number = ?"
+        row = await self._journal.query(lambda c: c.execute(query, (job_id, number)).fetchone())
+        if row is None or owner not in (None, row[2]):
+            raise NotFound(f"no take {number} of job {job_id!r}")
+        return _stored(row)
+
+    async def mark(
+        self, job_id: str, number: int, marks: TakeMarks, owner: str | None = None
+    ) -> StoredTake:
+        """Change the marks of a take.
+
+        Raises:
+            NotFound: no such take, or another owner's.
+        """
+        found = await self.find(job_id, number, owner)
+        tags = found.tags if marks.tags is None else tuple(dict.fromkeys(marks.tags))
+        kept = found.kept if marks.kept is None else marks.kept
+        joined = f",{','.join(tags)}," if tags else ""
+        await self._journal.query(
+            lambda c: c.execute(
+                "UPDATE takes SET tags = ?, kept = ? WHERE job_id = ? AND number = ?",
+                (joined, int(kept), job_id, number),
+            ).fetchall()
+        )
+        return msgspec.structs.replace(found, tags=tags, kept=kept)
+
+    async def delete(self, job_id: str, number: int, owner: str | None = None) -> None:
+        """Delete a take and its file.
+
+        Raises:
+            NotFound: no such take, or another owner's.
+        """
+        found = await self.find(job_id, number, owner)
+        await self._journal.query(lambda c: _delete(c, [(job_id, number, str(found.take.path))]))
+
+    async def retain(self, max_bytes: int, max_age_s: float) -> int:
+        """Delete old takes, except those marked as kept.
+
+        Args:
+            max_bytes: total size from which the oldest are deleted; 0: no limit.
+            max_age_s: age from which takes are deleted; 0: no limit.
+
+        Returns:
+            number of deleted takes.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            rows = connection.execute(
+                "SELECT job_id, number, path, bytes, created_s FROM takes WHERE NOT kept"
+                " ORDER BY rowid DESC"
+            ).fetchall()
+            oldest = time.time() - max_age_s if max_age_s else 0.0
+            total, victims = 0, []
+            for job_id, number, path, size, created_s in rows:
+                total += size
+                if (max_bytes and total > max_bytes) or created_s < oldest:
+                    victims.append((job_id, number, path))
+            return _delete(connection, victims)
+
+        removed = await self._journal.query(work)
+        if removed:
+            log.info("%d takes were deleted to make room", removed)
+        return removed
+
+
+def _conditions(search: TakeSearch, owner: str | None) -> tuple[str, list[str | int]]:
+    """The WHERE clause and the values bound in it."""
+    conditions, values = ["1"], list[str | int]()
+    for word in search.query.lower().split():
+        conditions.append("lower(prompt) LIKE ? ESCAPE '\\'")
+        values.append(f"%{_escaped(word)}%")
+    if search.tag:
+        conditions.append("tags LIKE ? ESCAPE '\\'")
+        values.append(f"%,{_escaped(search.tag)},%")
+    if search.kept is not None:
+        conditions.append("kept = ?")
+        values.append(int(search.kept))
+    if owner is not None:
+        conditions.append("owner = ?")
+        values.append(owner)
+    return " AND ".join(conditions), values
+
+
+def _delete(connection: sqlite3.Connection, victims: list[tuple[str, int, str]]) -> int:
+    for job_id, number, path in victims:
+        for table in ("takes", "heard"):
+            where = f"DELETE FROM {table} WHERE job_id = ? AND number = ?"
+            connection.execute(where, (job_id, number))
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+    return len(victims)
+
+
+def _stored(row: tuple[str, int, str, str, str, float, int, str, int, bytes]) -> StoredTake:
+    job_id, number, owner, kind, prompt, created_s, size, tags, kept, data = row
+    return StoredTake(
+        job_id=job_id,
+        number=number,
+        owner=owner,
+        kind=kind,
+        prompt=prompt,
+        created_s=created_s,
+        bytes=size,
+        tags=tuple(tags.strip(",").split(",")) if tags else (),
+        kept=bool(kept),
+        take=_decode_take(data),
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,128 @@
+"""Search of takes by sound: CLAP similarity between words and takes.
+
+The worker stores an embedding with each take. Takes without one, or with one of another tower, are
+embedded at the first search and stored in the table ``heard``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from server.errors import AudioLDMError
+from server.jobs.clap_towers import ClapTowers
+from server.jobs.job import TakeInfo
+from server.jobs.journal import Journal
+
+if TYPE_CHECKING:
+    from server.model.text import Embedding
+
+__all__ = ["SoundSearch"]
+
+log = logging.getLogger("audioldm.library")
+
+TakeId = tuple[str, int]
+_AT_ONCE: Final = 500
+"""Takes that one search embeds at most, the newest first; the next search continues."""
+_BATCH: Final = 20
+"""Embeddings written together, so that an interrupted search loses few."""
+
+
+class SoundSearch:
+    """Ranks takes by similarity with words; ``make_towers`` is called at the first search."""
+
+    def __init__(self, journal: Journal, make_towers: Callable[[], ClapTowers]) -> None:
+        self._journal = journal
+        self._make_towers = make_towers
+        self._towers: ClapTowers | None = None
+        self._searching = asyncio.Lock()
+
+    async def rank(
+        self, words: str, takes: Mapping[TakeId, TakeInfo]
+    ) -> list[tuple[TakeId, float]]:
+        """Rank takes by how much they sound like ``words``.
+
+        Args:
+            words: a description of a sound.
+            takes: the takes to rank, newest first.
+
+        Returns:
+            takes with their cosine similarity, the most similar first; without those whose file
+            cannot be embedded.
+
+        Raises:
+            ModelError: the model's CLAP towers cannot be loaded.
+            StorageFull: the journal cannot be read or written.
+        """
+        async with self._searching:
+            if self._towers is None:
+                self._towers = await asyncio.to_thread(self._make_towers)
+            target = await asyncio.to_thread(self._towers.embed_text, words)
+            embeddings = await self._embeddings(self._towers, takes)
+        # In the order of ``takes``, so that the newest of equally similar takes comes first.
+        scores = [(t, float(embeddings[t] @ target)) for t in takes if len(embeddings.get(t, ()))]
+        return sorted(scores, key=lambda scored: -scored[1])
+
+    async def _embeddings(
+        self, towers: ClapTowers, takes: Mapping[TakeId, TakeInfo]
+    ) -> dict[TakeId, Embedding]:
+        """Embeddings of ``takes``: those of the worker, else those of the table, else new ones."""
+        found = _of_worker(takes, towers.audio_tower)
+        missing = [take for take in takes if take not in found]
+        if missing:
+            stored = await self._journal.query(lambda c: _read(c, towers.audio_tower))
+            found |= {take: stored[take] for take in missing if take in stored}
+        missing = [take for take in missing if take not in found][:_AT_ONCE]
+        for first in range(0, len(missing), _BATCH):
+            batch = {take: takes[take] for take in missing[first : first + _BATCH]}
+            new = await asyncio.to_thread(_embed, towers, batch)
+            await self._journal.query(partial(_write, tower=towers.audio_tower, embeddings=new))
+            found |= new
+        return found
+
+
+def _of_worker(takes: Mapping[TakeId, TakeInfo], tower: str) -> dict[TakeId, Embedding]:
+    """The embeddings that came with the takes, where ``tower`` made them."""
+    import numpy as np  # only where somebody searches by sound
+
+    from server.model.text import unit
+
+    return {
+        take: unit(np.frombuffer(info.embedding, "<f2").astype(np.float32))
+        for take, info in takes.items()
+        if info.embedding and info.audio_tower == tower
+    }
+
+
+def _embed(towers: ClapTowers, takes: Mapping[TakeId, TakeInfo]) -> dict[TakeId, Embedding]:
+    """Embed the files of ``takes``; empty where that fails, so that it is not tried again."""
+    import numpy as np
+
+    embeddings: dict[TakeId, Embedding] = {}
+    for take, info in takes.items():
+        try:
+            embeddings[take] = towers.embed_file(info.path)
+        except AudioLDMError as error:
+            log.warning("take %s/%d has no embedding: %s", *take, error)
+            embeddings[take] = np.zeros(0, np.float32)
+    return embeddings
+
+
+def _read(connection: sqlite3.Connection, tower: str) -> dict[TakeId, Embedding]:
+    import numpy as np
+
+    rows = connection.execute(
+        "SELECT job_id, number, embedding FROM heard WHERE tower = ?", (tower,)
+    )
+    return {(job_id, number): np.frombuffer(data, np.float32) for job_id, number, data in rows}
+
+
+def _write(connection: sqlite3.Connection, tower: str, embeddings: dict[TakeId, Embedding]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO heard (job_id, number, tower, embedding) VALUES (?, ?, ?, ?)",
+        [(*take, tower, embedding.tobytes()) for take, embedding in embeddings.items()],
+    )

@@ -1,0 +1,1 @@
+"""A model folder: its manifest, its graphs, and what each graph computes."""

@@ -1,0 +1,1 @@
+"""Engines on other machines: over HTTP, and on a Ray cluster."""

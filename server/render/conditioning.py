@@ -1,0 +1,143 @@
+"""From prompts and sounds to the embedding that conditions the unet, all in CLAP's space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from server.audio.waveform import Waveform
+from server.errors import InvalidRequest
+from server.model.text import Embedding, TextEncoder, unit
+from server.render.plan import RenderContext, SeedVariation
+from server.requests.notation import Notation, read_notation
+from server.requests.prompt import parse_blend, parse_stages
+from server.requests.request import Morph, NewSound, Request, TextToAudio
+
+__all__ = [
+    "condition",
+    "embed_prompt",
+    "key_and_tempo",
+    "notation_of",
+    "prompt_embedding",
+    "seed_variation",
+    "unconditional",
+]
+
+_SILENCE_DB: Final = -100.0
+
+
+def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "") -> Embedding:
+    """The embedding [D] of a prompt; the parts of a blend are mixed and scaled to unit length.
+
+    Args:
+        prompt: words, or a blend of several parts.
+        text: embeds one part.
+        words: appended to each part.
+
+    Raises:
+        InvalidRequest: the parts of a blend cancel out.
+    """
+    parts = parse_blend(prompt)
+    if len(parts) == 1:
+        return text(parts[0].text + words)
+    mixed = np.sum([part.weight * text(part.text + words) for part in parts], axis=0)
+    if np.linalg.norm(mixed) < 1e-3:
+        raise InvalidRequest(f"prompt = {prompt!r}: the parts of the blend cancel out")
+    return unit(mixed)
+
+
+def condition(
+    request: Request, context: RenderContext, prompt: str | None = None, own: Waveform | None = None
+) -> Embedding:
+    """The conditioning embedding [D] of a request.
+
+    It comes from the prompt, from the audio prompt, or from both mixed by
+    ``audio_prompt_weight``. A request with neither takes the embedding of ``own``.
+
+    Args:
+        request: what is asked.
+        context: the model.
+        prompt: replaces the request's own prompt.
+        own: the clip that the job works on.
+
+    Raises:
+        InvalidRequest: there is no prompt, no audio prompt and no clip.
+        UnreadableAudio: the audio prompt cannot be read.
+    """
+    prompt = request.prompt if prompt is None else prompt
+    text = _text_embedding(prompt, request, context)
+    audio = _audio_embedding(request.audio_prompt, context) if request.audio_prompt else None
+    if text is None and audio is None and own is not None:
+        # Silence conditions nothing: the unet then runs unconditionally.
+        return context.audio(own) if own.rms_db > _SILENCE_DB else context.text.unconditional()
+    if text is None or audio is None:
+        found = audio if text is None else text
+        if found is None:
+            raise InvalidRequest("prompt is empty: say what it should sound like")
+        return found
+    weight = request.audio_prompt_weight
+    return unit(weight * audio + (1.0 - weight) * text)
+
+
+def seed_variation(request: TextToAudio, context: RenderContext) -> SeedVariation | None:
+    """The embedding that each seed adds to the condition; None where there is an audio prompt."""
+    known, prompt = context.known_sounds, request.prompt
+    if known is None or request.audio_prompt or not prompt.strip():
+        return None
+    words = key_and_tempo(request)
+
+    def drawn(seed: int) -> Embedding:
+        return embed_prompt(prompt, lambda part: known.draw_sound(context.text(part), seed), words)
+
+    return drawn
+
+
+def _text_embedding(prompt: str, request: Request, context: RenderContext) -> Embedding | None:
+    if not prompt.strip():
+        return None
+    return embed_prompt(prompt, context.condition, key_and_tempo(request))
+
+
+def _audio_embedding(name: str, context: RenderContext) -> Embedding:
+    sound = context.clips(name).checked().waveform
+    if sound.rms_db <= _SILENCE_DB:
+        raise InvalidRequest(f"audio_prompt {name} is silent")
+    return context.audio(sound)
+
+
+def unconditional(request: Request, context: RenderContext) -> Embedding:
+    """The embedding that guidance leads away from, [D]."""
+    if request.negative_prompt.strip():
+        return embed_prompt(request.negative_prompt, context.condition)
+    return context.text.unconditional()
+
+
+def prompt_embedding(request: Request, text: TextEncoder) -> Embedding | None:
+    """The prompt's own embedding [D], not the unet's condition; None without a prompt."""
+    if not request.prompt.strip():
+        return None
+    stages = parse_stages(request.prompt) if isinstance(request, Morph) else ()
+    parts = [stage.prompt for stage in stages] or [request.prompt]
+    words = key_and_tempo(request)
+    return unit(np.mean([embed_prompt(part, text, words) for part in parts], axis=0))
+
+
+def notation_of(request: Request) -> Notation:
+    """The note that the prompt names, and the request's tempo, else the prompt's.
+
+    Jobs on clips have no tempo, because the positions of a clip's beats are unknown.
+    """
+    notation = read_notation(request.prompt)
+    if not isinstance(request, NewSound):
+        return notation.at_tempo(0.0)
+    return notation if request.bpm is None else notation.at_tempo(request.bpm)
+
+
+def key_and_tempo(request: Request) -> str:
+    """Key and tempo as words for the prompt; empty where the request adds none."""
+    if not isinstance(request, NewSound):
+        return ""
+    tempo = f", {request.bpm:g} bpm" if request.say_tempo and request.bpm is not None else ""
+    return (f", in {request.key}" if request.key else "") + tempo

@@ -1,0 +1,125 @@
+"""The plan of a job: all that the denoising run needs. Kinds of job differ only in their plans.
+
+To add a kind of job: write its request class in :mod:`server.requests.request`, and a module in
+:mod:`server.render.plans` that registers its plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from server.audio.clip import ClipLoader
+from server.audio.exact_samples import ExactSamples
+from server.audio.waveform import FileFormat, Waveform
+from server.model.autoencoder import Autoencoder
+from server.model.clap_audio import ClapAudio
+from server.model.known_sounds import KnownSounds
+from server.model.manifest import Manifest
+from server.model.noise import ChannelNoise
+from server.model.schedule import Latents
+from server.model.text import Embedding, TextEncoder, unit
+from server.render.windows import Windows
+from server.requests.notation import Notation
+from server.requests.resolved import AnyResolved, ResolvedVary, WithSettings
+
+__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "plan"]
+
+SeedVariation = Callable[[int], Embedding]
+"""From a take's seed to the embedding [D] of one sound that its prompt may mean."""
+
+
+@dataclass(frozen=True)
+class RenderContext:
+    """What a plan may use: the model, and the clips that requests name."""
+
+    manifest: Manifest
+    text: TextEncoder
+    audio: ClapAudio
+    autoencoder: Autoencoder
+    clips: ClipLoader
+    known_sounds: KnownSounds | None = None
+
+    def condition(self, text: str) -> Embedding:
+        """Conditioning embedding [D] for ``text``: its own, or that of the nearest captions."""
+        embedding = self.text(text)
+        known = self.known_sounds
+        return embedding if known is None else known.condition(embedding)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A decoded take before delivery."""
+
+    sound: Waveform
+    file_format: FileFormat = "wav24"
+    measures: dict[str, Any] = field(default_factory=dict)
+    keeps_clip: bool = False
+    """It contains samples of a clip, which delivery must not change, not even for a ceiling."""
+    circular: bool = False
+    exact: ExactSamples | None = None
+    """The clip's own samples, where float32 cannot hold them."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The part of the result that is known before the run: the clip around an edit."""
+
+    clean: Latents
+    """[channels, C, T, F]"""
+    mask: npt.NDArray[np.bool_]
+    """True where ``clean`` is kept, [T, F]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One job as the denoising run takes it."""
+
+    settings: WithSettings
+    """Sampler, number of steps, guidance and eta."""
+    windows: Windows
+    condition: Embedding
+    """One embedding a window, [W, D]."""
+    unconditional: Embedding
+    """The embedding that guidance leads away from, [D]."""
+    noise: ChannelNoise
+    finish: Callable[[Latents], Finished]
+    """Decodes the clean latent [channels, C, T, F] of one take."""
+    target: Embedding
+    """The embedding that takes are scored against, [D]."""
+    start: Latents | None = None
+    """Clean latent that the run starts from, [channels, C, T, F]; None: pure noise."""
+    strength: float = 1.0
+    """Fraction of the steps that are run, 0 to 1."""
+    known: Known | None = None
+    notation: Notation = field(default_factory=Notation)
+    """Note and tempo: a condition for unets that take notation, and a criterion of ranking."""
+    seed_variation: SeedVariation | None = None
+    """An embedding for each seed that is mixed into the condition."""
+    variety: float = 0.0
+    """Weight of that embedding, 0 to 1."""
+    recipe: ResolvedVary | None = None
+    """The request for the recipe, where the original would not reproduce the take."""
+
+    def conditions(self, seed: int) -> Embedding:
+        """Conditions of the take of ``seed``, one embedding for each window, [W, D]."""
+        if self.seed_variation is None:
+            return self.condition
+        mixed = (1.0 - self.variety) * self.condition + self.variety * self.seed_variation(seed)
+        return np.stack([unit(row) for row in mixed])
+
+
+@singledispatch
+def plan(request: AnyResolved, context: RenderContext) -> Plan:
+    """The plan of a resolved request.
+
+    Raises:
+        InvalidRequest: the clip does not fit the request.
+        UnreadableAudio: a clip cannot be read.
+    """
+    raise TypeError(f"no plan for {type(request).__name__}")

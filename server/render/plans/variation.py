@@ -1,0 +1,110 @@
+"""Variations: a take's own plan with noise that is interpolated towards another seed's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from server.audio.clip import Clip, ClipLoader
+from server.errors import InvalidRequest
+from server.model.noise import slerp
+from server.model.schedule import Latents
+from server.model.text import unit
+from server.render.plan import Plan, RenderContext, SeedVariation, plan
+from server.render.recipe import Recipe
+from server.requests.explain import explain
+from server.requests.request import Delivery, Request
+from server.requests.resolved import ResolvedVary, resolve
+
+__all__: list[str] = []
+
+_OVERRIDABLE = (
+    "num_inference_steps",
+    "guidance_scale",
+    "guidance_end",
+    "sampler",
+    "prompt",
+    "negative_prompt",
+    "audio_prompt",
+    "eta",
+)
+
+
+@plan.register
+def _(request: ResolvedVary, context: RenderContext) -> Plan:
+    recipe = _recipe(request, context)
+    # Recipes of older versions lack the settings that were added later.
+    base = resolve(_with_overrides(recipe.request, request), context.manifest)
+    planned = plan(base, replace(context, clips=partial(_same_clip, context.clips, recipe)))
+    origin = base.seed
+
+    def noise(seed: int, stream: int) -> Latents:
+        return slerp(planned.noise(origin, stream), planned.noise(seed, stream), request.distance)
+
+    # The take's file may be deleted or overwritten when the recipe is read.
+    kept = msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
+    return replace(
+        planned,
+        noise=noise,
+        seed_variation=_between(planned.seed_variation, origin, request.distance),
+        recipe=kept,
+    )
+
+
+def _between(
+    seed_variation: SeedVariation | None, origin: int, distance: float
+) -> SeedVariation | None:
+    if seed_variation is None:
+        return None
+    return lambda seed: unit(
+        (1.0 - distance) * seed_variation(origin) + distance * seed_variation(seed)
+    )
+
+
+def _recipe(request: ResolvedVary, context: RenderContext) -> Recipe:
+    """The recipe in the request, else the one in the take's file."""
+    if request.recipe is None:
+        clip = context.clips(request.clip)
+        recipe = Recipe.read(clip.source)
+    else:
+        recipe = _converted(request.recipe)
+    if recipe.model_digest != context.manifest.digest:
+        raise InvalidRequest(
+            f"{request.clip} was made by model {recipe.model!r}, not by the loaded "
+            f"{context.manifest.name!r}; load that model to vary it"
+        )
+    return recipe
+
+
+def _same_clip(clips: ClipLoader, recipe: Recipe, name: str) -> Clip:
+    """The clip that the take was made from, if it is unchanged.
+
+    The check of its digest also keeps clients from probing files by naming them in a recipe.
+    """
+    clip = clips(name)
+    if clip.digest != recipe.clips.get(name):
+        raise InvalidRequest(f"{name} is not the clip that this take was made from")
+    return clip
+
+
+def _converted(values: dict[str, Any]) -> Recipe:
+    try:
+        return msgspec.convert(values, Recipe)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"recipe: {explain(error, values, Recipe)}") from error
+
+
+def _with_overrides(base: Request, request: ResolvedVary) -> Request:
+    changed = {
+        name: value for name in _OVERRIDABLE if (value := getattr(request, name)) not in (None, "")
+    }
+    if not request.eta:
+        changed.pop("eta")
+    if "audio_prompt" in changed:
+        changed["audio_prompt_weight"] = request.audio_prompt_weight
+    if request.delivery != Delivery():
+        changed["delivery"] = request.delivery
+    return msgspec.structs.replace(base, num_waveforms_per_prompt=1, **changed)

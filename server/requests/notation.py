@@ -1,0 +1,79 @@
+"""Note and tempo that a prompt names, as numbers for a unet that takes notation.
+
+>>> read_notation("a single A4 on violin")
+Notation(note=69.0, bpm=0.0)
+>>> read_notation("techno drum loop at 128 bpm")
+Notation(note=0.0, bpm=128.0)
+>>> read_notation("piano chord C4 E4 G4")
+Notation(note=0.0, bpm=0.0)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+__all__ = ["COLUMNS", "Notation", "read_notation"]
+
+COLUMNS: Final = 3
+"""Numbers after the embedding: MIDI note, beats a minute, beats before the first frame."""
+_NOTE: Final = re.compile(
+    r"(?<![\w#-])(?P<name>[A-Ga-g])(?P<sign>#|♯|b|♭| ?sharp ?| ?flat ?)?(?P<octave>-?\d)(?!\w|\.\d)"
+)
+_MIDDLE_C: Final = re.compile(r"\bmiddle c\b", re.IGNORECASE)
+_HERTZ: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?(?P<kilo>k?)(hz|hertz)\b", re.IGNORECASE)
+_BPM: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?bpm\b", re.IGNORECASE)
+_SEMITONES: Final = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_LOWEST_NOTE: Final = 21.0
+_HIGHEST_NOTE: Final = 108.0
+_SLOWEST_BPM: Final = 30.0
+_FASTEST_BPM: Final = 300.0
+
+
+@dataclass(frozen=True)
+class Notation:
+    """One note and one tempo; 0 where there is none."""
+
+    note: float = 0.0
+    """MIDI number, A4 = 440 Hz = 69."""
+    bpm: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.note or self.bpm)
+
+    def at_tempo(self, bpm: float) -> Notation:
+        """The same note at another tempo; without a tempo outside 30 to 300 bpm."""
+        return replace(self, bpm=bpm if _SLOWEST_BPM <= bpm <= _FASTEST_BPM else 0.0)
+
+    def columns(self, seconds: float) -> tuple[float, float, float]:
+        """Numbers after the embedding, for frames that begin ``seconds`` after the first beat."""
+        return self.note, self.bpm, seconds * self.bpm / 60.0
+
+
+def read_notation(words: str) -> Notation:
+    """Note and tempo in ``words``; several notes, or several tempi, count as none."""
+    notes = {_midi(found) for found in _NOTE.finditer(words)}
+    notes |= {_midi_of_hz(found) for found in _HERTZ.finditer(words)}
+    notes |= {60.0} if _MIDDLE_C.search(words) else set()
+    tempi = {float(found["value"]) for found in _BPM.finditer(words)}
+    return Notation(_only(notes, _LOWEST_NOTE, _HIGHEST_NOTE)).at_tempo(_only(tempi))
+
+
+def _midi(found: re.Match[str]) -> float:
+    sign = (found["sign"] or "").strip()
+    shift = 0 if not sign else 1 if sign in ("#", "♯", "sharp") else -1
+    return float(12 * (int(found["octave"]) + 1) + _SEMITONES[found["name"].lower()] + shift)
+
+
+def _midi_of_hz(found: re.Match[str]) -> float:
+    hertz = float(found["value"]) * (1000.0 if found["kilo"] else 1.0)
+    return 69.0 + 12.0 * math.log2(hertz / 440.0) if hertz > 0.0 else 0.0
+
+
+def _only(values: set[float], lowest: float = 0.0, highest: float = math.inf) -> float:
+    if len(values) != 1:
+        return 0.0
+    value = values.pop()
+    return value if lowest <= value <= highest else 0.0

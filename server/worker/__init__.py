@@ -1,0 +1,1 @@
+"""The process that renders, and both ends of the pipe to it."""

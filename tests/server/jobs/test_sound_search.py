@@ -1,0 +1,143 @@
+"""Search of takes by sound, with the built-in model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from fleet_run import running_fleet
+
+from server.config import built_in_model
+from server.errors import UnreadableAudio
+from server.http.app import HttpApi
+from server.http.server import serving
+from server.jobs.clap_towers import ClapTowers
+from server.jobs.job import TakeInfo
+from server.jobs.journal import Journal
+from server.jobs.sound_search import SoundSearch
+from server.jobs.uploads import Uploads
+from server.render.pipeline import Pipeline
+from server.requests.request import TextToAudio
+from server.worker.main import store
+
+PROMPTS = ("heavy rain", "a deep kick drum")
+
+
+@pytest.mark.integration
+def test_rain_is_found_by_its_sound_and_not_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    made = 0
+
+    def towers() -> ClapTowers:
+        nonlocal made
+        made += 1
+        return ClapTowers(built_in_model())
+
+    async def scenario() -> None:
+        journal = Journal(path)
+        async with running_fleet([built_in_model()], tmp_path, journal=journal) as (fleet, log, _):
+            api = HttpApi(
+                fleet, Uploads(tmp_path / "uploads", 2**20), journal=journal, make_towers=towers
+            )
+            async with serving(api.app, "127.0.0.1", 0) as port:
+                http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60)
+                search = partial(http.get, "/v1/takes")
+                for prompt in PROMPTS:
+                    wanted = TextToAudio(prompt=prompt, seed=1, audio_length_in_s=2.0)
+                    await log.final((await fleet.submit(wanted)).id)
+                rain, kick = (await search(params={"like": "rain"})).json()
+                assert (rain["prompt"], kick["prompt"]) == PROMPTS
+                assert rain["similarity"] > kick["similarity"]
+                kick, rain = (await search(params={"like": "kick drum"})).json()
+                assert (rain["prompt"], kick["prompt"]) == PROMPTS
+                (only,) = (await search(params={"like": "rain", "query": "kick"})).json()
+                assert only["prompt"] == PROMPTS[1]
+                (second,) = (await search(params={"like": "rain", "offset": 1})).json()
+                assert second["prompt"] == PROMPTS[1]
+                Path(rain["take"]["path"]).unlink()  # its embedding is stored
+                assert len((await search(params={"like": "rain"})).json()) == 2
+                deleted = f"/v1/takes/{rain['job_id']}/1"
+                assert (await http.delete(deleted)).status_code == 204
+                (left,) = (await search(params={"like": "rain"})).json()
+                assert left["prompt"] == PROMPTS[1]
+                assert (await search()).json()[0]["similarity"] is None
+                # The embeddings of the worker sufficed.
+                rows = await journal.query(lambda c: c.execute("SELECT * FROM heard").fetchall())
+                assert rows == []
+                await http.aclose()
+                api.close()
+
+    asyncio.run(scenario())
+    assert made == 1
+
+
+class CountingTowers:
+    """Towers with made-up embeddings that count the files they embed."""
+
+    audio_tower = "ours"
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    def embed_text(self, text: str) -> npt.NDArray[np.float32]:
+        return np.array([1.0, 0.0], np.float32)
+
+    def embed_file(self, path: Path) -> npt.NDArray[np.float32]:
+        self.embedded.append(path.stem)
+        if path.stem == "gone":
+            raise UnreadableAudio("gone.wav does not exist")
+        return np.array([0.6, 0.8], np.float32)
+
+
+def take(name: str, embedding: Sequence[float] = (), audio_tower: str = "") -> TakeInfo:
+    stored = np.array(embedding, "<f2").tobytes()
+    return TakeInfo(
+        path=Path(f"{name}.wav"),
+        seed=1,
+        sample_rate=16000,
+        channels=1,
+        frames=16000,
+        embedding=stored,
+        audio_tower=audio_tower,
+    )
+
+
+def test_only_takes_without_an_embedding_of_the_tower_are_embedded(tmp_path: Path) -> None:
+    towers = CountingTowers()
+    takes = {
+        ("worker", 1): take("worker", (0.0, 1.0), "ours"),
+        ("older", 1): take("older", (1.0, 0.0)),
+        ("other", 1): take("other", (1.0, 0.0), "theirs"),
+        ("none", 1): take("none"),
+        ("gone", 1): take("gone"),
+    }
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path / "journal.sqlite3")
+        journal.load()
+        search = SoundSearch(journal, lambda: towers)  # type: ignore[arg-type, return-value]
+        first = await search.rank("rain", takes)
+        assert sorted(towers.embedded) == ["gone", "none", "older", "other"]
+        assert [take for take, _ in first][-1] == ("worker", 1)
+        assert dict(first)["older", 1] == pytest.approx(0.6)
+        assert ("gone", 1) not in dict(first)
+        assert await search.rank("rain", takes) == first
+        assert len(towers.embedded) == 4
+        journal.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_stored_embedding_is_that_of_the_file(tiny_folder: Path, tmp_path: Path) -> None:
+    pipeline = Pipeline(tiny_folder, "cpu", 1)
+    info = store(pipeline.render(TextToAudio(prompt="low", seed=1))[0], tmp_path / "take.wav")
+    towers = ClapTowers(tiny_folder)
+    assert info.audio_tower == towers.audio_tower
+    stored = np.frombuffer(info.embedding, "<f2").astype(np.float32)
+    np.testing.assert_allclose(stored, towers.embed_file(info.path), atol=2e-3)

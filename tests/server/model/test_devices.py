@@ -1,0 +1,22 @@
+"""Names of devices become ONNX Runtime's providers."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.errors import InvalidRequest
+from server.model import session
+
+
+def test_a_card_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(session, "available_providers", lambda: built)
+    monkeypatch.setattr(session, "_load_cuda_libraries", lambda: None)
+    second = ("CUDAExecutionProvider", {"device_id": "1"})
+    assert session.providers_for("cuda:1") == [second, "CPUExecutionProvider"]
+    assert session.providers_for("cuda") == built
+    assert session.providers_for("cpu") == ["CPUExecutionProvider"]
+    with pytest.raises(InvalidRequest, match="coreml"):
+        session.providers_for("coreml")
+    with pytest.raises(InvalidRequest, match="abacus"):
+        session.providers_for("abacus")

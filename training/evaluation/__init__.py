@@ -1,0 +1,1 @@
+"""Evaluation of a model by measures that it was not trained on."""

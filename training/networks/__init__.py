@@ -1,0 +1,1 @@
+"""The networks that the stages train, and networks used only in training."""

@@ -1,0 +1,71 @@
+"""The networks that settings ask for, with fresh weights."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from torch import nn
+
+from onnx_export.sources.architecture import VARIANTS
+from training import settings as sections
+from training.networks.autoencoder import MelVae
+from training.networks.denoiser import TransformerDenoiser
+from training.networks.vocoder.partials import Partials
+from training.networks.vocoder.spectra import Spectra
+from training.networks.vocoder.vocoder import TunedVocoder, Vocoder
+from training.settings import Settings
+
+__all__ = [
+    "build_autoencoder",
+    "build_denoiser",
+    "build_partials",
+    "build_spectra",
+    "build_vocoder",
+]
+
+
+def build_autoencoder(settings: Settings) -> nn.Module:
+    """A VAE with fresh weights."""
+    section: sections.VaeSettings = settings.vae
+    if section.kind == "audioldm":
+        return _published().KlAutoencoder(VARIANTS[settings.variant])
+    return MelVae(width=section.width)
+
+
+def build_spectra(settings: Settings) -> nn.Module:
+    """What stage ``vocoder`` trains, with fresh weights."""
+    section: sections.VocoderSettings = settings.vocoder
+    if section.kind == "audioldm":
+        return _published().HifiGan(VARIANTS[settings.variant])
+    return Spectra(section.width, section.depth)
+
+
+def build_vocoder(settings: Settings) -> nn.Module:
+    """The whole vocoder with fresh weights."""
+    section: sections.VocoderSettings = settings.vocoder
+    if section.kind == "audioldm":
+        return build_spectra(settings)
+    partials = build_partials(settings)
+    if partials is None:
+        return Vocoder(section.width, section.depth)
+    return TunedVocoder(partials, section.width, section.depth)
+
+
+def build_partials(settings: Settings) -> Partials | None:
+    """What stage ``partials`` trains, with fresh weights; None where there is no such stage."""
+    section = settings.partials
+    return None if section is None else Partials(section.width, section.depth)
+
+
+def build_denoiser(settings: Settings) -> nn.Module:
+    """A denoiser with fresh weights."""
+    section: sections.LdmSettings = settings.ldm
+    if section.kind == "audioldm":
+        return _published().UnetDenoiser(VARIANTS[settings.variant])
+    return TransformerDenoiser(width=section.width, depth=section.depth, heads=section.heads)
+
+
+def _published() -> ModuleType:
+    from training.networks import published  # imports diffusers and transformers
+
+    return published

@@ -1,0 +1,1 @@
+"""The training sounds: files, captions, crops, credits."""
