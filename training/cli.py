@@ -1,6 +1,7 @@
 """``audioldm-train``: the stages of the recipe as commands.
 
-    audioldm-train clap|vae|vocoder|partials|ldm|adversarial|listener --sounds FOLDER --run FOLDER
+    audioldm-train STAGE --sounds FOLDER --run FOLDER      clap, vae, vocoder, partials, low_notes,
+                                                           ldm, adversarial or listener
     audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train evaluate ...
@@ -21,7 +22,7 @@ from server.errors import AudioLDMError
 
 __all__ = ["main"]
 
-TRAINED = ("clap", "vae", "vocoder", "partials", "ldm", "adversarial", "listener")
+TRAINED = ("clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "listener")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ __all__ = [
     "ClapSettings",
     "LdmSettings",
     "ListenerSettings",
-    "PartialsSettings",
+    "PitchSettings",
     "Settings",
     "TextSettings",
     "VaeSettings",
@@ -92,11 +92,11 @@ class VocoderSettings(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
-class PartialsSettings(_Section, frozen=True, kw_only=True):
-    """The network that gives the vocoder its frequencies; only beside a ``tiny`` vocoder."""
+class PitchSettings(_Section, frozen=True, kw_only=True):
+    """A network that gives the vocoder its frequencies; only beside a ``tiny`` vocoder."""
 
-    width: int = 192
-    depth: int = 6
+    width: int
+    depth: int
     batch: int
     frames: int
     tone_share: float = 0.625
@@ -153,7 +153,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     clap: ClapSettings
     vae: VaeSettings
     vocoder: VocoderSettings
-    partials: PartialsSettings | None = None
+    partials: PitchSettings | None = None
+    low_notes: PitchSettings | None = None
     ldm: LdmSettings
     adversarial: AdversarialSettings | None = None
     listener: ListenerSettings | None = None

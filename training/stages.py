@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -36,6 +36,7 @@ from training.networks.autoencoder import MelVae
 from training.networks.build import (
     build_autoencoder,
     build_denoiser,
+    build_low_notes,
     build_partials,
     build_spectra,
     build_vocoder,
@@ -45,8 +46,9 @@ from training.networks.listener import ListenerNetwork
 from training.networks.noising import NOISINGS
 from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.networks.vocoder.vocoder import TunedVocoder
-from training.settings import Settings
+from training.settings import PitchSettings, Settings
 from training.sounds.bank import SoundBank
+from training.vocoder.low_notes import LowNotesStage
 from training.vocoder.partials import PartialsStage
 from training.vocoder.spectra import VocoderStage
 
@@ -54,7 +56,17 @@ __all__ = ["STAGES", "Run"]
 
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
-STAGES: Final = ("text", "clap", "vae", "vocoder", "partials", "ldm", "adversarial", "listener")
+STAGES: Final = (
+    "text",
+    "clap",
+    "vae",
+    "vocoder",
+    "partials",
+    "low_notes",
+    "ldm",
+    "adversarial",
+    "listener",
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,7 @@ class Run:
         load_ema(model, self._made("vocoder").parent, strict=not isinstance(model, TunedVocoder))
         if isinstance(model, TunedVocoder):
             load_ema(model.partials, self._made("partials").parent)
+            load_ema(model.low_notes, self._made("low_notes").parent)
         return model.eval().requires_grad_(False).to(self.device)
 
     def denoiser(self) -> nn.Module:
@@ -230,17 +243,15 @@ class Run:
         )
 
     def _partials(self) -> PartialsStage:
-        section, model = self.settings.partials, build_partials(self.settings)
-        if section is None or model is None:
-            raise InvalidRequest(f"{self.settings.name} has no partials: add a section 'partials'")
+        model = build_partials(self.settings)
         return PartialsStage(
-            self.bank(),
-            model,
-            self.autoencoder(),
-            batch=section.batch,
-            frames=section.frames,
-            learning_rate=section.learning_rate,
-            tone_share=section.tone_share,
+            self.bank(), model, self.autoencoder(), **_sizes(self.settings.partials)
+        )
+
+    def _low_notes(self) -> LowNotesStage:
+        model = build_low_notes(self.settings)
+        return LowNotesStage(
+            self.bank(), model, self.autoencoder(), **_sizes(self.settings.low_notes)
         )
 
     def _ldm(self) -> LdmStage:
@@ -304,3 +315,8 @@ class Run:
     def _captions(self) -> Tensor:
         captions = load_file(self._made("clap", CAPTIONS))["captions"]
         return functional.normalize(captions, dim=-1)
+
+
+def _sizes(section: PitchSettings | None) -> dict[str, Any]:
+    names = ("batch", "frames", "learning_rate", "tone_share")
+    return {name: getattr(section, name) for name in names}

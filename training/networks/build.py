@@ -7,9 +7,11 @@ from types import ModuleType
 from torch import nn
 
 from onnx_export.sources.architecture import VARIANTS
+from server.errors import InvalidRequest
 from training import settings as sections
 from training.networks.autoencoder import MelVae
 from training.networks.denoiser import TransformerDenoiser
+from training.networks.vocoder.low_notes import LowNotes
 from training.networks.vocoder.partials import Partials
 from training.networks.vocoder.spectra import Spectra
 from training.networks.vocoder.vocoder import TunedVocoder, Vocoder
@@ -18,6 +20,7 @@ from training.settings import Settings
 __all__ = [
     "build_autoencoder",
     "build_denoiser",
+    "build_low_notes",
     "build_partials",
     "build_spectra",
     "build_vocoder",
@@ -45,16 +48,29 @@ def build_vocoder(settings: Settings) -> nn.Module:
     section: sections.VocoderSettings = settings.vocoder
     if section.kind == "audioldm":
         return build_spectra(settings)
-    partials = build_partials(settings)
-    if partials is None:
+    if settings.partials is None:
         return Vocoder(section.width, section.depth)
-    return TunedVocoder(partials, section.width, section.depth)
+    partials, low_notes = build_partials(settings), build_low_notes(settings)
+    return TunedVocoder(partials, low_notes, section.width, section.depth)
 
 
-def build_partials(settings: Settings) -> Partials | None:
-    """What stage ``partials`` trains, with fresh weights; None where there is no such stage."""
-    section = settings.partials
-    return None if section is None else Partials(section.width, section.depth)
+def build_partials(settings: Settings) -> Partials:
+    """What stage ``partials`` trains, with fresh weights."""
+    section = _pitch(settings, "partials")
+    return Partials(section.width, section.depth)
+
+
+def build_low_notes(settings: Settings) -> LowNotes:
+    """What stage ``low_notes`` trains, with fresh weights."""
+    section = _pitch(settings, "low_notes")
+    return LowNotes(section.width, section.depth)
+
+
+def _pitch(settings: Settings, name: str) -> sections.PitchSettings:
+    section: sections.PitchSettings | None = getattr(settings, name)
+    if section is None:
+        raise InvalidRequest(f"{settings.name} has no {name}: add a section '{name}'")
+    return section
 
 
 def build_denoiser(settings: Settings) -> nn.Module:

@@ -37,20 +37,23 @@ TABLE: Final = 16384
 DRAWBARS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
-def draw_tones(count: int, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_tones(
+    count: int, frames: int, generator: torch.Generator, low_share: float = 0.25
+) -> tuple[Tensor, Tensor]:
     """``count`` clips ``[count, 160 frames]`` in [-1, 1], and the note of each frame in Hz.
 
-    The note is 0 where none or more than one sounds.
+    The note is 0 where none or more than one sounds. At least ``low_share`` are low notes.
     """
     seeds = torch.randint(2**62, (count,), generator=generator, device=generator.device).tolist()
     clips, notes = zip(
-        *(_clip(frames * HOP_LENGTH, np.random.default_rng(seed)) for seed in seeds), strict=True
+        *(_clip(frames * HOP_LENGTH, np.random.default_rng(seed), low_share) for seed in seeds),
+        strict=True,
     )
     return torch.from_numpy(np.stack(clips)), torch.from_numpy(np.stack(notes))
 
 
-def _clip(length: int, draw: np.random.Generator) -> tuple[Samples, Samples]:
-    fundamentals = _fundamentals(draw)
+def _clip(length: int, draw: np.random.Generator, low_share: float) -> tuple[Samples, Samples]:
+    fundamentals = _fundamentals(draw, low_share)
     timbre = str(draw.choice(TIMBRES, p=TIMBRE_SHARES))
     together = draw.random() < 0.6
     sound = np.zeros(length, np.float32)
@@ -77,9 +80,9 @@ def _stands_out(sound: Samples, noise: Samples) -> npt.NDArray[np.bool_]:
     return np.asarray((levels[0] > levels[1]) & (levels[0] > 0.01 * np.abs(sound).max()))
 
 
-def _fundamentals(draw: np.random.Generator) -> Curve:
+def _fundamentals(draw: np.random.Generator, low_share: float) -> Curve:
     """Frequencies of the notes that sound together, Hz."""
-    if draw.random() < 0.25:
+    if draw.random() < low_share:
         return np.array([_logarithmic(LOWEST_HZ, BASS_HZ, draw)])
     if draw.random() < 0.4:
         return np.array([_logarithmic(LOWEST_HZ, HIGHEST_HZ, draw)])

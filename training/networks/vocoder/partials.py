@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.mel import NUM_MELS
-from training.networks.vocoder.bass import NUM_CLASSES
 from training.networks.vocoder.cells import NUM_CELLS
 from training.networks.vocoder.convnext import CENTRE, SPREAD, Trunk
 from training.networks.vocoder.lone_partials import LonePartials
@@ -25,7 +24,7 @@ MISTRUST: Final = 40.0
 
 
 class Cells(NamedTuple):
-    """What the cells hold; ``[B, M, NUM_CELLS]`` but for the note."""
+    """What the cells hold; each ``[B, M, NUM_CELLS]``."""
 
     offset: Tensor
     """Cell widths from the centre of the cell."""
@@ -33,8 +32,6 @@ class Cells(NamedTuple):
     """Log of the magnitude, nepers of full scale."""
     tonality: Tensor
     """Logit of there being a partial."""
-    note: Tensor
-    """Logits ``[B, M, NUM_CLASSES]`` of the low note that they are partials of."""
 
 
 class Partials(nn.Module):
@@ -42,7 +39,7 @@ class Partials(nn.Module):
 
     def __init__(self, width: int = 192, depth: int = 6, expansion: int = 3) -> None:
         super().__init__()
-        self.trunk = Trunk(width, depth, expansion, 4 * NUM_CELLS + NUM_CLASSES, 3 * NUM_MELS)
+        self.trunk = Trunk(width, depth, expansion, 4 * NUM_CELLS, 3 * NUM_MELS)
         nn.init.zeros_(self.trunk.head.weight)
         self.guess = LonePartials()
 
@@ -53,10 +50,9 @@ class Partials(nn.Module):
         of_bands = self.guess.of_bands
         # The trunk standardises as if all features were log-mels.
         guessed = (CENTRE + SPREAD * part[..., of_bands] for part in (lone.offset, lone.excess))
-        outputs = self.trunk(torch.cat((log_mel, *guessed), dim=-1))
-        outputs, note = outputs.float().split((4 * NUM_CELLS, NUM_CLASSES), dim=-1)
+        outputs = self.trunk(torch.cat((log_mel, *guessed), dim=-1)).float()
         doubt, more, louder, tonality = outputs.chunk(4, dim=-1)
         trust = torch.sigmoid(TRUST - MISTRUST * lone.excess - doubt)
         amplitude = torch.lerp(lone.level, lone.amplitude, trust)
         offset = trust * lone.offset + more
-        return Cells(offset, amplitude + louder, tonality + TRUST * trust, note)
+        return Cells(offset, amplitude + louder, tonality + TRUST * trust)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from onnx_export.graphs.signatures import first_phases
 from training.networks.mel import HOP_LENGTH, SAMPLE_RATE
-from training.networks.vocoder.bass import in_line
 from training.networks.vocoder.cells import NUM_CELLS, cell_centres, cell_widths, hann_response
+from training.networks.vocoder.low_notes import in_line
 from training.networks.vocoder.partials import Cells
 from training.networks.vocoder.phases import carried, peaks_near
 
@@ -52,12 +52,13 @@ class Sinusoids(nn.Module):
     def forward(
         self,
         cells: Cells,
+        note: Tensor,
         phase: Tensor | None = None,
         start: Tensor | None = None,
         drift: Tensor | None = None,
     ) -> Tones:
         """The tones in all frames; see :meth:`Vocoder.forward` for what is optional."""
-        offset, log_amplitude, tonality, note = cells
+        offset, log_amplitude, tonality = cells
         inside = offset.abs() < WIDEST
         hertz = in_line(self.centres + self.widths * torch.clamp(offset, -WIDEST, WIDEST), note)
         offset = (hertz - self.centres) / self.widths
@@ -70,10 +71,11 @@ class Sinusoids(nn.Module):
         phase = first_phases(NUM_CELLS) if phase is None else phase
         start = self.numbers[:1] if start is None else start
         phase = carried(advance, peak, phase, start)
-        gate = torch.clamp((torch.sigmoid(tonality) - DOUBT) / (SURE - DOUBT), 0.0, 1.0)
-        gate = torch.where((peak == self.numbers) & inside, gate, 0.0)
+        tonality = torch.clamp((torch.sigmoid(tonality) - DOUBT) / (SURE - DOUBT), 0.0, 1.0)
+        gate = torch.where((peak == self.numbers) & inside, tonality, 0.0)
         magnitude = torch.exp(log_amplitude)
         power = magnitude * magnitude
-        tonal = power * torch.gather(gate, 2, peak)
+        # What a partial leaks into cells further away is tonal as well.
+        tonal = power * torch.maximum(torch.gather(gate, 2, peak), tonality)
         response = hann_response(torch.clamp(offset, -WIDEST, WIDEST))
         return Tones(magnitude / response * gate, phase, offset, power, tonal)

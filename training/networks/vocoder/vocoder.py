@@ -16,6 +16,8 @@ from torch import Tensor
 from training.networks.mel import SAMPLE_RATE
 from training.networks.projection import MelProjection
 from training.networks.vocoder.cells import cell_centres
+from training.networks.vocoder.low_notes import LowNotes
+from training.networks.vocoder.onsets import without_pre_echo
 from training.networks.vocoder.oscillators import Oscillators
 from training.networks.vocoder.partials import Partials
 from training.networks.vocoder.sinusoids import Sinusoids, Tones
@@ -32,9 +34,9 @@ QUIET: Final = 1e-10
 class Vocoder(Spectra):
     """``log_mel [B, M, 64] -> waveform [B, 160 M]``, from spectra alone."""
 
-    def __init__(self, width: int = 256, depth: int = 6, iterations: int = 6) -> None:
+    def __init__(self, width: int = 256, depth: int = 6) -> None:
         super().__init__(width, depth)
-        self.projection = MelProjection(iterations)
+        self.projection = MelProjection()
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Waveform of ``log_mel``."""
@@ -50,11 +52,15 @@ class TunedVocoder(Spectra):
     """
 
     def __init__(
-        self, partials: Partials, width: int = 256, depth: int = 6, iterations: int = 6
+        self,
+        partials: Partials,
+        low_notes: LowNotes,
+        width: int = 256,
+        depth: int = 6,
     ) -> None:
         super().__init__(width, depth)
-        self.projection = MelProjection(iterations)
-        self.partials = partials
+        self.projection = MelProjection()
+        self.partials, self.low_notes = partials, low_notes
         self.sinusoids, self.oscillators = Sinusoids(), Oscillators()
         self.register_buffer("centres", cell_centres()[:, None], persistent=False)
         bins = torch.arange(NUM_BINS) * (SAMPLE_RATE / N_FFT)
@@ -75,11 +81,12 @@ class TunedVocoder(Spectra):
             start: int64 ``[1]``.
             drift: Cycles by which phases move on more than they would, a frame.
         """
-        tones = self.sinusoids(self.partials(log_mel), phase, start, drift)
+        tones = self.sinusoids(self.partials(log_mel), self.low_notes(log_mel), phase, start, drift)
         magnitude, noise_phase = self.spectra(log_mel)
         noise = self.synthesise(magnitude * self._share_of_noise(tones), noise_phase)
         tonal = self.oscillators(tones.amplitude, tones.phase, tones.offset)
-        return self.projection(noise + tonal, log_mel), tones.phase, tones.amplitude
+        waveform = self.projection(noise + tonal, log_mel)
+        return without_pre_echo(waveform, log_mel), tones.phase, tones.amplitude
 
     def _share_of_noise(self, tones: Tones) -> Tensor:
         """Factor ``[B, M, 321]`` for the magnitudes of the spectra."""

@@ -1,8 +1,8 @@
 """The fundamental of a low note, by classification, and its partials put in line.
 
-Below about 150 Hz partials are nearer to one another than the bands of a mel, and no partial can be
-read alone. All of them together tell the fundamental: a class for every 20 cents, blurred for
-training and read as a mean around the best, as in CREPE (arXiv:1802.06182). One class more
+Below about 150 Hz, partials are nearer to one another than the bands of a mel, and none can be
+read alone. All of them together tell the fundamental. There is a class for every 20 cents, blurred
+for training and read as a mean around the best, as in CREPE (arXiv:1802.06182). One more class
 stands for everything that is not one harmonic low note.
 """
 
@@ -12,10 +12,12 @@ import math
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["NUM_CLASSES", "fundamental", "fundamental_loss", "in_line"]
+from training.networks.vocoder.convnext import Trunk
+
+__all__ = ["NUM_CLASSES", "LowNotes", "fundamental", "fundamental_loss", "in_line"]
 
 LOWEST_HZ: Final = 36.0
 HIGHEST_HZ: Final = 180.0
@@ -23,6 +25,8 @@ STEP_CENTS: Final = 20.0
 NUM_NOTES: Final = round(1200.0 * math.log2(HIGHEST_HZ / LOWEST_HZ) / STEP_CENTS) + 1
 NUM_CLASSES: Final = NUM_NOTES + 1
 """The last class is none."""
+NUM_BANDS: Final = 48
+"""The bands below 3.8 kHz, where the partials of a low note are."""
 BLUR: Final = 1.25
 """Standard deviation of the training targets in classes."""
 AROUND: Final = 4
@@ -33,6 +37,18 @@ TOLERANCE: Final = 0.25
 """Share of the fundamental by which a partial may be off its place to be put there."""
 FURTHEST_HZ: Final = 10.0
 """The same in Hz; more than a cell is another partial."""
+
+
+class LowNotes(nn.Module):
+    """``log_mel [B, M, 64] -> logits [B, M, NUM_CLASSES]`` of the low note in each frame."""
+
+    def __init__(self, width: int = 128, depth: int = 4, expansion: int = 3) -> None:
+        super().__init__()
+        self.trunk = Trunk(width, depth, expansion, NUM_CLASSES, NUM_BANDS)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Logits of the classes; the last one is none."""
+        return self.trunk(log_mel[..., :NUM_BANDS]).float()
 
 
 def fundamental(logits: Tensor) -> tuple[Tensor, Tensor]:
