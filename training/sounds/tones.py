@@ -42,7 +42,7 @@ def draw_tones(
 ) -> tuple[Tensor, Tensor]:
     """``count`` clips ``[count, 160 frames]`` in [-1, 1], and the note of each frame in Hz.
 
-    The note is 0 where none or more than one sounds. At least ``low_share`` are low notes.
+    The note is 0 where none, more than one or a sine sounds. At least ``low_share`` are low notes.
     """
     seeds = torch.randint(2**62, (count,), generator=generator, device=generator.device).tolist()
     clips, notes = zip(
@@ -66,7 +66,7 @@ def _clip(length: int, draw: np.random.Generator, low_share: float) -> tuple[Sam
         sound += _note(hertz, timbre, bend, draw) * envelope * np.float32(draw.uniform(0.4, 1.0))
     sound *= 10.0 ** draw.uniform(-1.6, -0.05) / (np.abs(sound).max() + 1e-6)
     noise = np.zeros(length, np.float32) if draw.random() < 0.2 else _noise(length, draw)
-    alone = len(fundamentals) == 1 and timbre != "bell"
+    alone = len(fundamentals) == 1 and timbre not in ("bell", "sine")
     note = fundamentals[0] * 2.0**bend * alone * _stands_out(sound, noise)
     return sound + noise, note[HOP_LENGTH // 2 :: HOP_LENGTH].astype(np.float32)
 

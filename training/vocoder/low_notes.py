@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from training.loop import autocast, optimize
 from training.networks.vocoder.low_notes import fundamental, fundamental_loss
 from training.sounds.tones import draw_tones
-from training.vocoder.pitched import EDGE, PitchedStage
+from training.vocoder.pitched import EDGE, EVALUATED, PitchedStage
 
 __all__ = ["LowNotesStage"]
 
@@ -38,7 +38,7 @@ class LowNotesStage(PitchedStage):
             the loss, the share of low notes that are found, their error in cents, and the share
             of other frames that are taken for low notes.
         """
-        tones, notes = draw_tones(64, 128, torch.Generator().manual_seed(7), self.low_share)
+        tones, notes = draw_tones(EVALUATED, 128, torch.Generator().manual_seed(7), self.low_share)
         notes = notes.to(self.device)
         logits = model(self.decoded(self.log_mel(tones.to(self.device))))
         hertz, sure = (part[..., 0] for part in fundamental(logits))

@@ -17,7 +17,7 @@ from training.networks.vocoder.cells import cell_centres, cell_widths
 from training.networks.vocoder.partials import Cells
 from training.sounds.tones import draw_tones
 from training.vocoder.partial_targets import Targets, partials_of
-from training.vocoder.pitched import EDGE, PitchedStage
+from training.vocoder.pitched import EDGE, EVALUATED, PitchedStage
 
 __all__ = ["PartialsStage"]
 
@@ -49,9 +49,9 @@ class PartialsStage(PitchedStage):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Losses on held-out clips and on tones of a seed of their own, seen through the VAE."""
-        rows = self.bank.held_out[:64]
+        rows = self.bank.held_out[:EVALUATED]
         clips = self.bank.crop_waves(rows, torch.zeros_like(rows), 128)
-        tones, _ = draw_tones(64, 128, torch.Generator(self.device).manual_seed(7))
+        tones, _ = draw_tones(EVALUATED, 128, torch.Generator(self.device).manual_seed(7))
         sums: dict[str, float] = {}
         for name, waves in (("clips", clips), ("tones", tones.to(self.device))):
             losses = partial_losses(model(self.decoded(self.log_mel(waves))), partials_of(waves))

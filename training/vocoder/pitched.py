@@ -13,10 +13,12 @@ from training.networks.mel import LogMel
 from training.sounds.bank import SoundBank
 from training.sounds.tones import draw_tones
 
-__all__ = ["EDGE", "PitchedStage"]
+__all__ = ["EDGE", "EVALUATED", "PitchedStage"]
 
 EDGE: Final = 3
 """Frames at either end of a crop whose truth is half made of reflections."""
+EVALUATED: Final = 32
+"""Clips, and as many tones, of each evaluation."""
 PITCHED: Final = frozenset(
     {"instrument", "music_phrase", "music_loop", "synth", "bass", "alarm", "drum_loop"}
 )
