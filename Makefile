@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench wheel clean
+.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench lock wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -70,6 +70,15 @@ format: venv  ## format in place
 
 bench: venv  ## compare with diffusers and print the ratios
 	$(BIN)/python -m benchmarks
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock'
+
+lock: venv  ## pin what the Docker image installs, with checksums, in deploy/docker/
+	$(BIN)/python -m pip install --quiet uv
+	$(LOCK) --upgrade pyproject.toml --extra gpu -o deploy/docker/requirements.txt
+	$(LOCK) --upgrade pyproject.toml --extra gpu --extra cluster -o deploy/docker/cluster-requirements.txt
+	$(LOCK) --upgrade deploy/docker/build.in -o deploy/docker/build-requirements.txt
 
 wheel: venv  ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build --outdir dist

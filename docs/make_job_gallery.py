@@ -32,14 +32,45 @@ MEASURES: Final = [
     ["`score`", "how well the take matches the prompt, up to 1"],
     ["`note_cents`", "distance from the note in the prompt"],
     ["`tempo_bpm`", "measured tempo"],
+    ["`key_share`", "share of the tones that are notes of the key, 0 to 1"],
     ["`seam_db`", "the worst join, less the usual jump of the sound itself; 0 is inaudible"],
     ["`naive_seam_db`", "the same for a plain cut"],
     ["`length_error_samples`", "distance from the exact length of the bars"],
     ["`cutoff_hz`", "where the dull clip ends"],
     ["`stereo_correlation`", "correlation of the two sides"],
     ["`mono_sum_db`", "level of the mono sum against one side"],
+    ["`new_rms_db`", "level of what was rendered; of several regions, that of the softest"],
+    [
+        "`silent`",
+        "what was rendered is below -60 dBFS, or 24 dB below the clip (soft clips: the latter)",
+    ],
+    ["`gain_db`", "gain by loudness and ceiling"],
+    [
+        "`attenuated_db`",
+        "by how much the take was turned down, because its file type could not hold its peaks",
+    ],
 ]
 """Names in the takes' measures, and what they mean."""
+FILES: Final = """
+## Files
+
+A take may also carry warnings, in sentences. They appear in every interface.
+
+- **Silence.** A silent new part is drawn again, at most three times: alone, then with other
+  seeds. The seed that made it is in the recipe. If it stays silent, `silent` says so.
+- **Peaks.** The gain of a new part falls smoothly where it would exceed -1 dBFS and the clip's
+  peaks. A sound above full scale is turned down for file types of integers; `wav32f` keeps its
+  level. An HTTP download in another format (`?format=`) is refused instead.
+- **Channels.** Edits keep the correlation of the clip's channels. Surround becomes stereo after
+  ITU-R BS.775. In mono, the side signal is shifted by 90 degrees, so that nothing cancels out.
+- **Metadata.** What came with a clip goes back with it, up to 16 MiB. Positions move with the
+  sound. That is `bext`, iXML, cues, labels, `smpl`, `acid`, names, pictures and the channel mask.
+  AIFF markers become cues; in FLAC, RIFF chunks are in `APPLICATION` blocks.
+- **Loops.** New loops carry `smpl` and `acid`: loop points, tempo, and the root note that the
+  prompt or the key names. `bpm_in_name` writes the tempo into the file's name.
+- **Recipes** are in the comment, and in iXML (WAV) or `AUDIOLDM_RECIPE` (FLAC). A clip's own
+  comment stays.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,6 +102,7 @@ def page(studio: Studio, pictures: Path) -> Iterator[str]:
         "`Pipeline(folder).render(request)`.\n"
     )
     yield table("Measures", "Each take carries its measures.", ["measure", "meaning"], MEASURES)
+    yield FILES
     for number, (example, before) in enumerate(examples(studio), 1):
         takes = studio.render(example.request, example.title)
         picture = f"{number:02d}-{example.title.lower().replace(' ', '-')}.png"
@@ -86,7 +118,7 @@ def section(example: Example, takes: list[Take], picture: str) -> str:
     request = example.request
     names = [field for field in example.shown if field in takes[0].measures]
     measured = "; ".join(
-        f"{name} " + ", ".join(f"{take.measures[name]:.4g}" for take in takes) for name in names
+        f"{name} " + ", ".join(figure(take.measures[name]) for take in takes) for name in names
     )
     return (
         f"\n## {example.title}\n\n{example.words}\n\n"
@@ -95,6 +127,11 @@ def section(example: Example, takes: list[Take], picture: str) -> str:
         + (f"Measured: {measured}.\n\n" if measured else "")
         + f"![before and after](jobs/{picture})\n"
     )
+
+
+def figure(measure: float | None) -> str:
+    """A measure in four digits; a sound without a beat has no tempo."""
+    return "none" if measure is None else f"{measure:.4g}"
 
 
 def given(request: Request) -> Iterator[tuple[Field, Any]]:

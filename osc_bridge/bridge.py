@@ -19,6 +19,7 @@ from osc_bridge.service.udp import UdpServer
 from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError
+from server.net.limits import ConnectionLimits
 
 __all__ = ["OscBridge"]
 
@@ -61,11 +62,12 @@ class OscBridge:
             stack.callback(files.close)
             for part in (server, self.settings, jobs, models, presets, files):
                 service.add(part.handlers)
-            host, port = self._config.host, self._config.osc_port
-            self.udp, self.tcp = await _listen(service, host, port)
+            self.udp, self.tcp = await _listen(service, self._config)
             stack.push_async_callback(self.udp.close)
             stack.push_async_callback(self.tcp.close)
-            stack.callback(jobs.close)  # while the ports are still open
+            # While the ports are still open: every job that was received gets its end.
+            stack.callback(jobs.close)
+            stack.push_async_callback(service.close)
             self._stack = stack.pop_all()
         return self
 
@@ -83,18 +85,25 @@ class OscBridge:
         return self.udp.port
 
 
-async def _listen(service: Service, host: str, port: int) -> tuple[UdpServer, TcpServer]:
+async def _listen(service: Service, config: Config) -> tuple[UdpServer, TcpServer]:
     """Listen on one port for UDP and TCP.
 
     Port 0 is a free UDP port, which may be taken for TCP; then another one is tried.
     """
+    host, port, limits = config.host, config.osc_port, _limits(config)
     tries = 1 if port else _TRIES
     while True:
         tries -= 1
         udp = await UdpServer.open(service, host, port)
         try:
-            return udp, await TcpServer.open(service, host, udp.port)
+            return udp, await TcpServer.open(service, host, udp.port, limits)
         except DeviceError:
             await udp.close()
             if not tries:
                 raise
+
+
+def _limits(config: Config) -> ConnectionLimits:
+    """The limits of OSC over TCP; one address gets a quarter of the connections."""
+    total = config.max_osc_connections
+    return ConnectionLimits(total=total, per_address=max(1, total // 4), stall_s=config.stall_s)

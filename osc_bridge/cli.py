@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from server import __version__
-from server.config import add_flags, load_config
+from server.config import Config, add_flags, load_config
 from server.errors import AudioLDMError
 
 __all__ = ["main"]
@@ -33,24 +33,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         config = load_config(vars(options))
-        if options.command == "render" or options.command in _JOBS:
-            from osc_bridge.commands.render import render
-
-            return render(options, config)
-        if options.command == "doctor":
-            from osc_bridge.commands.doctor import doctor
-
-            return doctor(config, as_json=options.json)
-        if options.command == "devices":
-            return _devices()
-        from osc_bridge.daw import run
-
-        return run(config)
+        return _run(options, config)
     except AudioLDMError as error:
         print(f"audioldm-daw: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(options: argparse.Namespace, config: Config) -> int:
+    command = options.command
+    if command == "doctor":
+        from osc_bridge.commands.doctor import doctor
+
+        return doctor(config, as_json=options.json)
+    if command == "devices":
+        return _devices()
+    if command == "presets":
+        from osc_bridge.commands.presets import print_presets
+
+        return print_presets(config, as_json=options.json)
+    if command is not None:
+        from osc_bridge.commands.render import render
+
+        return render(options, config)
+    from osc_bridge.daw import run
+
+    return run(config)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("devices", help="list the sound cards")
 
+    presets = commands.add_parser("presets", help="list the presets and the live sets")
+    presets.add_argument("--json", action="store_true", help="as JSON")
+    add_flags(presets, ("state_folder",))
+
     doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
@@ -92,7 +105,12 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FILE", help=".wav or .flac")
     command.add_argument("--json", action="store_true", help="describe the takes as JSON")
     command.add_argument(
-        "--preset", metavar="NAME", help="use the values of a preset; other flags replace them"
+        "--overwrite", action="store_true", help="allow -o to name a file that the job reads"
+    )
+    command.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="use the values of a preset (see `audioldm-daw presets`); other flags replace them",
     )
 
 

@@ -10,18 +10,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
+from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
 from osc_bridge.handlers.stage import stage_on
+from osc_bridge.handover import Handover
 from osc_bridge.oscquery.announcement import announced
 from osc_bridge.oscquery.app import OscQuery
+from osc_bridge.stage.liveset import LiveSet, load_set
 from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError
 from server.http.server import serving
-from server.launch import make_engine, make_http, settle, start_housekeeping
+from server.launch import connection_limits, make_engine, make_http, settle, start_housekeeping
 from server.logs import set_up_logs
 from server.signals import on_stop_signal
 
@@ -45,16 +48,17 @@ def run(config: Config) -> int:
     Raises:
         AudioLDMError: it cannot start.
     """
+    live_set = load_set(config.live_set) if config.live_set else None
     set_up_logs()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if config.trace_osc:
         for name in ("audioldm.osc.in", "audioldm.osc.out"):
             logging.getLogger(name).setLevel(logging.DEBUG)
-    asyncio.run(serve(config))
+    asyncio.run(serve(config, live_set))
     return 0
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, live_set: LiveSet | None = None) -> None:
     """Start everything, print the addresses, and run until a signal."""
     started_s = time.perf_counter()
     stop = asyncio.Event()
@@ -68,8 +72,8 @@ async def serve(config: Config) -> None:
                 return
             starting.result()
             sound = await _open_sound(running.stage, config)
-            if config.live_set:
-                await running.stage.load_set(config.live_set)
+            if live_set is not None:
+                await running.stage.use_set(live_set)
             print(_banner(config, running, sound, time.perf_counter() - started_s), flush=True)
             settle()
             await stopping
@@ -91,9 +95,17 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         engine = make_engine(config)
         stack.push_async_callback(engine.close)
         bridge = await stack.enter_async_context(OscBridge(engine, config))
-        stage = await stack.enter_async_context(stage_on(engine, bridge.service, bridge.folders))
+        handover = stack.enter_context(Handover(config.state, config.audio_hold_s))
+        output = CardOutput(config.audio_hold_s, handover.found, handover.note)
+        stage = await stack.enter_async_context(
+            stage_on(engine, bridge.service, bridge.folders, output, handover.arena)
+        )
+        if handover.found:
+            await stage.player.device.keep_open(handover.found.settings)
         http = make_http(engine, config, OscQuery(bridge).routes)
-        port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
+        limits = connection_limits(config)
+        serve_http = serving(http.app, config.host, config.http_port, limits)
+        port = await stack.enter_async_context(serve_http)
         stack.callback(http.close)
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
@@ -102,14 +114,18 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:
-    """Open the sound card, or keep time without one; returns the line for the banner."""
+    """Open the sound card, or keep time without one; returns the line for the banner.
+
+    What plays already goes on: it was taken over from a program that has died.
+    """
+    device = stage.player.device
     settings = DeviceSettings(device=config.sound_card, blocksize=config.blocksize)
     try:
-        opened = await stage.open_device(settings)
+        opened = device.opened or await stage.open_device(settings)
     except DeviceError as error:
-        await stage.open_device(DeviceSettings(device=NO_DEVICE))
+        await device.keep_open(DeviceSettings(device=NO_DEVICE))
         return f"none ({error})"
-    if config.sound_card == NO_DEVICE:
+    if device.settings.device == NO_DEVICE:
         return "none, as asked"
     return f"{opened.name} ({opened.host_api}), {opened.sample_rate} Hz"
 

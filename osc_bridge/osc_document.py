@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from osc_bridge.handlers.server import MAX_LISTINGS
 from osc_bridge.messages.addresses import TABLE, render_markdown
 from osc_bridge.messages.files import CHUNK_BYTES
+from osc_bridge.service.address_proof import AMPLIFICATION, HELD_BYTES
 from osc_bridge.service.bundles import MAX_AHEAD_S, MAX_WAITING
+from osc_bridge.service.tcp import MAX_CONNECTIONS, MAX_UNREAD
 from osc_bridge.wire.codec import MAX_ARGUMENTS, MAX_DATAGRAM, MAX_DEPTH, MAX_MESSAGES
 from osc_bridge.wire.framing import MAX_FRAME
 from server.errors import AudioLDMError
@@ -58,6 +61,12 @@ and `oscdump 9104`.
 - **Replies go to the sender.** A program that sends from one port and listens on another ends each
   message with `reply_port 9104`. A client is the address that its replies go to. Other clients do
   not receive them, and equal request ids of two clients are two jobs.
+- **Proof of address.** A client on another machine that sends over UDP gets at most
+  {AMPLIFICATION} bytes for each byte that came from its address. So a forged address harms nobody.
+  Longer answers wait (up to {HELD_BYTES // 1024} KiB), and `/ldm/cookie c` is sent instead. Send
+  `/ldm/prove c` back: the answers that waited follow, and from then on the whole machine is
+  trusted. A client that cannot do that opens one TCP connection to the OSC port, or asks OSCQuery
+  once over HTTP: both prove the address too. On the same machine, and over TCP, there is no cookie.
 - **Settings.** `/ldm/set/<field> value` keeps a value for this client's later requests, and
   `/ldm/press/text 1` renders with them. Faders, a text box and a button make a control surface.
 - **Notices.** After `/ldm/notify 1` a client also receives the changes of all jobs, on separate
@@ -66,12 +75,19 @@ and `oscdump 9104`.
   if the client had sent it, when the job is done.
 - **Errors.** A refused message is answered by `/ldm/error code sentence address`, at most 50 a
   second for each client. Messages to addresses that only the server sends are never answered.
+  A job that is refused or fails is answered by `/ldm/job/fail` alone, and each one is. Other
+  clients with notices on receive `/ldm/error` for both.
   Codes: {{codes}}.
 
 ## Limits
 
 - A UDP packet has at most {MAX_DATAGRAM} bytes, a TCP packet {MAX_FRAME // 1024} KiB. TCP accepts
   OSC 1.0 (a length before each packet) and 1.1 (SLIP) on the same port, by the first byte.
+- {MAX_CONNECTIONS} TCP connections may be open (`--max-osc-connections`), a quarter of them from
+  one other machine. A new one replaces the one that has been silent the longest. While a client
+  does not read its answers, its next messages wait. With {MAX_UNREAD // 2**20} MiB of unread
+  answers, or 30 s without reading, it is disconnected.
+- {MAX_LISTINGS} lists of all addresses (`/ldm/help`) may be on their way to one machine.
 - A message has at most {MAX_ARGUMENTS} arguments, a bundle {MAX_MESSAGES} messages in {MAX_DEPTH}
   levels. Address patterns (`* ? [] {{}}`) are refused: every message names one address.
 - A bundle with a time tag waits for its time (jitter is in docs/latency.md). A late one is executed

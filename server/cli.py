@@ -30,6 +30,11 @@ _SETTINGS = (
     "state_folder",
     "max_queued",
     "max_upload_mb",
+    "max_connections",
+    "max_connections_per_address",
+    "max_streams",
+    "head_s",
+    "stall_s",
     "keep_gb",
     "keep_days",
 )

@@ -82,6 +82,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_upload_mb: Annotated[
         int, Meta(ge=1, le=100_000, description="largest clip that is taken over HTTP")
     ] = 200
+    max_connections: Annotated[
+        int, Meta(ge=1, le=65536, description="HTTP connections at a time; idle ones make room")
+    ] = 256
+    max_connections_per_address: Annotated[
+        int, Meta(ge=1, le=65536, description="of them from one address that is not loopback")
+    ] = 64
+    max_streams: Annotated[
+        int, Meta(ge=1, le=65536, description="event streams and WebSockets at a time")
+    ] = 64
+    max_osc_connections: Annotated[
+        int, Meta(ge=1, le=65536, description="OSC connections over TCP at a time")
+    ] = 64
+    head_s: Annotated[
+        float, Meta(ge=0.1, description="seconds for the head of an HTTP request")
+    ] = 10.0
+    stall_s: Annotated[
+        float, Meta(ge=0.1, description="seconds that a body or a reader may make no progress")
+    ] = 30.0
     keep_gb: Annotated[
         float, Meta(ge=0.0, description="oldest takes beyond this are deleted (0: never)")
     ] = 0.0
@@ -96,6 +114,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Meta(ge=0, le=4096, description="frames a block of the sound card (0: its own)"),
     ] = 128
+    audio_hold_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=86400.0,
+            description="seconds that the sound goes on if this program dies; started again "
+            "meanwhile, it takes it over (0: the sound stops)",
+        ),
+    ] = 60.0
     live_set: Annotated[
         str, Meta(description="live set to load at the start: its name, or a YAML file")
     ] = ""

@@ -14,7 +14,13 @@ from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.http.server import serving
 from server.jobs.job import Job, JobState
-from server.launch import make_http, make_local_engine, settle, start_housekeeping
+from server.launch import (
+    connection_limits,
+    make_http,
+    make_local_engine,
+    settle,
+    start_housekeeping,
+)
 from server.logs import set_up_logs
 from server.remote.cluster_engine import ClusterEngine
 from server.signals import on_stop_signal
@@ -59,7 +65,9 @@ async def serve(
         stack.push_async_callback(engine.close)
         stack.callback(engine.listen(_log_job))
         http = make_http(engine, config)
-        port = await stack.enter_async_context(serving(http.app, config.host, config.http_port))
+        limits = connection_limits(config)
+        serve_http = serving(http.app, config.host, config.http_port, limits)
+        port = await stack.enter_async_context(serve_http)
         stack.callback(http.close)
         starting = asyncio.create_task(engine.start())
         if not await _first(starting, stop):

@@ -22,6 +22,7 @@ from server.jobs.storage import remove_parts
 from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
+from server.net.limits import ConnectionLimits
 from server.supervision import SupervisedTask
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from server.http.app import HttpApi
 
 __all__ = [
+    "connection_limits",
     "keep_house",
     "make_engine",
     "make_http",
@@ -97,6 +99,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         InvalidRequest: open to the network, and nobody has a token.
     """
     from server.http.app import HttpApi
+    from server.http.streams import StreamSlots
 
     return HttpApi(
         engine,
@@ -106,6 +109,18 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         gate=_gate(config),
         presets=config.state / "presets",
         extra_routes=extra_routes,
+        limits=connection_limits(config),
+        streams=StreamSlots(config.max_streams),
+    )
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """The limits of the HTTP port."""
+    return ConnectionLimits(
+        total=config.max_connections,
+        per_address=config.max_connections_per_address,
+        head_s=config.head_s,
+        stall_s=config.stall_s,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -61,3 +62,36 @@ def test_the_engine_runs_without_torch() -> None:
         "import server.worker.main, server.engine.local, server.render.pipeline, osc_bridge.cli"
     )
     subprocess.run((sys.executable, "-c", program), check=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "missing", "extra"),
+    [
+        ("training.cli vae --sounds .", "torch", "train"),
+        ("training.cli evaluate tiny", "torch", "train"),
+        ("training.cli finetune tiny --sounds . -o x", "torch", "train"),
+        ("training.cli export --sounds . -o x", "torch", "train"),
+        ("onnx_export.cli x -o y", "torch", "export"),
+        ("onnx_export.cli verify x --against y", "torch", "export"),
+        ("server.harp.cli", "gradio", "harp"),
+        ("server.cli --cluster", "ray", "cluster"),
+    ],
+)
+def test_a_command_without_its_extra_names_it(
+    tmp_path: Path, command: str, missing: str, extra: str
+) -> None:
+    module, *words = command.split()
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {words!r}\n"
+        f"from {module} import main; sys.exit(main())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        (sys.executable, "-c", program),
+        check=False, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert f"audioldm-daw[{extra}]" in done.stderr
+    assert "Traceback" not in done.stderr
+    if command.startswith("training.cli vae"):
+        assert "loading PyTorch" in done.stderr

@@ -22,24 +22,33 @@ from server.errors import AudioLDMError
 
 __all__ = ["main"]
 
+log = logging.getLogger("audioldm.train")
+
 TRAINED = ("clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "listener")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["evaluate"]:
-        from training.evaluation.evaluate import main as evaluate
-
-        return evaluate(arguments[1:])
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
+        if arguments[:1] == ["evaluate"]:
+            from training.evaluation.evaluate import main as evaluate
+
+            return evaluate(arguments[1:])
+        options = _parser().parse_args(arguments)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        log.info("loading PyTorch")
         _run(options)
     except AudioLDMError as error:
-        print(f"audioldm-train: {error}", file=sys.stderr)
-        return 1
+        return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        return _refuse(f'{error.name} is missing; run: pip install "audioldm-daw[train]"')
     return 0
+
+
+def _refuse(sentence: str) -> int:
+    print(f"audioldm-train: {sentence}", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +113,7 @@ def _run(options: argparse.Namespace) -> None:
         settings = msgspec.structs.replace(settings, **{options.command: section})
     run = Run(settings, options.run, torch.device(device))
     for stage in ("text", "clap") if options.command == "clap" else (options.command,):
+        log.info("stage %s begins on %s", stage, device)
         measures = run.train(stage)
         print(stage, " ".join(f"{name}={value:.4f}" for name, value in measures.items()))
         if (run.folder / stage / "curve.csv").is_file():

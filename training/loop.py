@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from torch import Tensor, nn
 __all__ = ["Fit", "TrainingStage", "autocast", "fit", "load_ema", "optimize"]
 
 logger = logging.getLogger(__name__)
+
+_FIRST_WORD: Final = 10
+"""Steps after which the pace is told for the first time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,9 @@ def fit(stage: TrainingStage, settings: Fit, folder: Path) -> dict[str, float]:
         _update(average, stage.model, min(settings.ema, (1 + step) / (10 + step)))
         progress.step = step + 1
         progress.seconds = time.monotonic() - began
+        if progress.step - first == _FIRST_WORD:
+            pace = (progress.seconds - earlier) / _FIRST_WORD
+            logger.info("%s", _line(stage, settings, progress, pace))
         last = progress.step == settings.steps
         if last or progress.step % settings.evaluate_every == 0:
             with torch.no_grad():

@@ -68,7 +68,8 @@ instr 2
   Spath init ""
   Scode init ""
   Ssentence init ""
-  kposition, kindex, krate, kchannels, kseed, ksilent, ktakes, kstep, ksteps init 0
+  Swarnings init ""
+  kposition, kindex, krate, kchannels, kseed, ksilent, kframes, ktakes, kstep, ksteps init 0
   kseconds, kscore init 0
 
   kgot OSClisten gireplies, "/ldm/job/accepted", "ssi", Sid, Sjob, kposition
@@ -81,8 +82,8 @@ instr 2
     printks "step %d of %d\n", 0, kstep, ksteps
   endif
 
-  kgot OSClisten gireplies, "/ldm/take", "ssisfiiifi", \
-    Sid, Sjob, kindex, Spath, kseconds, krate, kchannels, kseed, kscore, ksilent
+  kgot OSClisten gireplies, "/ldm/take", "ssisfiiifiis", \
+    Sid, Sjob, kindex, Spath, kseconds, krate, kchannels, kseed, kscore, ksilent, kframes, Swarnings
   if kgot == 1 then
     printks "take %d: %s\n", 0, kindex, Spath
     Sevent sprintfk {{i "play" 0 %f "%s"}}, kseconds, Spath

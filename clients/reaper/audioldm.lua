@@ -22,6 +22,10 @@ local function clip_of(item)
   local take = reaper.GetActiveTake(item)
   if not take or reaper.TakeIsMIDI(take) then return nil, "Select an item with audio." end
   local source = reaper.GetMediaItemTake_Source(take)
+  local length, section, reversed = reaper.GetMediaSourceLength(source), 0, false
+  local is_section, found, start, _, backwards = pcall(function() return reaper.PCM_Source_GetSectionInfo(source) end)
+  if is_section and found then section, reversed = start, backwards end
+  if reversed then return nil, "The item plays backwards; glue it first." end
   local whole = reaper.GetMediaSourceParent(source)
   while whole do source, whole = whole, reaper.GetMediaSourceParent(whole) end
   local path = reaper.GetMediaSourceFileName(source, "")
@@ -32,15 +36,34 @@ local function clip_of(item)
     finish = position + reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
     offset = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS"),
     rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE"),
+    length = length or reaper.GetMediaSourceLength(source), section = section,
+    loops = reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") == 1,
   }
 end
 
+local function region(clip, from, to)
+  return string.format("%.6f:%.6f", clip.section + from, clip.section + to)
+end
+
+-- The selected part as regions of the file, and what to say about it; nil where there is none.
+-- An item longer than its source plays it again and again: what is made anew sounds in each pass.
 local function part_of(clip, from, to)
   if from >= to then from, to = clip.position, clip.finish end
   from, to = math.max(from, clip.position), math.min(to, clip.finish)
-  if from >= to then return nil end
-  local function in_file(time) return clip.offset + (time - clip.position) * clip.rate end
-  return string.format("%.6f:%.6f", math.max(0, in_file(from)), in_file(to))
+  if from >= to then return nil, "The time selection does not touch the selected item." end
+  from = clip.offset + (from - clip.position) * clip.rate
+  to = clip.offset + (to - clip.position) * clip.rate
+  if from >= 0 and to <= clip.length + 1e-6 then return region(clip, from, to), "" end
+  if not clip.loops then
+    local first, last = math.max(0, from), math.min(to, clip.length)
+    if first >= last then return nil, "The file does not reach the time selection; there is nothing to make anew." end
+    return region(clip, first, last), ", as far as the file reaches"
+  end
+  if to - from >= clip.length then return region(clip, 0, clip.length), ", in every pass" end
+  local first, last = from % clip.length, to % clip.length
+  if first < last then return region(clip, first, last), ", in every pass" end
+  local seam = region(clip, first, clip.length)
+  return last > 0 and seam .. ", " .. region(clip, 0, last) or seam, ", on both sides of the seam"
 end
 
 -- --- the job: a program in the background that writes its answers into a file
@@ -67,9 +90,9 @@ local function start(words)
 end
 
 local function read(job)
-  local takes, said, over = {}, "", false
+  local takes, said, over, warnings = {}, "", false, ""
   local file = io.open(job.answers, "r")
-  if not file then return takes, said, over end
+  if not file then return takes, said, over, warnings end
   for line in file:lines() do
     local words = {}
     for word in (line .. "\t"):gmatch("(.-)\t") do words[#words + 1] = word end
@@ -77,6 +100,7 @@ local function read(job)
       reaper.Help_Set("AudioLDM: step " .. words[4] .. " of " .. words[5], true)
     elseif words[1] == "/ldm/take" then
       takes[#takes + 1] = words[5]
+      if (words[13] or "") ~= "" then warnings = warnings .. "take " .. #takes .. ": " .. words[13] .. " " end
     elseif line:match("^over%s*$") then
       over = true
     elseif line:sub(1, 1) ~= "/" then
@@ -84,7 +108,7 @@ local function read(job)
     end
   end
   file:close()
-  return takes, said, over
+  return takes, said, over, warnings
 end
 
 -- --- inserting
@@ -148,15 +172,15 @@ end
 
 local from, to = reaper.GetSet_LoopTimeRange(false, false, 0, 0, false)
 local item = reaper.GetSelectedMediaItem(0, 0)
-local clip, problem, part
+local clip, problem, part, about
 if item then
   clip, problem = clip_of(item)
-  part = clip and part_of(clip, from, to)
-  if clip and not part then problem = "The time selection does not touch the selected item." end
-  if problem then return complain(problem) end
+  if not clip then return complain(problem) end
+  part, about = part_of(clip, from, to)
+  if not part then return complain(about) end
 end
 
-local title = clip and "AudioLDM: make it anew" or "AudioLDM: a new sound"
+local title = clip and "AudioLDM: make it anew" .. about or "AudioLDM: a new sound"
 local before = reaper.GetExtState("AudioLDM", "prompt") .. "\n1"
 local agreed, answer = reaper.GetUserInputs(title, 2, "Prompt,Takes,extrawidth=240,separator=\n", before)
 if not agreed then return end
@@ -188,9 +212,9 @@ local function insert(paths)
 end
 
 local function wait()
-  local paths, said, over = read(job)
+  local paths, said, over, warnings = read(job)
   if not over then return reaper.defer(wait) end
-  reaper.Help_Set("", false)
+  reaper.Help_Set(warnings ~= "" and "AudioLDM: " .. warnings or "", false)
   for _, file in ipairs(job.files) do os.remove(file) end
   if #paths > 0 then return insert(paths) end
   complain(said ~= "" and said or PROGRAM .. " says nothing; is it installed?")

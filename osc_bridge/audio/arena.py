@@ -10,7 +10,9 @@ from __future__ import annotations
 import enum
 import mmap
 import os
+import secrets
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +75,20 @@ class Gauge(enum.IntEnum):
     """Blocks in which the limiter reduced the level."""
     GLITCHES = 17
     """Blocks that are silent because rendering them raised an error."""
+    OWNER_NS = 18
+    """Monotonic time at which the program that owns the memory was last alive."""
+    QUIT = 19
+    """1 when the audio process is to end, or is about to."""
+    STAMP = 20
+    """A random number by which the memory is known again."""
+    STORE_USED = 21
+    """End of the used part of the sample store, in frames."""
+    MASTER = 22
+    """Level of everything, see :class:`osc_bridge.audio.voice_state.Levels`."""
+    MONITOR = 23
+    NEXT_VOICE = 24
+    FIRST_OWN = 25
+    """Voices below this number are of a program that has gone; 0 when none is left."""
 
 
 class Op(enum.IntEnum):
@@ -86,6 +102,8 @@ class Op(enum.IntEnum):
     MASTER = 6
     STOP_ALL = 7
     MONITOR = 8
+    RELEASE = 9
+    """Fade out the voices of a program that has gone: those below ``voice``."""
 
 
 class Event(enum.IntEnum):
@@ -152,6 +170,8 @@ class Arena:
     def __init__(self, memory: mmap.mmap, shape: ArenaShape, path: Path, fd: int) -> None:
         self.shape = shape
         self.path = path
+        self.adopted = False
+        """True where a program that has gone has made it, and something may be playing it."""
         self._memory = memory
         self._fd = fd
         commands, events, store, output, recorded, _ = shape._layout()
@@ -173,22 +193,53 @@ class Arena:
             fd, name = tempfile.mkstemp(prefix="audioldm-audio-")
             path = Path(name)
         os.ftruncate(fd, shape.nbytes)
-        return cls(mmap.mmap(fd, shape.nbytes), shape, path, fd)
+        arena = cls(mmap.mmap(fd, shape.nbytes), shape, path, fd)
+        arena.gauges[Gauge.STAMP] = secrets.randbits(62)
+        return arena
 
     @classmethod
     def attach(cls, path: Path, shape: ArenaShape) -> Arena:
-        """Open the block that another process has made."""
-        with path.open("r+b") as file:
-            memory = mmap.mmap(file.fileno(), shape.nbytes)
-        return cls(memory, shape, path, -1)
+        """Open the block that another process has made; it outlives that process.
+
+        Raises:
+            OSError: there is none.
+        """
+        fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            memory = mmap.mmap(fd, shape.nbytes)
+        except (OSError, ValueError) as error:
+            os.close(fd)
+            raise OSError(f"{path} is no memory of this size: {error}") from error
+        own = Path(f"/proc/{os.getpid()}/fd/{fd}") if path.is_relative_to("/proc") else path
+        return cls(memory, shape, own, fd)
+
+    @classmethod
+    def adopt(cls, path: Path, shape: ArenaShape, stamp: int) -> Arena:
+        """Open the block of a program that has gone, and own it from now on.
+
+        Raises:
+            OSError: there is none, or it is another one.
+        """
+        arena = cls.attach(path, shape)
+        if int(arena.gauges[Gauge.STAMP]) != stamp or arena.gauges[Gauge.QUIT]:
+            arena.let_go()
+            raise OSError(f"{path} is another memory, or its audio process is ending")
+        arena.gauges[Gauge.OWNER_NS] = time.monotonic_ns()
+        arena.gauges[Gauge.FIRST_OWN] = max(1, int(arena.gauges[Gauge.NEXT_VOICE]))
+        arena.adopted = True
+        return arena
+
+    def let_go(self) -> None:
+        """Close the file without removing it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def close(self) -> None:
         """Free the memory; it stays valid until the last view of it is gone."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            if not self.path.is_relative_to("/proc"):
-                self.path.unlink(missing_ok=True)
-            self._fd = -1
+        if self._fd >= 0 and not self.path.is_relative_to("/proc"):
+            self.path.unlink(missing_ok=True)
+        self.let_go()
 
     def position(self) -> tuple[int, int]:
         """Frame and monotonic time in ns of the newest block, read consistently (seqlock)."""

@@ -1,7 +1,8 @@
 """A sound card in a process of its own, as the player sees it.
 
 There, Python's interpreter lock does not delay the audio callback. A crash of the audio driver
-does not end this process, and a process that hangs can be killed and started again.
+does not end this process, and a process that hangs can be killed and started again. If this
+program dies, the audio process plays on for a while, and the next program takes it over.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from osc_bridge.audio.arena import Arena, Gauge
-from osc_bridge.audio.device import DeviceSettings, Opened
+from osc_bridge.audio.device import DeviceSettings, Opened, Playing
 from osc_bridge.audio.process import ProcessOptions, ProcessReport
 from server.errors import DeviceError
 
@@ -29,13 +32,37 @@ log = logging.getLogger("audioldm.audio")
 _OPEN_TIMEOUT_S: Final = 20.0
 _TIMEOUT_S: Final = 2.0
 """A device that has not asked for a block for this long counts as lost."""
+_END_S: Final = 3.0
+_TRIES: Final = 3
+_PAUSE_S: Final = 0.5
+"""Between tries to start a process that died at its start."""
 _MAX_LINE: Final = 10_000
 
 
-class CardOutput:
-    """Starts, watches and ends the audio process (:mod:`osc_bridge.audio.process`)."""
+class _DiedAtStart(DeviceError):
+    """The process ended before it could say anything."""
 
-    def __init__(self) -> None:
+
+class CardOutput:
+    """Starts, watches and ends the audio process (:mod:`osc_bridge.audio.process`).
+
+    Args:
+        hold_s: how long the process plays on if this program dies.
+        found: the process of a program that has died; it is taken over by the first
+            :meth:`open` with the same settings, and ended by one with others.
+        note: called with the process that plays, and with None when none does.
+    """
+
+    def __init__(
+        self,
+        hold_s: float = 0.0,
+        found: Playing | None = None,
+        note: Callable[[Playing | None], None] = lambda playing: None,
+    ) -> None:
+        self._hold_s = hold_s
+        self._found = found
+        self._note = note
+        self._adopted: Playing | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: asyncio.Task[None] | None = None
         self._last_lines: deque[str] = deque(maxlen=20)
@@ -46,46 +73,107 @@ class CardOutput:
     @property
     def pid(self) -> int | None:
         """Process id of the audio process; None while it does not run."""
+        if self._adopted:
+            return self._adopted.pid
         return self._process.pid if self._process else None
 
     async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        """Start to play at ``frame``.
+        """Start to play at ``frame``, or go on where a process plays already.
 
         Raises:
             DeviceError: the device or its settings cannot be used.
         """
-        await self.close()
         self._arena = arena
-        options = ProcessOptions(
-            arena=str(arena.path), shape=arena.shape, settings=settings, frame=frame,
-            time_ns=time.monotonic_ns(),
+        self._callbacks, self._last_callback_s = -1, time.monotonic()
+        found, self._found = self._found, None
+        if found and found.settings == settings:
+            self._adopted = found
+            self._note(found)
+            return found.opened
+        self._adopted = found or self._adopted
+        await self.close()
+        return await self._opened(arena, settings, frame, time.monotonic_ns())
+
+    async def close(self) -> None:
+        """End the audio process; it is killed if it does not end in 3 s."""
+        process, self._process = self._process, None
+        adopted, self._adopted = self._adopted, None
+        if self._arena is not None and (process or adopted):
+            self._arena.gauges[Gauge.QUIT] = 1
+            self._note(None)
+        if adopted and self._arena is not None:
+            await _ended(self._arena, adopted.pid)
+        if process is not None:
+            await self._end(process)
+        if self._arena is not None and (process or adopted):
+            self._arena.gauges[Gauge.STATE] = 0
+
+    def failure(self) -> str:
+        """Why it stopped playing; empty while it plays."""
+        process, arena = self._process, self._arena
+        if arena is None or (process is None and self._adopted is None):
+            return "the device is closed"
+        if process is not None and process.returncode is not None:
+            return "the device went away" if process.returncode == 3 else self._end_reason(process)
+        callbacks, now = int(arena.gauges[Gauge.CALLBACKS]), time.monotonic()
+        if callbacks != self._callbacks:
+            self._callbacks, self._last_callback_s = callbacks, now
+        elif now - self._last_callback_s > _TIMEOUT_S:
+            return f"the device requested no block in {_TIMEOUT_S:.0f} s"
+        return ""
+
+    async def _opened(
+        self, arena: Arena, settings: DeviceSettings, frame: int, time_ns: int
+    ) -> Opened:
+        """Start the process; one that dies at its start is tried again after a pause."""
+        for tries_left in reversed(range(_TRIES)):
+            arena.commands.clear()
+            arena.gauges[Gauge.QUIT] = 0
+            arena.gauges[Gauge.OWNER_NS] = time.monotonic_ns()
+            options = ProcessOptions(
+                arena=str(arena.path), shape=arena.shape, settings=settings, frame=frame,
+                time_ns=time_ns, hold_s=self._hold_s,
+            )  # fmt: skip
+            try:
+                report = await self._start(options)
+            except _DiedAtStart as error:
+                if not tries_left:
+                    raise
+                log.warning("%s; it is started again", error)
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                break
+        assert report.opened is not None
+        assert self._process is not None
+        self._callbacks, self._last_callback_s = -1, time.monotonic()
+        playing = Playing(
+            pid=self._process.pid, stamp=int(arena.gauges[Gauge.STAMP]), arena=report.arena,
+            shape=arena.shape, settings=settings, opened=report.opened,
         )  # fmt: skip
+        self._note(playing)
+        return report.opened
+
+    async def _start(self, options: ProcessOptions) -> ProcessReport:
+        pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "osc_bridge.audio.process", msgspec.json.encode(options).decode(),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env=_environment(),
+            stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(),
         )  # fmt: skip
         self._stderr = asyncio.create_task(self._read_stderr(self._process))
         try:
-            opened = await asyncio.wait_for(self._read_report(self._process), _OPEN_TIMEOUT_S)
+            return await asyncio.wait_for(self._read_report(self._process), _OPEN_TIMEOUT_S)
         except TimeoutError as error:
             await self.close()
             raise DeviceError(f"the device did not open in {_OPEN_TIMEOUT_S:.0f} s") from error
         except BaseException:
             await self.close()
             raise
-        self._callbacks, self._last_callback_s = -1, time.monotonic()
-        return opened
 
-    async def close(self) -> None:
-        """End the audio process; it is killed if it does not end in 3 s."""
-        process, self._process = self._process, None
-        if process is None:
-            return
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 3.0)
+            await asyncio.wait_for(process.wait(), _END_S)
         except (TimeoutError, asyncio.CancelledError) as error:
             log.warning("the audio process hangs; it is killed")
             with contextlib.suppress(ProcessLookupError):
@@ -95,24 +183,8 @@ class CardOutput:
                 raise
         if self._stderr:
             await self._stderr
-        if self._arena is not None:
-            self._arena.gauges[Gauge.STATE] = 0
 
-    def failure(self) -> str:
-        """Why it stopped playing; empty while it plays."""
-        process, arena = self._process, self._arena
-        if process is None or arena is None:
-            return "the device is closed"
-        if process.returncode is not None:
-            return "the device went away" if process.returncode == 3 else self._end_reason(process)
-        callbacks, now = int(arena.gauges[Gauge.CALLBACKS]), time.monotonic()
-        if callbacks != self._callbacks:
-            self._callbacks, self._last_callback_s = callbacks, now
-        elif now - self._last_callback_s > _TIMEOUT_S:
-            return f"the device requested no block in {_TIMEOUT_S:.0f} s"
-        return ""
-
-    async def _read_report(self, process: asyncio.subprocess.Process) -> Opened:
+    async def _read_report(self, process: asyncio.subprocess.Process) -> ProcessReport:
         """Read the report; libraries may print lines before it."""
         assert process.stdout is not None
         async for line in process.stdout:
@@ -120,9 +192,9 @@ class CardOutput:
                 report = msgspec.json.decode(line, type=ProcessReport)
                 if report.opened is None:
                     raise DeviceError(report.error)
-                return report.opened
+                return report
         await process.wait()
-        raise DeviceError(self._end_reason(process))
+        raise _DiedAtStart(self._end_reason(process))
 
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
         """Keep the last lines; not line by line, for a line may be of any length."""
@@ -139,6 +211,17 @@ class CardOutput:
     def _end_reason(self, process: asyncio.subprocess.Process) -> str:
         last = self._last_lines[-1] if self._last_lines else "no message"
         return f"the audio process ended with code {process.returncode}: {last}"
+
+
+async def _ended(arena: Arena, pid: int) -> None:
+    """Wait for the end of a process that is no child of ours; it is killed if it hangs."""
+    for _ in range(round(_END_S / 0.05)):
+        await asyncio.sleep(0.05)
+        if not arena.gauges[Gauge.STATE]:
+            return
+    log.warning("the audio process hangs; it is killed")
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
 
 def _environment() -> dict[str, str]:

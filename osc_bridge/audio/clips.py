@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from osc_bridge.audio.arena import CHANNELS, Arena
+from osc_bridge.audio.arena import CHANNELS, Arena, Gauge
 from server.audio.waveform import Samples, Waveform
 from server.errors import InvalidRequest, TooLarge
 
@@ -54,7 +54,7 @@ class LoadedClip:
 
 
 def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samples, int, float]:
-    """Convert a sound to what the mixer plays.
+    """Convert a sound to what the mixer plays; surround is folded down.
 
     The last frames of a loop are crossfaded with its first ones. Jumping from the end back to the
     loop start is then a crossfade, and the first pass begins unchanged.
@@ -67,11 +67,8 @@ def prepare(source: Waveform, sample_rate: int, loop: Loop | None) -> tuple[Samp
     """
     if not source.frames or not np.isfinite(source.samples).all():
         raise InvalidRequest("the sound is empty or holds samples that are not numbers")
-    samples = source.resample(sample_rate).samples
-    if samples.shape[1] > CHANNELS:
-        samples = samples[:, :CHANNELS]
-    elif samples.shape[1] < CHANNELS:
-        samples = np.repeat(samples, CHANNELS, axis=1)
+    folded = source.as_channels(min(CHANNELS, source.channels))
+    samples = folded.resample(sample_rate).as_channels(CHANNELS).samples
     if loop is None:
         return np.ascontiguousarray(samples), 0, 0.0
     return _looped(samples, sample_rate, loop)
@@ -112,7 +109,9 @@ class ClipStore:
         self._arena = arena
         self._ids = itertools.count(1)
         self._clips: dict[int, LoadedClip] = {}
-        self._holes: list[tuple[int, int]] = [(0, arena.store.shape[0])]
+        self.reserved = int(arena.gauges[Gauge.STORE_USED]) if arena.adopted else 0
+        """Frames at the start that voices of a program that has gone may be playing."""
+        self._holes = [(self.reserved, arena.store.shape[0] - self.reserved)]
         self.sample_rate = sample_rate
 
     def __len__(self) -> int:
@@ -153,9 +152,16 @@ class ClipStore:
         clip.users -= 1
         self._free_if_unused(clip)
 
+    def free_reserved(self) -> None:
+        """What a program that has gone was playing is over."""
+        reserved, self.reserved = self.reserved, 0
+        if reserved:
+            self._free(0, reserved)
+
     async def convert(self, sample_rate: int) -> None:
         """Convert all clips to another rate; only while nothing plays."""
         self.sample_rate = sample_rate
+        self.reserved = 0
         self._holes = [(0, self._arena.store.shape[0])]
         clips = tuple(self._clips.values())
         for clip in clips:
@@ -192,6 +198,7 @@ class ClipStore:
             if room >= frames:
                 left = [(at + frames, room - frames)] if room > frames else []
                 self._holes[index : index + 1] = left
+                self._note_used()
                 return at
         raise TooLarge(
             f"no room for {frames / self.sample_rate:.0f} s of sound in memory "
@@ -208,3 +215,10 @@ class ClipStore:
             else:
                 merged.append((start, room))
         self._holes = merged
+        self._note_used()
+
+    def _note_used(self) -> None:
+        """Say in the arena where the used part of the store ends."""
+        end = self._arena.store.shape[0]
+        last_at, last_room = self._holes[-1] if self._holes else (end, 0)
+        self._arena.gauges[Gauge.STORE_USED] = last_at if last_at + last_room == end else end

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
-from osc_bridge.audio.arena import Arena, Gauge
+from osc_bridge.audio.arena import Arena, ArenaShape, Gauge
+from server.errors import InvalidRequest
 
 __all__ = [
     "NO_DEVICE",
@@ -14,10 +15,13 @@ __all__ = [
     "DeviceReport",
     "DeviceSettings",
     "Opened",
+    "Playing",
     "PlayerStatus",
     "read_status",
 ]
 
+MIN_RATE: Final = 8000
+MIN_BLOCK: Final = 16
 NO_DEVICE: Final = "none"
 """The name of the output that keeps time without a sound card."""
 
@@ -39,6 +43,23 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """First channel of the input pair; 0 opens no inputs."""
     input_device: str = ""
     """Where inputs are another device than outputs; empty for the inputs of ``device``."""
+
+    def checked(self) -> Self:
+        """Return the settings if a device can have them.
+
+        Raises:
+            InvalidRequest: a rate or a block that is too small.
+        """
+        for name, value, least, unit in (
+            ("sample_rate", self.sample_rate, MIN_RATE, "Hz"),
+            ("blocksize", self.blocksize, MIN_BLOCK, "frames"),
+        ):
+            if 0 < value < least:
+                raise InvalidRequest(
+                    f"{name} must be 0, which is the card's own, or at least {least} {unit} "
+                    f"(got {value})"
+                )
+        return self
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +85,19 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float = 0.0
     realtime: bool = False
     """True where the system granted real-time priority."""
+
+
+class Playing(msgspec.Struct, frozen=True, kw_only=True):
+    """An audio process, as a program that is started again finds it."""
+
+    pid: int
+    stamp: int
+    """The number of its memory."""
+    arena: str
+    """Where its memory can be opened."""
+    shape: ArenaShape
+    settings: DeviceSettings
+    opened: Opened
 
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):

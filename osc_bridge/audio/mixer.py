@@ -58,6 +58,7 @@ class Mixer:
             arena.silence(0, arena.played.shape[0])
         arena.gauges[Gauge.SAMPLE_RATE] = sample_rate
         arena.gauges[Gauge.LATENCY_NS] = 0
+        arena.gauges[Gauge.FIRST_OWN] = 0
         # Before the first block is rendered, the position must not be that of the last device.
         arena.publish(frame, time.monotonic_ns())
 
@@ -93,8 +94,8 @@ class Mixer:
             if command[0] == Op.RETIME:
                 self._retime(command)
                 continue
-            if command[0] == Op.STOP_ALL:
-                self._stop_all(command[8])
+            if command[0] in (Op.STOP_ALL, Op.RELEASE):
+                self._stop_all(command[8], command[1])
                 continue
             frame = command[2]
             if 0 < frame < self.frame:
@@ -173,14 +174,24 @@ class Mixer:
                 self._send(Event.CANCELLED, id, now)
                 return
 
-    def _stop_all(self, fade: int) -> None:
-        """Stop all earlier starts; later ones, even in the same block, are played."""
+    def _stop_all(self, fade: int, below: int) -> None:
+        """Stop all earlier starts; later ones, even in the same block, are played.
+
+        Args:
+            fade: in frames.
+            below: only voices with smaller numbers; 0: all.
+        """
         for voice in self._sounding:
-            voice.stop(fade)
-        for _, _, waiting in self._pending:
-            if waiting[0] == Op.START:
-                self._send(Event.CANCELLED, waiting[1], self.frame)
-        self._pending = [entry for entry in self._pending if entry[2][0] != Op.START]
+            if not below or voice.id < below:
+                voice.stop(fade)
+        kept = []
+        for entry in self._pending:
+            op, id = entry[2][:2]
+            if op == Op.START and (not below or id < below):
+                self._send(Event.CANCELLED, id, self.frame)
+            else:
+                kept.append(entry)
+        self._pending = kept
 
     def _set_gain(self, id: int, gain: float, frames: int) -> None:
         for voice in self._sounding:
@@ -235,9 +246,17 @@ class Mixer:
             gauges[Gauge.LIMITED] += 1
         gauges[Gauge.PEAK] = int(peak * 1_000_000)
         gauges[Gauge.VOICES] = len(self._sounding)
+        if gauges[Gauge.FIRST_OWN]:
+            self._look_for_survivors(int(gauges[Gauge.FIRST_OWN]))
         self._keep(self.arena.played, mix)
         if recorded is not None:
             self._keep(self.arena.recorded, recorded)
+
+    def _look_for_survivors(self, first_own: int) -> None:
+        """Publish when no voice is left of the program that has gone."""
+        waiting = any(e[2][0] == Op.START and e[2][1] < first_own for e in self._pending)
+        if not waiting and all(voice.id >= first_own for voice in self._sounding):
+            self.arena.gauges[Gauge.FIRST_OWN] = 0
 
     def _keep(self, bus: Samples, block: Samples) -> None:
         """Write the block into the capture ring."""

@@ -34,6 +34,7 @@ class OfflineDevice:
     async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
         """Be ready to render from ``frame``."""
         self.sample_rate = settings.sample_rate or self.sample_rate
+        arena.commands.clear()
         self._mixer = Mixer(arena, self.sample_rate, frame)
         self._callback = Callback(self._mixer)
         self._opened_frame, self._opened_ns = frame, time.monotonic_ns()

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from osc_bridge.audio.arena import Arena
 from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
-from server.errors import AudioLDMError
+from server.errors import AudioLDMError, DeviceError
 from server.listeners import Listeners, Unlisten
 from server.supervision import SupervisedTask
 
@@ -25,7 +25,7 @@ class Output(Protocol):
     """What plays an arena: a sound card, or memory."""
 
     async def open(self, arena: Arena, settings: DeviceSettings, frame: int) -> Opened:
-        """Start to play at ``frame``.
+        """Start to play at ``frame``, or go on where it plays already.
 
         Raises:
             DeviceError: the device or its settings cannot be used.
@@ -109,11 +109,20 @@ class WatchedOutput:
                 self._listeners.notify(DeviceReport(state="closed", reason=str(error)))
                 raise
             self.in_use = True
-            self._watching = SupervisedTask(
-                "the watch over the audio device", self._watch,
-                pause_s=REOPEN_S, on_failure=self._watch_failed,
-            )  # fmt: skip
+            self._start_watching()
             return opened
+
+    async def keep_open(self, settings: DeviceSettings) -> Opened | None:
+        """Like :meth:`open`; where that fails (None), it is tried again until it works."""
+        try:
+            return await self.open(settings)
+        except DeviceError as error:
+            log.warning("the audio device cannot be opened yet: %s", error)
+        async with self._lock:
+            if not self.in_use:
+                self.in_use = True
+                self._start_watching()
+        return None
 
     async def close(self, then: Callable[[], None]) -> None:
         """Close the device and call ``then`` before another one can be opened."""
@@ -127,7 +136,6 @@ class WatchedOutput:
 
     async def _open(self) -> Opened:
         frame = self._playback.next_frame()
-        self._arena.commands.clear()
         opened = self.opened = await self.output.open(self._arena, self.settings, frame)
         try:
             self._playback.poll()
@@ -137,6 +145,12 @@ class WatchedOutput:
             raise
         self._listeners.notify(DeviceReport(state="open", opened=opened))
         return opened
+
+    def _start_watching(self) -> None:
+        self._watching = SupervisedTask(
+            "the watch over the audio device", self._watch,
+            pause_s=REOPEN_S, on_failure=self._watch_failed,
+        )  # fmt: skip
 
     async def _watch(self) -> None:
         while True:

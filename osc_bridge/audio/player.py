@@ -23,7 +23,7 @@ from osc_bridge.audio.capture import capture
 from osc_bridge.audio.clips import ClipStore, LoadedClip, Loop
 from osc_bridge.audio.device import DeviceSettings, Opened, PlayerStatus, read_status
 from osc_bridge.audio.output import Output, WatchedOutput
-from osc_bridge.audio.voice_state import MixerCommand, VoiceState
+from osc_bridge.audio.voice_state import Levels, MixerCommand, VoiceState, decibels, stop_all
 from osc_bridge.choices import Bus
 from server.audio.waveform import Waveform
 from server.errors import DeviceError, QueueFull
@@ -33,33 +33,31 @@ __all__ = ["Player", "decibels"]
 _FADE_S: Final = 0.01
 
 
-def decibels(gain_db: float) -> float:
-    """The factor of a gain in dB; -inf is silence."""
-    return float(10.0 ** (gain_db / 20.0))
-
-
 class Player:
     """Plays clips on an output.
 
     Args:
         output: a sound card (:class:`osc_bridge.audio.card.CardOutput`) or memory
             (:class:`osc_bridge.audio.offline.OfflineDevice`).
-        shape: size of the memory for sounds and of the capture ring.
+        shape: size of the memory for sounds and of the capture ring; or that memory itself, of a
+            program that has gone and whose audio process plays on.
         sample_rate: in Hz, until a device is open.
     """
 
     def __init__(
-        self, output: Output, shape: ArenaShape | None = None, sample_rate: int = 48000
+        self, output: Output, shape: ArenaShape | Arena | None = None, sample_rate: int = 48000
     ) -> None:
-        self.arena = Arena.create(shape)
+        self.arena = shape if isinstance(shape, Arena) else Arena.create(shape)
         self.device = WatchedOutput(output, self.arena, self)
-        self.master_db = 0.0
-        self.monitor_db = -math.inf
-        self._clips = ClipStore(self.arena, sample_rate)
         self._voices: dict[int, VoiceState] = {}
-        self._ids = itertools.count(1)
-        self._levels: dict[Op, float] = {}
-        self.arena.publish(0, time.monotonic_ns())
+        self._levels = Levels(self.arena)
+        gauges = self.arena.gauges
+        if self.arena.adopted:
+            sample_rate = int(gauges[Gauge.SAMPLE_RATE])
+        else:
+            self.arena.publish(0, time.monotonic_ns())
+        self._clips = ClipStore(self.arena, sample_rate)
+        self._ids = itertools.count(max(1, int(gauges[Gauge.NEXT_VOICE])))
 
     # --- device
 
@@ -67,9 +65,10 @@ class Player:
         """Play on the device that ``settings`` name; it is reopened whenever it fails.
 
         Raises:
+            InvalidRequest: no device can have these settings; what is open stays.
             DeviceError: it cannot be opened; nothing is open then.
         """
-        return await self.device.open(settings)
+        return await self.device.open(settings.checked())
 
     async def close(self) -> None:
         """Close the device and drop all voices."""
@@ -166,6 +165,7 @@ class Player:
         """
         self.check_open()
         voice = next(self._ids)
+        self.arena.gauges[Gauge.NEXT_VOICE] = voice + 1
         state = VoiceState.of(
             clip, voice, frame, skip=skip, looped=looped, gain=decibels(gain_db),
             fade=self._frames(fade_s), choke=choke, on_start=on_start, on_end=on_end,
@@ -205,17 +205,30 @@ class Player:
         """Fade everything out; voices that have not started never will."""
         for state in self._voices.values():
             state.stop = (0, 0)
-        self._send(MixerCommand(Op.STOP_ALL, fade=self._frames(fade_s)))
+        self._send(stop_all(self._frames(fade_s)))
+
+    def release_survivors(self, fade_s: float) -> None:
+        """Fade out what was playing when the program before this one died."""
+        if first_own := int(self.arena.gauges[Gauge.FIRST_OWN]):
+            self._send(stop_all(self._frames(fade_s), first_own))
+
+    @property
+    def master_db(self) -> float:
+        """The level of everything in dB."""
+        return self._levels.in_db(Op.MASTER, 0.0)
+
+    @property
+    def monitor_db(self) -> float:
+        """The level of the inputs in the output in dB."""
+        return self._levels.in_db(Op.MONITOR, -math.inf)
 
     def set_master(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Set the level of everything."""
-        self.master_db = gain_db
-        self._set_level(Op.MASTER, decibels(gain_db), ramp_s)
+        self._send(self._levels.set(Op.MASTER, gain_db, self._frames(ramp_s)))
 
     def set_monitor(self, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Set the level of the inputs in the output; -inf dB, as at first, mutes them."""
-        self.monitor_db = gain_db
-        self._set_level(Op.MONITOR, decibels(gain_db), ramp_s)
+        self._send(self._levels.set(Op.MONITOR, gain_db, self._frames(ramp_s)))
 
     def start_frame(self, voice: int) -> int:
         """The frame at which a voice starts or started; 0: at once, or no such voice."""
@@ -248,8 +261,8 @@ class Player:
         stretch = opened.sample_rate / self.sample_rate
         if stretch != 1.0:
             await self._clips.convert(opened.sample_rate)
-        for op, gain in self._levels.items():
-            self._send(MixerCommand(op, gain=gain))
+        for command in self._levels.commands():
+            self._send(command)
         now = self.arena.position()[0]
         self._drop_ended(now)
         for voice, state in self._voices.items():
@@ -261,6 +274,9 @@ class Player:
 
     def poll(self) -> None:
         """Handle the events of the mixer: which voices have started and ended."""
+        self.arena.gauges[Gauge.OWNER_NS] = time.monotonic_ns()
+        if self._clips.reserved and not self.arena.gauges[Gauge.FIRST_OWN]:
+            self._clips.free_reserved()
         while (record := self.arena.events.pop()) is not None:
             event, voice, frame = record
             state = self._voices.get(voice)
@@ -292,10 +308,6 @@ class Player:
         state = self._voices.pop(voice)
         self._clips.release(state.clip)
         state.ended()
-
-    def _set_level(self, op: Op, gain: float, ramp_s: float) -> None:
-        self._levels[op] = gain
-        self._send(MixerCommand(op, gain=gain, fade=self._frames(ramp_s)))
 
     def _frames(self, seconds: float) -> int:
         return round(seconds * self.sample_rate)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from osc_bridge.audio.arena import Op
+from osc_bridge.audio.arena import Arena, Gauge, Op
 from osc_bridge.audio.clips import LoadedClip
 
-__all__ = ["MixerCommand", "VoiceState"]
+__all__ = ["Levels", "MixerCommand", "VoiceState", "decibels", "stop_all"]
 
 log = logging.getLogger("audioldm.audio")
+
+_LEVELS: Final = {Op.MASTER: Gauge.MASTER, Op.MONITOR: Gauge.MONITOR}
+_PER_DB: Final = 1_000_000
+_SET: Final = 10**15
+_SILENT_DB: Final = -1000.0
 
 
 class MixerCommand(NamedTuple):
@@ -31,6 +37,40 @@ class MixerCommand(NamedTuple):
     fade: int = 0
     choke: int = 0
     on_grid: int = 0
+
+
+def decibels(gain_db: float) -> float:
+    """The factor of a gain in dB; -inf is silence."""
+    return float(10.0 ** (gain_db / 20.0))
+
+
+def stop_all(fade: int, below: int = 0) -> MixerCommand:
+    """Fade everything out, or (``below``) what a program that has gone was playing."""
+    return MixerCommand(Op.RELEASE if below else Op.STOP_ALL, below, fade=fade)
+
+
+class Levels:
+    """The levels of everything, kept in the arena, so that they outlive this process."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._gauges = arena.gauges
+
+    def set(self, op: Op, gain_db: float, fade: int = 0) -> MixerCommand:
+        """The command that sets a level."""
+        kept = round(max(gain_db, _SILENT_DB) * _PER_DB) + _SET
+        self._gauges[_LEVELS[op]] = kept
+        return MixerCommand(op, gain=decibels(gain_db), fade=fade)
+
+    def in_db(self, op: Op, unset: float) -> float:
+        """The level in dB; ``unset`` where it was never set."""
+        kept = int(self._gauges[_LEVELS[op]])
+        level = (kept - _SET) / _PER_DB if kept else unset
+        return level if level > _SILENT_DB else -math.inf
+
+    def commands(self) -> list[MixerCommand]:
+        """The commands that set all levels again."""
+        levels = {op: self.in_db(op, 0.0) for op, gauge in _LEVELS.items() if self._gauges[gauge]}
+        return [MixerCommand(op, gain=decibels(level)) for op, level in levels.items()]
 
 
 @dataclass

@@ -59,6 +59,9 @@ class FinishedTake(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     score: float | None
     silent: bool
+    frames: int
+    warnings: str
+    """What is wrong with it; empty where nothing is."""
 
 
 class Client(Connection):
@@ -198,6 +201,8 @@ def _finished(take: TakeReply) -> FinishedTake:
         seed=take.seed,
         score=take.score if take.score >= -1 else None,
         silent=take.silent,
+        frames=take.frames,
+        warnings=take.warnings,
     )
 
 

@@ -1,7 +1,8 @@
-"""``audioldm-osc``: send one OSC message and wait for its answers.
+"""``audioldm-osc``: send one OSC message and wait until it is handled.
 
 For hosts that can run a program but do not speak OSC. Arguments that look like numbers are sent as
-numbers. Each answer is printed on a line: address, then arguments separated by tabs.
+numbers. The arguments of each answer are printed on a line, separated by tabs; those about a job
+have their address in front.
 
     audioldm-osc /ldm/ping 7
     audioldm-osc /ldm/text my-id "rain on a tin roof" seed 3 audio_length_in_s 2
@@ -21,7 +22,7 @@ from typing import Final, Literal
 from osc_bridge.client.client import DEFAULT_PORT, Client
 from osc_bridge.messages.addresses import TABLE
 from osc_bridge.messages.jobs import JobFail, TakeReply
-from osc_bridge.messages.submissions import Submission
+from osc_bridge.messages.submissions import Press, Submission
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import AudioLDMError, EngineUnavailable
 
@@ -68,11 +69,10 @@ def _send_and_print(options: argparse.Namespace) -> int:
         if issubclass(command, Submission):
             message = OscMessage(options.address, words)
             return _follow(client, message, options)
-        if not command.replies:
-            client.send(options.address, *words)
-            return 0
-        answer = client.query(options.address, *words, timeout_s=min(options.timeout, 5.0))
-        print("\t".join(map(str, answer)))
+        # A button starts a job, whose end is waited for.
+        longest_s = options.timeout if issubclass(command, Press) else min(options.timeout, 5.0)
+        for answer in client.answers(options.address, *words, timeout_s=longest_s):
+            print("\t".join(map(str, answer)))
         return 0
 
 
@@ -81,8 +81,11 @@ def _follow(client: Client, message: OscMessage, options: argparse.Namespace) ->
     for answer in client.follow(message, timeout_s=options.timeout):
         if answer.address == JobFail.address:
             return _fail(f"{answer.arguments[2]}: {answer.arguments[3]}", REFUSED)
-        if not options.quiet or answer.address == TakeReply.address:
+        is_take = answer.address == TakeReply.address
+        if not options.quiet or is_take:
             print("\t".join(map(str, (answer.address, *answer.arguments))), flush=True)
+        if options.quiet and is_take and (said := TakeReply.from_osc(answer.arguments).warnings):
+            print(f"audioldm-osc: {said}", file=sys.stderr)
     return 0
 
 

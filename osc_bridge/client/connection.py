@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Final, Literal, Self, TypeVar
 from osc_bridge.client.transports import PacketTransport, TcpTransport, UdpTransport
 from osc_bridge.messages.jobs import JobFail
 from osc_bridge.messages.message import Message, Reply
-from osc_bridge.messages.server import ErrorReply
+from osc_bridge.messages.server import Cookie, ErrorReply, Prove, Proved, Sync, Synced
 from osc_bridge.wire.codec import Argument, OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import MAX_FRAME
 from server.errors import AudioLDMError, EngineUnavailable, error_for
@@ -51,6 +52,8 @@ class Connection:
         self._transport: PacketTransport = kind(host, port)
         self._where = f"{transport} {host}:{port}"
         self._timeout_s = timeout_s
+        self._proofs = 0
+        """Proofs of this address that were sent and not answered yet."""
         self._pending: deque[OscMessage] = deque(maxlen=_MAX_PENDING)
 
     def __enter__(self) -> Self:
@@ -113,6 +116,40 @@ class Connection:
             raise error_in(message)
         return message.arguments
 
+    def answers(
+        self, address: str, *arguments: Argument, timeout_s: float | None = None
+    ) -> list[tuple[Argument, ...]]:
+        """Send a message and return the arguments of all its answers, which may be none.
+
+        They have all arrived when a ``/ldm/sync`` that is sent behind it is answered.
+
+        Raises:
+            AudioLDMError: the one that the server answers with.
+            EngineUnavailable: no answer in time.
+        """
+        from osc_bridge.messages.addresses import TABLE
+
+        token = secrets.randbelow(2**31)
+        synced = Synced(token).to_osc()
+        expected = {reply.address for reply in TABLE.command(address).replies}
+        self._drop_errors_about(address)
+        self.send(address, *arguments)
+        self.send(Sync(token))
+        deadline = self._deadline(timeout_s)
+        found: list[tuple[Argument, ...]] = []
+        while True:
+            message = self._next(
+                lambda m: m == synced or m.address in expected or _is_error_about(m, address),
+                deadline,
+            )
+            if message is None:
+                raise self._unanswered(f"no answer to {address}")
+            if message == synced:
+                return found
+            if message.address in (ErrorReply.address, JobFail.address):
+                raise error_in(message)
+            found.append(message.arguments)
+
     def exchange(self, message: Message, expected: type[R]) -> R:
         """Send a typed message until it is answered; the answer has the same first argument.
 
@@ -147,13 +184,24 @@ class Connection:
                 self._pending.remove(message)
                 return message
         while (packet := self._transport.receive(deadline)) is not None:
-            arrived = [p.message for p in decode(packet, MAX_FRAME)]
+            arrived = [m for p in decode(packet, MAX_FRAME) if not self._proves(m := p.message)]
             for index, message in enumerate(arrived):
                 if matches(message):
                     self._pending.extend(arrived[:index] + arrived[index + 1 :])
                     return message
             self._pending.extend(arrived)
         return None
+
+    def _proves(self, message: OscMessage) -> bool:
+        """Prove this address where the server asks for it; True for messages about that."""
+        if message.address == Cookie.address:
+            self._proofs += 1
+            self.send(Prove(Cookie.from_osc(message.arguments).cookie))
+            return True
+        if message.address == Proved.address and self._proofs:
+            self._proofs -= 1
+            return True
+        return False
 
     def _drop_errors_about(self, address: str) -> None:
         """An error from before must not be taken for the answer to a new question."""

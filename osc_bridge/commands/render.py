@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -14,9 +14,13 @@ import msgspec
 from osc_bridge.commands.request_flags import request_from, with_preset
 from server.audio.formats import file_format_of, fitting
 from server.config import Config
-from server.errors import InvalidRequest
-from server.jobs.job import TakeInfo
+from server.errors import AudioLDMError, InvalidRequest
+from server.file_names import existing, is_same_file, path_of
+from server.jobs.job import TakeInfo, tempo_in_name
+from server.render.recipe import Recipe
+from server.requests.fields import fields_of
 from server.requests.presets import find_preset
+from server.requests.request import AnyRequest, Vary
 
 if TYPE_CHECKING:
     from server.render.pipeline import Pipeline
@@ -34,7 +38,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
     flags = dict(vars(options))
     if options.preset:
         flags = with_preset(flags, find_preset(options.preset, config.state / "presets"))
-    output = Path(options.output).expanduser()
+    output = existing(path_of(options.output))
     file_format = file_format_of(output)
     if flags.get("delivery.file_format") is None:
         # An edited clip keeps its own bit depth.
@@ -42,23 +46,25 @@ def render(options: argparse.Namespace, config: Config) -> int:
     elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
         raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
     request = request_from(flags, flags["prompt"])
+    if not options.overwrite:
+        _check_inputs_stay(request, output)
     from server.render.pipeline import Pipeline
 
     started_s = time.perf_counter()
     pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
     takes = [
-        dataclasses.replace(take, file_format=fitting(take.file_format, output))
+        take.in_format(fitting(take.file_format, output))
         for take in pipeline.render(request, _progress)
     ]
-    stored = _store_all(takes, output)
+    stored = _store_all(takes, output.with_stem(output.stem + tempo_in_name(request)))
     elapsed_s = time.perf_counter() - started_s
     if options.json:
         print(_as_json(pipeline, takes, stored, elapsed_s))
     else:
         for take in stored:
             print(f"{take.path}  {take.seconds:.2f} s  {take.sample_rate} Hz  seed {take.seed}")
-            if take.measures["silent"]:
-                print(f"{take.path} is silent: try other words or another seed", file=sys.stderr)
+            for warning in take.warnings:
+                print(f"{take.path}: {warning}", file=sys.stderr)
     return 0
 
 
@@ -66,10 +72,34 @@ def _store_all(takes: list[Take], output: Path) -> list[TakeInfo]:
     """One take under the name itself, several with a number before the suffix."""
     from server.worker.main import store
 
-    if len(takes) == 1:
-        return [store(takes[0], output)]
-    names = [output.with_stem(f"{output.stem}-{number}") for number in range(1, len(takes) + 1)]
+    names = _names(output, len(takes))
     return [store(take, name) for take, name in zip(takes, names, strict=True)]
+
+
+def _names(output: Path, num_takes: int) -> list[Path]:
+    if num_takes == 1:
+        return [output]
+    return [output.with_stem(f"{output.stem}-{number}") for number in range(1, num_takes + 1)]
+
+
+def _check_inputs_stay(request: AnyRequest, output: Path) -> None:
+    """Check that no file of the job is written over.
+
+    Raises:
+        InvalidRequest: the output is a file that the job reads, or may be asked for later.
+    """
+    names = (getattr(request, f.name) for f in fields_of(type(request)) if f.extra.get("file"))
+    inputs = [path_of(name) for name in names if name]
+    if isinstance(request, Vary):
+        # The take's own recipe needs the clip that it was made from.
+        with contextlib.suppress(AudioLDMError):
+            inputs += map(Path, Recipe.read(existing(inputs[0])).clips)
+    for written in _names(output, request.num_waveforms_per_prompt):
+        if any(is_same_file(written, path) for path in inputs):
+            raise InvalidRequest(
+                f"{written} is a file that this job reads; choose another name with -o, "
+                "or add --overwrite"
+            )
 
 
 def _progress(step: int, num_steps: int) -> None:
@@ -82,14 +112,12 @@ def _progress(step: int, num_steps: int) -> None:
 def _as_json(
     pipeline: Pipeline, takes: list[Take], stored: list[TakeInfo], elapsed_s: float
 ) -> str:
-    described = [
-        {
-            **msgspec.to_builtins(info, enc_hook=str),
-            "seconds": info.seconds,
-            "recipe": msgspec.to_builtins(take.recipe),
-        }
-        for take, info in zip(takes, stored, strict=True)
-    ]
+    described = []
+    for take, info in zip(takes, stored, strict=True):
+        values = msgspec.to_builtins(info, enc_hook=str)
+        del values["embedding"]  # half a thousand numbers that nobody reads
+        recipe = msgspec.to_builtins(take.recipe)
+        described.append({**values, "seconds": info.seconds, "recipe": recipe})
     summary: dict[str, Any] = {
         "takes": described,
         "providers": list(pipeline.graphs["unet"].providers),

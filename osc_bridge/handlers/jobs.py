@@ -34,7 +34,7 @@ from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.client_table import KnownClient, Reported
 from osc_bridge.service.service import Context, Handler, Service
 from server.engine.engine import Engine
-from server.errors import EngineUnavailable, NotFound, error_for
+from server.errors import EngineUnavailable, NotFound
 from server.jobs.job import Job, JobState
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
@@ -178,9 +178,8 @@ class JobHandlers:
         elif job.state is JobState.CANCELLED:
             reply(client, JobFail(request_id, job.id, "cancelled", "the job was cancelled"))
         else:
-            reply(client, JobFail(request_id, job.id, job.error_code, job.error))
-            error = error_for(job.error_code, job.error)
-            self._service.report(client, error, f"job {job.id}")
+            fail = JobFail(request_id, job.id, job.error_code, job.error)
+            self._service.fail(client, fail, f"job {job.id}")
 
     def _report_syncs(self, client: KnownClient, job_id: str) -> None:
         for synced, waiting in tuple(client.syncs):
@@ -201,7 +200,8 @@ class JobHandlers:
                 num_steps=job.num_steps,
             )
         )
-        for index in range(self._announced.get(job.id, 0), len(job.takes)):
+        announced = len(job.takes) if job.temporary else self._announced.get(job.id, 0)
+        for index in range(announced, len(job.takes)):
             self._service.broadcast(_take_notice(job, index))
         self._announced[job.id] = len(job.takes)
         if job.state.final:
@@ -233,6 +233,8 @@ def _take(request_id: str, job: Job, index: int) -> TakeReply:
         seed=take.seed,
         score=UNSCORED if take.score is None else take.score,
         silent=bool(take.measures.get("silent")),
+        frames=take.frames,
+        warnings="; ".join(take.warnings),
     )
 
 

@@ -8,7 +8,7 @@ from osc_bridge.messages import pads as m
 from osc_bridge.messages.message import Command
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
-from osc_bridge.stage.liveset import list_sets
+from osc_bridge.stage.liveset import is_set_file, list_sets
 from osc_bridge.stage.pads.slot import PadReport
 from osc_bridge.stage.stage import Stage
 
@@ -51,7 +51,7 @@ class PadHandlers:
 
     async def _live_load(self, command: m.LiveLoad, context: Context) -> None:
         name = command.name
-        if name.endswith((".yaml", ".yml")):
+        if is_set_file(name):
             name = str(self._folders.file(name, anywhere=context.client.sender.is_local))
         live_set = await self._stage.load_set(name)
         loaded = m.LiveLoaded(

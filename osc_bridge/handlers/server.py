@@ -14,6 +14,8 @@ from osc_bridge.messages.server import (
     ModelStatus,
     Ping,
     Pong,
+    Prove,
+    Proved,
     Status,
     StatusReply,
     Version,
@@ -22,12 +24,15 @@ from osc_bridge.messages.server import (
 from osc_bridge.service.service import Context, Handler, Service
 from server import __version__
 from server.engine.engine import Engine
+from server.errors import Forbidden, QueueFull
 from server.supervision import SupervisedTask
 
-__all__ = ["ServerHandlers"]
+__all__ = ["MAX_LISTINGS", "ServerHandlers"]
 
 PROGRAM: Final = "audioldm-daw"
 _WATCH_S: Final = 0.5
+MAX_LISTINGS: Final = 4
+"""Lists of all addresses on their way to one host."""
 
 
 class ServerHandlers:
@@ -36,8 +41,8 @@ class ServerHandlers:
     def __init__(self, service: Service, engine: Engine) -> None:
         self._service = service
         self._engine = engine
-        self._listing: set[str] = set()
-        """Keys of the clients that are being sent the list of addresses."""
+        self._listing: dict[str, str] = {}
+        """Clients that are being sent the list of addresses, with their host."""
         watch = SupervisedTask("the watch over the engine", self._watch_engine)
         self._watch = engine.supervisor.add(watch)
         service.values.add({StatusReply: self.status, ModelReply: self.model})
@@ -52,6 +57,7 @@ class ServerHandlers:
             Status: lambda _, c: reply(c.client, self.status()),
             ModelStatus: lambda _, c: reply(c.client, self.model()),
             Help: self._help,
+            Prove: self._prove,
             Notify: self._notify,
         }
 
@@ -91,15 +97,25 @@ class ServerHandlers:
         table, client = self._service.table, context.client
         if client.key in self._listing:
             return  # a bundle of a hundred questions is answered once
+        host = client.sender.host
+        if sum(host == other for other in self._listing.values()) >= MAX_LISTINGS:
+            raise QueueFull(f"{MAX_LISTINGS} lists are being sent to {host}; ask again later")
         about = (table.command(question.about),) if question.about else table.commands
-        self._listing.add(client.key)
+        self._listing[client.key] = host or client.key
         try:
             for command in about:
                 answer = HelpReply(command.address, command.usage(), command.description())
                 self._service.reply(client, answer)
                 await asyncio.sleep(0)  # other clients are answered in between
         finally:
-            self._listing.discard(client.key)
+            del self._listing[client.key]
+
+    def _prove(self, prove: Prove, context: Context) -> None:
+        sender = context.client.sender
+        needs_proof = bool(sender.host) and not sender.is_local
+        if needs_proof and not self._service.proofs.prove(sender.host, prove.cookie):
+            raise Forbidden("this is not the cookie that /ldm/cookie sent to your address")
+        self._service.reply(context.client, Proved())
 
     def _notify(self, notify: Notify, context: Context) -> None:
         context.client.notify = notify.on

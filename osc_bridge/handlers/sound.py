@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from osc_bridge.messages.message import Command, Message
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import Stage
+from server.file_names import existing, path_of
 
 __all__ = ["SoundHandlers", "device_notice"]
 
@@ -133,12 +135,11 @@ class SoundHandlers:
 
     def _new_file(self, name: str) -> Path:
         """A path in an allowed folder that does not exist yet."""
-        name = name or f"captures/{time.strftime('%Y-%m-%d %H.%M.%S')}.wav"
-        folder = self._folders.folder(str(Path(name).parent))
-        path = folder / Path(name).name
+        wanted = path_of(name or f"captures/{time.strftime('%Y-%m-%d %H.%M.%S')}.wav")
+        path = self._folders.folder(str(wanted.parent)) / wanted.name
         number = 2
-        while path.exists():
-            path = folder / f"{Path(name).stem} {number}{Path(name).suffix}"
+        while os.path.lexists(existing(path)):
+            path = path.with_name(f"{wanted.stem} {number}{wanted.suffix}")
             number += 1
         return path
 

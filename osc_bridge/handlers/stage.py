@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.arena import Arena, ArenaShape
 from osc_bridge.audio.output import Output
 from osc_bridge.handlers.midi import MidiHandlers
 from osc_bridge.handlers.pads import PadHandlers, pad_notice
@@ -30,7 +30,7 @@ async def stage_on(
     service: Service,
     folders: AllowedFolders,
     output: Output | None = None,
-    shape: ArenaShape | None = None,
+    shape: ArenaShape | Arena | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage that answers OSC inside the context; no device is open yet.
 
@@ -39,7 +39,7 @@ async def stage_on(
         service: answers for the stage.
         folders: where clients may name files.
         output: a sound card by default; memory for tests.
-        shape: size of the memory for sounds and of the capture ring.
+        shape: size of the memory for sounds and of the capture ring; or that memory itself.
     """
     stage = Stage(engine, lambda notice: None, output, shape)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -69,10 +70,11 @@ class TransportHandlers:
             bar=bar,
             beat=beat,
             bpm=transport.bpm,
-            beats_per_bar=transport.beats_per_bar,
+            beats_per_bar=math.ceil(transport.beats_per_bar),
             clock=clock.name,
             peers=clock.peers,
             off_s=clock.error_s,
+            bar_beats=transport.beats_per_bar,
         )
 
     def _render_for_bar(self, command: m.BarRender, context: Context) -> None:

@@ -93,6 +93,10 @@ class TakeReply(Reply, frozen=True):
         float, Meta(description=f"similarity to the prompt; {UNSCORED:g}: not measured")
     ]
     silent: Annotated[bool, Meta(description="1 if the take is silent")] = False
+    frames: Annotated[Count, Meta(description="number of frames in the file")] = 0
+    warnings: Annotated[
+        str, Meta(description="what is wrong with it, such as a missed note; empty if nothing is")
+    ] = ""
 
 
 class JobDone(Reply, frozen=True):

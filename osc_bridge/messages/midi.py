@@ -24,7 +24,7 @@ class MidiList(Command, frozen=True):
 
     address: ClassVar[str] = "/ldm/midi/list"
     replies: ClassVar[tuple[type[Message], ...]] = (MidiListed,)
-    api: Annotated[MidiApi, Meta(description="MIDI API; empty for the default")] = ""
+    api: Annotated[MidiApi, Meta(description="MIDI API; empty for all")] = ""
 
 
 class MidiOpen(Command, frozen=True):
@@ -33,7 +33,7 @@ class MidiOpen(Command, frozen=True):
     address: ClassVar[str] = "/ldm/midi/open"
     replies: ClassVar[tuple[type[Message], ...]] = (MidiListed,)
     port: Annotated[str, Meta(max_length=200, description="name of the input, or part of it")] = ""
-    api: Annotated[MidiApi, Meta(description="MIDI API; empty for the default")] = ""
+    api: Annotated[MidiApi, Meta(description="MIDI API; empty for the one with the port")] = ""
 
 
 class MidiClose(Command, frozen=True):

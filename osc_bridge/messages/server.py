@@ -16,6 +16,7 @@ from osc_bridge.messages.arguments import Count, ErrorCode, Sentence, Token
 from osc_bridge.messages.message import Command, Message, Reply
 
 __all__ = [
+    "Cookie",
     "ErrorReply",
     "Help",
     "HelpReply",
@@ -23,6 +24,8 @@ __all__ = [
     "ModelReply",
     "Ping",
     "Pong",
+    "Prove",
+    "Proved",
     "Status",
     "StatusReply",
     "Sync",
@@ -121,6 +124,27 @@ class Help(Command, frozen=True):
     about: Annotated[str, Meta(description="an address")] = ""
 
 
+class Cookie(Reply, frozen=True):
+    """Send this back with /ldm/prove: more answers wait until your address is proved."""
+
+    address: ClassVar[str] = "/ldm/cookie"
+    cookie: Annotated[str, Meta(description="what to send back")]
+
+
+class Proved(Reply, frozen=True):
+    """Your address is proved, and the answers that waited have been sent."""
+
+    address: ClassVar[str] = "/ldm/proved"
+
+
+class Prove(Command, frozen=True):
+    """Prove from another machine that answers over UDP reach you."""
+
+    address: ClassVar[str] = "/ldm/prove"
+    replies: ClassVar[tuple[type[Message], ...]] = (Proved,)
+    cookie: Annotated[str, Meta(max_length=64, description="what /ldm/cookie said")]
+
+
 class Synced(Reply, frozen=True):
     """All jobs that this client submitted before /ldm/sync have ended."""
 
@@ -137,7 +161,10 @@ class Sync(Command, frozen=True):
 
 
 class ErrorReply(Reply, frozen=True):
-    """A message was refused or failed; also sent to clients with notices on."""
+    """A message was refused; also sent, as for a failed job, to others with notices on.
+
+    The sender of a job gets /ldm/job/fail instead.
+    """
 
     address: ClassVar[str] = "/ldm/error"
     code: ErrorCode

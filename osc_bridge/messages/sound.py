@@ -74,7 +74,7 @@ class DeviceOpen(Command, frozen=True):
         Meta(
             ge=0,
             le=384_000,
-            description="sample rate; 0 for the default of the card",
+            description="sample rate, at least 8000; 0 for the default of the card",
             extra={"unit": "Hz"},
         ),
     ] = 0
@@ -83,7 +83,7 @@ class DeviceOpen(Command, frozen=True):
         Meta(
             ge=0,
             le=8192,
-            description="frames in a block; JACK has its own",
+            description="frames in a block, at least 16; JACK has its own, 0 for the card's",
             extra={"unit": "frames"},
         ),
     ] = 128

@@ -13,6 +13,7 @@ from msgspec import Meta
 from osc_bridge.choices import ClockName
 from osc_bridge.messages.arguments import Bpm, Count, Path, Prompt, Seconds, Words
 from osc_bridge.messages.message import Command, Message, Reply
+from server.requests.new_sound import BeatsPerBar
 
 
 class TransportPosition(Reply, frozen=True):
@@ -22,10 +23,11 @@ class TransportPosition(Reply, frozen=True):
     bar: Annotated[int, Meta(description="bar, from 1")]
     beat: Annotated[float, Meta(description="beat in the bar, from 1.0")]
     bpm: Annotated[float, Meta(description="tempo in beats per minute")]
-    beats_per_bar: Annotated[int, Meta(description="beats in a bar")]
+    beats_per_bar: Annotated[int, Meta(description="beats in a bar; a part of one counts as one")]
     clock: Annotated[str, Meta(description="the clock that leads")]
     peers: Annotated[Count, Meta(description="number of other programs on Ableton Link")]
     off_s: Annotated[float, Meta(description="last difference from the leading clock in s")]
+    bar_beats: Annotated[float, Meta(description="quarter notes in a bar: 3.5 for 7/8")] = 4.0
 
 
 class TransportQuery(Command, frozen=True):
@@ -46,7 +48,7 @@ class TransportMeter(Command, frozen=True):
     """Set the length of a bar."""
 
     address: ClassVar[str] = "/ldm/transport/meter"
-    beats_per_bar: Annotated[int, Meta(ge=1, le=32, description="beats in a bar")]
+    beats_per_bar: BeatsPerBar
 
 
 class TransportRestart(Command, frozen=True):

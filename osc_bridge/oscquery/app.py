@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -106,6 +106,7 @@ class OscQuery:
         return None if value is None else [value]
 
     async def _http(self, request: Request) -> Response:
+        self._trust(request)
         try:
             query = request.url.query
             if query == "HOST_INFO":
@@ -123,8 +124,14 @@ class OscQuery:
             return Response(status_code=204)
         return _json({query: node[query]})
 
+    def _trust(self, connection: HTTPConnection) -> None:
+        """What connects over TCP has proved its address, also for OSC over UDP."""
+        if connection.client:
+            self._bridge.service.proofs.trust(connection.client.host)
+
     async def _websocket(self, websocket: WebSocket) -> None:
         await websocket.accept()
+        self._trust(websocket)
         subscriber = Subscriber(websocket, f"ws:{next(self._numbers)}")
         self._subscribers.add(subscriber)
         try:

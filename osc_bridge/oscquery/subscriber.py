@@ -10,18 +10,21 @@ from typing import Final
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from osc_bridge.service.client_table import Sender, is_loopback
+from osc_bridge.service.client_table import Sender
 from osc_bridge.service.service import Service
 from osc_bridge.wire.framing import MAX_FRAME
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
+from server.logs import OncePerSecond
+from server.net.limits import is_loopback
 
 __all__ = ["Subscriber"]
 
 log = logging.getLogger("audioldm.osc.websocket")
+log.addFilter(OncePerSecond())
 
-_MAX_UNSENT: Final = 1000
-"""Messages that may wait for a slow WebSocket; beyond that it is closed."""
-_POLICY_VIOLATION: Final = 1008
+_MAX_UNSENT: Final = 4 * MAX_FRAME
+"""Bytes that may wait for a slow WebSocket; beyond that it is closed."""
+_MAX_PATHS: Final = 1000
 
 
 class Subscriber:
@@ -38,20 +41,24 @@ class Subscriber:
         host = websocket.client.host if websocket.client else ""
         self._websocket = websocket
         self._sender = Sender(key, self.put, is_local=is_loopback(host))
-        self._unsent: asyncio.Queue[bytes | str | None] = asyncio.Queue()
+        self._unsent: asyncio.Queue[bytes | str] = asyncio.Queue()
+        self._unsent_bytes = 0
+        self._fell_behind = asyncio.Event()
 
     def put(self, packet: bytes | str) -> None:
         """Queue a packet; a socket that does not read its packets is closed."""
-        if self._unsent.qsize() < _MAX_UNSENT:
-            self._unsent.put_nowait(packet)
-        elif self._unsent.qsize() == _MAX_UNSENT:
-            self._unsent.put_nowait(None)
+        if self._unsent_bytes > _MAX_UNSENT:
+            self._fell_behind.set()
+            return
+        self._unsent_bytes += len(packet)
+        self._unsent.put_nowait(packet)
 
     async def serve(self, service: Service) -> None:
         """Send queued packets and hand received ones to ``service`` until either side closes."""
         tasks = {
             asyncio.create_task(self._send_all()),
             asyncio.create_task(self._receive_all(service)),
+            asyncio.create_task(self._give_up()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -66,12 +73,18 @@ class Subscriber:
 
     async def _send_all(self) -> None:
         with contextlib.suppress(WebSocketDisconnect):
-            while (packet := await self._unsent.get()) is not None:
+            while True:
+                packet = await self._unsent.get()
                 if isinstance(packet, bytes):
                     await self._websocket.send_bytes(packet)
                 else:
                     await self._websocket.send_text(packet)
-            await self._websocket.close(_POLICY_VIOLATION)
+                self._unsent_bytes -= len(packet)
+
+    async def _give_up(self) -> None:
+        """Return when the socket has fallen too far behind."""
+        await self._fell_behind.wait()
+        log.warning("%s does not read its packets", self._sender.key)
 
     async def _receive_all(self, service: Service) -> None:
         with contextlib.suppress(WebSocketDisconnect):
@@ -81,16 +94,17 @@ class Subscriber:
                     return
                 if (packet := event.get("bytes")) is not None:
                     service.receive(packet, self._sender, MAX_FRAME)
+                    await asyncio.sleep(0)  # others are served in between
                 else:
                     self._command(event.get("text") or "")
 
     def _command(self, text: str) -> None:
         """LISTEN or IGNORE; the OSCQuery proposal asks to ignore anything else."""
         try:
-            command = msgspec.json.decode(text, type=_Command)
+            command = msgspec.json.decode(without_bom(text), type=_Command)
         except NOT_JSON:
             return
-        if command.COMMAND == "LISTEN" and len(self.paths) < _MAX_UNSENT:
+        if command.COMMAND == "LISTEN" and len(self.paths) < _MAX_PATHS:
             self.paths.add(command.DATA)
         elif command.COMMAND == "IGNORE":
             self.paths.discard(command.DATA)

@@ -4,7 +4,7 @@ Takes are written, and files sent, only within the allowed folders. A client on 
 name clips anywhere, such as the recordings of a DAW.
 
 A path is resolved (``..`` and symbolic links included) before it is compared with the allowed
-folders, and once more after folders have been made.
+folders, and once more after its spelling has been looked up or folders have been made.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import Forbidden, InvalidRequest, NotFound, StorageFull
+from server.file_names import existing, path_of
 
 __all__ = ["AllowedFolders"]
 
-_MAX_PATH: Final = 4000
+_QUOTES: Final = ("'", '"')
 
 
 class AllowedFolders:
@@ -51,7 +52,7 @@ class AllowedFolders:
             Forbidden: it is outside the allowed folders.
             InvalidRequest: it is not a folder name, or cannot be made.
         """
-        path = self._checked(self._resolved(name), name)
+        path = self._found(name)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -65,11 +66,10 @@ class AllowedFolders:
             Forbidden: it is outside the allowed folders.
             NotFound: no such file.
         """
-        path = self._resolved(name)
-        if not anywhere:
-            self._checked(path, name)
-        if not path.is_file():
-            raise NotFound(f"{name!r} is not a file")
+        path = self._found(name, anywhere=anywhere)
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in closed folders
+            around = "; leave out the quotes around it" if name[:1] in _QUOTES else ""
+            raise NotFound(f"{name!r} is not a file{around}")
         return path
 
     def new_part(self, name: str) -> Path:
@@ -85,13 +85,17 @@ class AllowedFolders:
             raise StorageFull(f"the upload cannot be kept: {error.strerror}") from error
         return path
 
-    def _resolved(self, name: str) -> Path:
-        if not name or len(name) > _MAX_PATH or not name.isprintable():
-            raise InvalidRequest("a path is text of at most 4000 printable characters")
-        if name.startswith("~"):
-            name = str(Path(name).expanduser()) if name[1:2] in ("", "/", os.sep) else name
+    def _found(self, name: str, *, anywhere: bool = False) -> Path:
+        """The path that ``name`` means, as the disk spells it, in an allowed folder."""
+        path = self._resolved(path_of(name), name)
+        if not anywhere:
+            self._checked(path, name)
+        path = self._resolved(existing(path), name)
+        return path if anywhere else self._checked(path, name)
+
+    def _resolved(self, path: Path, name: str) -> Path:
         try:
-            return (self._roots[0] / name).resolve()
+            return (self._roots[0] / path).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise InvalidRequest(f"{name!r} is not a path: {error}") from error
 

@@ -7,7 +7,6 @@ sends from random ports is one client as long as it names the same reply port.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from server.errors import QueueFull
 from server.jobs.job import Preview
 from server.listeners import Listeners
 
-__all__ = ["KnownClient", "ClientTable", "Reported", "Sender", "is_loopback"]
+__all__ = ["KnownClient", "ClientTable", "Reported", "Sender"]
 
 MAX_CLIENTS: Final = 4096
 MAX_NOTIFIED: Final = 64
@@ -42,18 +41,8 @@ class Sender:
     """The same host at another port; None for a connection."""
     is_local: bool = False
     """True for a program on this machine."""
-
-
-def is_loopback(host: str) -> bool:
-    """True for addresses that only this machine can reach.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("192.168.1.2")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    host: str = ""
+    """The host, where packets do not come over a connection."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,14 +19,15 @@ from osc_bridge.messages.addresses import TABLE, AddressTable
 from osc_bridge.messages.jobs import JobFail, JobReceived
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.server import ErrorReply
-from osc_bridge.messages.submissions import Submission
+from osc_bridge.messages.submissions import Press, Submission
+from osc_bridge.service.address_proof import AddressProofs
 from osc_bridge.service.bundles import BundleScheduler
 from osc_bridge.service.client_table import ClientTable, KnownClient, Sender
 from osc_bridge.service.inbox import Inbox
 from osc_bridge.service.values import Values
 from osc_bridge.stage.panic import Panic
-from osc_bridge.wire.codec import MAX_DATAGRAM, Argument, OscMessage, Packet, decode, encode
-from server.errors import AudioLDMError, InvalidRequest
+from osc_bridge.wire.codec import MAX_DATAGRAM, OscMessage, Packet, decode, encode
+from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest
 from server.listeners import Listeners
 
 __all__ = ["Context", "Handler", "Service"]
@@ -68,6 +69,7 @@ class Service:
         self.panic = Panic()
         self.clients = ClientTable()
         self.values = Values()
+        self.proofs = AddressProofs()
         self.received = 0
         """Packets that have arrived."""
         self.refused = 0
@@ -76,6 +78,7 @@ class Service:
         self._inbox = Inbox(self._schedule)
         self._handlers: dict[type[Command], Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def add(
         self,
@@ -98,7 +101,11 @@ class Service:
         return [c.address for c in self.table.commands if c not in self._handlers]
 
     async def close(self) -> None:
-        """Drop the messages that wait and cancel the handlers that run."""
+        """Drop the messages that wait, refuse later ones, and cancel the handlers that run.
+
+        Jobs that were received and not accepted yet get their fail message.
+        """
+        self._closed = True
         self._inbox.close()
         self.scheduler.close()
         for task in tuple(self._tasks):
@@ -180,6 +187,8 @@ class Service:
             self._refuse(context.client, AudioLDMError("internal error; see the log"), message)
 
     def _handler(self, command: type[Command]) -> Handler:
+        if self._closed:
+            raise _shut_down()
         if command not in self._handlers:
             raise InvalidRequest(f"{command.address} is not available in this set-up")
         return self._handlers[command]
@@ -198,6 +207,9 @@ class Service:
                 self.values.refresh(type(typed))
             except AudioLDMError as error:
                 self._refuse(client, error, message)
+            except asyncio.CancelledError:
+                self._refuse(client, _shut_down(), message)
+                raise
             except Exception:
                 log.exception("the handler of %s failed", message.address)
                 self._refuse(client, AudioLDMError("internal error; see the log"), message)
@@ -217,36 +229,50 @@ class Service:
         """Send ``message`` to ``client``."""
         self._send(client, message.to_osc())
 
-    def broadcast(self, message: Reply) -> None:
-        """Send ``message`` to all clients with notices on."""
+    def broadcast(self, message: Reply, besides: KnownClient | None = None) -> None:
+        """Send ``message`` to all clients with notices on, but not to ``besides``."""
         osc = message.to_osc()
         self.values.changed.notify(osc)
         for client in self.clients.notified():
-            self._send(client, osc)
+            if client is not besides:
+                self._send(client, osc)
+
+    def fail(self, client: KnownClient, fail: JobFail, about: str) -> None:
+        """Send the end of a job to its client, and ``/ldm/error`` to the others with notices on.
+
+        It is never held back: its sender waits for it.
+        """
+        self.reply(client, fail)
+        if client.may_send_error():
+            self.broadcast(ErrorReply(fail.code, fail.sentence, about), besides=client)
 
     def report(self, client: KnownClient, error: AudioLDMError, about: str = "") -> None:
         """Send ``/ldm/error`` to ``client`` and to those with notices on."""
-        reply = ErrorReply(error.code, _sentence(error), about)
         if client.may_send_error():
-            if not client.notify:
-                self.reply(client, reply)
-            self.broadcast(reply)
+            reply = ErrorReply(error.code, _sentence(error), about)
+            self.reply(client, reply)
+            self.broadcast(reply, besides=client)
 
     def _refuse(
         self, client: KnownClient, error: AudioLDMError, message: OscMessage | None = None
     ) -> None:
-        """Count a refusal and send its reason; a refused job also gets its fail message."""
+        """Count a refusal and send its reason, once: as the end of a job, or as an error."""
         self.refused += 1
-        address = message.address if message else ""
-        if message and _expects_fail(self.table, message) and client.may_send_error():
-            request_id = _id_of(message.arguments)
-            self.reply(client, JobFail(request_id, "", error.code, _sentence(error)))
-        self.report(client, error, address)
+        request_id = _awaited_id(self.table, message) if message else None
+        about = message.address if message else ""
+        if request_id is None:
+            self.report(client, error, about)
+        else:
+            self.fail(client, JobFail(request_id, "", error.code, _sentence(error)), about)
 
     def _send(self, client: KnownClient, message: OscMessage) -> None:
         if log_out.isEnabledFor(logging.DEBUG):
             log_out.debug("%s %s", client.key, shown(message))
         client.sender.send(encode(message))
+
+
+def _shut_down() -> EngineUnavailable:
+    return EngineUnavailable("audioldm-daw is shut down; send the message again later")
 
 
 def _sentence(error: AudioLDMError) -> str:
@@ -255,17 +281,15 @@ def _sentence(error: AudioLDMError) -> str:
     return text if len(text) <= MAX_SENTENCE else f"{text[:MAX_SENTENCE]} ..."
 
 
-def _expects_fail(table: AddressTable, message: OscMessage) -> bool:
-    """True for messages that start a job: their sender waits for done or fail."""
+def _awaited_id(table: AddressTable, message: OscMessage) -> str | None:
+    """The request id of a job whose end the sender waits for; None for other messages."""
     try:
-        return JobFail in table.command(message.address).replies
+        command = table.command(message.address)
     except AudioLDMError:
-        return False
-
-
-def _id_of(arguments: Sequence[Argument]) -> str:
-    """The request id of a message that could not be parsed; empty where it has none."""
-    first = arguments[0] if arguments else ""
+        return None
+    if JobFail not in command.replies:
+        return None
+    first = message.arguments[0] if message.arguments and not issubclass(command, Press) else ""
     if isinstance(first, float) and first.is_integer():
         first = int(first)
     return str(first)[:200] if isinstance(first, str | int | float) else ""

@@ -7,9 +7,10 @@ import logging
 import socket
 from typing import Any, Final, cast
 
-from osc_bridge.service.client_table import Sender, is_loopback
+from osc_bridge.service.client_table import Sender
 from osc_bridge.service.service import Service
 from server.errors import AudioLDMError, DeviceError
+from server.net.limits import is_loopback
 
 __all__ = ["UdpServer"]
 
@@ -66,7 +67,10 @@ class UdpServer(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Hand a packet to the service (called by asyncio)."""
-        self._service.receive(data, self._sender(addr))
+        sender = self._sender(addr)
+        if not sender.is_local:
+            self._service.proofs.received(sender.host, len(data))
+        self._service.receive(data, sender)
 
     def error_received(self, exc: Exception) -> None:
         """Count a reply that could not be delivered, because its client has gone."""
@@ -74,14 +78,20 @@ class UdpServer(asyncio.DatagramProtocol):
         log.debug("undeliverable: %s", exc)
 
     def _sender(self, addr: tuple[Any, ...]) -> Sender:
-        def send(data: bytes) -> None:
+        host, is_local = str(addr[0]), is_loopback(addr[0])
+
+        def transmit(data: bytes) -> None:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.sendto(data, addr)
+
+        def send(data: bytes) -> None:
+            self._service.proofs.send(host, data, transmit)
 
         def at_port(port: int) -> Sender:
             return self._sender((addr[0], port, *addr[2:]))
 
-        return Sender(f"udp:{addr[0]}:{addr[1]}", send, at_port, is_loopback(addr[0]))
+        name = f"udp:{host}:{addr[1]}"
+        return Sender(name, transmit if is_local else send, at_port, is_local, host)
 
 
 def port_refused(protocol: str, host: str, port: int, error: OSError) -> AudioLDMError:

@@ -133,7 +133,7 @@ class LinkClock:
         """Change the tempo of the session."""
         self._link.tempo = bpm
 
-    def set_quantum(self, beats: int) -> None:
+    def set_quantum(self, beats: float) -> None:
         """Synchronise the phase every ``beats`` beats."""
         self._link.quantum = float(beats)
 

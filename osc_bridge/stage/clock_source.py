@@ -51,7 +51,7 @@ class ClockSource:
         """Distance of the transport from the leading clock at its last beat."""
         return self._follower.error_s
 
-    def set_meter(self, beats_per_bar: int) -> None:
+    def set_meter(self, beats_per_bar: float) -> None:
         """Change the length of a bar, which is also the quantum of Link.
 
         Raises:

@@ -20,7 +20,11 @@ from msgspec import Meta
 
 from osc_bridge.choices import Quantise
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
-from server.errors import InvalidRequest, NotFound
+from server.errors import InvalidRequest
+from server.file_names import existing, path_of
+from server.requests.fields import field_named
+from server.requests.name_match import matching
+from server.requests.new_sound import BeatsPerBar
 from server.requests.request import MAX_TAKES, Delivery, TextToAudio, validate
 
 __all__ = ["LiveSet", "MidiBinding", "Pad", "list_sets", "load_set"]
@@ -58,7 +62,7 @@ class Pad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             return self.bars * bar_s
         return self.seconds or default
 
-    def request(self, bpm: float, beats_per_bar: int, sample_rate: int) -> TextToAudio:
+    def request(self, bpm: float, beats_per_bar: float, sample_rate: int) -> TextToAudio:
         """The request that renders the takes of this pad.
 
         Raises:
@@ -107,7 +111,7 @@ class LiveSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     description: str = ""
     tempo_bpm: Annotated[float, Meta(ge=MIN_BPM, le=MAX_BPM)] = 120.0
-    beats_per_bar: Annotated[int, Meta(ge=1, le=32)] = 4
+    beats_per_bar: BeatsPerBar = 4.0
     pads: Annotated[tuple[Pad, ...], Meta(max_length=128)] = ()
     stream_prompt: Annotated[str, Meta(max_length=2000)] = ""
     stream_corners: Annotated[tuple[str, ...], Meta(max_length=4)] = ()
@@ -120,22 +124,28 @@ def list_sets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
+def is_set_file(name: str) -> bool:
+    """True for the path of a YAML file, and False for the name of a set.
+
+    >>> is_set_file("sets/mine.YAML"), is_set_file("first-steps"), is_set_file("../kick")
+    (True, False, False)
+    """
+    return name.lower().endswith((".yaml", ".yml"))
+
+
 def load_set(name: str) -> LiveSet:
-    """Load a set by its name, or by the path of its YAML file.
+    """Load a set by its name in any spelling, or by the path of its YAML file.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none; the message says which are near.
         InvalidRequest: the file is not a valid set; the message says where.
     """
-    path = Path(name).expanduser()
-    if path.suffix not in (".yaml", ".yml"):
-        path = _folder() / f"{name}.yaml"
-    if not path.is_file():
-        raise NotFound(f"live set {name!r}: choose one of {', '.join(list_sets())}, or a YAML file")
-    try:
-        return parse_set(path.read_bytes())
-    except InvalidRequest as error:
-        raise InvalidRequest(f"{path.name}: {error}") from error
+    path = existing(path_of(name)) if is_set_file(name) else None
+    if path is None or not path.is_file():
+        sets = {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+        titles = {_read(path).name: path for path in sets.values()}
+        path = (titles | sets)[matching(name, (*sets, *titles), "live set")]
+    return _read(path)
 
 
 def parse_set(text: bytes) -> LiveSet:
@@ -145,7 +155,11 @@ def parse_set(text: bytes) -> LiveSet:
         InvalidRequest: it is not valid, or two pads share a name or a note.
     """
     try:
-        live_set = msgspec.yaml.decode(text, type=LiveSet)
+        values = msgspec.yaml.decode(text)
+        if isinstance(values, dict) and "beats_per_bar" in values:
+            metre = field_named(LiveSet, "beats_per_bar")
+            values["beats_per_bar"] = metre.coerce(values["beats_per_bar"])
+        live_set = msgspec.convert(values, LiveSet)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidRequest(str(error)) from error
     for what in ("name", "note"):
@@ -156,6 +170,13 @@ def parse_set(text: bytes) -> LiveSet:
     for pad in live_set.pads:
         pad.request(live_set.tempo_bpm, live_set.beats_per_bar, 48000)
     return live_set
+
+
+def _read(path: Path) -> LiveSet:
+    try:
+        return parse_set(path.read_bytes())
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path.name}: {error}") from error
 
 
 def _folder() -> Path:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from osc_bridge.choices import MidiApi
 from osc_bridge.stage.liveset import MidiBinding
@@ -28,13 +28,13 @@ _CLOCK: Final = ("clock", "start", "continue", "stop", "songpos")
 def list_midi_inputs(api: MidiApi = "") -> tuple[str, ...]:
     """List the MIDI inputs that can be opened.
 
+    Args:
+        api: of rtmidi; empty for all that work here.
+
     Raises:
         DeviceError: MIDI is not available.
     """
-    try:
-        return tuple(_backend(api).get_input_names())
-    except Exception as error:
-        raise DeviceError(f"MIDI: {error}") from error
+    return tuple(dict.fromkeys(name for names in _inputs(api).values() for name in names))
 
 
 class MidiIn:
@@ -43,7 +43,7 @@ class MidiIn:
     Args:
         receive: called in a thread of rtmidi with a mido message and its arrival in monotonic ns.
         port: name or part of it; empty for a virtual port that others connect to.
-        api: of rtmidi; empty for the default of the system.
+        api: of rtmidi; empty for the first that works, or that has the port.
 
     Raises:
         DeviceError: MIDI is not available, or there is no such port.
@@ -55,11 +55,12 @@ class MidiIn:
         def arrived(message: Any) -> None:
             receive(message, time.monotonic_ns())
 
-        backend = _backend(api)
-        name = self._find(port, api) if port else VIRTUAL
+        name, api = self._find(port, api) if port else (VIRTUAL, next(iter(_inputs(api))))
         try:
             options: dict[str, Any] = {"client_name": VIRTUAL} if not port else {}
-            self._port = backend.open_input(name, virtual=not port, callback=arrived, **options)
+            self._port = _backend(api).open_input(
+                name, virtual=not port, callback=arrived, **options
+            )
         except Exception as error:
             raise DeviceError(f"MIDI port {name!r} cannot be opened: {error}") from error
         self.name = str(self._port.name)
@@ -81,15 +82,18 @@ class MidiIn:
         self._port.close()
 
     @staticmethod
-    def _find(port: str, api: MidiApi) -> str:
-        names = list_midi_inputs(api)
-        fitting = [n for n in names if n == port] or [n for n in names if port.lower() in n.lower()]
+    def _find(port: str, api: MidiApi) -> tuple[str, MidiApi]:
+        apis: dict[str, MidiApi] = {}
+        for each, found in _inputs(api).items():
+            for name in found:
+                apis.setdefault(name, each)
+        fitting = [n for n in apis if n == port] or [n for n in apis if port.lower() in n.lower()]
         if len(fitting) != 1:
             raise DeviceError(
                 f"{len(fitting) or 'no'} MIDI inputs for {port!r}; there are: "
-                f"{', '.join(names) or 'none'}"
+                f"{', '.join(apis) or 'none'}"
             )
-        return fitting[0]
+        return fitting[0], apis[fitting[0]]
 
 
 class MidiRouter:
@@ -142,6 +146,38 @@ class MidiRouter:
             scaled = binding.low + (binding.high - binding.low) * value / 127
             known: dict[Argument, Argument] = {"$value": scaled, "$note": number}
             self.send(binding.address, [known.get(a, a) for a in binding.arguments])
+
+
+def _inputs(api: MidiApi) -> dict[MidiApi, list[str]]:
+    """The names of the inputs of each API that works, or of ``api`` alone.
+
+    Raises:
+        DeviceError: none works; the message says why, for each.
+    """
+    found: dict[MidiApi, list[str]] = {}
+    failures: list[str] = []
+    for each in (api,) if api else _apis():
+        try:
+            found[each] = list(_backend(each).get_input_names())
+        except DeviceError:
+            raise
+        except Exception as error:
+            failures.append(f"{each or 'the default API'}: {error}")
+    if not found:
+        raise DeviceError(f"MIDI: {'; '.join(failures)}")
+    return found
+
+
+def _apis() -> tuple[MidiApi, ...]:
+    """The APIs that rtmidi was built with, the default of the system first."""
+    try:
+        import rtmidi
+    except ImportError:
+        return ("",)  # which says what to install
+    built = rtmidi.get_compiled_api()
+    names: tuple[MidiApi, ...] = tuple(api for api in get_args(MidiApi) if api)
+    known = {getattr(rtmidi, f"API_{name}", None): name for name in names}
+    return tuple(known[number] for number in built if number in known) or ("",)
 
 
 def _backend(api: MidiApi) -> Any:

@@ -55,15 +55,24 @@ class Renders:
         """Stop listening to the engine."""
         self._unlisten()
 
-    async def render(self, request: AnyRequest, folder: Path | None = None) -> Job:
+    async def render(
+        self, request: AnyRequest, folder: Path | None = None, *, temporary: bool = False
+    ) -> Job:
         """Render a request; cancelling this coroutine cancels the job.
+
+        Args:
+            request: what to render.
+            folder: where its takes appear; the engine's own where None.
+            temporary: the caller deletes the files.
 
         Raises:
             InvalidRequest, QueueFull, EngineUnavailable, ...: it was not accepted.
             RenderError: it failed.
             Cancelled: it was cancelled.
         """
-        job = await self.engine.submit(request, owner=self._owner, folder=folder)
+        job = await self.engine.submit(
+            request, owner=self._owner, folder=folder, temporary=temporary
+        )
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         self._waiting[job.id] = future
         self._job_changed(self.engine.job(job.id))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from osc_bridge.audio.arena import ArenaShape
+from osc_bridge.audio.arena import Arena, ArenaShape
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.clips import Loop
 from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
@@ -39,7 +39,7 @@ from osc_bridge.stage.stream.stream import Stream
 from osc_bridge.stage.transport import Transport, quantum_of
 from server.audio.waveform import Waveform, file_format_of
 from server.engine.engine import Engine
-from server.errors import AudioLDMError
+from server.errors import AudioLDMError, StorageFull
 
 __all__ = ["Notice", "Stage", "VoiceReport"]
 
@@ -66,7 +66,7 @@ class Stage:
         engine: renders.
         notify: called with each notice.
         output: a sound card by default; memory for tests.
-        shape: size of the memory for sounds and of the capture ring.
+        shape: size of the memory for sounds and of the capture ring; or that memory itself.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Stage:
         engine: Engine,
         notify: Callable[[Notice], None],
         output: Output | None = None,
-        shape: ArenaShape | None = None,
+        shape: ArenaShape | Arena | None = None,
     ) -> None:
         self.notify: Callable[[Notice], None] = notify
         self.live_set: LiveSet | None = None
@@ -203,6 +203,7 @@ class Stage:
             InvalidRequest: more than is kept.
             NotFound: nothing was played yet.
             FileExistsError: the file exists.
+            StorageFull: it cannot be written.
         """
         file_format = file_format_of(path, 32)
         waveform = self.player.capture(seconds, bus)
@@ -267,5 +268,10 @@ class Stage:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise StorageFull(f"{path} cannot be written: {error.strerror}") from error

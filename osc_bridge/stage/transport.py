@@ -77,7 +77,7 @@ class Transport:
         frame_now: Callable[[], int],
         sample_rate: int,
         bpm: float = 120.0,
-        beats_per_bar: int = 4,
+        beats_per_bar: float = 4.0,
     ) -> None:
         self.map = TempoMap(bpm=bpm, sample_rate=sample_rate, frame=frame_now())
         self.beats_per_bar = beats_per_bar
@@ -130,14 +130,14 @@ class Transport:
         now = self._frame_now()
         self.sync(self.map.beat_at(now), bpm, now)
 
-    def set_meter(self, beats_per_bar: int) -> None:
+    def set_meter(self, beats_per_bar: float) -> None:
         """Change the length of bars, counted from beat 0.
 
         Raises:
             InvalidRequest: out of range.
         """
-        if not 1 <= beats_per_bar <= 32:
-            raise InvalidRequest(f"beats_per_bar must be from 1 to 32 (got {beats_per_bar})")
+        if not 0.25 <= beats_per_bar <= 32.0:
+            raise InvalidRequest(f"beats_per_bar must be from 0.25 to 32 (got {beats_per_bar:g})")
         self.beats_per_bar = beats_per_bar
 
     def sync(self, beat: float, bpm: float, frame: float, *, led: bool = False) -> None:
@@ -164,7 +164,7 @@ class Transport:
         self._listeners.notify(line)
 
 
-def quantum_of(word: str, beats_per_bar: int) -> float:
+def quantum_of(word: str, beats_per_bar: float) -> float:
     """The grid with this name, in beats.
 
     Raises:

@@ -7,7 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["grid_alignment", "onset_strength", "onset_times", "related_tempo", "tempo_bpm"]
+__all__ = [
+    "beat_of",
+    "grid_alignment",
+    "onset_strength",
+    "onset_times",
+    "related_tempo",
+    "tempo_bpm",
+]
 
 Curve = npt.NDArray[np.float64]
 
@@ -47,16 +54,29 @@ def onset_times(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> 
 
 def tempo_bpm(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> float:
     """Estimate the tempo, 50 to 220 beats a minute; NaN where there are no onsets."""
+    return beat_of(samples, sample_rate)[0]
+
+
+def beat_of(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> tuple[float, float]:
+    """Estimate the tempo and how much of a beat there is.
+
+    Returns:
+        the tempo as in :func:`tempo_bpm`, and the autocorrelation of the onsets at one and at two
+        beats: about 0 in noise, 0.3 in a drum loop, 1 in a click track.
+    """
     strength = onset_strength(samples, sample_rate)
     if len(strength) < 2 * FRAME_RATE or strength.max() <= 1e-6:
-        return float("nan")
+        return float("nan"), 0.0
     correlation = _autocorrelation(strength)
     lags = 60.0 * FRAME_RATE / TEMPI_BPM
     scores = np.zeros(len(TEMPI_BPM))
     for multiple in (1, 2, 3, 4):
         scores += np.interp(multiple * lags, np.arange(len(correlation)), correlation, right=0.0)
     preference = np.exp(-0.5 * np.square(np.log2(TEMPI_BPM / PREFERRED_BPM) / 0.9))
-    return float(TEMPI_BPM[np.argmax(scores * preference)])
+    best = int(np.argmax(scores * preference))
+    beats = [round(multiple * lags[best]) for multiple in (1, 2)]
+    within = [correlation[beat] for beat in beats if beat < 0.8 * len(correlation)]
+    return float(TEMPI_BPM[best]), float(np.mean(within)) if within else 0.0
 
 
 def related_tempo(measured_bpm: float, named_bpm: float, tolerance: float = 0.04) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,18 @@ from typing import Any, Final
 import numpy as np
 
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
+from server.audio.metadata.carried import NO_METADATA, Metadata
+from server.audio.unfinished import opened_sound
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import InvalidRequest, UnreadableAudio
+from server.file_names import existing, path_of
 
 __all__ = ["Clip", "ClipLoader", "load_clip"]
 
 MIN_RATE: Final = 1000
 MAX_RATE: Final = 768_000
+LOUDEST: Final = 1e6
+"""Largest sample (+120 dBFS): far above integers that were stored as floats by mistake."""
 MAX_CHANNELS: Final = 8
 """Each channel is rendered separately, so that time and memory grow with the channels."""
 
@@ -41,6 +45,8 @@ class Clip:
     source: Path | bytes = b""
     exact: ExactSamples | None = None
     """Its samples, where float32 cannot hold them."""
+    metadata: Metadata = NO_METADATA
+    """What else is in the file."""
 
     @classmethod
     def read(cls, source: Path | bytes) -> Clip:
@@ -49,13 +55,12 @@ class Clip:
         Raises:
             UnreadableAudio: not audio, damaged, too long, too many channels, NaN or infinite.
         """
-        import soundfile
-
         waveform = Waveform.read(source)
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
+        with opened_sound(source) as f:
             file_format, kind = _format_of(f), EXACT_DTYPES.get(f.subtype)
             exact = ExactSamples(f.read(dtype=kind, always_2d=True)) if kind else None
-        return cls(waveform, file_format, source, exact).checked()
+            metadata = Metadata.read(source, f)
+        return cls(waveform, file_format, source, exact, metadata).checked()
 
     @property
     def digest(self) -> str:
@@ -69,7 +74,8 @@ class Clip:
         """Return the clip if jobs can work on it.
 
         Raises:
-            UnreadableAudio: no samples, NaN, or an unsupported rate or number of channels.
+            UnreadableAudio: no samples, NaN, far too loud, or an unsupported rate or number
+                of channels.
         """
         name = str(self.source) if isinstance(self.source, Path) else "the clip"
         sound = self.waveform
@@ -86,6 +92,11 @@ class Clip:
             )
         if not np.isfinite(sound.samples).all():
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
+        if sound.peak > LOUDEST:
+            raise UnreadableAudio(
+                f"{name} has samples up to {sound.peak:.3g}, where full scale is 1; "
+                f"at most {LOUDEST:g} are read, so turn it down"
+            )
         return self
 
 
@@ -98,9 +109,9 @@ def load_clip(name: str) -> Clip:
 
     Raises:
         UnreadableAudio: see :meth:`Clip.read`.
-        InvalidRequest: it is a folder.
+        InvalidRequest: it is a folder, or no name of a file.
     """
-    path = Path(name).expanduser()
+    path = existing(path_of(name))
     if path.is_dir():
         raise InvalidRequest(f"{path} is a folder; name a sound file")
     return Clip.read(path)

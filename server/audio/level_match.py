@@ -64,7 +64,7 @@ def spectrum_matched(new: Waveform, clip: Waveform, span: Span, spans: Sequence[
         * _loud(clip.samples[kept], rate)
         / _loud(made[span.start : span.end], rate)
     )
-    return Waveform(np.ascontiguousarray(made * min(1.0, room), np.float32), rate)
+    return clip.with_samples(np.ascontiguousarray(made * min(1.0, room), np.float32))
 
 
 def _loud(samples: Samples, rate: int) -> float:
@@ -104,7 +104,7 @@ def level_matched(new: Waveform, clip: Waveform, edge: int, inside: int) -> Wave
         gain *= _steadiness(old[max(0, at - 4 * measured) : at, channel], length)
         part = slice(max(0, at - length * 2), at + reach)
         result[part, channel] = _shaped(made[part, channel], at - part.start, reach, gain, length)
-    return Waveform(np.ascontiguousarray(result[direction]), rate)
+    return clip.with_samples(np.ascontiguousarray(result[direction]))
 
 
 def _frame(sample_rate: int) -> int:

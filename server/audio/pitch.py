@@ -17,6 +17,8 @@ LOWEST_HZ: Final = 32.0
 HIGHEST_HZ: Final = 4500.0
 DIP: Final = 0.15
 """The first dip of the difference function below this is the period."""
+NOISY_DIP: Final = 0.05
+"""In noise, dips at multiples of the period may be this much deeper by chance."""
 APERIODIC: Final = 0.3
 """Frames whose best dip stays above this have no pitch."""
 QUIET_DB: Final = 30.0
@@ -108,9 +110,8 @@ def _normalised_difference(frame: npt.NDArray[np.float64], window: int) -> npt.N
 
 
 def _first_dip(difference: npt.NDArray[np.float64], shortest: int) -> int:
-    below = np.flatnonzero(difference[shortest:-1] < DIP)
-    if not len(below):
-        return shortest + int(np.argmin(difference[shortest:-1]))
+    best = float(np.min(difference[shortest:-1]))
+    below = np.flatnonzero(difference[shortest:-1] < max(DIP, best + NOISY_DIP))
     lag = shortest + int(below[0])
     while lag + 2 < len(difference) and difference[lag + 1] < difference[lag]:
         lag += 1

@@ -79,11 +79,12 @@ def decode_clip(path: Path) -> ClipInfo:
     import numpy as np
     import soundfile
 
+    from server.audio.unfinished import opened_sound
     from server.audio.waveform import check_bounds
 
     frames = 0
     try:
-        with soundfile.SoundFile(path) as f:
+        with opened_sound(path) as f:
             rate, channels, kind = f.samplerate, f.channels, f.format
             # Check the header first: a false one can keep libsndfile busy for ever.
             check_bounds("the clip", f.frames, channels, rate)

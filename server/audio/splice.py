@@ -14,9 +14,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.peaks import CEILING_DBFS, limited
 from server.audio.waveform import Samples, Waveform
+from server.audio.width import correlation, mixing_of
 
-__all__ = ["Span", "band_of", "filtered", "matched", "replaced", "peak_limited"]
+__all__ = ["Span", "band_of", "filtered", "matched", "replaced", "scaled_down"]
 
 _FRAME_S: Final = 0.032
 _MAX_GAIN_DB: Final = 18.0
@@ -24,8 +26,11 @@ _MAX_GAIN_DB: Final = 18.0
 _MAX_EXTRAPOLATED_DB: Final = 6.0
 """Largest gain of a band that is not measured itself but follows its neighbour."""
 _TAPS: Final = 1025
-_MAX_REDUCTIONS: Final = 10
-"""How often a new band is reduced by a fifth until it fits under full scale."""
+_CEILING: Final = 10.0 ** (CEILING_DBFS / 20.0)
+_BELOW_PEAK: Final = 0.98
+"""Highest peak of a new part beside a clip whose own peaks are higher than the ceiling."""
+_BAND_PEAK: Final = 0.9998
+"""The same where a band is new; what the clip keeps of its own peaks is hardly changed."""
 _NOISE_KEY: Final = 0xA12
 _ENVELOPE_S: Final = 0.01
 """Smoothing of the envelope that the noise above the model's band follows."""
@@ -41,6 +46,15 @@ class Span:
     end: int
     low_hz: float | None = None
     high_hz: float | None = None
+
+    @property
+    def whole_band(self) -> bool:
+        """True where all frequencies are replaced."""
+        return self.low_hz is None and self.high_hz is None
+
+    def covers_all(self, frames: int) -> bool:
+        """True where it leaves no sample of ``frames`` samples as it is."""
+        return self.start <= 0 and self.end >= frames
 
     def moved(self, by: int) -> Span:
         """The same span, ``by`` samples later."""
@@ -65,7 +79,7 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
         spans: what is replaced.
         top_hz: where the model's band ends.
     """
-    length = _length(clip)
+    length = _frame_length(clip.sample_rate)
     hz = np.asarray(np.fft.rfftfreq(length, 1.0 / clip.sample_rate), np.float64)
     kept = _kept_frames(clip, spans)
     compared = hz < 0.95 * top_hz
@@ -73,29 +87,36 @@ def matched(new: Waveform, clip: Waveform, spans: list[Span], top_hz: float) -> 
     if not outside:
         kept[:] = True
         compared &= ~np.logical_or.reduce([span.covers(hz) for span in spans])
+    high = outside and hz[-1] > top_hz
+    noises = _noises(clip, spans) if high else []
     channels = []
-    for old, made in zip(clip.samples.T, new.samples.T, strict=True):
+    for k, (old, made) in enumerate(zip(clip.samples.T, new.samples.T, strict=True)):
         power = _power(old, kept, len(hz))
         channel = filtered(made, _gain(_power(made, kept, len(hz)), power, compared, hz))
-        if outside and hz[-1] > top_hz:
-            high = power * (hz > 0.95 * top_hz)
-            channel = channel + _high_noise(channel, high, kept, top_hz, clip.sample_rate)
+        if high:
+            power *= hz > 0.95 * top_hz
+            response = np.sqrt(power / np.square(np.hanning(length)).sum())
+            noise = filtered(noises[k], response)
+            channel = channel + _enveloped(noise, channel, kept, top_hz, clip.sample_rate)
         channels.append(channel)
-    return Waveform(np.ascontiguousarray(np.stack(channels, axis=1), np.float32), clip.sample_rate)
+    return clip.with_samples(np.ascontiguousarray(np.stack(channels, axis=1), np.float32))
 
 
-def peak_limited(new: Waveform, span: Span, peak: float) -> Waveform:
-    """Scale ``new`` down if its peak in ``span`` exceeds ``peak``."""
+def scaled_down(new: Waveform, clip: Waveform, span: Span) -> Waveform:
+    """Scale ``new`` down if its peak in ``span`` is higher than one may be beside ``clip``."""
     found = float(np.abs(new.samples[span.start : span.end]).max(initial=0.0))
-    if found <= peak:
+    highest = _highest_peak(clip)
+    if found <= highest:
         return new
-    return Waveform(new.samples * np.float32(peak / found), new.sample_rate)
+    return new.with_samples(new.samples * np.float32(highest / found))
 
 
 def replaced(clip: Waveform, new: Waveform, span: Span, crossfade: int) -> Waveform:
     """Replace ``span`` of ``clip`` by the same samples of ``new``, which is as long.
 
-    ``crossfade`` samples before and after the span blend the two.
+    ``crossfade`` samples before and after the span blend the two. The gain of the new part falls
+    smoothly where its peaks would exceed both -1 dBFS and the peaks of the clip. A band that is
+    replaced from end to end is left as high as it is, for the whole sound can be turned down.
     """
     first = max(0, span.start - crossfade)
     last = min(clip.frames, span.end + crossfade)
@@ -104,7 +125,7 @@ def replaced(clip: Waveform, new: Waveform, span: Span, crossfade: int) -> Wavef
     blend = _blend(last - first, span.start - first, last - span.end)
     samples = clip.samples.copy()
     samples[first:last] = _crossfaded(old, wanted, blend)
-    return Waveform(samples, clip.sample_rate)
+    return clip.with_samples(samples)
 
 
 def band_of(samples: Samples, sample_rate: int, low_hz: float, high_hz: float) -> Samples:
@@ -134,19 +155,20 @@ def band_of(samples: Samples, sample_rate: int, low_hz: float, high_hz: float) -
 
 def _in_band(clip: Waveform, new: Waveform, span: Span, first: int, last: int) -> Samples:
     """What the span becomes: the new sound, or the clip with one band replaced."""
-    if span.low_hz is None and span.high_hz is None:
-        limit = max(1.0, clip.peak)
-        return np.asarray(np.clip(new.samples[first:last], -limit, limit), np.float32)
+    if span.whole_band:
+        return limited(new.samples[first:last], _highest_peak(clip), clip.sample_rate)
     difference = band_of(
         new.samples - clip.samples, clip.sample_rate, span.low_hz or 0.0, span.high_hz or np.inf
     )[first:last]
-    old, limit = clip.samples[first:last], max(1.0, clip.peak)
-    for _ in range(_MAX_REDUCTIONS):
-        if np.abs(old + difference).max(initial=0.0) <= limit:
-            break
-        difference = difference * np.float32(0.8)
-    # A clip without headroom is clipped already; the rest is clipped as well.
-    return np.asarray(np.clip(old + difference, -limit, limit), np.float32)
+    together = np.asarray(clip.samples[first:last] + difference, np.float32)
+    if span.covers_all(clip.frames):
+        return together
+    return limited(together, max(_CEILING, _BAND_PEAK * clip.peak), clip.sample_rate)
+
+
+def _highest_peak(clip: Waveform) -> float:
+    """Highest peak of a new part beside ``clip``."""
+    return float(max(_CEILING, _BELOW_PEAK * clip.peak))
 
 
 def _blend(length: int, fade_in: int, fade_out: int) -> npt.NDArray[np.float64]:
@@ -166,20 +188,20 @@ def _crossfaded(old: Samples, new: Samples, blend: npt.NDArray[np.float64]) -> S
     fall, rise = np.cos(blend * np.pi / 2.0), np.sin(blend * np.pi / 2.0)
     scale = 1.0 / np.sqrt(1.0 + 2.0 * fall * rise * correlation)
     mixed = old * (fall * scale)[:, None] + new * (rise * scale)[:, None]
-    if np.abs(mixed).max(initial=0.0) > max(1.0, np.abs(old).max(initial=0.0)):
+    if np.abs(mixed).max(initial=0.0) > max(_CEILING, np.abs(old).max(initial=0.0)):
         # A linear crossfade never exceeds the louder of the two.
         mixed = old * (1.0 - blend)[:, None] + new * blend[:, None]
     mixed[~fading] = new[~fading]
     return np.asarray(mixed, np.float32)
 
 
-def _length(sound: Waveform) -> int:
-    return max(32, round(_FRAME_S * sound.sample_rate / 2) * 2)
+def _frame_length(sample_rate: int) -> int:
+    return max(32, round(_FRAME_S * sample_rate / 2) * 2)
 
 
 def _kept_frames(clip: Waveform, spans: list[Span]) -> Mask:
     """True for the analysis frames that lie outside all spans."""
-    length = _length(clip)
+    length = _frame_length(clip.sample_rate)
     hop = length // 2
     starts = np.arange(max(1, (clip.frames - length) // hop + 1)) * hop
     kept = np.ones(len(starts), bool)
@@ -201,18 +223,30 @@ def filtered(samples: Samples, response: Spectrum) -> Samples:
     return np.asarray(filtered[_TAPS:-_TAPS], np.float32)
 
 
-def _high_noise(made: Samples, power: Spectrum, kept: Mask, top_hz: float, rate: int) -> Samples:
-    """Noise with the spectrum ``power`` and the envelope of the upper octave of ``made``."""
-    length = (len(power) - 1) * 2
-    generator = np.random.Generator(np.random.Philox(key=[_NOISE_KEY, len(made)]))
-    noise = generator.standard_normal(len(made), np.float32)
-    response = np.sqrt(power / np.square(np.hanning(length)).sum())
+def _noises(clip: Waveform, spans: list[Span]) -> list[Samples]:
+    """White noise for each channel, correlated as the channels of ``clip`` are."""
+    shown = np.ones(clip.frames, bool)
+    for span in spans:
+        shown[span.start : span.end] = False
+    mixing = mixing_of(correlation(clip.samples[shown] if shown.any() else clip.samples))
+    own = np.stack([_white(clip.frames, channel) for channel in range(clip.channels)])
+    return list(np.asarray(mixing @ own, np.float32))
+
+
+def _white(frames: int, channel: int) -> Samples:
+    generator = np.random.Generator(np.random.Philox(key=[_NOISE_KEY + channel, frames]))
+    return generator.standard_normal(frames, np.float32)
+
+
+def _enveloped(noise: Samples, made: Samples, kept: Mask, top_hz: float, rate: int) -> Samples:
+    """``noise`` with the envelope of the upper octave of ``made``, relative to that where kept."""
     octave = band_of(made[:, None], rate, top_hz / 2.0, 0.95 * top_hz)[:, 0]
     width = max(1, round(_ENVELOPE_S * rate))
     smooth = np.convolve(np.square(octave), np.ones(width) / width, mode="same")
+    length = _frame_length(rate)
     usual = [smooth[k * (length // 2) :][:length].mean() for k in np.flatnonzero(kept)]
     envelope = np.sqrt(np.maximum(smooth, 0.0) / max(float(np.mean(usual)), 1e-12))
-    return np.asarray(filtered(noise, response) * np.minimum(envelope, 4.0), np.float32)
+    return np.asarray(noise * np.minimum(envelope, 4.0), np.float32)
 
 
 def _power(samples: Samples, kept: Mask, bins: int) -> Spectrum:

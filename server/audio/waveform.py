@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from server.audio.exact_samples import ExactSamples, as_written
+from server.audio.downmix import to_mono, to_stereo
+from server.audio.encoding import encoded
+from server.audio.exact_samples import ExactSamples
 from server.audio.formats import FORMATS, FileFormat, file_format_of
+from server.audio.metadata.carried import NO_METADATA, Metadata
+from server.audio.unfinished import opened_sound
 from server.errors import UnreadableAudio
 
 __all__ = [
@@ -24,7 +27,6 @@ __all__ = [
     "Waveform",
     "check_bounds",
     "file_format_of",
-    "read_comment",
 ]
 
 Samples = npt.NDArray[np.float32]
@@ -41,6 +43,8 @@ class Waveform:
 
     samples: Samples
     sample_rate: int
+    speakers: int = 0
+    """Channel mask of WAVE_FORMAT_EXTENSIBLE; 0: by the number of channels."""
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.dtype != np.float32:
@@ -77,18 +81,22 @@ class Waveform:
         power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
         return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
 
+    def with_samples(self, samples: Samples, sample_rate: int = 0) -> Waveform:
+        """The same channels with other ``samples``, at the same rate or at ``sample_rate``."""
+        return Waveform(samples, sample_rate or self.sample_rate, self.speakers)
+
     def downmix(self) -> Samples:
-        """The mean of all channels, [frames]."""
-        return np.asarray(self.samples.mean(axis=1), np.float32)
+        """All channels as one, [frames]; see :func:`server.audio.downmix.to_mono`."""
+        return to_mono(self.samples, self.sample_rate, self.speakers)
 
     def resample(self, sample_rate: int) -> Waveform:
         """Resample to ``sample_rate`` Hz (soxr, very high quality)."""
         if sample_rate == self.sample_rate or not self.frames:
-            return Waveform(self.samples, sample_rate)
+            return self.with_samples(self.samples, sample_rate)
         import soxr
 
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
-        return Waveform(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
+        return self.with_samples(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
 
     def resample_ring(self, frames: int, sample_rate: int) -> Waveform:
         """Resample a loop to exactly ``frames`` frames by cutting or padding its spectrum.
@@ -96,17 +104,19 @@ class Waveform:
         The result is as periodic as the loop was.
         """
         if frames == self.frames:
-            return Waveform(self.samples, sample_rate)
+            return self.with_samples(self.samples, sample_rate)
         spectrum = np.fft.rfft(self.samples, axis=0)[: frames // 2 + 1]
         if frames < self.frames and frames % 2 == 0:
             spectrum[-1] = 0.0
         samples = np.fft.irfft(spectrum, frames, axis=0) * (frames / self.frames)
-        return Waveform(np.ascontiguousarray(samples, np.float32), sample_rate)
+        return self.with_samples(np.ascontiguousarray(samples, np.float32), sample_rate)
 
     def as_channels(self, channels: int) -> Waveform:
-        """Convert to ``channels``: mix down to mono, then repeat it."""
+        """Convert to ``channels``: surround is folded down, mono is repeated."""
         if channels == self.channels:
             return self
+        if channels == 2:
+            return Waveform(to_stereo(self.samples, self.speakers), self.sample_rate)
         mono = self.downmix()[:, None]
         return Waveform(np.repeat(mono, channels, axis=1), self.sample_rate)
 
@@ -116,7 +126,7 @@ class Waveform:
         samples = self.samples[:frames]
         if missing > 0:
             samples = np.pad(samples, ((0, missing), (0, 0)))
-        return Waveform(samples, self.sample_rate)
+        return self.with_samples(samples)
 
     @classmethod
     def read(cls, source: Path | bytes) -> Waveform:
@@ -131,74 +141,35 @@ class Waveform:
         if isinstance(source, Path) and not source.exists():
             raise UnreadableAudio(f"{name} does not exist")
         try:
-            with soundfile.SoundFile(
-                io.BytesIO(source) if isinstance(source, bytes) else source
-            ) as f:
+            with opened_sound(source) as f:
                 check_bounds(name, f.frames, f.channels, f.samplerate)
                 samples = f.read(dtype="float32", always_2d=True)
                 sample_rate = f.samplerate
+                named = f.channels > 2 or f.format in ("WAVEX", "FLAC")
+                speakers = Metadata.read(source, f).speakers if named else 0
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
             raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
         if not np.isfinite(samples).all():
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
-        return cls(samples, sample_rate)
+        return cls(samples, sample_rate, speakers)
 
     def encode(
-        self, file_format: FileFormat, comment: str = "", exact: ExactSamples | None = None
+        self,
+        file_format: FileFormat,
+        recipe: str = "",
+        exact: ExactSamples | None = None,
+        metadata: Metadata = NO_METADATA,
     ) -> bytes:
-        """Encode as an audio file.
+        """Encode as an audio file; see :func:`server.audio.encoding.encoded`.
 
-        Args:
-            file_format: type of the file.
-            comment: text for the comment field of its metadata.
-            exact: A clip's own samples; they are written with all their bits where the
-                waveform still contains them.
+        Raises:
+            InvalidRequest: the format would clip the samples.
+            TooLarge: the file would exceed 4 GiB.
         """
-        import soundfile
-
-        container, subtype = FORMATS[file_format]
-        samples = as_written(self.samples, subtype)
-        if exact is not None:
-            exact.put_back(self.samples, samples)
-        buffer = io.BytesIO()
-        with soundfile.SoundFile(
-            buffer, "w", self.sample_rate, self.channels, subtype, format=container
-        ) as f:
-            if comment:
-                f.comment = comment
-            f.write(samples)
-        return buffer.getvalue()
-
-
-def read_comment(source: Path | bytes) -> str:
-    """Read the comment from the metadata of an audio file; empty where there is none.
-
-    Raises:
-        UnreadableAudio: not audio.
-    """
-    import soundfile
-
-    try:
-        data = source.read_bytes() if isinstance(source, Path) else source
-        with soundfile.SoundFile(io.BytesIO(data)) as f:
-            return str(f.comment) or _riff_comment(data)
-    except (soundfile.SoundFileError, OSError) as error:
-        name = source if isinstance(source, Path) else "the uploaded clip"
-        raise UnreadableAudio(f"{name} cannot be read as audio: {error}") from error
-
-
-def _riff_comment(data: bytes) -> str:
-    """Read the ICMT chunk of a RIFF file; libsndfile reads only its first 2 KiB."""
-    at = 12
-    while data[:4] == b"RIFF" and at + 8 <= len(data):
-        tag, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if tag == b"LIST" and data[at + 8 : at + 12] == b"INFO":
-            at += 12
-            continue
-        if tag == b"ICMT":
-            return data[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
-        at += 8 + size + (size & 1)
-    return ""
+        carried = replace(metadata, speakers=self.speakers)
+        return encoded(
+            self.samples, self.sample_rate, file_format, carried, recipe=recipe, exact=exact
+        )
 
 
 def check_bounds(name: str, frames: int, channels: int, sample_rate: int) -> None:

@@ -136,16 +136,19 @@ class Engine(ABC):
         owner: str = "",
         request_id: str = "",
         folder: Path | None = None,
+        temporary: bool = False,
     ) -> Job:
         """Accept a request; its takes will appear in ``folder`` (default: the engine's own).
 
-        The same ``request_id`` from the same ``owner`` returns the job it made before.
+        The same ``request_id`` from the same ``owner`` returns the job it made before. A
+        ``temporary`` job is not kept over a restart, and its takes enter no library.
 
         Raises:
             InvalidRequest, NotFound, TooLarge, QueueFull, Conflict, StorageFull, EngineUnavailable.
         """
         takes_folder = folder or self._book.takes_folder
-        submission = Submission(self._addressed(request), owner, request_id, takes_folder)
+        wanted = self._addressed(request)
+        submission = Submission(wanted, owner, request_id, takes_folder, temporary)
         return await self._book.submit(submission, self._accept, self._manifest_of)
 
     def job(self, job_id: str) -> Job:

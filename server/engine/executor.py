@@ -15,7 +15,7 @@ from typing import Any, Final
 from server.engine.admission import Admission
 from server.errors import AudioLDMError, ModelError, RenderError
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState, take_stem
+from server.jobs.job import Job, JobState, take_words
 from server.jobs.queue import JobQueue
 from server.jobs.storage import preview_path
 from server.supervision import SupervisedTask, Supervisor
@@ -168,7 +168,7 @@ class Executor:
             request = job.request
             preview = preview_path(self._book.takes_folder, job.id) if request.previews else None
             render = protocol.Render(
-                job.id, request, job.folder, take_stem(job), request.live, preview
+                job.id, request, job.folder, take_words(job), request.live, preview
             )
             await self._renderer.send(render)
 

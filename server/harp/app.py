@@ -15,14 +15,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, error_for
 from server.harp.cards import CARDS, OUTPUTS, Card, controls, labels, request_of
 from server.http.access import Gate
-from server.http.io import error_answer
+from server.http.entrance import Entrance
 from server.http.server import serving
 from server.jobs.job import Job, JobState
 
@@ -102,22 +99,6 @@ class HarpCard:
         return job
 
 
-class _LocalOnly:
-    """Refuses pages of other sites, as the HTTP interface does."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._gate = Gate(None)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._gate.admit(dict(Headers(scope=scope).items()))
-        except AudioLDMError as error:
-            await error_answer(error)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
 @asynccontextmanager
 async def serving_harp(
     engine: Engine, takes_folder: Path, port: int, cards: Sequence[Card] = CARDS
@@ -149,7 +130,8 @@ async def serving_harp(
             # By default the queue polls a thousand times a second, beside an audio callback.
             blocks._queue.sleep_when_free = _QUEUE_PAUSE_S
         await stack.enter_async_context(app.router.lifespan_context(app))
-        yield await stack.enter_async_context(serving(_LocalOnly(app), "127.0.0.1", port))
+        local = Entrance(app, Gate(None))
+        yield await stack.enter_async_context(serving(local, "127.0.0.1", port))
 
 
 def _restore(name: str, value: str | None) -> None:

@@ -113,11 +113,14 @@ def request_of(card: Card, values: Sequence[Any]) -> AnyRequest:
 
 
 def labels(job: Job) -> dict[str, Any]:
-    """The marks that HARP shows over the take: its seed, and the replaced regions."""
+    """The marks that HARP shows over the take: its seed, its warnings, and the replaced regions."""
     take = job.takes[0]
     marks = [_mark(0.0, 0.0, f"seed {take.seed}", job.request.prompt)]
+    marks += [_mark(0.0, 0.0, "note", warning) for warning in take.warnings]
     if isinstance(job.request, Inpaint):
         for region in parse_regions(job.request.regions):
+            if region.in_beats and job.request.bpm is None:
+                continue  # the tempo is the clip's own, which is not known here
             start_s, end_s = region.seconds(job.request.bpm, take.seconds)
             marks.append(_mark(start_s, end_s - start_s, "new", str(region)))
     return {"meta": {"_type": "pyharp.LabelList"}, "labels": marks}

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import Conflict, Forbidden, InvalidRequest, RateLimited, Unauthorized
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
 
 __all__ = ["LOCAL", "Caller", "Gate", "RateLimit", "TokenFile"]
 
@@ -56,7 +56,9 @@ class TokenFile:
         self._stored: list[_Stored] = []
         if path.exists():
             try:
-                self._stored = msgspec.json.decode(path.read_bytes(), type=list[_Stored])
+                self._stored = msgspec.json.decode(
+                    without_bom(path.read_bytes()), type=list[_Stored]
+                )
             except (OSError, *NOT_JSON) as error:
                 raise InvalidRequest(f"{path} cannot be read as a token file: {error}") from error
 

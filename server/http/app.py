@@ -8,35 +8,38 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.engine.engine import Engine
-from server.errors import AudioLDMError, InvalidRequest, NotFound, Unauthorized
+from server.errors import AudioLDMError, InvalidRequest, NotFound
 from server.http.access import COOKIE, Gate
+from server.http.entrance import Entrance
 from server.http.io import answer, body, error_answer
 from server.http.openapi import Operation, document
 from server.http.routes.clips import ClipRoutes
 from server.http.routes.jobs import JobRoutes
 from server.http.routes.metrics import Metrics
 from server.http.routes.models import ModelRoutes
-from server.http.routes.status import StatusRoutes
+from server.http.routes.status import PortLimits, StatusRoutes
 from server.http.routes.takes import TakeRoutes
+from server.http.streams import StreamSlots
 from server.http.views import ErrorBody, ErrorView, Views
 from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.sound_search import SoundSearch
 from server.jobs.uploads import Uploads
+from server.net.limits import ConnectionLimits
 
 __all__ = ["HttpApi"]
 
@@ -66,8 +69,7 @@ class HttpApi:
 
     ``make_towers`` loads the CLAP towers at the first search by sound.
     ``presets`` is the user's own folder of presets. ``extra_routes`` come first, so that OSCQuery
-    can share the port. They need no token, because OSC has none, but pages of other sites are
-    refused there too.
+    can share the port; they are behind the same gate. ``limits`` are those of the port.
     """
 
     def __init__(
@@ -80,7 +82,10 @@ class HttpApi:
         gate: Gate | None = None,
         presets: Path | None = None,
         extra_routes: Sequence[BaseRoute] = (),
+        limits: ConnectionLimits | None = None,
+        streams: StreamSlots | None = None,
     ) -> None:
+        self._streams = streams or StreamSlots()
         self._closing = asyncio.Event()
         self._gate = gate or Gate(None)
         self._views = Views(engine, uploads)
@@ -88,8 +93,9 @@ class HttpApi:
         by_sound = SoundSearch(journal, make_towers) if journal and make_towers else None
         library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
+        told = PortLimits.of(uploads.max_bytes, limits or ConnectionLimits(), self._streams)
         self._operations: tuple[Operation, ...] = (
-            *StatusRoutes(engine, self._metrics, uploads.max_bytes, presets).operations,
+            *StatusRoutes(engine, self._metrics, told, presets).operations,
             *jobs.operations,
             *ClipRoutes(uploads).operations,
             *TakeRoutes(self._views, library).operations,
@@ -101,22 +107,25 @@ class HttpApi:
             ),
         )
         self._document = msgspec.json.encode(document(self._operations))
+        self.routes: Sequence[BaseRoute] = (
+            *extra_routes,
+            *(_route(operation) for operation in self._operations),
+            WebSocketRoute("/v1/events", jobs.websocket),
+            Route("/openapi.json", self._openapi),
+            Mount("/panel", StaticFiles(directory=_panel(), html=True)),
+            Route("/", _to_panel),
+        )
         application = Starlette(
-            routes=[
-                *extra_routes,
-                *(_route(operation) for operation in self._operations),
-                WebSocketRoute("/v1/events", jobs.websocket),
-                Route("/openapi.json", self._openapi),
-                Mount("/panel", StaticFiles(directory=_panel(), html=True)),
-                Route("/", _to_panel),
-            ],
+            routes=self.routes,
             exception_handlers={
                 AudioLDMError: _answer_error,
                 HTTPException: _answer_http_error,
+                ClientDisconnect: _answer_nobody,
                 Exception: _answer_unexpected,
             },
         )
-        self.app: ASGIApp = _AccessMiddleware(application, self._gate, self._metrics, extra_routes)
+        entrance = Entrance(_PanelAtRoot(application), self._gate, _is_open, self._streams)
+        self.app: ASGIApp = _Measured(entrance, self._metrics)
 
     def close(self) -> None:
         """End the event streams, which have no end of their own."""
@@ -132,9 +141,13 @@ class HttpApi:
         if self._gate.asks_for_token:
             self._gate.admit(headers)
         response = Response(status_code=204)
-        secure = request.url.scheme == "https"
         response.set_cookie(
-            COOKIE, token, max_age=30 * 86400, httponly=True, samesite="strict", secure=secure
+            COOKIE,
+            token,
+            max_age=30 * 86400,
+            httponly=True,
+            samesite="strict",
+            secure=_came_over_tls(request),
         )
         return response
 
@@ -142,23 +155,15 @@ class HttpApi:
         return Response(self._document, media_type="application/json")
 
 
-class _AccessMiddleware:
-    """The outermost layer: checks access, measures, adds security headers."""
+class _Measured:
+    """The outermost layer: adds security headers to every answer and measures it."""
 
-    def __init__(
-        self, app: ASGIApp, gate: Gate, metrics: Metrics, open_routes: Sequence[BaseRoute]
-    ) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
-        self._gate = gate
-        self._open_routes = open_routes
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
         started = time.perf_counter()
-        headers = Headers(scope=scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
@@ -168,50 +173,54 @@ class _AccessMiddleware:
                 self._measure(scope, message["status"], time.perf_counter() - started)
             await send(message)
 
-        try:
-            scope.setdefault("state", {})["client"] = self._admitted(scope, headers)
-        except AudioLDMError as error:
-            await _refuse(error, scope, receive, send_with_headers)
-            return
-        if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
-            await RedirectResponse("/panel/")(scope, receive, send_with_headers)
-            return
         await self._app(scope, receive, send_with_headers)
 
-    def _admitted(self, scope: Scope, headers: Headers) -> Any:
-        names = dict(headers.items())
-        try:
-            return self._gate.admit(names)
-        except Unauthorized:
-            if self._needs_token(scope):
-                raise
-            return None
-
-    def _needs_token(self, scope: Scope) -> bool:
-        path = scope["path"]
-        if any(path == open_ or path.startswith(f"{open_}/") for open_ in _OPEN_PATHS):
-            return False
-        return not any(route.matches(scope)[0] is Match.FULL for route in self._open_routes)
-
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
-        route = scope.get("route")
-        path = getattr(route, "path", "other") if route is not None else "other"
+        path = getattr(scope.get("route"), "path", "other")
         self._metrics.answered(scope.get("method", "WS"), path, status, seconds)
 
 
-async def _refuse(error: AudioLDMError, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": str(error)[:120]})
-        return
-    await error_answer(error)(scope, receive, send)
+class _PanelAtRoot:
+    """Shows a browser the panel at ``/``, which for control surfaces is OSCQuery's root."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _asks_for_panel(scope):
+            await _to_panel(Request(scope))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_open(scope: Scope) -> bool:
+    """True for what needs no token: the panel, signing in, and questions about the program."""
+    path = scope["path"]
+    known = any(path == open_ or path.startswith(f"{open_}/") for open_ in _OPEN_PATHS)
+    return known or _asks_for_panel(scope)
+
+
+def _asks_for_panel(scope: Scope) -> bool:
+    """True for a browser at ``/``."""
+    at_root = scope["type"] == "http" and scope["path"] == "/"
+    return at_root and "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def _came_over_tls(request: Request) -> bool:
+    """True for a page that was served over TLS, by a proxy in front or by us.
+
+    Who lies about it makes only its own cookie useless.
+    """
+    headers = request.headers
+    told = (request.url.scheme, headers.get("x-forwarded-proto", ""))
+    return "https" in told or headers.get("origin", "").startswith("https://")
 
 
 def _route(operation: Operation) -> Route:
     return Route(operation.path, operation.handler, methods=[operation.method])
 
 
-async def _to_panel(_: Request) -> Response:
+def _to_panel(_: Request) -> Response:
     return RedirectResponse("/panel/")
 
 
@@ -227,6 +236,11 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     codes = {405: "method_not_allowed", 416: "range_not_satisfiable"}
     content = ErrorBody(ErrorView(codes.get(error.status_code, "bad_request"), error.detail))
     return answer(content, error.status_code, dict(error.headers or {}))
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    """The client went away before its body was complete."""
+    return Response(status_code=400)
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:

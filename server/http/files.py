@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -13,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from server.errors import InvalidRequest
 
-__all__ = ["sound_answer"]
+__all__ = ["attachment", "sound_answer"]
 
 
 class _LargeFile(FileResponse):
@@ -56,6 +57,14 @@ async def sound_answer(
         return answer
     content = await asyncio.to_thread(path.read_bytes)
     return Response(content, headers=dict(answer.headers.items()))
+
+
+def attachment(filename: str) -> str:
+    """The ``Content-Disposition`` of a file to save; RFC 6266 has a way for all scripts."""
+    encoded = quote(filename)
+    if encoded == filename:
+        return f'attachment; filename="{filename}"'
+    return f"attachment; filename*=utf-8''{encoded}"
 
 
 def _in_bytes(wanted: str) -> bool:

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from server.errors import AudioLDMError, InvalidRequest, TooLarge
 from server.http.access import Caller
 from server.http.views import ErrorBody, ErrorView
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
 from server.requests.explain import explain
 
-__all__ = ["answer", "body", "body_chunks", "client_of", "error_answer", "query"]
+__all__ = ["MAX_JSON_BYTES", "answer", "body", "body_chunks", "client_of", "error_answer", "query"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ async def body(request: Request, kind: type[T]) -> T:
     async for chunk in body_chunks(request, MAX_JSON_BYTES):
         data += chunk
     try:
-        values = msgspec.json.decode(bytes(data))
+        values = msgspec.json.decode(without_bom(bytes(data)))
     except NOT_JSON as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from error
     return _converted(values, kind, "body")

@@ -16,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from server.errors import InvalidRequest
 from server.jobs.uploads import Uploads
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
 
 __all__ = ["receive_form"]
 
@@ -146,7 +146,7 @@ async def _json(part: _Part) -> Any:
         if len(data) > _MAX_JSON:
             raise InvalidRequest(f"the request has more than {_MAX_JSON} bytes")
     try:
-        return msgspec.json.decode(bytes(data))
+        return msgspec.json.decode(without_bom(bytes(data)))
     except NOT_JSON as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
 

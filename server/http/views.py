@@ -57,6 +57,8 @@ class TakeView(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     score: float | None = None
     measures: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     path: str = ""
     """Path of the file; only programs on the same machine receive it."""
 
@@ -160,7 +162,7 @@ class Views:
             preview=self.preview(job, client),
             takes=tuple(
                 self.take(job.id, number, take, client)
-                for number, take in enumerate(job.takes, start=1)
+                for number, take in enumerate(job.takes if not job.temporary else (), start=1)
             ),
             error=ErrorView(job.error_code, job.error) if failed else None,
             created_s=job.created_s,
@@ -190,6 +192,7 @@ class Views:
             seconds=take.seconds,
             score=take.score,
             measures=take.measures,
+            warnings=take.warnings,
             path=str(take.path) if client.sees_all else "",
         )
 

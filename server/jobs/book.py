@@ -181,7 +181,7 @@ class JobBook:
         job = submission.new_job(manifest)
         self._being_written += 1
         try:
-            if self.journal is not None:
+            if self.journal is not None and not job.temporary:
                 await self.journal.record(job)
         finally:
             self._being_written -= 1
@@ -301,7 +301,7 @@ class JobBook:
 
     async def _record(self, job: Job) -> None:
         """Write a change of an accepted job; on a full disk the job goes on all the same."""
-        if self.journal is not None:
+        if self.journal is not None and not job.temporary:
             try:
                 await self.journal.record(job)
             except StorageFull as error:

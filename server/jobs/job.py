@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from server.file_names import words_of
+from server.requests.request import Request
 from server.requests.resolved import AnyResolved
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "JobState",
     "Preview",
     "TakeInfo",
-    "take_stem",
+    "take_name",
+    "take_words",
+    "tempo_in_name",
 ]
 
 
@@ -47,6 +50,8 @@ class TakeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CLAP cosine similarity of the rendered audio with the prompt, where it was measured."""
     measures: dict[str, Any] = {}
     """What else was measured: peak_dbfs, rms_db, silent, seam_db, ..."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
     embedding: bytes = b""
     """CLAP embedding as little-endian float16; empty where there is none."""
     audio_tower: str = ""
@@ -76,6 +81,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     folder: Path = Path()
     """Where the takes will appear."""
+    temporary: bool = False
+    """Who asked for it deletes its files: it is not written down, and has no takes to show."""
     attempts: int = 0
     """How often a worker has started on it."""
     state: JobState = JobState.QUEUED
@@ -93,7 +100,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     finished_s: float = 0.0
 
 
-def take_stem(job: Job) -> str:
-    """A file name that says what is in it: the prompt, the seed and the job."""
-    words = re.sub(r"[^a-z0-9]+", "-", job.request.prompt.lower()).strip("-")[:40].strip("-")
-    return f"{words or job.request.__struct_config__.tag}_{job.request.seed}_{job.id}"
+def take_words(job: Job) -> str:
+    """The beginning of the names of a job's takes: its prompt or kind, and its tempo if asked."""
+    words = words_of(job.request.prompt) or str(job.request.__struct_config__.tag)
+    return f"{words}{tempo_in_name(job.request)}"
+
+
+def tempo_in_name(request: Request) -> str:
+    """The tempo as the end of a file's name, where the request asks for it and has one."""
+    bpm = getattr(request, "bpm", None)
+    return f"_{bpm:g}bpm" if request.delivery.bpm_in_name and bpm else ""
+
+
+def take_name(words: str, seed: int, job_id: str, number: int) -> str:
+    """A file name that says what is in it, without its ending.
+
+    Args:
+        words: from :func:`take_words`.
+        seed: the one that renders this take again.
+        job_id: of its job.
+        number: of the take in its job, from 1.
+    """
+    return f"{words}_{seed}_{job_id}-{number}"

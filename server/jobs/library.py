@@ -6,8 +6,9 @@ import contextlib
 import logging
 import sqlite3
 import time
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -73,7 +74,7 @@ class Library:
         self._by_sound = by_sound
 
     async def search(self, search: TakeSearch, owner: str | None = None) -> list[StoredTake]:
-        """Takes that match.
+        """Takes that match, whose files are there.
 
         Raises:
             InvalidRequest: a search by sound, which this server does not offer.
@@ -82,10 +83,13 @@ class Library:
         if search.like.strip():
             return await self._search_by_sound(search, where, values)
         # The conditions are made of constants; every value is bound.
-        query = f"SELECT {_COLUMNS} FROM takes WHERE {where} ORDER BY rowid DESC LIMIT ? OFFSET ?"
-        bound = [*values, search.limit, search.offset]
-        rows = await self._journal.query(lambda c: c.execute(query, bound).fetchall())
-        return [_stored(row) for row in rows]
+        query = f"SELECT path, {_COLUMNS} FROM takes WHERE {where} ORDER BY rowid DESC"
+
+        def page(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            there = (row for row in connection.execute(query, values) if Path(row[0]).exists())
+            return list(islice(there, search.offset, search.offset + search.limit))
+
+        return [_stored(row[1:]) for row in await self._journal.query(page)]
 
     async def _search_by_sound(
         self, search: TakeSearch, where: str, values: list[str | int]
@@ -94,15 +98,19 @@ class Library:
             raise InvalidRequest("like: this server cannot search by sound")
         query = f"SELECT job_id, number, data FROM takes WHERE {where} ORDER BY rowid DESC"
         rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
-        takes = {(job_id, number): _decode_take(data) for job_id, number, data in rows}
+        takes = {
+            (job_id, number): found
+            for job_id, number, data in rows
+            if (found := _decode_take(data)).path.exists()
+        }
         ranked = await self._by_sound.rank(search.like, takes)
         chosen = ranked[search.offset : search.offset + search.limit]
-        found = []
+        similar = []
         for take, similarity in chosen:
             with contextlib.suppress(NotFound):  # deleted meanwhile
                 stored = await self.find(*take)
-                found.append(msgspec.structs.replace(stored, similarity=round(similarity, 4)))
-        return found
+                similar.append(msgspec.structs.replace(stored, similarity=round(similarity, 4)))
+        return similar
 
     async def find(self, job_id: str, number: int, owner: str | None = None) -> StoredTake:
         """One take.
@@ -203,7 +211,7 @@ def _delete(connection: sqlite3.Connection, victims: list[tuple[str, int, str]])
     return len(victims)
 
 
-def _stored(row: tuple[str, int, str, str, str, float, int, str, int, bytes]) -> StoredTake:
+def _stored(row: tuple[Any, ...]) -> StoredTake:
     job_id, number, owner, kind, prompt, created_s, size, tags, kept, data = row
     return StoredTake(
         job_id=job_id,

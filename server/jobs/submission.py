@@ -31,6 +31,8 @@ class Submission(msgspec.Struct, frozen=True):
     """Empty where the client names none."""
     folder: Path
     """Where the takes are to appear."""
+    temporary: bool = False
+    """See :attr:`server.jobs.job.Job.temporary`."""
 
     def with_model(self, name: str) -> Submission:
         """The same request to the model ``name``."""
@@ -52,6 +54,7 @@ class Submission(msgspec.Struct, frozen=True):
             owner=self.owner,
             request_id=self.request_id,
             folder=self.folder,
+            temporary=self.temporary,
             created_s=time.time(),
         )
 

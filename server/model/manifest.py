@@ -34,7 +34,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import ModelError
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
 
 __all__ = [
     "COMPONENTS",
@@ -211,7 +211,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         path = folder / MANIFEST_FILE
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=cls)
+            manifest = msgspec.json.decode(without_bom(path.read_bytes()), type=cls)
         except FileNotFoundError as error:
             raise ModelError(
                 f"{folder} is no model folder: it has no {MANIFEST_FILE}. "

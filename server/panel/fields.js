@@ -1,10 +1,10 @@
 // Controls made from the server's own description of each field: labels, ranges and units.
 
-const MAIN = ["audio_length_in_s", "loop", "strength", "distance", "side", "cutoff_hz",
+const MAIN = ["audio_length_in_s", "loop", "bars", "bpm", "strength", "distance", "side", "cutoff_hz",
   "guidance_scale", "num_inference_steps", "num_waveforms_per_prompt", "seed"];
 const GROUPS = [
   ["Prompt", ["negative_prompt", "variety", "audio_prompt_weight"]],
-  ["Tempo and key", ["bpm", "bars", "beats_per_bar", "key", "say_tempo"]],
+  ["Tempo and key", ["beats_per_bar", "key", "say_tempo"]],
   ["Shape", ["width", "crossfade_s"]],
   ["Rendering", ["sampler", "num_candidates", "guidance_end", "eta", "previews", "priority", "recipe"]],
   ["File", []],  // the rest: delivery
@@ -20,6 +20,7 @@ export function buildFields(kind, model, main, more, changed) {
     controls.set(field.name, makeControl(field, model, changed));
   }
   const rows = (names) => names.filter((name) => controls.has(name)).map((name) => controls.get(name).row);
+  tickLoop(controls.get("bars"), controls.get("loop"), changed);
   main.replaceChildren(...rows(MAIN));
   const placed = [...MAIN, ...GROUPS.flatMap(([, names]) => names)];
   const rest = [...controls.keys()].filter((name) => !placed.includes(name));
@@ -32,6 +33,16 @@ export function buildFields(kind, model, main, more, changed) {
       }
     },
   };
+}
+
+// Who gives a length in bars wants a loop; the switch beside it takes it back.
+function tickLoop(bars, loop, changed) {
+  if (!bars || !loop) return;
+  let before = "";
+  bars.input.addEventListener("input", () => {
+    if (before === "" && bars.input.value !== "") { loop.set(true); changed(); }
+    before = bars.input.value;
+  });
 }
 
 function group(title, rows) {
@@ -60,10 +71,12 @@ function makeControl(field, model, changed) {
     else input.value = given ?? "";
     if (slider) toSlider(field, slider, input, model);
   };
-  input.addEventListener("input", () => { if (slider) toSlider(field, slider, input, model); changed(); });
+  for (const event of ["input", "change"]) {
+    input.addEventListener(event, () => { if (slider) toSlider(field, slider, input, model); changed(); });
+  }
   slider?.addEventListener("input", () => { input.value = fromSlider(field, slider); draw(slider); changed(); });
   set(undefined);
-  return { row, value, set };
+  return { row, input, value, set };
 }
 
 function withUnit(input, unit) {

@@ -63,6 +63,9 @@ export class Takes {
       ...(stored.similarity === null ? [] : [`similarity ${stored.similarity.toFixed(2)}`]),
     ].join(" · "));
     facts.className = "facts";
+    const warnings = element("p", take.warnings.join("; "));
+    warnings.className = "warnings";
+    warnings.hidden = take.warnings.length === 0;
     const wave = element("div");
     wave.className = "wave";
     const row = element("div");
@@ -78,7 +81,7 @@ export class Takes {
     remove.className = "remove";
     row.append(play, keep, button("Use as clip", () => this.useAsClip(`take:${id}`, title.textContent)),
       download, remove);
-    card.append(title, facts, wave, row);
+    card.append(title, facts, warnings, wave, row);
     // Drawn only once visible, so that a long library decodes few files.
     new IntersectionObserver((entries, observer) => {
       if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); this.draw(id, take, wave, play); }
@@ -94,6 +97,7 @@ export class Takes {
     });
     surfer.on("play", () => { play.textContent = "Pause"; play.classList.add("on"); });
     surfer.on("pause", () => { play.textContent = "Play"; play.classList.remove("on"); });
+    surfer.on("error", () => { wave.textContent = "The file of this take cannot be played."; play.disabled = true; });
     this.surfers.set(id, surfer);
   }
 

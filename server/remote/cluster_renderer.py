@@ -17,7 +17,7 @@ import msgspec
 
 from server.errors import AudioLDMError, Cancelled, NotFound, RenderError, StorageFull
 from server.http.views import file_fields
-from server.jobs.job import Job, JobState, TakeInfo
+from server.jobs.job import Job, JobState, TakeInfo, take_name
 from server.jobs.storage import write_whole
 from server.remote.cluster_replica import Part, PreviewPart
 from server.requests.resolved import AnyResolved
@@ -159,6 +159,7 @@ def _contents(request: AnyResolved) -> dict[str, bytes]:
 
 def _store(data: bytes, take: TakeInfo, order: protocol.Render, number: int) -> TakeInfo:
     """A take that came over the network, where the job wants it."""
-    path = order.folder / f"{order.stem}-{number}{take.path.suffix}"
+    name = take_name(order.words, take.seed, order.job_id, number)
+    path = order.folder / f"{name}{take.path.suffix}"
     write_whole(path, data)
     return msgspec.structs.replace(take, path=path)

@@ -195,6 +195,7 @@ class RemoteEngine(Engine):
             owner=submission.owner,
             request_id=submission.request_id,
             folder=submission.folder,
+            temporary=submission.temporary,
         )
 
     async def _use_fallback(self) -> Engine:

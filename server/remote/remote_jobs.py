@@ -20,7 +20,7 @@ import msgspec
 from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
 from server.http.views import JobView, PreviewView, TakeView, file_fields
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState, TakeInfo, take_stem
+from server.jobs.job import Job, JobState, TakeInfo, take_name, take_words
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.jobs.submission import Submission
 from server.remote.client import RemoteClient
@@ -71,6 +71,7 @@ class RemoteJobs:
             owner=submission.owner,
             request_id=request_id,
             folder=submission.folder,
+            temporary=submission.temporary,
             position=view.position,
             created_s=view.created_s,
         )
@@ -167,7 +168,7 @@ class RemoteJobs:
             del self._fetching[job.id]
 
     async def _fetch_take(self, job: Job, take: TakeView) -> TakeInfo:
-        name = f"{take_stem(job)}-{take.number}"
+        name = take_name(take_words(job), take.seed, job.id, take.number)
         part = job.folder / f".{name}.{os.getpid()}.part"
         while True:
             try:
@@ -187,4 +188,5 @@ class RemoteJobs:
             frames=take.frames,
             score=take.score,
             measures=take.measures,
+            warnings=take.warnings,
         )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from server.audio.peaks import at_peak
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.plan import RenderContext, SeedVariation
-from server.requests.notation import Notation, read_notation
+from server.requests.notation import Notation, read_key, read_notation
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.request import Morph, NewSound, Request, TextToAudio
 
@@ -19,13 +21,20 @@ __all__ = [
     "condition",
     "embed_prompt",
     "key_and_tempo",
+    "names_tempo",
     "notation_of",
     "prompt_embedding",
+    "prompted",
     "seed_variation",
     "unconditional",
+    "wants_sound",
 ]
 
 _SILENCE_DB: Final = -100.0
+_QUIET_DB: Final = -60.0
+_LOWEST_PEAK: Final = 0.05
+"""Softer sounds are raised to this peak before they are embedded; CLAP hears silence in them."""
+_SILENT_WORDS: Final = frozenset({"silence", "silent", "nothing", "mute", "muted"})
 
 
 def embed_prompt(prompt: str, text: Callable[[str], Embedding], words: str = "") -> Embedding:
@@ -71,7 +80,7 @@ def condition(
     audio = _audio_embedding(request.audio_prompt, context) if request.audio_prompt else None
     if text is None and audio is None and own is not None:
         # Silence conditions nothing: the unet then runs unconditionally.
-        return context.audio(own) if own.rms_db > _SILENCE_DB else context.text.unconditional()
+        return _embedded(own, context) if own.rms_db > _SILENCE_DB else context.text.unconditional()
     if text is None or audio is None:
         found = audio if text is None else text
         if found is None:
@@ -94,6 +103,23 @@ def seed_variation(request: TextToAudio, context: RenderContext) -> SeedVariatio
     return drawn
 
 
+def prompted(request: Request) -> bool:
+    """True where words or a sound say what is wanted."""
+    return bool(request.prompt.strip() or request.audio_prompt)
+
+
+def wants_sound(request: Request, clip_db: float | None = None) -> bool:
+    """False where silence is what ``request`` asks for.
+
+    Args:
+        request: what is asked.
+        clip_db: level of the clip that it works on, in dBFS.
+    """
+    if set(request.prompt.lower().split()) & _SILENT_WORDS:
+        return False
+    return prompted(request) or clip_db is None or clip_db > _QUIET_DB
+
+
 def _text_embedding(prompt: str, request: Request, context: RenderContext) -> Embedding | None:
     if not prompt.strip():
         return None
@@ -104,7 +130,13 @@ def _audio_embedding(name: str, context: RenderContext) -> Embedding:
     sound = context.clips(name).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
         raise InvalidRequest(f"audio_prompt {name} is silent")
-    return context.audio(sound)
+    return _embedded(sound, context)
+
+
+def _embedded(sound: Waveform, context: RenderContext) -> Embedding:
+    """The CLAP embedding of a sound, brought to a usual peak where it is very soft or too loud."""
+    peak = min(max(sound.peak, _LOWEST_PEAK), 1.0)
+    return context.audio(sound if peak == sound.peak else at_peak(sound, peak))
 
 
 def unconditional(request: Request, context: RenderContext) -> Embedding:
@@ -125,14 +157,21 @@ def prompt_embedding(request: Request, text: TextEncoder) -> Embedding | None:
 
 
 def notation_of(request: Request) -> Notation:
-    """The note that the prompt names, and the request's tempo, else the prompt's.
+    """The note that the prompt names, and the request's tempo and key, else the prompt's.
 
     Jobs on clips have no tempo, because the positions of a clip's beats are unknown.
     """
     notation = read_notation(request.prompt)
     if not isinstance(request, NewSound):
         return notation.at_tempo(0.0)
+    notation = replace(notation, key=request.key or read_key(request.prompt))
     return notation if request.bpm is None else notation.at_tempo(request.bpm)
+
+
+def names_tempo(request: Request) -> bool:
+    """True where the words name the tempo; else it may only give the length of the bars."""
+    said = isinstance(request, NewSound) and request.say_tempo
+    return said or bool(read_notation(request.prompt).bpm)
 
 
 def key_and_tempo(request: Request) -> str:

@@ -3,47 +3,133 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from server.audio.waveform import Waveform
+from server.audio.downmix import loudness_channels
+from server.audio.exact_samples import ExactSamples
+from server.audio.metadata.carried import NO_METADATA, Metadata
+from server.audio.metadata.points import Move
+from server.audio.peaks import CEILING_DBFS, at_peak, fitted, holds
+from server.audio.splice import Span
+from server.audio.waveform import FileFormat, Waveform
 from server.errors import RenderError
+from server.render.measures import SILENCE_DB, measures_of
 from server.render.plan import Finished
 from server.requests.request import Delivery
 
-__all__ = ["CEILING_DBFS", "SILENCE_DB", "deliver"]
+__all__ = ["Delivered", "deliver", "turned_down"]
 
-CEILING_DBFS: Final = -1.0
-SILENCE_DB: Final = -60.0
 _BLOCK_S: Final = 0.4
 """Gating block of ITU-R BS.1770; shorter sounds are repeated to this length."""
 _TRIM_BLOCK_S: Final = 0.005
 
 
-def deliver(finished: Finished, delivery: Delivery) -> tuple[Waveform, dict[str, Any]]:
+@dataclass(frozen=True)
+class Delivered:
+    """A sound as it goes into its file."""
+
+    sound: Waveform
+    file_format: FileFormat
+    measures: dict[str, Any]
+    metadata: Metadata = NO_METADATA
+    exact: ExactSamples | None = None
+    warnings: tuple[str, ...] = ()
+    """What is wrong with it or was done to it, in sentences."""
+    new: tuple[Span, ...] | None = None
+    """The parts that were rendered; None: all of it."""
+
+    @property
+    def rendered(self) -> Waveform | None:
+        """The sound that was rendered, or its longest new part; None where only bands are new."""
+        if self.new is None:
+            return self.sound
+        parts = [part for part in self.new if part.whole_band and part.end > part.start]
+        if not parts:
+            return None
+        longest = max(parts, key=lambda part: part.end - part.start)
+        samples = self.sound.samples[longest.start : longest.end]
+        return Waveform(samples, self.sound.sample_rate) if len(samples) else None
+
+
+def deliver(
+    finished: Finished, delivery: Delivery, file_format: FileFormat | None = None
+) -> Delivered:
     """Convert a finished sound to what ``delivery`` asks for, and measure it.
 
-    A sound that keeps a clip's samples stays unchanged unless ``delivery`` asks for processing.
+    A sound that keeps a clip's samples stays unchanged unless ``delivery`` asks for processing,
+    or the format cannot hold it.
 
-    Returns:
-        the sound to deliver and its measures.
+    Args:
+        finished: the sound.
+        delivery: what is asked.
+        file_format: replaces the format in ``delivery`` and the sound's own.
 
     Raises:
         RenderError: the model returned NaN or infinity.
     """
-    sound = finished.sound
-    if not np.isfinite(sound.samples).all():
-        raise RenderError("the model returned numbers that are no sound (NaN or infinite)")
+    sound, placed = finished.sound, finished
+    file_format = file_format or delivery.file_format or finished.file_format
+    _check_finite(sound)
     if delivery.sample_rate is not None and delivery.sample_rate != sound.sample_rate:
         sound = _at_rate(sound, delivery.sample_rate, finished.circular)
+        placed = _moved(placed, sound, ratio=sound.sample_rate / finished.sound.sample_rate)
     if delivery.channels is not None:
         sound = sound.as_channels(delivery.channels)
     gain_db = 0.0
     if not finished.keeps_clip or delivery.processes:
-        sound = _faded(_trimmed(sound) if delivery.trim else sound, delivery)
-        sound, gain_db = _levelled(sound, delivery)
-    return sound, {**_measures(sound), "gain_db": round(gain_db, 2), **finished.measures}
+        if delivery.trim:
+            sound, cut = _trimmed(sound)
+            placed = _moved(placed, sound, shift=-cut)
+        sound, gain_db = _levelled(_faded(sound, delivery), delivery)
+    sound, attenuated_db = fitted(sound, file_format, finished.highest_peak)
+    _check_finite(sound)
+    gains = {"gain_db": round(gain_db, 2), "attenuated_db": round(attenuated_db, 2)}
+    measures = measures_of(sound, placed, file_format) | gains | finished.measures
+    warnings = (*_warnings(measures, file_format, finished), *placed.metadata.warnings)
+    return Delivered(
+        sound, file_format, measures, placed.metadata, finished.exact, warnings, placed.new
+    )
+
+
+def turned_down(attenuated_db: float, file_format: FileFormat) -> str:
+    """Say that a take was turned down, and how to keep its level."""
+    if holds(file_format, math.inf):
+        return f"turned down by {attenuated_db:.2f} dB: the new band raised its peaks"
+    return (
+        f"turned down by {attenuated_db:.2f} dB: {file_format} cannot hold peaks above "
+        "0 dBFS; ask for file_format wav32f to keep them"
+    )
+
+
+def _warnings(
+    measures: dict[str, Any], file_format: FileFormat, finished: Finished
+) -> tuple[str, ...]:
+    found = []
+    if measures["silent"] and finished.new == ():
+        found.append("the take is silent, as its clip is")
+    elif measures["silent"]:
+        part = "the take" if finished.new is None else "the new part"
+        found.append(f"{part} is silent: try other words or another seed")
+    if measures["attenuated_db"]:
+        found.append(turned_down(measures["attenuated_db"], file_format))
+    return tuple(found)
+
+
+def _check_finite(sound: Waveform) -> None:
+    if not np.isfinite(sound.samples).all():
+        raise RenderError("the model returned numbers that are no sound (NaN or infinite)")
+
+
+def _moved(finished: Finished, sound: Waveform, shift: int = 0, ratio: float = 1.0) -> Finished:
+    """``finished`` with the places of its new parts and of its metadata moved."""
+    move = Move(shift, ratio, sound.frames)
+    new = finished.new
+    if new is not None:
+        new = tuple(replace(s, start=move.place(s.start), end=move.place(s.end)) for s in new)
+    return replace(finished, new=new, metadata=finished.metadata.moved(move))
 
 
 def _at_rate(sound: Waveform, sample_rate: int, circular: bool) -> Waveform:
@@ -54,7 +140,7 @@ def _at_rate(sound: Waveform, sample_rate: int, circular: bool) -> Waveform:
 
 
 def _levelled(sound: Waveform, delivery: Delivery) -> tuple[Waveform, float]:
-    """The sound at the requested loudness, limited by the ceiling; and the gain in dB."""
+    """The sound at the requested loudness, under the ceiling; and the gain in dB."""
     if not sound.peak:
         return sound, 0.0
     ceiling = CEILING_DBFS if delivery.ceiling_dbfs is None else delivery.ceiling_dbfs
@@ -66,11 +152,7 @@ def _levelled(sound: Waveform, delivery: Delivery) -> tuple[Waveform, float]:
     gain_db = min(wanted_db, room_db)
     if not gain_db:
         return sound, 0.0
-    gain = np.float32(10.0 ** (gain_db / 20.0))
-    # Rounding must not raise the highest sample above the ceiling.
-    limit = np.float32(10.0 ** (ceiling / 20.0))
-    samples = np.clip(sound.samples * gain, -limit, limit)
-    return Waveform(np.asarray(samples, np.float32), sound.sample_rate), gain_db
+    return at_peak(sound, sound.peak * 10.0 ** (gain_db / 20.0)), gain_db
 
 
 def loudness_lufs(sound: Waveform) -> float | None:
@@ -78,25 +160,29 @@ def loudness_lufs(sound: Waveform) -> float | None:
     import pyloudnorm
 
     shortest = math.ceil(_BLOCK_S * sound.sample_rate) + 1
-    samples = sound.samples
+    samples = sound.samples[:, loudness_channels(sound.channels, sound.speakers)]
     if len(samples) < shortest:
-        samples = np.resize(samples, (shortest, sound.channels))
+        samples = np.resize(samples, (shortest, samples.shape[1]))
     meter = pyloudnorm.Meter(sound.sample_rate, block_size=_BLOCK_S)
     with np.errstate(divide="ignore"):
-        loudness = float(meter.integrated_loudness(samples[:, :5]))
+        loudness = float(meter.integrated_loudness(samples))
     return loudness if math.isfinite(loudness) else None
 
 
-def _trimmed(sound: Waveform) -> Waveform:
-    """Cut off the blocks at both ends that are 60 dB below the loudest sample."""
+def _trimmed(sound: Waveform) -> tuple[Waveform, int]:
+    """Cut off the blocks at both ends that are 60 dB below the loudest sample.
+
+    Returns:
+        what is left, and the number of frames cut off the beginning.
+    """
     block = max(1, round(_TRIM_BLOCK_S * sound.sample_rate))
     level = np.abs(sound.samples).max(axis=1)
     audible = np.flatnonzero(level > sound.peak * 10.0 ** (SILENCE_DB / 20.0))
     if not len(audible):
-        return sound
-    first = audible[0] // block * block
-    last = min(-(-(audible[-1] + 1) // block) * block, sound.frames)
-    return Waveform(sound.samples[first:last], sound.sample_rate)
+        return sound, 0
+    first = int(audible[0]) // block * block
+    last = min(-(-(int(audible[-1]) + 1) // block) * block, sound.frames)
+    return sound.with_samples(sound.samples[first:last]), first
 
 
 def _faded(sound: Waveform, delivery: Delivery) -> Waveform:
@@ -107,38 +193,8 @@ def _faded(sound: Waveform, delivery: Delivery) -> Waveform:
     fall = min(round(delivery.fade_out_s * sound.sample_rate), sound.frames)
     gain[:rise, 0] *= _half_cosine(rise)
     gain[sound.frames - fall :, 0] *= _half_cosine(fall)[::-1]
-    return Waveform(sound.samples * gain, sound.sample_rate)
+    return sound.with_samples(sound.samples * gain)
 
 
 def _half_cosine(length: int) -> Any:
     return (0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(length, 1))).astype("f4")
-
-
-def _measures(sound: Waveform) -> dict[str, Any]:
-    measures: dict[str, Any] = {
-        "peak_dbfs": _decibels(sound.peak),
-        "rms_db": round(sound.rms_db, 2),
-        "silent": sound.rms_db < SILENCE_DB,
-    }
-    if sound.channels == 2:
-        measures.update(_stereo(sound))
-    return measures
-
-
-def _stereo(sound: Waveform) -> dict[str, Any]:
-    """Correlation of left and right, and the change in level when they are summed to mono."""
-    left, right = sound.samples.T.astype(np.float64)
-    power = float(np.mean(left**2) + np.mean(right**2)) / 2.0
-    if not power:
-        return {}
-    both = float(np.sqrt(np.mean(left**2) * np.mean(right**2)))
-    mono = float(np.mean(((left + right) / 2.0) ** 2))
-    correlation = float(np.mean(left * right)) / both if both else 0.0
-    return {
-        "stereo_correlation": round(correlation, 4),
-        "mono_sum_db": round(10.0 * math.log10(max(mono / power, 1e-12)), 2),
-    }
-
-
-def _decibels(amplitude: float) -> float:
-    return round(20.0 * math.log10(max(amplitude, 1e-6)), 2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,19 @@ from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
-from server.render.conditioning import prompt_embedding
+from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion
 from server.render.joining import JoinedUnet
-from server.render.note_tempo_check import measured
-from server.render.plan import Plan, RenderContext
+from server.render.note_tempo_check import measured, missed
+from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE
 from server.render.preview import OnPreview, previewing
 from server.render.ranking import Candidate, best_first, enough, ranked
 from server.render.recipe import Recipe
+from server.render.redraw import Draw, heard
 from server.render.samplers import OnEstimate, OnStep
 from server.render.take import Take
 from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, free_memory
@@ -129,15 +131,41 @@ class Pipeline:
         candidates = yield from self._candidates(planned, run, seeds, on_step, on_estimate)
         wanted = request.num_waveforms_per_prompt
         takes: list[Take] = []
+        silent: dict[int, Finished] = {}
         for candidate in best_first(candidates):
             if enough(takes, candidates, planned, wanted):
                 break
             if takes:
                 on_step(num_steps, num_steps)
             yield None
-            take = self._take(planned, planned.recipe or request, candidate, digests)
+            take, decoded = self._take(planned, planned.recipe or request, candidate, digests)
             takes.append(replace(take, measures=take.measures | familiarity))
-        return ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+            if take.silent and decoded.sound_wanted:
+                silent[candidate.seed] = decoded
+        chosen = ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
+
+        draw = self._drawing(
+            planned.recipe or request, digests, partial(on_step, num_steps, num_steps)
+        )
+        for k, take in enumerate(chosen):
+            if take.seed in silent:
+                chosen[k] = yield from heard(take, silent[take.seed], planned, draw)
+        return chosen
+
+    def _drawing(
+        self, request: AnyResolved, digests: dict[str, str], on_work: Callable[[], None]
+    ) -> Draw:
+        """Renders further takes of ``request``; ``on_work`` is called after each of their steps."""
+
+        def draw(planned: Plan, seed: int) -> Work[tuple[Take, Finished]]:
+            run = Diffusion(self.manifest, planned)
+            latents = yield from run.latents(
+                [seed], self.unet.frames_a_call, lambda done, total: on_work()
+            )
+            yield None
+            return self._take(planned, request, Candidate(seed, latents[0], None), digests)
+
+        return draw
 
     def denoise(self, planned: Plan, seeds: Sequence[int], on_step: OnStep) -> Latents:
         """Clean latents [len(seeds), channels, C, T, F] of a plan."""
@@ -205,11 +233,15 @@ class Pipeline:
 
     def _take(
         self, planned: Plan, request: AnyResolved, candidate: Candidate, digests: dict[str, str]
-    ) -> Take:
+    ) -> tuple[Take, Finished]:
         """Decode and deliver one take, with the recipe that reproduces it alone."""
         decoded = planned.finish(candidate.latent)
-        sound, measures = deliver(decoded, planned.settings.delivery)
-        measures |= measured(sound, planned.notation)
+        delivered = deliver(decoded, planned.settings.delivery)
+        sound = delivered.sound
+        rendered = delivered.rendered
+        measures = delivered.measures
+        if rendered is not None:
+            measures = measures | measured(rendered, planned.notation)
         alone = msgspec.structs.replace(
             request,
             seed=candidate.seed,
@@ -219,21 +251,23 @@ class Pipeline:
             previews=0,
         )
         recipe = Recipe.of(alone, self.manifest, digests)
-        file_format = planned.settings.delivery.file_format or decoded.file_format
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)
-        return Take(
+        take = Take(
             waveform=sound,
             recipe=recipe,
             seed=candidate.seed,
             measures=measures,
-            file_format=file_format,
+            file_format=delivered.file_format,
             embedding=embedding,
             audio_tower=self.manifest.audio_tower,
             score=score,
-            exact=decoded.exact,
+            exact=delivered.exact,
+            metadata=delivered.metadata,
+            warnings=(*delivered.warnings, *_missed(planned, measures, rendered)),
         )
+        return take, decoded
 
     def _familiarity(self, settings: Request) -> dict[str, Any]:
         """Measures of how near the prompt is to the captions that the model was trained on."""
@@ -250,6 +284,16 @@ class Pipeline:
             raise
         except RenderError:
             return None
+
+
+def _missed(planned: Plan, measures: dict[str, Any], rendered: Waveform | None) -> tuple[str, ...]:
+    """What the sound that was rendered misses of what was asked for."""
+    if rendered is None:
+        return ()
+    asked = notation_of(planned.settings)
+    beat_expected = names_tempo(planned.settings)
+    sentence = missed(measures, asked, rendered.seconds, beat_expected=beat_expected)
+    return (sentence,) if sentence else ()
 
 
 def _part_of(on_step: OnStep, begun: int, group: int, takes: int) -> OnStep:

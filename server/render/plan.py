@@ -6,6 +6,7 @@ To add a kind of job: write its request class in :mod:`server.requests.request`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -16,6 +17,8 @@ import numpy.typing as npt
 
 from server.audio.clip import ClipLoader
 from server.audio.exact_samples import ExactSamples
+from server.audio.metadata.carried import NO_METADATA, Metadata
+from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.model.autoencoder import Autoencoder
 from server.model.clap_audio import ClapAudio
@@ -64,6 +67,18 @@ class Finished:
     circular: bool = False
     exact: ExactSamples | None = None
     """The clip's own samples, where float32 cannot hold them."""
+    metadata: Metadata = NO_METADATA
+    """What else is in its file, moved with the sound."""
+    new: tuple[Span, ...] | None = None
+    """The parts that were rendered; None: all of it."""
+    around_db: float | None = None
+    """Level of the clip around the new parts, in dBFS."""
+    highest_peak: float = math.inf
+    """Where no sample stays as it was, all is turned down to this peak."""
+    sound_wanted: bool = True
+    """False where silence is a fitting result."""
+    alone: Callable[[], Plan] | None = None
+    """Plans the silent new parts again, without the clip around them."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
-from server.audio.waveform import Waveform
+from server.audio.waveform import FileFormat, Waveform
 from server.errors import AudioLDMError
 from server.model.schedule import Latents
 from server.render.delivery import deliver
@@ -13,9 +14,11 @@ from server.render.denoise import UnetCall, Work
 from server.render.plan import Plan
 from server.render.samplers import OnEstimate
 
-__all__ = ["OnPreview", "preview_steps", "previewing"]
+__all__ = ["PREVIEW_FORMAT", "OnPreview", "preview_steps", "previewing"]
 
 log = logging.getLogger("audioldm.worker")
+
+PREVIEW_FORMAT: Final[FileFormat] = "wav16"
 
 OnPreview = Callable[[int, Waveform], None]
 """Receives the number of steps done and the preview after them."""
@@ -45,8 +48,8 @@ def previewing(
             return
         yield None  # more urgent jobs go first
         try:
-            sound, _ = deliver(planned.finish(estimate), planned.settings.delivery)
-            on_preview(done, sound)
+            delivered = deliver(planned.finish(estimate), planned.settings.delivery, PREVIEW_FORMAT)
+            on_preview(done, delivered.sound)
         except (AudioLDMError, MemoryError) as error:
             log.warning("no preview after step %d: %s", done, error)
 

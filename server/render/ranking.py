@@ -33,18 +33,22 @@ def best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
 def enough(
     takes: Sequence[Take], candidates: Sequence[Candidate], planned: Plan, wanted: int
 ) -> bool:
-    """Whether decoding can stop: ``wanted`` takes match the note and tempo that were named.
+    """Whether decoding can stop: ``wanted`` takes sound, and match the note and tempo named.
 
     Takes are decoded best first, so that the remaining candidates have lower scores.
     """
-    matching = sum(mismatch(take.measures, planned.notation) == 0.0 for take in takes)
+    matching = sum(
+        not take.silent and mismatch(take.measures, planned.notation) == 0.0 for take in takes
+    )
     return matching >= wanted and _all_scored(candidates)
 
 
 def ranked(takes: Sequence[Take], planned: Plan) -> list[Take]:
-    """Takes by their match with the named note and tempo, then by score; best first."""
+    """Takes that sound first, then by the match with the note and tempo named, then by score."""
     deviations = [mismatch(take.measures, planned.notation) for take in takes]
-    order = sorted(range(len(takes)), key=lambda k: (deviations[k], -takes[k].score))
+    order = sorted(
+        range(len(takes)), key=lambda k: (takes[k].silent, deviations[k], -takes[k].score)
+    )
     return [
         replace(takes[k], measures={**takes[k].measures, "score": takes[k].score, "rank": rank})
         for rank, k in enumerate(order, 1)

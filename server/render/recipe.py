@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 import server
-from server.audio.waveform import read_comment
-from server.errors import InvalidRequest
+from server.audio.metadata.carried import Metadata
+from server.errors import InvalidRequest, UnreadableAudio
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
@@ -54,11 +54,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """The recipe in the metadata of an audio file.
 
         Raises:
-            UnreadableAudio: not audio.
+            UnreadableAudio: the file cannot be read.
             InvalidRequest: no recipe in it.
         """
         name = source if isinstance(source, Path) else "the uploaded clip"
         try:
-            return msgspec.json.decode(read_comment(source), type=cls)
+            return msgspec.json.decode(Metadata.read(source).recipe, type=cls)
+        except OSError as error:
+            raise UnreadableAudio(f"{name} cannot be read: {error.strerror}") from error
         except NOT_JSON as error:
             raise InvalidRequest(f"{name} carries no recipe of audioldm-daw") from error

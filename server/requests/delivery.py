@@ -86,6 +86,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, Meta(description="cut silence off both ends", extra={"label": "Trim silence"})
     ] = False
 
+    bpm_in_name: Annotated[
+        bool,
+        Meta(
+            description="write the tempo into the file's name, as in rain_120bpm.wav",
+            extra={"label": "Tempo in the file's name"},
+        ),
+    ] = False
+
     @property
     def processes(self) -> bool:
         """True where delivery changes the samples themselves."""

@@ -81,10 +81,9 @@ def _missing(name: str, fields: dict[str, Field], kinds: tuple[type[msgspec.Stru
 
 def _unknown(name: str, parent: str, fields: dict[str, Field]) -> str:
     siblings = [n.removeprefix(parent) for n in fields if n.startswith(parent)]
-    names = {n.partition(".")[0] for n in siblings}
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(names))}"
-    return f"{parent}{name} is no setting here{hint}"
+    near = difflib.get_close_matches(name, [n.rpartition(".")[2] for n in siblings], n=1)
+    hint = f"did you mean {near[0]}? There are" if near else "there are"
+    return f"{parent}{name} is no setting here; {hint} {', '.join(sorted(siblings))}"
 
 
 def _tag_field(kinds: tuple[type[msgspec.Struct], ...]) -> str:

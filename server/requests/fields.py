@@ -22,7 +22,7 @@ from msgspec import inspect as msgspec_inspect
 
 from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
-from server.requests.coercion import COERCE, EXPECTED
+from server.requests.coercion import COERCE, EXPECTED, beats_of_metre, clock_seconds
 
 __all__ = ["Field", "field_named", "fields_of", "nested"]
 
@@ -55,7 +55,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     def range(self) -> str:
         """The allowed values in words; empty where there is no limit."""
         if self.choices:
-            return ", ".join(self.choices)
+            return ", ".join(filter(None, self.choices))
         unit = f" {self.unit}" if self.unit else ""
         if self.low is not None and self.high is not None:
             return f"{_number(self.low)} to {_number(self.high)}{unit}"
@@ -66,7 +66,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         return unit.strip()
 
     def coerce(self, value: Any) -> Any:
-        """Convert ``value`` to the field's type, without loss: 3.0 becomes 3.
+        """Convert ``value`` to the field's type, without loss: 3.0 becomes 3, "1:30" becomes 90 s.
 
         None means the default. So does empty text, unless the field itself is text.
 
@@ -77,9 +77,19 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         if unset and not self.required:
             return self.default
         try:
-            return COERCE[self.type](value)
+            notated = self._notated(value)
+            return COERCE[self.type](value) if notated is None else notated
         except (TypeError, ValueError, OverflowError, *NOT_JSON) as error:
             raise InvalidRequest(self.refusal(value)) from error
+
+    def _notated(self, value: Any) -> float | None:
+        """The number that text in the notation of music and of hosts means; None for others."""
+        if self.type == "f" and isinstance(value, str):
+            if self.unit == "s" and ":" in value:
+                return clock_seconds(value)
+            if self.extra.get("metre") and "/" in value:
+                return beats_of_metre(value)
+        return None
 
     def refusal(self, value: Any) -> str:
         """Say what is wrong with ``value``, what is allowed, and what to do.
@@ -127,14 +137,14 @@ def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 def field_named(struct: type[msgspec.Struct], name: str) -> Field:
-    """The field called ``name``; the last part of a dotted name suffices if it is unique.
+    """The field called ``name``, by its flag, or by the last part of its name if that is unique.
 
     Raises:
         InvalidRequest: no field has that name, or several have.
     """
     fields = fields_of(struct)
     found = [f for f in fields if f.name == name] or [
-        f for f in fields if f.name.rpartition(".")[2] == name
+        f for f in fields if name in (f.name.rpartition(".")[2], f.extra.get("flag"))
     ]
     if len(found) == 1:
         return found[0]

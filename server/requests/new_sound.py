@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from server.requests.request_fields import Request
 
-__all__ = ["MAX_SECONDS", "MIN_SECONDS", "Bpm", "NewSound", "Seconds"]
+__all__ = ["MAX_SECONDS", "MIN_SECONDS", "BeatsPerBar", "Bpm", "NewSound", "Seconds"]
 
 MIN_SECONDS: Final = 0.3
 MAX_SECONDS: Final = 600.0
@@ -26,6 +26,15 @@ Seconds = Annotated[
 ]
 Bpm = Annotated[
     float, Meta(ge=10.0, le=999.0, description="tempo", extra={"label": "Tempo", "unit": "bpm"})
+]
+BeatsPerBar = Annotated[
+    float,
+    Meta(
+        ge=0.25,
+        le=32.0,
+        description="quarter notes in a bar, or its metre: 3.5 or 7/8",
+        extra={"label": "Beats in a bar", "metre": True},
+    ),
 ]
 
 
@@ -46,9 +55,7 @@ class NewSound(Request, frozen=True, kw_only=True):
         | None
     ) = None
     bpm: Bpm | None = None
-    beats_per_bar: Annotated[
-        int, Meta(ge=1, le=32, description="beats in a bar", extra={"label": "Beats in a bar"})
-    ] = 4
+    beats_per_bar: BeatsPerBar = 4.0
     loop: Annotated[
         bool,
         Meta(
@@ -60,7 +67,7 @@ class NewSound(Request, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=12,
-            description="musical key, added to the prompt: 'A minor'",
+            description="musical key, added to the prompt and checked in the take: 'A minor'",
             extra={"label": "Key"},
         ),
     ] = ""

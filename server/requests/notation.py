@@ -1,11 +1,11 @@
-"""Note and tempo that a prompt names, as numbers for a unet that takes notation.
+"""Note, tempo and key that a prompt names; the numbers are also for unets that take notation.
 
 >>> read_notation("a single A4 on violin")
-Notation(note=69.0, bpm=0.0)
+Notation(note=69.0, bpm=0.0, key='')
 >>> read_notation("techno drum loop at 128 bpm")
-Notation(note=0.0, bpm=128.0)
+Notation(note=0.0, bpm=128.0, key='')
 >>> read_notation("piano chord C4 E4 G4")
-Notation(note=0.0, bpm=0.0)
+Notation(note=0.0, bpm=0.0, key='')
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["COLUMNS", "Notation", "read_notation"]
+__all__ = ["COLUMNS", "Notation", "note_name", "read_key", "read_notation", "tonic"]
 
 COLUMNS: Final = 3
 """Numbers after the embedding: MIDI note, beats a minute, beats before the first frame."""
@@ -25,6 +25,12 @@ _NOTE: Final = re.compile(
 _MIDDLE_C: Final = re.compile(r"\bmiddle c\b", re.IGNORECASE)
 _HERTZ: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?(?P<kilo>k?)(hz|hertz)\b", re.IGNORECASE)
 _BPM: Final = re.compile(r"\b(?P<value>\d+(\.\d+)?) ?bpm\b", re.IGNORECASE)
+_KEY: Final = re.compile(
+    r"\b(?P<in>in (?:the key of )?)?(?P<tonic>[A-G])(?P<sign>[#b♯♭]|[ -]?(?:sharp|flat))?"
+    r"[ -](?P<mode>major|minor)\b",
+    re.IGNORECASE,
+)
+_NAMES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _SEMITONES: Final = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _LOWEST_NOTE: Final = 21.0
 _HIGHEST_NOTE: Final = 108.0
@@ -34,14 +40,16 @@ _FASTEST_BPM: Final = 300.0
 
 @dataclass(frozen=True)
 class Notation:
-    """One note and one tempo; 0 where there is none."""
+    """One note and one tempo, 0 where there is none, and one key."""
 
     note: float = 0.0
     """MIDI number, A4 = 440 Hz = 69."""
     bpm: float = 0.0
+    key: str = ""
+    """As in ``F# minor``; empty where there is none."""
 
     def __bool__(self) -> bool:
-        return bool(self.note or self.bpm)
+        return bool(self.note or self.bpm or self.key)
 
     def at_tempo(self, bpm: float) -> Notation:
         """The same note at another tempo; without a tempo outside 30 to 300 bpm."""
@@ -59,6 +67,50 @@ def read_notation(words: str) -> Notation:
     notes |= {60.0} if _MIDDLE_C.search(words) else set()
     tempi = {float(found["value"]) for found in _BPM.finditer(words)}
     return Notation(_only(notes, _LOWEST_NOTE, _HIGHEST_NOTE)).at_tempo(_only(tempi))
+
+
+def tonic(key: str) -> int:
+    """MIDI number of the tonic of a key from middle C on; 0 where there is no key.
+
+    >>> tonic("A minor"), tonic("Bb major"), tonic("")
+    (69, 70, 0)
+    """
+    name, _, _ = key.partition(" ")
+    if name[:1].lower() not in _SEMITONES:
+        return 0
+    sign = {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(name[1:2], 0)
+    return 60 + (_SEMITONES[name[0].lower()] + sign) % 12
+
+
+def read_key(words: str) -> str:
+    """The key that ``words`` name; empty where they name none or several.
+
+    >>> read_key("warm pad in Bb minor"), read_key("c sharp major chord"), read_key("a major city")
+    ('Bb minor', 'C# major', '')
+    """
+    keys = {_key(found) for found in _KEY.finditer(words)} - {""}
+    return keys.pop() if len(keys) == 1 else ""
+
+
+def note_name(midi: float) -> str:
+    """The name of a note, with the cents beside it.
+
+    >>> note_name(69.0), note_name(69.4), note_name(59.8)
+    ('A4', 'A4 +40 cents', 'C4 -20 cents')
+    """
+    nearest = round(midi)
+    cents = round(100.0 * (midi - nearest))
+    name = f"{_NAMES[nearest % 12]}{nearest // 12 - 1}"
+    return f"{name} {cents:+d} cents" if cents else name
+
+
+def _key(found: re.Match[str]) -> str:
+    """The key as a request writes it; empty where A is more likely an article."""
+    if not found["sign"] and found["tonic"] in "Aa" and not (found["in"] and found["tonic"] == "A"):
+        return ""
+    sign = (found["sign"] or "").strip(" -").lower()
+    sign = {"sharp": "#", "flat": "b"}.get(sign, sign)
+    return f"{found['tonic'].upper()}{sign} {found['mode'].lower()}"
 
 
 def _midi(found: re.Match[str]) -> float:

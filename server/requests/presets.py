@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from server.errors import InvalidRequest, NotFound
+from server.errors import InvalidRequest
 from server.requests.explain import explain
+from server.requests.name_match import matching
 from server.requests.request import parse_request
 
 __all__ = ["Preset", "find_preset", "list_presets", "parse_preset"]
@@ -50,15 +51,13 @@ def list_presets(own: Path | None = None) -> list[Preset]:
 
 
 def find_preset(name: str, own: Path | None = None) -> Preset:
-    """The preset called ``name``.
+    """The preset called ``name``, in any spelling.
 
     Raises:
-        NotFound: no preset has that name.
+        NotFound: no preset has that name; the message says which are near.
     """
-    for preset in list_presets(own):
-        if preset.name == name:
-            return preset
-    raise NotFound(f"no preset {name[:100]!r}")
+    presets = {preset.name: preset for preset in list_presets(own)}
+    return presets[matching(name, presets, "preset")]
 
 
 def _files(own: Path | None) -> Iterable[Path]:

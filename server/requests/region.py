@@ -4,6 +4,8 @@
 Region(start=1.0, end=2.5, in_beats=False, low_hz=None, high_hz=None)
 >>> Region.parse("beats:4:8").seconds(bpm=120.0)
 (2.0, 4.0)
+>>> Region.parse("1:05-1:10").seconds(bpm=None)
+(65.0, 70.0)
 >>> str(Region.parse("hz:2000:8000@1:2.5"))
 'hz:2000:8000@1:2.5'
 >>> [str(region) for region in parse_regions("0:1, 3:4.5")]
@@ -19,10 +21,11 @@ from typing import Final
 import msgspec
 
 from server.errors import InvalidRequest
+from server.requests.coercion import clock_seconds
 
 __all__ = ["MIN_BAND_HZ", "Region", "parse_regions"]
 
-_FORMS: Final = "START:END in seconds, beats:START:END, or hz:LOW:HIGH@START:END"
+_FORMS: Final = "START:END in seconds, M:SS-M:SS, beats:START:END, or hz:LOW:HIGH@ and one of them"
 MIN_BAND_HZ: Final = 10.0
 """Narrower bands would need longer filters."""
 
@@ -57,7 +60,7 @@ class Region(msgspec.Struct, frozen=True):
             if not placed:
                 return cls(low_hz=low, high_hz=high)
         in_beats = time.startswith("beats:")
-        start, end = _pair(time.removeprefix("beats:"), text)
+        start, end = _pair(time[6:], text) if in_beats else _times(time, text)
         return cls(start, end, in_beats, low, high)
 
     def __str__(self) -> str:
@@ -95,11 +98,27 @@ def parse_regions(text: str) -> tuple[Region, ...]:
     return regions
 
 
+def _times(text: str, whole: str) -> tuple[float, float]:
+    """Start and end: numbers of seconds, or minutes and seconds as hosts show them."""
+    parts = text.split("-") if "-" in text else text.split(":")
+    if len(parts) == 4:
+        parts = [":".join(parts[:2]), ":".join(parts[2:])]
+    try:
+        start, end = map(clock_seconds, parts)
+    except ValueError as error:
+        raise InvalidRequest(f"region {whole!r}: write {_FORMS}") from error
+    return _ordered(start, end, whole)
+
+
 def _pair(text: str, whole: str) -> tuple[float, float]:
     try:
         low, high = (float(number) for number in text.split(":"))
     except ValueError as error:
         raise InvalidRequest(f"region {whole!r}: write {_FORMS}") from error
+    return _ordered(low, high, whole)
+
+
+def _ordered(low: float, high: float, whole: str) -> tuple[float, float]:
     if not 0.0 <= low < high < math.inf:
         raise InvalidRequest(f"region {whole!r}: {low:g} to {high:g} is empty or below 0")
     return low, high

@@ -14,9 +14,11 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
-from server.json_errors import NOT_JSON
+from server.json_errors import NOT_JSON, without_bom
+from server.requests.coercion import is_utf8
 from server.requests.explain import explain
 from server.requests.fields import field_named
+from server.requests.named_values import by_field
 from server.requests.new_sound import Bpm, NewSound, Seconds
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions
@@ -113,7 +115,12 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
             extra={"label": "Regions", "flag": "region", "repeat": ", "},
         ),
     ]
-    bpm: Bpm | None = None
+    bpm: (
+        Annotated[
+            Bpm, Meta(description="tempo of regions in beats (default: that of the clip's recipe)")
+        ]
+        | None
+    ) = None
     crossfade_s: Annotated[
         float,
         Meta(
@@ -125,10 +132,8 @@ class Inpaint(ClipRequest, frozen=True, kw_only=True, tag="inpaint"):
     ] = 0.02
 
     def contradictions(self) -> str:
-        """Regions must be readable, and beats need a tempo."""
-        for region in parse_regions(self.regions):
-            if region.in_beats and self.bpm is None:
-                return f"region {region}: beats need a tempo (bpm)"
+        """Regions must be readable."""
+        parse_regions(self.regions)
         return super().contradictions()
 
 
@@ -224,6 +229,8 @@ def validate(request: R) -> R:
     for name, value in _values(checked):
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequest(field_named(type(checked), name).refusal(value))
+        if isinstance(value, str) and not is_utf8(value):
+            raise InvalidRequest(f"{name} must be UTF-8 (got {value[:80]!r})")
     wrong = checked.contradictions()
     if wrong:
         raise InvalidRequest(wrong)
@@ -237,14 +244,25 @@ def parse_request(data: bytes | dict[str, Any]) -> AnyRequest:
         InvalidRequest: not JSON, an unknown kind or field, a value out of range.
     """
     try:
-        values = _plain(msgspec.json.decode(data) if isinstance(data, bytes) else data)
+        plain = msgspec.json.decode(without_bom(data)) if isinstance(data, bytes) else data
     except NOT_JSON as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
+    values = _by_field(_plain(plain))
     try:
         request: AnyRequest = msgspec.convert(values, AnyRequest)
     except msgspec.ValidationError as error:
         raise InvalidRequest(explain(error, values, *REQUESTS)) from error
     return validate(request)
+
+
+def _by_field(values: Any) -> Any:
+    """``values`` by the names of the fields, where they name a kind of request."""
+    tag = values.get("kind") if isinstance(values, dict) else None
+    for kind in REQUESTS:
+        if kind.__struct_config__.tag == tag:
+            rest = {name: value for name, value in values.items() if name != "kind"}
+            return {"kind": tag, **by_field(kind, rest)}
+    return values
 
 
 def _plain(values: Any, levels: int = 16) -> Any:

@@ -29,7 +29,7 @@ from server.requests.request import (
     Upscale,
     Vary,
 )
-from server.requests.request_fields import Sampler
+from server.requests.request_fields import MAX_TAKES, Sampler
 
 __all__ = [
     "AnyResolved",
@@ -46,8 +46,11 @@ __all__ = [
     "resolve",
 ]
 
-_DRAWN_SEED: Final = 2**31
-"""Seeds drawn here fit an OSC int32, so that every client can send them back."""
+_DRAWN_SEED: Final = 2**24 - MAX_TAKES
+"""Seeds drawn here, and those of all takes of a job, are exact as 32-bit floats.
+
+Pure Data and many control surfaces have no other numbers.
+"""
 
 
 class ResolvedText(TextToAudio, frozen=True, kw_only=True, tag="text"):

@@ -17,12 +17,14 @@ from typing import BinaryIO
 
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
-from server.jobs.job import TakeInfo
+from server.jobs.job import TakeInfo, take_name
 from server.jobs.storage import write_whole
+from server.logs import set_up_logs
 from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
 from server.render.pipeline import Pipeline
+from server.render.preview import PREVIEW_FORMAT
 from server.render.take import Take
 from server.worker.device_schedule import Running, next_on_device
 from server.worker.protocol import (
@@ -122,12 +124,12 @@ class Worker:
 
         def on_preview(done: int, sound: Waveform) -> None:
             if order.preview is not None:
-                write_whole(order.preview, sound.encode("wav16"))
+                write_whole(order.preview, sound.encode(PREVIEW_FORMAT))
                 self._send(Previewed(order.job_id, done))
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
-            store(take, order.folder / f"{order.stem}-{k}.{take.extension}")
+            store(take, order.folder / f"{_name(order, take, k)}.{take.extension}")
             for k, take in enumerate(takes, 1)
         )
 
@@ -144,6 +146,10 @@ class Worker:
             write_event(self._events, event)
         except BrokenPipeError:
             os._exit(0)
+
+
+def _name(order: Render, take: Take, number: int) -> str:
+    return take_name(order.words, take.seed, order.job_id, number)
 
 
 def _failure(job_id: str, error: Exception) -> Failed:
@@ -166,6 +172,7 @@ def store(take: Take, path: Path) -> TakeInfo:
         frames=sound.frames,
         score=take.measures.get("score"),
         measures=take.measures,
+        warnings=take.warnings,
         embedding=b"" if take.embedding is None else take.embedding.astype("<f2").tobytes(),
         audio_tower=take.audio_tower,
     )
@@ -183,6 +190,7 @@ def main() -> None:
     # What a library prints must not end up among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    set_up_logs()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     try:

@@ -36,12 +36,12 @@ _LENGTH: Final = struct.Struct("<I")
 
 
 class Render(msgspec.Struct, frozen=True, tag=True):
-    """Render ``request``; its takes go to ``folder`` as ``stem``-1.wav, ``stem``-2.wav ..."""
+    """Render ``request``; its takes go to ``folder``, with names that begin with ``words``."""
 
     job_id: str
     request: AnyResolved
     folder: Path
-    stem: str
+    words: str
     live: bool
     """It goes before what is not, at every step."""
     preview: Path | None = None

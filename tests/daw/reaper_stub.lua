@@ -1,6 +1,7 @@
 -- A stub of the part of REAPER's API that clients/reaper/audioldm.lua uses: a project in memory.
 --
---   lua5.4 reaper_stub.lua SCRIPT FOLDER PORT PROGRAM FROM TO [FILE POSITION LENGTH OFFSET RATE]
+--   lua5.4 reaper_stub.lua SCRIPT FOLDER PORT PROGRAM FROM TO \
+--     [FILE POSITION LENGTH OFFSET RATE [LOOPS [SECTION_START SECTION_LENGTH]]]
 --
 -- Runs SCRIPT with a time selection and perhaps a selected item, then its deferred functions until
 -- there are none, and prints the project. It proves the script's logic, not REAPER's behaviour.
@@ -16,7 +17,7 @@ local function tell(...) print(table.concat({ ... }, "\t")) end
 local function change() assert(depth == 1, "a change outside of an undo block") end
 
 local function new_item(track)
-  local item = { track = track, takes = {}, active = 1, D_POSITION = 0, D_LENGTH = 0 }
+  local item = { track = track, takes = {}, active = 1, D_POSITION = 0, D_LENGTH = 0, B_LOOPSRC = 1 }
   items[#items + 1] = item
   return item
 end
@@ -44,7 +45,8 @@ end
 function api.GetCursorPosition() return 1.5 end
 function api.GetProjectPath() return folder end
 function api.GetSetProjectInfo(_, key) return ({ PROJECT_SRATE = 44100 })[key] end
-function api.GetUserInputs(_, count, captions, values)
+function api.GetUserInputs(title, count, captions, values)
+  tell("title", title)
   assert(count == 2 and captions:find("separator=\n", 1, true) and values:find("\n", 1, true))
   return true, os.getenv("PROMPT") .. "\n2"
 end
@@ -55,6 +57,9 @@ function api.GetMediaItemTake_Source(take) return take.source end
 function api.GetMediaSourceParent(source) return source.parent end
 function api.GetMediaSourceFileName(source) return source.path or "" end
 function api.GetMediaSourceLength(source) return source.length, false end
+function api.PCM_Source_GetSectionInfo(source)
+  return source.section ~= nil, source.section or 0, source.length, false
+end
 function api.GetMediaItemInfo_Value(item, key) return assert(item[key], key) end
 function api.SetMediaItemInfo_Value(item, key, value) change() item[key] = value end
 function api.GetMediaItemTakeInfo_Value(take, key) return assert(take[key], key) end
@@ -109,7 +114,11 @@ if arg[7] then
   local take = new_take(item)
   take.name, take.D_VOL, take.D_PITCH = "original", 0.5, 3
   take.D_STARTOFFS, take.D_PLAYRATE = tonumber(arg[10]), tonumber(arg[11])
-  take.source = { parent = { path = arg[7], length = 4 } } -- a section of a file
+  item.B_LOOPSRC = tonumber(arg[12] or 1)
+  local length = api.PCM_Source_CreateFromFile(arg[7]).length
+  -- A section of a file, as long as the file unless it is said.
+  local section = tonumber(arg[13])
+  take.source = { parent = { path = arg[7], length = length }, section = section, length = tonumber(arg[14]) or length }
   items.selected = item
 end
 

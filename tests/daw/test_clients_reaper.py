@@ -92,6 +92,52 @@ def test_an_item_without_a_time_selection_is_made_anew_as_a_whole(
     assert_only_changed_within(clip, Path(told["take"][1][-1]), 0.5, 1.5)
 
 
+@pytest.mark.parametrize(
+    ("selected", "item", "regions", "title"),
+    [
+        # An item of 8 s that plays its 4 s twice: the second pass, and across the seam.
+        ((15, 16), (10, 8, 0, 1), [(1.0, 2.0)], "in every pass"),
+        ((13.5, 14.5), (10, 8, 0, 1), [(3.5, 4.0), (0.0, 0.5)], "on both sides of the seam"),
+        ((13.0, 13.5), (10, 8, 2, 1), [(1.0, 1.5)], "in every pass"),
+        ((10, 18), (10, 8, 0, 1), [(0.0, 4.0)], "in every pass"),
+        # It does not loop: silence follows the file.
+        ((13.5, 14.5), (10, 8, 0, 1, 0), [(3.5, 4.0)], "as far as the file reaches"),
+        # It loops a section of the file, from 1 s for 2 s.
+        ((12.5, 13), (10, 8, 0, 1, 1, 1, 2), [(1.5, 2.0)], "in every pass"),
+        ((10.5, 11), (10, 2, 0, 1, 1, 1, 2), [(1.5, 2.0)], "make it anew"),
+    ],
+)
+def test_an_item_that_repeats_its_source(
+    reaper: Reaper,
+    instrument: Instrument,
+    *,
+    selected: tuple[float, float],
+    item: tuple[float, ...],
+    regions: list[tuple[float, float]],
+    title: str,
+) -> None:
+    clip = instrument.clip("looped-太鼓\u3000for-reaper.wav", 4.0, 48000)
+    told = reaper(*selected, clip, *item, prompt="high hiss")
+    assert told["title"][0][0].endswith(title)
+    new = Path(told["take"][1][-1])
+    first = min(start for start, _ in regions)
+    last = max(end for _, end in regions)
+    assert_only_changed_within(clip, new, first, last)
+    if len(regions) == 2:
+        before, after = Waveform.read(clip).samples, Waveform.read(new).samples
+        middle = slice(round(0.6 * 48000), round(3.4 * 48000))
+        assert (before[middle] == after[middle]).all()
+        for start, end in regions:
+            part = slice(round(start * 48000), round(end * 48000))
+            assert (before[part] != after[part]).any()
+
+
+def test_a_selection_behind_the_file_is_refused(reaper: Reaper, instrument: Instrument) -> None:
+    clip = instrument.clip("short-for-reaper.wav", 4.0, 48000)
+    told = reaper(15, 16, clip, 10, 8, 0, 1, 0, prompt="high hiss")
+    assert "The file does not reach the time selection" in told["message"][0][0]
+
+
 def test_a_time_selection_elsewhere_is_refused(reaper: Reaper, instrument: Instrument) -> None:
     clip = instrument.clip("elsewhere-for-reaper.wav", 1.0, 48000)
     told = reaper(20, 21, clip, 10, 1.0, 0, 1, prompt="high hiss")

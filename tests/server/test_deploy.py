@@ -13,6 +13,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from server.cli import _parser
 from server.config import ENVIRONMENT_PREFIX, Config
@@ -21,6 +23,11 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SETTINGS = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Config.__struct_fields__}
+
+MUST_HAVE = {
+    *("MemoryMax", "TasksMax", "LimitNOFILE", "OOMPolicy"),
+    *("NoNewPrivileges", "SystemCallFilter", "ProtectSystem"),
+}
 
 
 def check_command(command: list[str]) -> None:
@@ -39,6 +46,7 @@ def test_the_systemd_unit() -> None:
     environment = [value.partition("=")[0] for name, value in unit() if name == "Environment"]
     assert len(environment) == 3
     assert set(environment) <= SETTINGS
+    assert {name for name, _ in unit()} >= MUST_HAVE
     drain_s = _parser().parse_args([]).drain_s
     assert int(dict(unit())["TimeoutStopSec"]) > drain_s
 
@@ -85,12 +93,51 @@ def test_the_dockerfile() -> None:
     assert named <= SETTINGS
     assert int(said["EXPOSE"][0]) == Config().http_port
     assert f"127.0.0.1:{Config().http_port}/ready" in said["HEALTHCHECK"][0]
-    extras = next(arg for arg in said["ARG"] if arg.startswith("EXTRAS=")).partition("=")[2]
-    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
     wheel = PROJECT["name"].replace("-", "_")
     assert f"/wheels/{wheel}-*.whl" in text
     assert said["USER"] == re.findall(r"--uid (\d+)", text)
     assert said["STOPSIGNAL"] == ["SIGTERM"]
+    assert said["FROM"] == ["${PYTHON} AS build", "${PYTHON}"]
+    base = next(arg for arg in said["ARG"] if arg.startswith("PYTHON="))
+    assert re.fullmatch(r"PYTHON=python:3\.11-slim@sha256:[0-9a-f]{64}", base)
+    installs = [rest for rest in said["RUN"] if "pip install" in rest]
+    assert all("--require-hashes" in rest or "--no-index" in rest for rest in installs)
+
+
+@pytest.mark.parametrize(
+    ("name", "extras"),
+    [
+        ("requirements.txt", ["gpu"]),
+        ("cluster-requirements.txt", ["gpu", "cluster"]),
+        ("build-requirements.txt", []),
+    ],
+)
+def test_what_the_image_installs_is_pinned(name: str, extras: list[str]) -> None:
+    folder = DEPLOY / "docker"
+    assert (
+        name
+        in (folder / "Dockerfile").read_text()
+        + (DEPLOY / "kubernetes" / "raycluster.yaml").read_text()
+    )
+    locked = pins((folder / name).read_text())
+    wanted = (folder / "build.in").read_text().split()
+    if extras:
+        optional = PROJECT["optional-dependencies"]
+        wanted = [*PROJECT["dependencies"], *(line for extra in extras for line in optional[extra])]
+    for line in wanted:
+        requirement = Requirement(line)
+        versions = locked[canonicalize_name(requirement.name)]
+        assert all(requirement.specifier.contains(v) for v in versions), f"{line}: make lock"
+
+
+def pins(text: str) -> dict[str, list[str]]:
+    """The versions of each package; every one has a checksum."""
+    found: dict[str, list[str]] = {}
+    for entry in re.split(r"\n(?=[a-z])", text.partition("\n#    make lock\n")[2]):
+        assert "--hash=sha256:" in entry, entry
+        name, version = re.match(r"([\w.-]+)==(\S+)", entry).groups()  # type: ignore[union-attr]
+        found.setdefault(canonicalize_name(name), []).append(version)
+    return found
 
 
 @pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not here")

@@ -137,6 +137,19 @@ def model_folder(run: Run, sounds: Path, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+def test_a_run_says_what_it_does_from_its_start(
+    run: Run, sounds: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        prepare(sounds, tmp_path / "cache")
+        assert f"decoding 24 sounds of {sounds}" in caplog.text
+        replace, vae = msgspec.structs.replace, run.settings.vae
+        seldom = replace(vae.schedule, steps=11, evaluate_every=100)
+        settings = replace(run.settings, vae=replace(vae, schedule=seldom))
+        Run(settings, tmp_path, run.device).train("vae")
+    assert "VaeStage 10/11" in caplog.text
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     state = torch.load(folder / "last.pt", weights_only=True)
     return {f"{kind}.{name}": value for kind in ("average", "networks")

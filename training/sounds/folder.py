@@ -11,7 +11,9 @@ The cache holds 16-bit waves and float16 log-mels end to end, plus ``clips.json`
 from __future__ import annotations
 
 import json
+import logging
 import re
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,8 @@ from training.networks.mel import HOP_LENGTH, SAMPLE_RATE, LogMel
 
 __all__ = ["CaptionedClip", "held_out", "load_clips", "prepare", "read_manifest"]
 
+log = logging.getLogger("audioldm.train")
+
 Samples = npt.NDArray[np.float32]
 
 NOTES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -40,6 +44,8 @@ UNSHIFTABLE: Final = frozenset({"ambience", "music_phrase", "music_loop", "drum_
 AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"})
 MAX_SAMPLES: Final = 1024 * HOP_LENGTH
 MIN_LOOP_S: Final = 2.0
+_SAID_EVERY_S: Final = 5.0
+"""Time between two lines of progress."""
 
 
 class CaptionedClip(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +80,9 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
     """
     manifest = folder / "manifest.jsonl"
     if manifest.is_file():
-        entries = [json.loads(line) for line in manifest.read_text("utf-8").splitlines() if line]
+        entries = [
+            json.loads(line) for line in manifest.read_text("utf-8-sig").splitlines() if line
+        ]
     else:
         entries = [
             {"file": path.relative_to(folder).as_posix()}
@@ -101,8 +109,14 @@ def prepare(folder: Path, cache: Path, *, variants: int = 0, seed: int = 0) -> N
     cache.mkdir(parents=True, exist_ok=True)
     clips: list[CaptionedClip] = []
     log_mel = LogMel()
+    entries = read_manifest(folder)
+    log.info("decoding %d sounds of %s into %s, once", len(entries), folder, cache)
+    said_s = time.monotonic()
     with (cache / "waves.i16").open("wb") as waves, (cache / "mels.f16").open("wb") as mels:
-        for number, entry in enumerate(read_manifest(folder)):
+        for number, entry in enumerate(entries):
+            if time.monotonic() - said_s > _SAID_EVERY_S:
+                said_s = time.monotonic()
+                log.info("%d of %d sounds are decoded", number, len(entries))
             for clip, samples in _variants(folder, entry, variants, seed * 1_000_003 + number):
                 waves.write((samples * 32767.0).round().astype(np.int16).tobytes())
                 frames = log_mel(torch.from_numpy(samples)[None])[0]

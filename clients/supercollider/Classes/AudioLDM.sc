@@ -62,12 +62,13 @@ AudioLDM {
 
 // A finished file.
 AudioLDMTake {
-	var <index, <path, <seconds, <sampleRate, <numChannels, <seed, <score, <silent;
+	var <index, <path, <seconds, <sampleRate, <numChannels, <seed, <score, <silent, <frames, <warnings;
 
-	*fromOSC { |index, path, seconds, sampleRate, numChannels, seed, score, silent = 0|
+	*fromOSC { |index, path, seconds, sampleRate, numChannels, seed, score, silent = 0, frames = 0, warnings = ""|
 		var measured = if (score >= -1) { score };  // below: it was not measured
 		^super.newCopyArgs(
-			index, path.asString, seconds, sampleRate, numChannels, seed, measured, silent != 0
+			index, path.asString, seconds, sampleRate, numChannels, seed, measured, silent != 0,
+			frames, warnings.asString
 		)
 	}
 

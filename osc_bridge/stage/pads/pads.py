@@ -24,6 +24,7 @@ from osc_bridge.stage.pads.voices import PadVoices
 from osc_bridge.stage.renders import Renders
 from osc_bridge.stage.transport import TempoMap, Transport
 from server.errors import AudioLDMError, NotFound
+from server.requests.name_match import matching
 
 __all__ = ["Pads"]
 
@@ -201,10 +202,14 @@ class Pads:
     def _slot(self, pad: int | str) -> Slot:
         if isinstance(pad, int) and pad in self._slots:
             return self._slots[pad]
-        for slot in self._slots.values():
-            if slot.pad.name == str(pad):
-                return slot
-        raise NotFound(f"pad {pad!r}: there are pads 1 to {len(self._slots)}")
+        if not self._slots:
+            raise NotFound(f"pad {pad!r}: no live set is loaded; /ldm/live/load loads one")
+        named = {slot.pad.name: slot for slot in self._slots.values()}
+        try:
+            return named[matching(str(pad), named, "pad")]
+        except NotFound:
+            there = f"there are pads 1 to {len(self._slots)}: {', '.join(named)}"
+            raise NotFound(f"pad {pad!r}: {there}") from None
 
     def _render(self, slot: Slot) -> None:
         task = asyncio.create_task(self._render_takes(slot))

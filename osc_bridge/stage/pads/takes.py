@@ -34,7 +34,7 @@ class PadTakes:
         self._renders = renders
         self._grid = grid
 
-    async def render(self, pad: Pad, bpm: float, beats_per_bar: int) -> list[LoadedClip]:
+    async def render(self, pad: Pad, bpm: float, beats_per_bar: float) -> list[LoadedClip]:
         """New takes of ``pad``, in memory.
 
         Raises:

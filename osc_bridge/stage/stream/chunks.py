@@ -133,7 +133,7 @@ class ChunkMaker:
         return chunk
 
     async def _render(self, request: AnyRequest) -> Waveform:
-        job = await self._renders.render(request, self._folder)
+        job = await self._renders.render(request, self._folder, temporary=True)
         try:
             return await asyncio.to_thread(Waveform.read, job.takes[0].path)
         finally:

@@ -2,7 +2,9 @@
 
 What comes next is decided shortly before the current chunk ends: the next chunk where it is
 ready, else an earlier one from another position. A chunk that nothing follows repeats by itself in
-the audio process, so the stream is never silent, even if this process hangs or dies.
+the audio process, so the stream is not silent if this process hangs. If this process dies, the
+audio process plays on for ``audio_hold_s``. The next program takes it over, and its first chunk
+replaces what was playing.
 """
 
 from __future__ import annotations
@@ -125,6 +127,7 @@ class Conductor:
         """Play the first chunk, or the first one after everything was stopped."""
         chunk = self._take_next() if self._next else self._history[-1]
         begin = self._player.frame_now() + round(0.02 * self._player.sample_rate)
+        self._player.release_survivors(self._settings.crossfade_s)
         self._segment = self._sound(chunk, begin, 0, self._fade_frames())
         self._started(chunk, False)
 
@@ -138,8 +141,8 @@ class Conductor:
             fade = self._fade_for(chunk)
             # The chunk that it continues is over: leave most of the repeated context out.
             skip = max(0, chunk.join_at - fade)
-        self._player.stop(segment.voice, frame, fade / self._player.sample_rate)
         self._segment = self._sound(chunk, frame, skip, fade)
+        self._player.stop(segment.voice, frame, fade / self._player.sample_rate)
         if chunk.new_prompt:
             self._forget_all_but(chunk)
         self._started(chunk, False)
@@ -166,8 +169,8 @@ class Conductor:
         chunk = self._rng.choice(others)
         fade = self._fade_frames()
         skip = self._rng.randrange(max(1, chunk.usable // 2))
-        self._player.stop(segment.voice, frame, fade / self._player.sample_rate)
         self._segment = self._sound(chunk, frame, skip, fade)
+        self._player.stop(segment.voice, frame, fade / self._player.sample_rate)
         self._started(chunk, True)
 
     def _sound(self, chunk: Chunk, frame: int, skip: int, fade: int) -> _Segment:

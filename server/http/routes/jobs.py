@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +21,7 @@ from server.http.events import EventFeed, visible
 from server.http.io import answer, body, body_chunks, client_of, query
 from server.http.multipart import receive_form
 from server.http.openapi import Operation
+from server.http.streams import hold_stream
 from server.http.views import JobEvent, JobSearch, JobView, ModelEvent, Views
 from server.jobs.job import Job
 from server.jobs.uploads import Uploads
@@ -39,6 +42,8 @@ class JobRoutes:
         self._views = views
         self._uploads = uploads
         self._closing = closing
+        self._arriving: Counter[str] = Counter()
+        """Jobs of each client that are being submitted."""
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -96,8 +101,8 @@ class JobRoutes:
         if len(key) > _MAX_KEY:
             raise InvalidRequest(f"Idempotency-Key is longer than {_MAX_KEY} characters")
         wanted = self._views.with_files(await self._request(request), client)
-        self._check_quota(client)
-        job = await self._engine.submit(wanted, owner=client.name, request_id=key)
+        with self._place(client):
+            job = await self._engine.submit(wanted, owner=client.name, request_id=key)
         view = self._views.job(self._engine.job(job.id), client)
         return answer(view, 202, {"Location": f"/v1/jobs/{job.id}"})
 
@@ -134,10 +139,10 @@ class JobRoutes:
 
     async def job_events(self, request: Request) -> Response:
         job = self._views.visible(request.path_params["job_id"], client_of(request))
-        return self._stream(EventFeed(self._engine, client_of(request), job.id))
+        return self._stream(request, job.id)
 
     async def events(self, request: Request) -> Response:
-        return self._stream(EventFeed(self._engine, client_of(request)))
+        return self._stream(request)
 
     async def websocket(self, websocket: WebSocket) -> None:
         """The events as a WebSocket, one JSON text each."""
@@ -166,28 +171,41 @@ class JobRoutes:
         chunks = body_chunks(request, self._uploads.max_bytes + 2**20)
         return parse_request(await receive_form(request.headers, chunks, self._uploads))
 
-    def _check_quota(self, client: Caller) -> None:
+    @contextmanager
+    def _place(self, client: Caller) -> Iterator[None]:
+        """Take one of the client's places; inside the block it is held for a job to come.
+
+        Raises:
+            QueueFull: the client has no place left.
+        """
         own = sum(j.owner == client.name and not j.state.final for j in self._engine.jobs())
+        own += self._arriving[client.name]
         if own >= client.max_queued:
             raise QueueFull(f"{own} jobs of yours are unfinished; at most {client.max_queued} are")
+        self._arriving[client.name] += 1
+        try:
+            yield
+        finally:
+            self._arriving[client.name] -= 1
 
     def _view(self, event: str, subject: Job | ModelInfo, client: Caller) -> JobEvent | ModelEvent:
         if isinstance(subject, ModelInfo):
             return ModelEvent(model=subject)
         return JobEvent(event=event, job=self._views.job(subject, client))
 
-    def _stream(self, feed: EventFeed) -> Response:
+    def _stream(self, request: Request, job_id: str = "") -> Response:
+        stack = hold_stream(request.scope["state"])
+        feed = EventFeed(self._engine, client_of(request), job_id)
+        stack.callback(feed.close)
+
         async def lines() -> AsyncIterator[bytes]:
-            try:
-                async for event, subject in feed.follow(self._closing):
-                    if subject is None:
-                        yield b": still here\n\n"
-                        continue
-                    view = self._view(event, subject, feed.client)
-                    data = msgspec.json.encode(view, enc_hook=str)
-                    yield b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
-            finally:
-                feed.close()
+            async for event, subject in feed.follow(self._closing):
+                if subject is None:
+                    yield b": still here\n\n"
+                    continue
+                view = self._view(event, subject, feed.client)
+                data = msgspec.json.encode(view, enc_hook=str)
+                yield b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
 
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(lines(), headers=headers, media_type="text/event-stream")

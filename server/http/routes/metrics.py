@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -9,6 +12,10 @@ from server.engine.engine import Engine
 from server.jobs.job import Job
 
 __all__ = ["Metrics"]
+
+# Every label makes a series that stays: what clients choose is taken from closed lists.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
+_STATUSES: Final = frozenset(int(status) for status in HTTPStatus)
 
 
 class Metrics:
@@ -39,8 +46,11 @@ class Metrics:
         self.unlisten = engine.listen(self._count)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Record an HTTP answer."""
-        self._http.labels(method, route, str(status)).observe(seconds)
+        """Record an HTTP answer; methods and statuses that nobody knows are counted together."""
+        known = status if status in _STATUSES else 0
+        self._http.labels(method if method in _METHODS else "other", route, str(known)).observe(
+            seconds
+        )
 
     def expose(self) -> tuple[bytes, str]:
         """The metrics as text, and their media type."""

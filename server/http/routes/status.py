@@ -13,15 +13,17 @@ from starlette.responses import Response
 from server import __version__
 from server.engine.engine import Engine, EngineStatus
 from server.errors import EngineUnavailable
-from server.http.io import answer, client_of
+from server.http.io import MAX_JSON_BYTES, answer, client_of
 from server.http.openapi import Operation
 from server.http.routes.metrics import Metrics
+from server.http.streams import StreamSlots
 from server.model.manifest import Manifest
+from server.net.limits import MAX_HEAD_BYTES, ConnectionLimits
 from server.requests.fields import Field, fields_of
 from server.requests.presets import Preset, find_preset, list_presets
 from server.requests.request import REQUESTS
 
-__all__ = ["StatusRoutes"]
+__all__ = ["PortLimits", "StatusRoutes"]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,6 +43,42 @@ class Kind(msgspec.Struct, frozen=True):
     fields: tuple[Field, ...]
 
 
+class PortLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the port takes; times are in seconds."""
+
+    upload_bytes: int
+    json_bytes: int
+    head_bytes: int
+    connections: int
+    connections_per_address: int
+    """IPv6 addresses count by their /64 network; loopback has no such limit."""
+    streams: int
+    """Event streams and WebSockets at a time."""
+    streams_per_client: int
+    head_s: float
+    """For the head of a request."""
+    stall_s: float
+    """For 1 KiB of a body, and between two reads of an answer."""
+    idle_s: float
+    """Between the requests of a connection."""
+
+    @classmethod
+    def of(cls, upload_bytes: int, port: ConnectionLimits, streams: StreamSlots) -> PortLimits:
+        """The limits of this server."""
+        return cls(
+            upload_bytes=upload_bytes,
+            json_bytes=MAX_JSON_BYTES,
+            head_bytes=MAX_HEAD_BYTES,
+            connections=port.affordable,
+            connections_per_address=port.per_address,
+            streams=streams.total,
+            streams_per_client=streams.per_client,
+            head_s=port.head_s,
+            stall_s=port.stall_s,
+            idle_s=port.idle_s,
+        )
+
+
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Models, kinds of request and limits of this server."""
 
@@ -49,6 +87,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[Kind, ...]
     max_upload_bytes: int
     max_queued: int
+    port: PortLimits
     owner: str
     """Name of the client that asks."""
 
@@ -57,13 +96,13 @@ class StatusRoutes:
     """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, max_upload_bytes: int, presets: Path | None = None
+        self, engine: Engine, metrics: Metrics, port: PortLimits, presets: Path | None = None
     ) -> None:
         """``presets`` is the user's own folder of presets."""
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
-        self._max_upload_bytes = max_upload_bytes
+        self._port = port
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -119,8 +158,9 @@ class StatusRoutes:
                 version=__version__,
                 model=self._engine.manifest,
                 kinds=tuple(_kind(kind) for kind in REQUESTS),
-                max_upload_bytes=self._max_upload_bytes,
+                max_upload_bytes=self._port.upload_bytes,
                 max_queued=client.max_queued,
+                port=self._port,
                 owner=client.name,
             )
         )

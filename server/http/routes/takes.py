@@ -14,7 +14,7 @@ from starlette.responses import Response
 from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
 from server.http.access import Caller
-from server.http.files import sound_answer
+from server.http.files import attachment, sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
 from server.http.views import LibraryTake, Views
@@ -88,8 +88,8 @@ class TakeRoutes:
             return await sound_answer(request, path, _MEDIA.get(path.suffix), name)
         suffix = f".{FORMATS[wanted.format][0].lower()}"
         content = await asyncio.to_thread(_converted, path, wanted.format)
-        headers = {"Content-Disposition": f'attachment; filename="{path.stem}{suffix}"'}
-        return Response(content, headers=headers if name else None, media_type=_MEDIA[suffix])
+        headers = {"Content-Disposition": attachment(path.stem + suffix)} if name else None
+        return Response(content, headers=headers, media_type=_MEDIA[suffix])
 
     async def search_takes(self, request: Request) -> Response:
         search, client = query(request, TakeSearch), client_of(request)
@@ -144,6 +144,13 @@ def _owner(client: Caller) -> str | None:
 
 
 def _converted(path: Path, file_format: FileFormat) -> bytes:
-    from server.audio.waveform import Waveform, read_comment
+    """The take in another format, with all that is in its file.
 
-    return Waveform.read(path).encode(file_format, read_comment(path))
+    Raises:
+        InvalidRequest: the format would clip it.
+    """
+    from server.audio.clip import Clip
+
+    clip = Clip.read(path)
+    metadata = clip.metadata
+    return clip.waveform.encode(file_format, metadata.recipe, clip.exact, metadata)

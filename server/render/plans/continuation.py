@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from server.audio.splice import Span
-from server.audio.waveform import Waveform
 from server.render.plan import Plan, RenderContext, plan
-from server.render.plans.editing import Edit, edit_plan
+from server.render.plans.edit import Edit
+from server.render.plans.editing import edit_plan
 from server.requests.resolved import ResolvedContinue
 
 __all__: list[str] = []
@@ -24,7 +24,7 @@ def _(request: ResolvedContinue, context: RenderContext) -> Plan:
     added = round(request.audio_length_in_s * sound.sample_rate)
     after = request.side == "after"
     padding = ((0, added) if after else (added, 0), (0, 0))
-    longer = Waveform(np.pad(sound.samples, padding), sound.sample_rate)
+    longer = sound.with_samples(np.pad(sound.samples, padding))
     span = Span(sound.frames, longer.frames) if after else Span(0, added)
     begins = 0 if after else added
     edit = Edit(clip, longer, (span,), request.crossfade_s, begins=begins)

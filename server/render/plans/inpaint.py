@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
+from server.audio.clip import Clip
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, UnreadableAudio
 from server.render.plan import Plan, RenderContext, plan
-from server.render.plans.editing import Edit, edit_plan
+from server.render.plans.edit import Edit
+from server.render.plans.editing import edit_plan
+from server.render.recipe import Recipe
+from server.requests.notation import read_notation
 from server.requests.region import MIN_BAND_HZ, Region, parse_regions
 from server.requests.resolved import ResolvedInpaint
 
@@ -20,10 +25,27 @@ def _(request: ResolvedInpaint, context: RenderContext) -> Plan:
     clip = context.clips(request.clip).checked()
     top_hz = context.manifest.sample_rate / 2.0
     regions = parse_regions(request.regions)
-    spans = [_span(region, request.bpm, clip.waveform, top_hz) for region in regions]
+    bpm = request.bpm
+    if bpm is None and any(region.in_beats for region in regions):
+        bpm = _own_tempo(clip, request.clip)
+    spans = [_span(region, bpm, clip.waveform, top_hz) for region in regions]
     return edit_plan(
         request, context, Edit(clip, clip.waveform, merged(spans), request.crossfade_s)
     )
+
+
+def _own_tempo(clip: Clip, name: str) -> float:
+    """The tempo with which ``clip`` was made, from its recipe.
+
+    Raises:
+        InvalidRequest: it has no recipe, or none with a tempo.
+    """
+    with contextlib.suppress(InvalidRequest, UnreadableAudio):
+        made = Recipe.read(clip.source).request
+        tempo = getattr(made, "bpm", None) or read_notation(made.prompt).bpm
+        if tempo:
+            return float(tempo)
+    raise InvalidRequest(f"regions in beats need a tempo, and {name} carries none; give one (bpm)")
 
 
 def merged(spans: list[Span]) -> tuple[Span, ...]:

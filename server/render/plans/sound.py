@@ -9,6 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from server.audio.metadata.carried import Metadata
+from server.audio.metadata.loops import Played
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
@@ -16,10 +18,16 @@ from server.model.noise import ChannelNoise, same_noise, slerp, stereo_noise
 from server.model.schedule import Latents
 from server.model.text import Embedding, unit
 from server.render.channels import stacked
-from server.render.conditioning import condition, notation_of, seed_variation, unconditional
+from server.render.conditioning import (
+    condition,
+    notation_of,
+    seed_variation,
+    unconditional,
+    wants_sound,
+)
 from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.windows import Windows
-from server.requests.notation import Notation
+from server.requests.notation import Notation, tonic
 from server.requests.prompt import PromptStage, parse_stages
 from server.requests.resolved import ResolvedMorph, ResolvedSound, ResolvedText
 
@@ -120,8 +128,18 @@ def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float
 def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) -> Finished:
     rate = request.delivery.sample_rate or DEFAULT_RATE
     if request.loop:
-        return _finish_loop(context, latents, request.seconds, rate)
-    return Finished(one_shot(context, latents, request.seconds, rate))
+        return _finish_loop(request, context, latents, rate)
+    sound = one_shot(context, latents, request.seconds, rate)
+    return Finished(sound, metadata=_played(request, sound), sound_wanted=wants_sound(request))
+
+
+def _played(request: ResolvedSound, sound: Waveform) -> Metadata:
+    """Tempo, loop and root note of ``sound``, for DAWs and samplers."""
+    notation = notation_of(request)
+    note = round(notation.note) or tonic(request.key)
+    bpm = request.bpm or notation.bpm
+    played = Played(sound.frames, sound.sample_rate, request.loop, bpm, request.beats_per_bar, note)
+    return Metadata(played.chunks, played.comments)
 
 
 def one_shot(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
@@ -144,7 +162,10 @@ def ring_of(context: RenderContext, latents: Latents, seconds: float, rate: int)
     return stacked(channels, manifest.sample_rate).resample_ring(round(seconds * rate), rate)
 
 
-def _finish_loop(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Finished:
+def _finish_loop(
+    request: ResolvedSound, context: RenderContext, latents: Latents, rate: int
+) -> Finished:
+    seconds = request.seconds
     ring = ring_of(context, latents, seconds, rate)
     return Finished(
         ring,
@@ -153,4 +174,6 @@ def _finish_loop(context: RenderContext, latents: Latents, seconds: float, rate:
             "length_error_samples": ring.frames - seconds * rate,
         },
         circular=True,
+        metadata=_played(request, ring),
+        sound_wanted=wants_sound(request),
     )

@@ -12,13 +12,15 @@ from typing import Final
 import numpy as np
 
 from server.audio.clip import Clip
+from server.audio.metadata.carried import Metadata
+from server.audio.metadata.points import Move
 from server.audio.seam import ring_seam_db
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
-from server.model.noise import same_noise
+from server.model.noise import mixed_noise, same_noise
 from server.model.schedule import Latents
 from server.render.channels import Channels
-from server.render.conditioning import condition, notation_of, unconditional
+from server.render.conditioning import condition, notation_of, unconditional, wants_sound
 from server.render.plan import Finished, Plan, RenderContext, plan
 from server.render.plans.sound import one_shot, ring_of, take_windows
 from server.render.windows import Windows
@@ -46,14 +48,16 @@ def _(request: ResolvedTransfer, context: RenderContext) -> Plan:
     wanted = condition(request, context, own=clip.waveform)
 
     def finish(latents: Latents) -> Finished:
-        return _finish(request, context, clip, latents)
+        return _finish(request, context, clip, channels, latents)
 
     return Plan(
         settings=request,
         windows=windows,
         condition=np.repeat(wanted[None], len(windows), axis=0),
         unconditional=unconditional(request, context),
-        noise=same_noise(context.manifest.latent, windows.total, len(channels)),
+        noise=mixed_noise(
+            context.manifest.latent, [(windows.total, channels.mixing(len(channels)))]
+        ),
         finish=finish,
         target=wanted,
         start=None if request.strength == 1.0 else _start(context, channels, windows),
@@ -76,16 +80,32 @@ def _start(context: RenderContext, channels: Channels, windows: Windows) -> Late
 
 
 def _finish(
-    request: ResolvedTransfer, context: RenderContext, clip: Clip, latents: Latents
+    request: ResolvedTransfer,
+    context: RenderContext,
+    clip: Clip,
+    channels: Channels,
+    latents: Latents,
 ) -> Finished:
     seconds, own_rate = clip.waveform.seconds, clip.waveform.sample_rate
     render = ring_of if request.loop else one_shot
     sound = render(context, latents, seconds, request.delivery.sample_rate or own_rate)
-    sound = _at_level(sound, clip.waveform, 1.0 - request.strength)
-    if sound.channels < clip.waveform.channels:
-        sound = sound.as_channels(clip.waveform.channels)
-    measures = {"seam_db": ring_seam_db(sound)} if request.loop else {}
-    return Finished(sound, clip.file_format, measures, circular=request.loop)
+    sound = _at_level(channels.widened(sound), clip.waveform, 1.0 - request.strength)
+    clip_db = clip.waveform.rms_db
+    return Finished(
+        sound,
+        clip.file_format,
+        {"seam_db": ring_seam_db(sound)} if request.loop else {},
+        circular=request.loop,
+        metadata=_metadata(clip, sound),
+        sound_wanted=wants_sound(request, clip_db) and (request.strength == 1.0 or clip_db > -60.0),
+    )
+
+
+def _metadata(clip: Clip, sound: Waveform) -> Metadata:
+    """What came with the clip, at the rate of ``sound``."""
+    ratio = sound.sample_rate / clip.waveform.sample_rate
+    move = Move(ratio=ratio, frames=sound.frames)
+    return clip.metadata if ratio == 1.0 else clip.metadata.moved(move)
 
 
 def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
@@ -93,7 +113,7 @@ def _at_level(sound: Waveform, clip: Waveform, share: float) -> Waveform:
     if not share or min(sound.rms_db, clip.rms_db) < _SILENCE_DB:
         return sound
     gain = 10.0 ** (share * (clip.rms_db - sound.rms_db) / 20.0)
-    return Waveform(sound.samples * np.float32(gain), sound.sample_rate)
+    return sound.with_samples(sound.samples * np.float32(gain))
 
 
 def _untouched(
@@ -114,6 +134,9 @@ def _untouched(
             keeps_clip=True,
             circular=request.loop,
             exact=clip.exact,
+            metadata=clip.metadata,
+            new=(),
+            sound_wanted=False,
         ),
         target=condition(request, context, own=clip.waveform),
         start=noise(0, 0),

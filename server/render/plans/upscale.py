@@ -15,7 +15,8 @@ from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.render.plan import Plan, RenderContext, plan
-from server.render.plans.editing import Edit, edit_plan
+from server.render.plans.edit import Edit
+from server.render.plans.editing import edit_plan
 from server.requests.resolved import ResolvedUpscale
 
 __all__ = ["cutoff_of"]

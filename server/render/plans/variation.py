@@ -13,7 +13,7 @@ from server.errors import InvalidRequest
 from server.model.noise import slerp
 from server.model.schedule import Latents
 from server.model.text import unit
-from server.render.plan import Plan, RenderContext, SeedVariation, plan
+from server.render.plan import Finished, Plan, RenderContext, SeedVariation, plan
 from server.render.recipe import Recipe
 from server.requests.explain import explain
 from server.requests.request import Delivery, Request
@@ -39,19 +39,26 @@ def _(request: ResolvedVary, context: RenderContext) -> Plan:
     # Recipes of older versions lack the settings that were added later.
     base = resolve(_with_overrides(recipe.request, request), context.manifest)
     planned = plan(base, replace(context, clips=partial(_same_clip, context.clips, recipe)))
-    origin = base.seed
-
-    def noise(seed: int, stream: int) -> Latents:
-        return slerp(planned.noise(origin, stream), planned.noise(seed, stream), request.distance)
-
     # The take's file may be deleted or overwritten when the recipe is read.
     kept = msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
-    return replace(
-        planned,
-        noise=noise,
-        seed_variation=_between(planned.seed_variation, origin, request.distance),
-        recipe=kept,
-    )
+    return replace(_varied(planned, base.seed, request.distance), recipe=kept)
+
+
+def _varied(planned: Plan, origin: int, distance: float) -> Plan:
+    """``planned`` with noise between that of ``origin`` and that of its seed."""
+
+    def noise(seed: int, stream: int) -> Latents:
+        return slerp(planned.noise(origin, stream), planned.noise(seed, stream), distance)
+
+    def finish(latents: Latents) -> Finished:
+        finished = planned.finish(latents)
+        alone = finished.alone
+        if alone is None:
+            return finished
+        return replace(finished, alone=lambda: _varied(alone(), origin, distance))
+
+    variation = _between(planned.seed_variation, origin, distance)
+    return replace(planned, noise=noise, finish=finish, seed_variation=variation)
 
 
 def _between(

@@ -41,6 +41,22 @@ def test_mono_sits_in_the_middle_and_rates_are_converted() -> None:
     assert spectrum.argmax() == 1000
 
 
+def test_surround_is_folded_down_and_inverted_sides_stay() -> None:
+    sound = 0.1 * np.random.default_rng(3).standard_normal((6000, 6)).astype(np.float32)
+    sound[:, :2] = np.stack([sound[:, 0], -sound[:, 0]], axis=1)
+
+    async def run() -> Samples:
+        async with playing() as (player, render):
+            player.start(await player.load(Waveform(sound, RATE)), player.frame_now() + 100)
+            return render(4096)
+
+    out = asyncio.run(run())[100:4096]
+    heard = sound[: len(out)]
+    for side in (0, 1):
+        wanted = heard[:, side] + 0.70711 * (heard[:, 2] + heard[:, 4 + side])
+        np.testing.assert_allclose(out[:, side], wanted, atol=1e-5)
+
+
 def test_a_loop_has_no_seam_and_the_first_pass_is_untouched() -> None:
     async def run() -> tuple[Samples, Samples]:
         async with playing() as (player, render):

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from command_line import QUICK, daw, run
 from daw_process import running_daw
 from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
@@ -19,25 +22,6 @@ from server.render.recipe import Recipe
 from server.requests.request import REQUESTS
 
 pytestmark = pytest.mark.integration
-
-QUICK = ("--steps", "2", "--seconds", "0.5", "--threads", "1")
-
-
-def run(
-    module: str, *words: str, environment: dict[str, str] | None = None
-) -> tuple[int, str, str]:
-    done = subprocess.run(
-        (sys.executable, "-W", "error", "-m", module, *words),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def daw(*words: str) -> tuple[int, str, str]:
-    return run("osc_bridge.cli", *words)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -179,6 +163,36 @@ def test_audioldm_osc_sends_waits_and_prints(bridge: RunningBridge[MemoryEngine]
     assert Path(lines[2][4]).is_file()
     code, text, _ = osc(bridge, "--quiet", "/ldm/text", "", "rain")
     assert (code, text.split("\t")[0]) == (0, "/ldm/take")
+
+
+def test_audioldm_osc_tells_warnings(bridge: RunningBridge[MemoryEngine]) -> None:
+    bridge.engine.warnings = ("the take is silent",)
+    words = ("--port", str(bridge.port), "/ldm/text", "", "rain")
+    code, out, _ = run("osc_bridge.client.command", *words)
+    assert (code, "the take is silent" in out) == (0, True)
+    code, out, errors = run("osc_bridge.client.command", "--quiet", *words)
+    assert (code, out.count("\n"), errors) == (0, 1, "audioldm-osc: the take is silent\n")
+
+
+def test_a_sound_that_a_file_cannot_hold_is_turned_down_and_said(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    clip, out = tmp_path / "in.wav", tmp_path / "out.flac"
+    soundfile.write(clip, 2.5 * np.sin(np.arange(16000) * 0.1), 16000, subtype="FLOAT")
+    common = ("inpaint", str(clip), "--region", "0.3:0.5", "--steps", "2", "--seed", "1")
+    common += ("--model", str(tiny_folder), "--threads", "1")
+    code, text, errors = daw(*common, "-o", str(out))
+    assert (code, out.is_file()) == (0, True)
+    assert "turned down by 8.96 dB" in errors
+    assert "wav32f" in errors
+    assert np.abs(soundfile.read(out)[0]).max() < 0.9
+    code, text, errors = daw(*common, "-o", str(out), "--json")
+    (take,) = json.loads(text)["takes"]
+    assert take["measures"]["attenuated_db"] == 8.96
+    assert take["measures"]["peak_dbfs"] == -1.0
+    assert "turned down" in take["warnings"][0]
+    code, _, errors = daw(*common, "-o", str(tmp_path / "out.wav"))
+    assert (code, errors) == (0, "")
 
 
 def test_audioldm_osc_exit_codes(bridge: RunningBridge[MemoryEngine]) -> None:

@@ -41,6 +41,7 @@ def examples(clip: Path) -> dict[str, list[object]]:
         messages[submission.address] = [kind, "rain > wind", *required_pairs(submission.kind, clip)]
     messages |= {
         "/ldm/ping": [7],
+        "/ldm/prove": ["of this machine"],
         "/ldm/version": [],
         "/ldm/status": [],
         "/ldm/model": [],
@@ -100,7 +101,8 @@ def test_every_address_is_answered_through_a_socket(
     handled = {c.address for c in bridge.bridge.service.table.commands}
     # All of these are in test_stage_service.py and test_models_over_osc.py.
     others = (*STAGE, *declared(model_messages))
-    elsewhere = {message.address for message in others}
+    # The cookie is for other machines: test_address_proof.py.
+    elsewhere = {"/ldm/cookie", *(message.address for message in others)}
     assert set(messages) == handled - elsewhere
     assert set(bridge.bridge.service.unhandled) <= elsewhere
     heard: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pythonosc.tcp_client import SimpleTCPClient
 from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.service.service import Service
-from osc_bridge.service.tcp import MAX_CONNECTIONS
+from osc_bridge.service.tcp import MAX_CONNECTIONS, MAX_UNREAD
 from osc_bridge.service.udp import UdpServer
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from osc_bridge.wire.framing import MAX_FRAME, Framing, LengthFraming, SlipFraming
@@ -114,15 +115,51 @@ def test_who_never_reads_is_cut_off(bridge: Running) -> None:
                 assert client.query("/ldm/ping", timeout_s=30) == (0,)
 
 
-def test_connections_are_counted(bridge: Running) -> None:
+def pong(peer: socket.socket) -> bool:
+    peer.sendall(LengthFraming.frame(PING))
+    return answer(peer, LengthFraming()) == OscMessage("/ldm/pong", (7,))
+
+
+def test_idle_connections_lock_nobody_out(bridge: Running) -> None:
     with contextlib.ExitStack() as stack:
         peers = [stack.enter_context(connection(bridge)) for _ in range(MAX_CONNECTIONS)]
-        peers[0].sendall(LengthFraming.frame(PING))
-        assert answer(peers[0], LengthFraming()).arguments == (7,)
-        one_more = stack.enter_context(connection(bridge))
-        assert ended(one_more)
-        peers[-1].sendall(LengthFraming.frame(PING))
-        assert answer(peers[-1], LengthFraming()).arguments == (7,)
+        assert pong(peers[0])
+        more = [stack.enter_context(connection(bridge)) for _ in range(3)]
+        assert all(map(pong, more))
+        # The three that never spoke, for the longest time.
+        assert all(map(ended, peers[1:4]))
+        assert pong(peers[0])
+        assert pong(peers[-1])
+        assert bridge.call(lambda: len(bridge.bridge.tcp.connections)) == MAX_CONNECTIONS
+
+
+def test_those_that_wait_for_something_go_last(bridge: Running) -> None:
+    notify = LengthFraming.frame(encode(OscMessage("/ldm/notify", (1,))))
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(connection(bridge)) for _ in range(MAX_CONNECTIONS)]
+        peers[0].sendall(notify)
+        assert answer(peers[0], LengthFraming()).address == "/ldm/notified"
+        assert all(map(pong, peers[1:]))
+        more = [stack.enter_context(connection(bridge)) for _ in range(5)]
+        assert all(map(pong, more))
+        assert all(map(ended, peers[1:6]))
+        assert pong(peers[0])
+
+
+def test_who_does_not_read_holds_up_only_itself(bridge: Running) -> None:
+    with connection(bridge) as peer, bridge.client() as client:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.settimeout(0.5)
+        questions = LengthFraming.frame(encode(OscMessage("/ldm/help", ("/ldm/text",)))) * 1000
+        with contextlib.suppress(TimeoutError):
+            for _ in range(200):
+                peer.sendall(questions)
+        begun = time.monotonic()
+        assert client.query("/ldm/ping", 3) == (3,)
+        assert time.monotonic() - begun < 0.5
+        (held,) = bridge.call(lambda: tuple(bridge.bridge.tcp.connections))
+        assert held._transport.get_write_buffer_size() < MAX_UNREAD + MAX_FRAME
+        assert len(held._packets) < 20_000
 
 
 def test_a_free_port_is_free_for_udp_and_tcp(

@@ -139,3 +139,36 @@ def connect(source: str, sink: str) -> None:
     )
     ports = [next(p for p in listed if p.startswith(client)) for client in (source, sink)]
     subprocess.run(["jack_connect", *ports], check=True, capture_output=True)
+
+
+class Inputs:
+    """The inputs of one API."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self.opened: list[str] = []
+
+    def get_input_names(self) -> list[str]:
+        if not self._names:
+            raise OSError("error creating ALSA sequencer client object")
+        return list(self._names)
+
+    def open_input(self, name: str, **_: object) -> Inputs:
+        self.opened.append(name)
+        self.name = name
+        return self
+
+
+def test_an_api_that_fails_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    apis = {"LINUX_ALSA": Inputs(), "UNIX_JACK": Inputs("piano", "drums")}
+    monkeypatch.setattr("osc_bridge.stage.midi._apis", lambda: tuple(apis))
+    monkeypatch.setattr("osc_bridge.stage.midi._backend", apis.__getitem__)
+    assert list_midi_inputs() == ("piano", "drums")
+    assert MidiIn(lambda *_: None, "dru").name == "drums"
+    assert MidiIn(lambda *_: None).name == "audioldm"
+    assert apis["UNIX_JACK"].opened == ["drums", "audioldm"]
+    with pytest.raises(DeviceError, match="LINUX_ALSA: error creating ALSA"):
+        list_midi_inputs("LINUX_ALSA")
+    apis["UNIX_JACK"] = Inputs()
+    with pytest.raises(DeviceError, match=r"LINUX_ALSA: error .*; UNIX_JACK: error"):
+        list_midi_inputs()

@@ -162,7 +162,7 @@ def test_a_tempo_change_moves_what_waits_and_cuts_the_loops(
 def test_what_cannot_be_rendered_is_said(tiny_folder: Path, tmp_path: Path) -> None:
     async def run() -> None:
         async with stage_rig(tiny_folder, tmp_path) as rig:
-            with pytest.raises(NotFound, match="there are pads 1 to 0"):
+            with pytest.raises(NotFound, match="no live set is loaded"):
                 rig.stage.pads.hit(1)
             rig.engine.down.clear()
             await rig.stage.use_set(parse_set(SET))
@@ -206,8 +206,13 @@ def test_sets_that_ship_can_be_loaded() -> None:
     assert "first-steps" in list_sets()
     for name in list_sets():
         assert load_set(name).name
-    with pytest.raises(NotFound, match="choose one of first-steps"):
-        load_set("nonsense")
+    for spelling in ("First steps", "first_steps", "FIRST-STEPS", "first-steps.yaml"):
+        assert load_set(spelling).name == "First steps"
+    with pytest.raises(NotFound, match="did you mean 'first-steps'"):
+        load_set("first-step")
+    for nonsense in ("nonsense", "../kick", "/etc/passwd", "x.yaml"):
+        with pytest.raises(NotFound, match=r"there are 'first-steps', 'weather-station'$"):
+            load_set(nonsense)
 
 
 def test_the_set_in_the_documentation_is_one() -> None:

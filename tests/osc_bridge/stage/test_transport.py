@@ -66,7 +66,7 @@ def test_words_for_the_grid() -> None:
     for bad in (19.0, 401.0):
         with pytest.raises(InvalidRequest, match="must be from 20 to 400 bpm"):
             Transport(Now(), RATE).set_tempo(bad)
-    with pytest.raises(InvalidRequest, match="must be from 1 to 32"):
+    with pytest.raises(InvalidRequest, match=r"must be from 0\.25 to 32"):
         Transport(Now(), RATE).set_meter(0)
 
 

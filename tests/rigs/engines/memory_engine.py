@@ -27,6 +27,8 @@ class MemoryEngine(OneModelEngine):
         self.automatic = automatic
         self.restarts = 0
         self.state = "ready"
+        self.warnings: tuple[str, ...] = ()
+        """What its takes warn of."""
 
     @property
     def manifest(self) -> Manifest:
@@ -94,4 +96,5 @@ class MemoryEngine(OneModelEngine):
             channels=1,
             frames=wave.frames,
             measures={"silent": False},
+            warnings=self.warnings,
         )

@@ -14,10 +14,12 @@ import httpx
 import pytest
 from engine_log import ENDLESS, running_engine
 from server_run import running_server, wav
+from strangers import EVIL, paths_of, status_of
 
 from server.engine.engine import Engine
 from server.errors import InvalidRequest
 from server.harp.cards import CARDS, Card, controls, request_of
+from server.http.server import serving
 from server.jobs.job import JobState
 from server.model.manifest import Manifest
 from server.remote.remote_engine import RemoteEngine
@@ -222,6 +224,32 @@ def test_errors_are_sentences_and_other_sites_are_kept_out(
                 assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
             # The states of jobs that reached the engine: only the broken clip did.
             assert [job.state for job in engine.jobs()] == [JobState.FAILED]
+
+    asyncio.run(scenario())
+
+
+def test_every_route_keeps_other_sites_out(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def noted(app: Any, *arguments: Any) -> Any:
+        seen.append(app)
+        return serving(app, *arguments)
+
+    monkeypatch.setattr("server.harp.app.serving", noted)
+
+    async def scenario() -> None:
+        async with (
+            running_engine(tiny_folder, tmp_path) as (engine, _),
+            harp_at(engine, tmp_path, "text") as harp,
+        ):
+            port = int(harp.url.split(":")[2].split("/")[0])
+            asked = {*paths_of(seen[0]._app.routes), ("WS", "/"), ("WS", "/text/queue/join")}
+            assert len(asked) > 30
+            for method, path in asked:
+                for headers in ({"Origin": f"http://{EVIL}"}, {"Host": EVIL}, {"Origin": "null"}):
+                    assert await status_of(port, method, path, **headers) == 403, (method, path)
 
     asyncio.run(scenario())
 

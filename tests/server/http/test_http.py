@@ -9,13 +9,16 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from server_run import ENDLESS, QUICK, Running, error_of, running_server
 from websockets.asyncio.client import connect
 
+from server.audio.clip import Clip
 from server.http.server import listen
 from server.jobs.job import JobState
+from server.render.recipe import Recipe
 
 pytestmark = pytest.mark.integration
 
@@ -37,6 +40,52 @@ def test_a_prompt_becomes_a_take(tiny_folder: Path, tmp_path: Path) -> None:
             sound = await server.http.get(take["url"])
             assert sound.headers["content-type"] == "audio/wav"
             assert sound.content == Path(take["path"]).read_bytes()
+
+    asyncio.run(scenario())
+
+
+def test_a_take_that_a_format_would_clip_is_refused_with_the_way_out(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    loud = io.BytesIO()
+    soundfile.write(loud, 2.5 * np.sin(np.arange(16000) * 0.1), 16000, "FLOAT", format="WAV")
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            sent = await server.http.post("/v1/uploads", content=loud.getvalue())
+            edit = {"kind": "inpaint", "clip": f"upload:{sent.json()['id']}", "seed": 1}
+            edit |= {"regions": "0.3:0.5", "num_inference_steps": 2}
+            (kept,) = (await server.done(edit))["takes"]
+            assert kept["measures"]["attenuated_db"] == 0.0
+            assert kept["measures"]["peak_dbfs"] == pytest.approx(7.96, abs=0.01)
+            assert kept["warnings"] == []
+            for file_format in ("flac", "wav24", "wav16", "wav8"):
+                answer = await server.http.get(kept["url"], params={"format": file_format})
+                refusal = error_of(answer, 400)["message"]
+                assert "+7.96 dBFS" in refusal
+                assert "wav32f" in refusal
+            same = await server.http.get(kept["url"], params={"format": "wav64f"})
+            assert np.abs(soundfile.read(io.BytesIO(same.content))[0]).max() > 2.4
+            asked = edit | {"delivery": {"file_format": "flac"}}
+            (turned_down,) = (await server.done(asked))["takes"]
+            assert turned_down["measures"]["attenuated_db"] == pytest.approx(8.96, abs=0.01)
+            assert "turned down" in turned_down["warnings"][0]
+            (stored, _) = (await server.http.get("/v1/takes")).json()
+            assert stored["take"]["warnings"] == turned_down["warnings"]
+
+    asyncio.run(scenario())
+
+
+def test_a_converted_take_keeps_what_its_file_holds(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            loop = QUICK | {"loop": True, "bpm": 120, "audio_length_in_s": 1.0}
+            url = (await server.done(loop))["takes"][0]["url"]
+            for file_format in ("flac", "wav16"):
+                file = (await server.http.get(url, params={"format": file_format})).content
+                held = Clip.read(file).metadata
+                assert {chunk.id for chunk in held.chunks} >= {b"smpl", b"acid"}
+                assert Recipe.read(file).request.seed == 7
 
     asyncio.run(scenario())
 

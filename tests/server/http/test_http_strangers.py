@@ -75,3 +75,97 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
                 assert mine[0]["takes"] == []
 
     asyncio.run(scenario())
+
+
+def test_a_quota_holds_for_requests_that_arrive_together(tiny_folder: Path, tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann = tokens.add(Caller(name="ann", max_queued=8))
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path, gate=Gate(tokens), token=ann) as server:
+            posts = (server.http.post("/v1/jobs", json=ENDLESS) for _ in range(60))
+            statuses = [answer.status_code for answer in await asyncio.gather(*posts)]
+            assert sorted(statuses) == [202] * 8 + [429] * 52
+            assert len(server.engine.jobs()) == 8
+            refused = {**QUICK, "sampler": "none"}
+            assert (await server.http.post("/v1/jobs", json=refused)).status_code in (400, 429)
+            for job in server.engine.jobs():
+                await server.engine.cancel(job.id)
+            for _ in range(8):  # a refused request gives its place back
+                answer = await server.http.post("/v1/jobs", json={**QUICK, "model": "none"})
+                assert answer.status_code == 404, answer.text
+            assert (await server.http.post("/v1/jobs", json=QUICK)).status_code == 202
+
+    asyncio.run(scenario())
+
+
+def test_the_labels_of_metrics_are_from_closed_lists(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            for number in range(50):
+                await server.http.request(f"INVENTED{number}", f"/nothing/{number}")
+                await server.http.request(f"INVENTED{number}", "/health")
+                await server.http.get(f"/v1/takes/{number}/x")
+            text = (await server.http.get("/metrics")).text
+            assert "INVENTED" not in text
+            assert 'method="other"' in text
+            assert len(text) < 50_000
+
+    asyncio.run(scenario())
+
+
+def test_the_limits_of_the_port_are_told(tiny_folder: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            told = (await server.http.get("/features")).json()["port"]
+            assert 1 < told["connections"] <= 256
+            assert told["connections_per_address"] == told["streams"] == 64
+            assert told["streams_per_client"] == 16
+            assert (told["head_s"], told["stall_s"], told["idle_s"]) == (10, 30, 30)
+            assert (told["head_bytes"], told["json_bytes"]) == (16 * 1024, 256 * 1024)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+def test_who_hangs_up_in_the_middle_leaves_no_traceback(
+    tiny_folder: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path) as server:
+            port = httpx.URL(server.url).port
+            for length in (b"Content-Length: 99\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                head = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+                writer.write(head.encode() + length + b"1\r\n{\r\n")
+                await asyncio.sleep(0.2)
+                writer.transport.abort()
+            await asyncio.sleep(0.3)
+            assert (await server.http.get("/health")).status_code == 200
+
+    asyncio.run(scenario())
+    assert "Traceback" not in caplog.text
+    assert "POST" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_secure"),
+    [
+        ({}, False),
+        ({"X-Forwarded-Proto": "https"}, True),
+        ({"Host": "studio.example", "Origin": "https://studio.example"}, True),
+        ({"Host": "studio.example", "Origin": "http://studio.example"}, False),
+    ],
+)
+def test_behind_tls_the_cookie_stays_there(
+    tiny_folder: Path, tmp_path: Path, headers: dict[str, str], is_secure: bool
+) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann = tokens.add(Caller(name="ann"))
+
+    async def scenario() -> None:
+        async with running_server(tiny_folder, tmp_path, gate=Gate(tokens)) as server:
+            answer = await server.http.post("/v1/session", json={"token": ann}, headers=headers)
+            assert ("Secure" in answer.headers["set-cookie"]) is is_secure
+
+    asyncio.run(scenario())

@@ -238,6 +238,30 @@ def test_settings_have_names_for_people_and_refusals_say_what_to_do(page: Page) 
     page.shot("refusal")
 
 
+def test_sliders_follow_their_numbers_and_bars_make_a_loop(
+    server: ServerProcess, page: Page
+) -> None:
+    from selenium.webdriver import Keys
+
+    slider = page.one("[id='f-num_inference_steps']").find_element("xpath", "../../input")
+    usual = slider.get_property("value")
+    steps = page.one("[id='f-num_inference_steps']")
+    for empty in (lambda: steps.send_keys(Keys.CONTROL, "a", Keys.DELETE), steps.clear):
+        page.set("num_inference_steps", 2)
+        page.until(lambda: slider.get_property("value") == "2")
+        empty()
+        page.until(lambda: slider.get_property("value") == usual)
+    page.type("#prompt", "hum A4")
+    for field, value in (("num_inference_steps", 2), ("seed", 1), ("bpm", 120), ("bars", 1)):
+        page.set(field, value)
+    page.one("#submit").click()
+    page.until(lambda: len(page.all(".take")) == 1)
+    assert "A4" in page.text(".take .warnings")
+    page.shot("warning")
+    job = httpx.get(f"{server.url}/v1/jobs?limit=1", trust_env=False).json()[0]
+    assert (job["request"]["loop"], job["request"]["bars"]) == (True, 1.0)
+
+
 def test_a_model_is_chosen_from_a_menu(tiny_folder: Path, tmp_path: Path) -> None:
     first, second, _ = make_models(tiny_folder, tmp_path / "models")
     server = ServerProcess(first, tmp_path / "server", "--model", str(second))

@@ -120,7 +120,7 @@ def test_a_silent_take_is_said_to_be_silent(
     for level, silent in ((0.0, True), (0.1, False)):
         clip, out = write(tmp_path / "in.wav", tones(0.5, level=level)), str(tmp_path / "out.wav")
         assert main(["transfer", clip, "-o", out, "--strength", "0", *settings]) == 0
-        assert ("out.wav is silent" in capsys.readouterr().err) == silent
+        assert ("out.wav: the take is silent" in capsys.readouterr().err) == silent
 
 
 def test_the_page_s_commands_and_messages_are_understood() -> None:

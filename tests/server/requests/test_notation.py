@@ -12,7 +12,7 @@ import pytest
 from server.model.schedule import Latents
 from server.render.denoise import UnetCall
 from server.render.pipeline import Pipeline
-from server.requests.notation import Notation, read_notation
+from server.requests.notation import Notation, read_key, read_notation
 from server.requests.request import TextToAudio
 
 A4 = 69.0
@@ -71,6 +71,27 @@ def test_no_note_is_made_up(words: str) -> None:
 )
 def test_tempo(words: str, bpm: float) -> None:
     assert read_notation(words).bpm == bpm
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("warm pad in A minor", "A minor"),
+        ("piano in the key of F# major", "F# major"),
+        ("C minor chord, then silence", "C minor"),
+        ("organ, b flat minor", "Bb minor"),
+        ("strings in e-flat major", "Eb major"),
+        ("A-flat major", "Ab major"),
+        ("C minor, then G major", ""),
+        ("a minor change", ""),
+        ("A major city at night", ""),
+        ("noise in a minor accident", ""),
+        ("the minor third", ""),
+        ("", ""),
+    ],
+)
+def test_key(words: str, key: str) -> None:
+    assert read_key(words) == key
 
 
 @pytest.fixture

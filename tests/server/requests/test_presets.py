@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -56,5 +57,32 @@ def test_a_preset_on_the_command_line(
     assert main(["render", "--preset", "made of rain", "-o", str(take), *options]) != 0
     assert "audioldm-daw transfer" in capsys.readouterr().err
     made = tmp_path / "made.wav"
-    assert main(["transfer", str(take), "--preset", "made of rain", "-o", str(made), *options]) == 0
+    assert main(["transfer", str(take), "--preset", "Made-of_rain", "-o", str(made), *options]) == 0
     assert made.is_file()
+
+
+def test_presets_and_live_sets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets"]) == 0
+    listed = capsys.readouterr().out
+    for name in ("rain bed", "storm coming", "first-steps", "weather-station"):
+        assert f"  {name}  " in listed
+    assert main(["presets", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {preset["name"] for preset in found["presets"]} >= {"kick", "rain bed"}
+    assert found["live_sets"][0]["name"] == "first-steps"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("rain-bad", "did you mean 'rain bed'"), ("zzz", "there are 'a little wind'")],
+)
+def test_a_preset_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], name: str, sentence: str
+) -> None:
+    assert main(["render", "--preset", name, "-o", "x.wav"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_live_set_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--live-set", "first step", "--osc-port", "0", "--http-port", "0"]) == 1
+    assert "did you mean 'first-steps'" in capsys.readouterr().err

@@ -105,6 +105,9 @@ def test_what_is_refused(client: Client, takes: Path) -> None:
         client.query("/ldm/capture/save", 0.1, "both")
     with pytest.raises(NotFound, match="live set 'nonsense'"):
         client.query("/ldm/live/load", "nonsense")
+    for elsewhere in ("../kick", "/etc/hosts", "../live/first-steps"):
+        with pytest.raises(NotFound, match="choose one of"):
+            client.query("/ldm/live/load", elsewhere)
     with pytest.raises(InvalidRequest, match="choose the OSC clock first"):
         refused(client, "/ldm/transport/beat", 1.0, 120.0)
     with pytest.raises(NotFound, match="/ldm/nonsense"):
@@ -150,3 +153,19 @@ def test_control_surfaces_see_how_the_stage_stands(
         assert heard() == OscMessage("/ldm/stream/xy", (0.25, 0.0))
     assert ask("/ldm/stream/corners?VALUE") == {"VALUE": ["rain", "wind", "", ""]}
     assert ask("/ldm/transport/position?VALUE")["VALUE"][2] == 93.5
+
+
+@pytest.mark.parametrize(
+    ("rate", "block", "sentence"),
+    [
+        (7, 256, r"sample_rate must be 0, .* at least 8000 Hz \(got 7\)"),
+        (48000, 3, r"blocksize must be 0, .* at least 16 frames \(got 3\)"),
+        (500_000, 256, "sample rate|sample_rate"),
+    ],
+)
+def test_settings_that_no_card_has_are_refused(
+    opened: Client, rate: int, block: int, sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        opened.query("/ldm/device/open", "none", rate, block)
+    assert opened.query("/ldm/device/status")[0] == "open"

@@ -1,0 +1,1 @@
+"""Connections: how many there may be, and how long each may take."""
