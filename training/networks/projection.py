@@ -23,7 +23,7 @@ __all__ = ["MelProjection"]
 MAX_CORRECTION: Final = 3.0
 """Nepers that a band may be moved by in one iteration."""
 MOMENTUM: Final = 0.9
-STEPS: Final = (1.6, 1.4, 1.0)
+STEPS: Final = (1.5, 1.4, 1.3, 1.0)
 """Times the correction that each iteration makes; the first overshoot, which saves iterations."""
 
 

@@ -33,6 +33,8 @@ AROUND: Final = 4
 """Classes to either side of the best that the mean is taken over."""
 SURE: Final = 0.5
 """Probability around the best from which partials are put in line."""
+CROWDED_HZ: Final = 112.0
+"""Notes above this have partials far enough apart to be read one by one."""
 TOLERANCE: Final = 0.25
 """Share of the fundamental by which a partial may be off its place to be put there."""
 FURTHEST_HZ: Final = 10.0
@@ -67,7 +69,7 @@ def in_line(hertz: Tensor, logits: Tensor) -> Tensor:
     base, sure = fundamental(logits)
     multiple = torch.clamp(torch.round(hertz / base), min=1.0) * base
     near = (hertz - multiple).abs() < torch.clamp(TOLERANCE * base, max=FURTHEST_HZ)
-    return torch.where(sure & near, multiple, hertz)
+    return torch.where(sure & (base < CROWDED_HZ) & near, multiple, hertz)
 
 
 def fundamental_loss(logits: Tensor, hertz: Tensor) -> Tensor:
