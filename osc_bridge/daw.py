@@ -20,6 +20,7 @@ from osc_bridge.oscquery.app import OscQuery
 from osc_bridge.stage.liveset import LiveSet, load_set
 from osc_bridge.stage.stage import Stage
 from server import __version__
+from server.audio.fence.pool import DECODERS
 from server.config import Config
 from server.engine.engine import Engine
 from server.errors import DeviceError
@@ -65,6 +66,7 @@ async def serve(config: Config, live_set: LiveSet | None = None) -> None:
     on_stop_signal(stop.set)
     async with instance(config) as running:
         starting = asyncio.create_task(running.engine.start())
+        warming = asyncio.create_task(DECODERS.in_thread(DECODERS.warm))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -81,7 +83,7 @@ async def serve(config: Config, live_set: LiveSet | None = None) -> None:
         finally:
             for task in (starting, stopping):
                 task.cancel()
-            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await asyncio.gather(starting, stopping, warming, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import __version__
 from server.config import Config, add_flags, load_config
-from server.errors import AudioLDMError
+from server.errors import AudioLDMError, StorageDamaged
 
 if TYPE_CHECKING:
     from server.engine.fleet import Fleet
@@ -29,6 +30,9 @@ _SETTINGS = (
     "takes_folder",
     "state_folder",
     "max_queued",
+    "max_job_s",
+    "max_owner_s",
+    "max_live_s",
     "max_upload_mb",
     "max_connections",
     "max_connections_per_address",
@@ -47,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(vars(options))
         if options.command == "token":
             return _token(options, config)
+        if options.command == "journal":
+            return _back_up(config, Path(options.file))
         from server.daemon import run
         from server.launch import make_local_engine
 
@@ -107,7 +113,24 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--all", action="store_true", help="sees and cancels everybody's jobs")
     token.add_argument("--queue", type=int, default=64, metavar="N", help="unfinished jobs")
     token.add_argument("--rate", type=int, default=1200, metavar="N", help="requests a minute")
+    journal = commands.add_parser("journal", help="the journal of jobs and takes")
+    journal.add_argument("action", choices=["backup"])
+    journal.add_argument("file", help="where the copy goes; the server may be running")
     return parser
+
+
+def _back_up(config: Config, target: Path) -> int:
+    import sqlite3
+
+    from server.jobs.journal_file import back_up
+
+    path = config.state / "journal.sqlite3"
+    try:
+        jobs = back_up(path, target)
+    except (sqlite3.Error, OSError) as error:
+        raise StorageDamaged(f"{path} cannot be copied to {target}: {error}") from error
+    print(f"{target}: {jobs} jobs")
+    return 0
 
 
 def _token(options: argparse.Namespace, config: Config) -> int:

@@ -72,6 +72,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_queued: Annotated[
         int, Meta(ge=1, le=100_000, description="jobs that may wait; more are refused")
     ] = 256
+    max_job_s: Annotated[
+        float,
+        Meta(ge=0.0, description="longest estimated rendering time of a job, in s (0: no limit)"),
+    ] = 3600.0
+    max_owner_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            description="longest estimated rendering time of a client's unfinished jobs together, "
+            "in s (0: no limit)",
+        ),
+    ] = 28_800.0
+    max_live_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            description="longest estimated rendering time of a live job, in s, or that of one and "
+            "a half takes with the model's defaults; longer ones wait among the bulk jobs "
+            "(0: no limit)",
+        ),
+    ] = 10.0
     engine: Annotated[
         str, Meta(description="URL of an audioldm-server that renders; empty: this machine does")
     ] = ""

@@ -15,6 +15,7 @@
      |- RenderError         the engine failed while rendering                500  render_error
      |- EngineUnavailable   the engine is down, restarting or unreachable    503  unavailable
      |- DeviceError         the sound card is missing or refused settings  503  device_error
+     |- StorageDamaged      the journal is damaged; nothing new is promised  507  storage_damaged
      `- StorageFull         the disk has no room for the result              507  storage_full
 
 Every leaf maps to one HTTP status and one code; OSC fail messages and the HTTP
@@ -38,6 +39,7 @@ __all__ = [
     "QueueFull",
     "RateLimited",
     "RenderError",
+    "StorageDamaged",
     "StorageFull",
     "TooLarge",
     "Unauthorized",
@@ -149,6 +151,13 @@ class DeviceError(AudioLDMError):
 
     status = 503
     code = "device_error"
+
+
+class StorageDamaged(AudioLDMError):
+    """The journal was found damaged."""
+
+    status = 507
+    code = "storage_damaged"
 
 
 class StorageFull(AudioLDMError):

@@ -15,7 +15,7 @@ from server.engine.engine import Engine
 from server.engine.fleet import Fleet
 from server.errors import AudioLDMError, InvalidRequest, ModelError
 from server.http.access import Gate, TokenFile
-from server.jobs.clap_towers import ClapTowers
+from server.jobs.acceptance import Limits
 from server.jobs.journal import Journal
 from server.jobs.library import Library
 from server.jobs.storage import remove_parts
@@ -24,6 +24,7 @@ from server.model.manifest import Manifest
 from server.model.memory import GIB
 from server.net.limits import ConnectionLimits
 from server.supervision import SupervisedTask
+from server.worker.towers import ClapTowers
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -88,6 +89,7 @@ def make_local_engine(config: Config) -> Fleet:
         budget_bytes=round(config.memory * GIB),
         threads=config.threads,
         max_queued=config.max_queued,
+        limits=Limits.of(config),
         journal=Journal(config.state / "journal.sqlite3"),
     )
 
@@ -105,7 +107,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         engine,
         make_uploads(config),
         journal=engine.journal,
-        make_towers=partial(ClapTowers, config.model_folder, 1),
+        make_towers=partial(ClapTowers, config.model_folder),
         gate=_gate(config),
         presets=config.state / "presets",
         extra_routes=extra_routes,
@@ -138,9 +140,10 @@ def start_housekeeping(engine: Engine, config: Config) -> None:
 async def keep_house(engine: Engine, config: Config) -> None:
     """Delete what need not be kept, now and every ten minutes, for ever."""
     journal, uploads = engine.journal, make_uploads(config)
-    await asyncio.to_thread(remove_parts, uploads.folder)
     while True:
         try:
+            for folder in (uploads.folder, config.roots[0]):
+                await asyncio.to_thread(remove_parts, folder)
             if journal is not None and (config.keep_gb or config.keep_days):
                 await Library(journal).retain(round(config.keep_gb * 1e9), config.keep_days * 86400)
             await asyncio.to_thread(uploads.retain, _UPLOAD_DAYS * 86400, _files_in_use(engine))
@@ -151,7 +154,7 @@ async def keep_house(engine: Engine, config: Config) -> None:
 
 def _files_in_use(engine: Engine) -> frozenset[str]:
     """Stems of the files that unfinished jobs read."""
-    from server.http.views import file_fields
+    from server.requests.fields import file_fields
 
     return frozenset(
         Path(getattr(job.request, name)).stem

@@ -21,8 +21,8 @@ import soundfile
 from osc_bridge.stage.liveset import parse_set
 from osc_bridge.wire.codec import OscMessage, decode, encode, encode_bundle
 from osc_bridge.wire.framing import LengthFraming, SlipFraming, framing_for
+from server.audio.fence.checks import decode_clip
 from server.audio.formats import FORMATS
-from server.audio.probe import decode_clip
 from server.audio.waveform import Waveform
 from server.model.manifest import MANIFEST_FILE, Manifest
 from server.render.recipe import Recipe

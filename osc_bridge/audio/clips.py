@@ -50,6 +50,8 @@ class LoadedClip:
     period: float = 0.0
     users: int = 0
     """Number of voices that play it, or will."""
+    streamed: bool = False
+    """Its frames are written while it is played, and lost when the rate changes."""
     unloaded: bool = field(default=False, repr=False)
 
 
@@ -138,6 +140,28 @@ class ClipStore:
             raise
         return clip
 
+    def reserve(self, frames: int) -> LoadedClip:
+        """A loop of ``frames`` frames of silence, to be written while it is played.
+
+        Raises:
+            TooLarge: the store is full.
+        """
+        silence = Waveform(np.zeros((0, CHANNELS), np.float32), self.sample_rate)
+        clip = LoadedClip(next(self._ids), silence, Loop(), streamed=True)
+        self._place(clip, np.zeros((frames, CHANNELS), np.float32), 0, float(frames))
+        self._clips[clip.id] = clip
+        return clip
+
+    def check_room(self, seconds: float) -> None:
+        """Refuse a sound for which there is no room, before it is decoded.
+
+        Raises:
+            TooLarge: the store is full.
+        """
+        frames = round(seconds * self.sample_rate)
+        if all(room < frames for _, room in self._holes):
+            raise self._full(frames)
+
     def unload(self, clip: LoadedClip) -> None:
         """Free a clip as soon as no voice plays it."""
         clip.unloaded = True
@@ -163,6 +187,7 @@ class ClipStore:
         self.sample_rate = sample_rate
         self.reserved = 0
         self._holes = [(0, self._arena.store.shape[0])]
+        self._clips = {n: clip for n, clip in self._clips.items() if not clip.streamed}
         clips = tuple(self._clips.values())
         for clip in clips:
             clip.frames = 0
@@ -200,7 +225,10 @@ class ClipStore:
                 self._holes[index : index + 1] = left
                 self._note_used()
                 return at
-        raise TooLarge(
+        raise self._full(frames)
+
+    def _full(self, frames: int) -> TooLarge:
+        return TooLarge(
             f"no room for {frames / self.sample_rate:.0f} s of sound in memory "
             f"({self.free_frames / self.sample_rate:.0f} s free, in pieces); unload some takes"
         )

@@ -56,7 +56,7 @@ class Player:
             sample_rate = int(gauges[Gauge.SAMPLE_RATE])
         else:
             self.arena.publish(0, time.monotonic_ns())
-        self._clips = ClipStore(self.arena, sample_rate)
+        self.clips = ClipStore(self.arena, sample_rate)
         self._ids = itertools.count(max(1, int(gauges[Gauge.NEXT_VOICE])))
 
     # --- device
@@ -100,7 +100,7 @@ class Player:
     @property
     def sample_rate(self) -> int:
         """Frames a second."""
-        return self._clips.sample_rate
+        return self.clips.sample_rate
 
     def frame_at(self, time_ns: int) -> int:
         """The frame that leaves the converter at a monotonic time in ns."""
@@ -127,11 +127,11 @@ class Player:
             InvalidRequest: it is empty or holds samples that are not numbers.
             TooLarge: the memory for sounds is full.
         """
-        return await self._clips.load(source, loop)
+        return await self.clips.load(source, loop)
 
     def unload(self, clip: LoadedClip) -> None:
         """Free a clip when the voices that play it have ended."""
-        self._clips.unload(clip)
+        self.clips.unload(clip)
 
     def start(
         self,
@@ -172,21 +172,19 @@ class Player:
         )  # fmt: skip
         self._send(state.start)
         self._voices[voice] = state
-        self._clips.acquire(clip)
+        self.clips.acquire(clip)
         return voice
 
     def stop(self, voice: int, frame: int = 0, fade_s: float = _FADE_S) -> None:
         """Fade a voice out from ``frame`` on; one that has not started never will."""
-        state = self._voices.get(voice)
-        if state is None:
+        if (state := self._voices.get(voice)) is None:
             return
         state.stop = (frame, self._frames(fade_s))
         self._send(MixerCommand(Op.STOP, voice, frame, fade=self._frames(fade_s)))
 
     def set_gain(self, voice: int, gain_db: float, ramp_s: float = _FADE_S) -> None:
         """Change the level of a voice linearly over ``ramp_s``."""
-        state = self._voices.get(voice)
-        if state is None:
+        if (state := self._voices.get(voice)) is None:
             return
         gain = decibels(gain_db)
         state.set_gain(gain)
@@ -260,7 +258,9 @@ class Player:
         """
         stretch = opened.sample_rate / self.sample_rate
         if stretch != 1.0:
-            await self._clips.convert(opened.sample_rate)
+            for voice in [v for v, state in self._voices.items() if state.clip.streamed]:
+                self._drop(voice)
+            await self.clips.convert(opened.sample_rate)
         for command in self._levels.commands():
             self._send(command)
         now = self.arena.position()[0]
@@ -275,8 +275,8 @@ class Player:
     def poll(self) -> None:
         """Handle the events of the mixer: which voices have started and ended."""
         self.arena.gauges[Gauge.OWNER_NS] = time.monotonic_ns()
-        if self._clips.reserved and not self.arena.gauges[Gauge.FIRST_OWN]:
-            self._clips.free_reserved()
+        if self.clips.reserved and not self.arena.gauges[Gauge.FIRST_OWN]:
+            self.clips.free_reserved()
         while (record := self.arena.events.pop()) is not None:
             event, voice, frame = record
             state = self._voices.get(voice)
@@ -306,7 +306,7 @@ class Player:
 
     def _drop(self, voice: int) -> None:
         state = self._voices.pop(voice)
-        self._clips.release(state.clip)
+        self.clips.release(state.clip)
         state.ended()
 
     def _frames(self, seconds: float) -> int:

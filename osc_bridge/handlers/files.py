@@ -8,9 +8,11 @@ UDP it works because a chunk fits a datagram.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,14 +33,20 @@ from osc_bridge.messages.files import (
 from osc_bridge.messages.message import Command, Reply
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
-from server.errors import Conflict, InvalidRequest, NotFound, TooLarge
+from server.audio.fence.regular import open_regular
+from server.errors import AudioLDMError, Conflict, InvalidRequest, NotFound, QueueFull, TooLarge
+from server.jobs.locks import holding
 from server.jobs.partial_file import PartialFile, sha256_of
+from server.jobs.storage import check_room
 
 __all__ = ["FileHandlers"]
 
 _MAX_OPEN: Final = 16
 """Transfers that a client may have open; beyond that the oldest is dropped."""
+_MAX_UPLOADS: Final = 256
+"""Uploads of all clients: each holds a file open."""
 _IDLE_S: Final = 600.0
+_SWEEP_S: Final = 60.0
 _SUFFIXES: Final = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
 
 _Key = tuple[str, str]
@@ -52,10 +60,22 @@ class _Upload:
     path: Path | None = None
     """The finished file."""
     touched_s: float = field(default_factory=time.monotonic)
+    held: ExitStack = field(default_factory=ExitStack)
+    """Keeps the part from being taken for left over."""
+
+    def __post_init__(self) -> None:
+        self.held.enter_context(holding(self.part.path))
+
+    def finish(self, path: Path) -> None:
+        """Give the finished file its name."""
+        self.part.move_to(path)
+        self.path = path
+        self.held.close()
 
     def drop(self) -> None:
         """Leave no partial file behind."""
         self.part.remove()
+        self.held.close()
 
 
 @dataclass
@@ -76,6 +96,7 @@ class FileHandlers:
         self._folders = folders
         self._uploads: dict[_Key, _Upload] = {}
         self._downloads: dict[_Key, _Download] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
         service.clients.forgotten.add(self._forget)
 
     @property
@@ -90,6 +111,8 @@ class FileHandlers:
 
     def close(self) -> None:
         """Drop all transfers."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         _drop(self._uploads, list(self._uploads))
         _drop(self._downloads, list(self._downloads))
 
@@ -109,9 +132,24 @@ class FileHandlers:
             raise Conflict(f"upload {start.upload_id} is already used for another file")
         if known is None:
             _make_room(self._uploads, client)
+            self._check_room(start.num_bytes)
             path = self._folders.new_part(start.file_name)
             self._uploads[key] = _Upload(start, PartialFile(path, start.num_bytes))
         return UploadReady(start.upload_id, CHUNK_BYTES, _num_chunks(start.num_bytes))
+
+    def _check_room(self, num_bytes: int) -> None:
+        if sum(upload.path is None for upload in self._uploads.values()) >= _MAX_UPLOADS:
+            raise QueueFull(f"{_MAX_UPLOADS} uploads are open; try again in a minute")
+        check_room(self._folders.takes_folder, num_bytes)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """Drop idle uploads, again and again while there are any: their clients may be gone."""
+        self._sweeper = None
+        _drop_idle(self._uploads)
+        if self._uploads:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
 
     def _upload_chunk(self, client: str, chunk: UploadChunk) -> UploadGot | UploadDone:
         """Append one chunk; the last one completes the file."""
@@ -143,12 +181,11 @@ class FileHandlers:
         try:
             upload.part.verify(upload.start.sha256)
         except InvalidRequest:
-            del self._uploads[client, upload.start.upload_id]
+            _drop(self._uploads, [(client, upload.start.upload_id)])
             raise
         suffix = Path(upload.start.file_name).suffix.lower()
         path = upload.part.path.with_name(f"{upload.start.sha256[:32]}{suffix}")
-        upload.part.move_to(path)
-        upload.path = path
+        upload.finish(path)
 
     async def _download_start(self, start: DownloadStart, context: Context) -> None:
         client = context.client
@@ -176,10 +213,10 @@ class FileHandlers:
         if get.index >= _num_chunks(download.num_bytes):
             raise InvalidRequest(f"chunk {get.index}: there are {_num_chunks(download.num_bytes)}")
         try:
-            with download.path.open("rb") as file:
-                file.seek(get.index * CHUNK_BYTES)
-                return DownloadChunk(get.download_id, get.index, file.read(CHUNK_BYTES))
-        except OSError as error:
+            with open_regular(download.path) as file:
+                os.lseek(file, get.index * CHUNK_BYTES, os.SEEK_SET)
+                return DownloadChunk(get.download_id, get.index, os.read(file, CHUNK_BYTES))
+        except (OSError, AudioLDMError) as error:
             raise NotFound(f"{download.path} cannot be read any more: {error}") from error
 
     def _forget(self, client: str) -> None:
@@ -194,10 +231,14 @@ def _num_chunks(num_bytes: int) -> int:
 
 def _make_room(transfers: dict[_Key, _Upload] | dict[_Key, _Download], client: str) -> None:
     """Drop idle transfers, and the client's oldest where it has too many."""
-    now = time.monotonic()
-    _drop(transfers, [k for k, t in transfers.items() if now - t.touched_s > _IDLE_S])
+    _drop_idle(transfers)
     own = sorted((t.touched_s, k) for k, t in transfers.items() if k[0] == client)
     _drop(transfers, [key for _, key in own[: max(0, len(own) - _MAX_OPEN + 1)]])
+
+
+def _drop_idle(transfers: dict[_Key, _Upload] | dict[_Key, _Download]) -> None:
+    now = time.monotonic()
+    _drop(transfers, [k for k, t in transfers.items() if now - t.touched_s > _IDLE_S])
 
 
 def _drop(transfers: dict[_Key, _Upload] | dict[_Key, _Download], keys: list[_Key]) -> None:

@@ -15,6 +15,7 @@ from osc_bridge.messages.generated import PRESSES, SUBMISSIONS
 from osc_bridge.messages.jobs import (
     UNSCORED,
     JobAccepted,
+    JobBulk,
     JobCancel,
     JobDone,
     JobFail,
@@ -97,6 +98,10 @@ class JobHandlers:
         completion = reported.completion if reported else completion
         client.open_jobs[job.id] = Reported(request_id, completion)
         self._service.reply(client, JobAccepted(request_id, job.id, job.position))
+        if job.bulk_because:
+            bulk = JobBulk(request_id, job.id, job.price_s, job.bulk_because)
+            self._service.reply(client, bulk)
+        self._service.warn(client, self._engine.notice)
         self._report(client, self._engine.job(job.id))
 
     async def _press(self, press: Press, context: Context) -> None:
@@ -117,9 +122,8 @@ class JobHandlers:
         self._service.reply(context.client, JobListed(len(own[-MAX_LISTED:])))
 
     async def _sync(self, sync: Sync, context: Context) -> None:
-        waiting = set(context.client.open_jobs)
-        if waiting:
-            context.client.syncs.append((Synced(sync.token), waiting))
+        if context.client.open_jobs:
+            context.client.add_sync(Synced(sync.token))
         else:
             self._service.reply(context.client, Synced(sync.token))
 

@@ -120,6 +120,8 @@ class ServerHandlers:
     def _notify(self, notify: Notify, context: Context) -> None:
         context.client.notify = notify.on
         self._service.reply(context.client, Notified(notify.on))
+        if notify.on:
+            self._service.warn(context.client, self._engine.notice)
         for client in self._service.clients.end_oldest_notices():
             self._service.reply(client, Notified(False))
 
@@ -129,6 +131,9 @@ class ServerHandlers:
         while True:
             await asyncio.sleep(_WATCH_S)
             now = self._engine.status()
+            if now.notice != before.notice:
+                for client in self._service.clients.notified():
+                    self._service.warn(client, now.notice)
             if (now.state, now.restarts) != (before.state, before.restarts):
                 self._service.broadcast(EngineNotice(now.state, now.restarts))
             before = now

@@ -44,6 +44,10 @@ class AddressTable:
         for cls in classes:
             self._add(cls)
 
+    def __contains__(self, address: str) -> bool:
+        """Whether a message has this address."""
+        return address in self._commands or address in self._replies
+
     def _add(self, cls: type[Message]) -> None:
         if cls.address in self._commands or cls.address in self._replies:
             raise ValueError(f"{cls.address} is in the table twice")

@@ -54,7 +54,11 @@ def check_range(field: Field, value: Any) -> None:
     too_low = field.low is not None and value < field.low
     too_high = field.high is not None and value > field.high
     unknown = field.choices and value not in field.choices
-    long = field.max_length is not None and isinstance(value, str) and len(value) > field.max_length
+    long = (
+        field.max_length is not None
+        and isinstance(value, str | bytes)
+        and len(value) > field.max_length
+    )
     if too_low or too_high or unknown or long:
         raise InvalidRequest(field.refusal(value))
 

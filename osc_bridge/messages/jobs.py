@@ -21,6 +21,7 @@ from osc_bridge.messages.message import Command, Message, Reply
 
 __all__ = [
     "JobAccepted",
+    "JobBulk",
     "JobCancel",
     "JobDone",
     "JobFail",
@@ -53,6 +54,16 @@ class JobAccepted(Reply, frozen=True):
     request_id: RequestId
     job_id: JobId
     position: Annotated[Count, Meta(description="number of jobs ahead of it")]
+
+
+class JobBulk(Reply, frozen=True):
+    """The job costs more than a live job may: it waits among the bulk jobs."""
+
+    address: ClassVar[str] = "/ldm/job/bulk"
+    request_id: RequestId
+    job_id: JobId
+    price_s: Annotated[float, Meta(description="estimated rendering time", extra={"unit": "s"})]
+    sentence: Sentence
 
 
 class JobProgress(Reply, frozen=True):

@@ -15,6 +15,7 @@ from msgspec import Meta
 from osc_bridge.messages.arguments import RequestId, as_argument, check_range
 from osc_bridge.messages.jobs import (
     JobAccepted,
+    JobBulk,
     JobDone,
     JobFail,
     JobPreview,
@@ -30,6 +31,9 @@ from server.requests.request import AnyRequest, Request, parse_request
 
 __all__ = ["Press", "Submission", "SubmissionOptions"]
 
+MAX_COMPLETION_BYTES: Final = 65507
+"""That of a UDP datagram."""
+
 
 class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of a job besides its request."""
@@ -38,7 +42,11 @@ class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(max_length=4000, description="folder for the takes, inside the allowed folders")
     ] = ""
     completion: Annotated[
-        bytes, Meta(description="an OSC packet that is executed when the job is done")
+        bytes,
+        Meta(
+            max_length=MAX_COMPLETION_BYTES,
+            description="an OSC packet that is executed when the job is done",
+        ),
     ] = b""
 
 
@@ -49,6 +57,7 @@ class Submission(Command, frozen=True):
     replies: ClassVar[tuple[type[Message], ...]] = (
         JobReceived,
         JobAccepted,
+        JobBulk,
         JobProgress,
         JobPreview,
         TakeReply,

@@ -24,7 +24,6 @@ log.addFilter(OncePerSecond())
 
 _MAX_UNSENT: Final = 4 * MAX_FRAME
 """Bytes that may wait for a slow WebSocket; beyond that it is closed."""
-_MAX_PATHS: Final = 1000
 
 
 class Subscriber:
@@ -96,15 +95,18 @@ class Subscriber:
                     service.receive(packet, self._sender, MAX_FRAME)
                     await asyncio.sleep(0)  # others are served in between
                 else:
-                    self._command(event.get("text") or "")
+                    self._command(event.get("text") or "", service)
 
-    def _command(self, text: str) -> None:
-        """LISTEN or IGNORE; the OSCQuery proposal asks to ignore anything else."""
+    def _command(self, text: str, service: Service) -> None:
+        """LISTEN or IGNORE; the OSCQuery proposal asks to ignore anything else.
+
+        An address that nobody sends is not kept: there is no end of them.
+        """
         try:
             command = msgspec.json.decode(without_bom(text), type=_Command)
         except NOT_JSON:
             return
-        if command.COMMAND == "LISTEN" and len(self.paths) < _MAX_PATHS:
+        if command.COMMAND == "LISTEN" and command.DATA in service.table:
             self.paths.add(command.DATA)
         elif command.COMMAND == "IGNORE":
             self.paths.discard(command.DATA)

@@ -1,7 +1,8 @@
 """Bundles with a time tag: kept until their time, then executed in order.
 
 A bundle whose time has passed is executed at once and counted as late. A time more than an hour
-ahead, or more than 10,000 waiting messages, is refused. Time tags are Unix times. They are
+ahead is refused, and so is what would make more wait than 10,000 messages, 32 MiB, or 8 MiB of one
+client. Time tags are Unix times. They are
 converted to the clock of the event loop on arrival, so that a later change of the wall clock has
 no effect.
 """
@@ -11,23 +12,36 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from server.errors import InvalidRequest, QueueFull
 
-__all__ = ["MAX_AHEAD_S", "MAX_WAITING", "BundleScheduler"]
+__all__ = ["MAX_AHEAD_S", "MAX_BYTES", "MAX_BYTES_A_CLIENT", "MAX_WAITING", "BundleScheduler"]
 
 MAX_AHEAD_S: Final = 3600.0
 MAX_WAITING: Final = 10_000
+MAX_BYTES: Final = 32 * 2**20
+MAX_BYTES_A_CLIENT: Final = 8 * 2**20
 _CLOCK_STEP_S: Final = 0.001
+
+
+class _Waiting(NamedTuple):
+    when: float
+    sequence: int
+    action: Callable[[], None]
+    client: str
+    size: int
 
 
 class BundleScheduler:
     """Calls functions at given Unix times on the running event loop."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[_Waiting] = []
+        self._bytes: Counter[str] = Counter()
+        """Of the waiting messages, by their client."""
         self._sequence = 0
         self._offset_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -39,21 +53,43 @@ class BundleScheduler:
         """Number of messages whose time has not come."""
         return len(self._heap)
 
-    def at(self, when_s: float, action: Callable[[], None]) -> None:
+    def at(
+        self, when_s: float, action: Callable[[], None], client: str = "", size: int = 0
+    ) -> None:
         """Call ``action`` at the Unix time ``when_s``; at once where that has passed.
+
+        Args:
+            when_s: the time.
+            action: what is called.
+            client: whose message waits.
+            size: bytes of memory that it takes.
 
         Raises:
             InvalidRequest: the time is more than an hour ahead.
-            QueueFull: too many messages are waiting.
+            QueueFull: too many messages are waiting, or they take too much memory.
         """
         if not self.admit(when_s):
             action()
             return
         if len(self._heap) >= MAX_WAITING:
             raise QueueFull(f"{MAX_WAITING} bundled messages are waiting; try again later")
+        self._count(client, size)
         self._sequence += 1
-        heapq.heappush(self._heap, (when_s + self._to_loop_time(), self._sequence, action))
+        when = when_s + self._to_loop_time()
+        heapq.heappush(self._heap, _Waiting(when, self._sequence, action, client, size))
         self._arm()
+
+    def _count(self, client: str, size: int) -> None:
+        for held, most in (
+            (self._bytes[client], MAX_BYTES_A_CLIENT),
+            (self._bytes.total(), MAX_BYTES),
+        ):
+            if held + size > most:
+                raise QueueFull(
+                    f"bundled messages that wait take {held // 1024} KiB; at most {most // 2**20} "
+                    "MiB may: send them later"
+                )
+        self._bytes[client] += size
 
     def admit(self, when_s: float) -> bool:
         """True for a time ahead; one that has passed is counted as late.
@@ -75,6 +111,7 @@ class BundleScheduler:
     def close(self) -> None:
         """Drop all waiting messages."""
         self._heap.clear()
+        self._bytes.clear()
         self._arm()
 
     def _to_loop_time(self) -> float:
@@ -89,13 +126,17 @@ class BundleScheduler:
             self._timer.cancel()
             self._timer = None
         if self._heap:
-            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._run_due)
+            self._timer = asyncio.get_running_loop().call_at(self._heap[0].when, self._run_due)
 
     def _run_due(self) -> None:
         now = asyncio.get_running_loop().time()
         self._timer = None
         try:
-            while self._heap and self._heap[0][0] <= now:
-                heapq.heappop(self._heap)[2]()
+            while self._heap and self._heap[0].when <= now:
+                due = heapq.heappop(self._heap)
+                self._bytes[due.client] -= due.size
+                if not self._bytes[due.client]:
+                    del self._bytes[due.client]
+                due.action()
         finally:
             self._arm()

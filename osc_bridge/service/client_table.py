@@ -27,6 +27,9 @@ MAX_REQUEST_IDS: Final = 1024
 """Request ids that are kept for each client."""
 MAX_OUTSTANDING: Final = 512
 """Messages of one client whose handlers may wait at once."""
+MAX_OUTSTANDING_BYTES: Final = 4 * 2**20
+MAX_SYNCS: Final = 64
+"""Questions of one client that wait for the end of its jobs."""
 _ERRORS_PER_S: Final = 50.0
 _ERROR_BURST: Final = 200.0
 
@@ -70,6 +73,9 @@ class KnownClient:
     tail: asyncio.Task[None] | None = None
     """The handler that was started last; the next one waits for it."""
     outstanding: int = 0
+    outstanding_bytes: int = 0
+    warned: str = ""
+    """What it was told of the journal's state."""
     _errors: float = _ERROR_BURST
     _errors_s: float = field(default_factory=time.monotonic)
 
@@ -101,12 +107,27 @@ class KnownClient:
         self._errors -= 1
         return True
 
-    def check_outstanding(self) -> None:
-        """Check how many handlers of this client wait.
+    def add_sync(self, synced: Synced) -> None:
+        """Answer ``synced`` when the jobs that are open now have ended.
+
+        Raises:
+            QueueFull: too many of these wait.
+        """
+        if len(self.syncs) >= MAX_SYNCS:
+            raise QueueFull(f"{MAX_SYNCS} of your /ldm/sync are waiting; wait for one of them")
+        self.syncs.append((synced, set(self.open_jobs)))
+
+    def check_outstanding(self, size: int) -> None:
+        """Check how many handlers of this client wait, and for how many bytes with ``size`` more.
 
         Raises:
             QueueFull: too many.
         """
+        if self.outstanding_bytes + size > MAX_OUTSTANDING_BYTES and self.outstanding:
+            raise QueueFull(
+                f"your messages that are being handled take {self.outstanding_bytes // 1024} KiB; "
+                "wait for them"
+            )
         if self.outstanding >= MAX_OUTSTANDING:
             raise QueueFull(f"{MAX_OUTSTANDING} of your messages are being handled; wait for them")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -23,6 +23,8 @@ log = logging.getLogger("audioldm.osc")
 
 SLICE: Final = 32
 """Messages that take about two milliseconds; longer bundles are not handled as one."""
+MAX_BYTES: Final = 8 * 2**20
+"""Of the messages of one sender that wait."""
 MAX_WAITING: Final = 10_000
 """Messages of one sender: more than the longest datagram can hold."""
 
@@ -33,6 +35,7 @@ class Inbox:
     def __init__(self, handle: Callable[[Packet, Sender], None]) -> None:
         self._handle = handle
         self._waiting: dict[str, deque[tuple[Packet, Sender]]] = {}
+        self._bytes: Counter[str] = Counter()
 
     def put(self, packets: Sequence[Packet], sender: Sender) -> None:
         """Handle the messages of one packet, or the first of them now and the rest later.
@@ -50,13 +53,15 @@ class Inbox:
             if not self._waiting:
                 asyncio.get_running_loop().call_soon(self._handle_slice)
             waiting = self._waiting[sender.key] = deque()
-        elif len(waiting) + len(packets) > MAX_WAITING:
+        elif len(waiting) + len(packets) > MAX_WAITING or self._bytes[sender.key] > MAX_BYTES:
             raise QueueFull(f"{len(waiting)} of your messages are waiting; send fewer at a time")
+        self._bytes[sender.key] += sum(packet.message.size for packet in packets)
         waiting.extend((packet, sender) for packet in packets)
 
     def close(self) -> None:
         """Drop the messages that wait."""
         self._waiting.clear()
+        self._bytes.clear()
 
     def _handle_slice(self) -> None:
         """Handle one slice of one sender, then let the event loop serve others."""
@@ -64,10 +69,14 @@ class Inbox:
             return
         key, waiting = next(iter(self._waiting.items()))
         for _ in range(min(SLICE, len(waiting))):
-            self._handle_one(*waiting.popleft())
+            packet, sender = waiting.popleft()
+            self._bytes[key] -= packet.message.size
+            self._handle_one(packet, sender)
         self._waiting.pop(key, None)
         if waiting:
             self._waiting[key] = waiting
+        else:
+            del self._bytes[key]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._handle_slice)
 

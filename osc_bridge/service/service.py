@@ -27,7 +27,7 @@ from osc_bridge.service.inbox import Inbox
 from osc_bridge.service.values import Values
 from osc_bridge.stage.panic import Panic
 from osc_bridge.wire.codec import MAX_DATAGRAM, OscMessage, Packet, decode, encode
-from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest
+from server.errors import AudioLDMError, EngineUnavailable, InvalidRequest, StorageDamaged
 from server.listeners import Listeners
 
 __all__ = ["Context", "Handler", "Service"]
@@ -147,7 +147,7 @@ class Service:
                 self.scheduler.admit(packet.when_s)
                 execute()
             else:
-                self.scheduler.at(packet.when_s, execute)
+                self.scheduler.at(packet.when_s, execute, client.key, message.size)
         except AudioLDMError as error:
             self._refuse(client, error, message)
 
@@ -172,7 +172,7 @@ class Service:
                 typed = command.from_osc(message.arguments)
             handler = self._handler(command)
             if inspect.iscoroutinefunction(handler):
-                context.client.check_outstanding()
+                context.client.check_outstanding(message.size)
                 if isinstance(typed, Submission):
                     # At once, for the acceptance waits for the disk.
                     self.reply(context.client, JobReceived(typed.request_id))
@@ -215,10 +215,12 @@ class Service:
                 self._refuse(client, AudioLDMError("internal error; see the log"), message)
             finally:
                 client.outstanding -= 1
+                client.outstanding_bytes -= message.size
                 if client.tail is task:
                     client.tail = None
 
         client.outstanding += 1
+        client.outstanding_bytes += message.size
         task = client.tail = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -252,6 +254,13 @@ class Service:
             reply = ErrorReply(error.code, _sentence(error), about)
             self.reply(client, reply)
             self.broadcast(reply, besides=client)
+
+    def warn(self, client: KnownClient, notice: str) -> None:
+        """Tell a client once what is wrong with the journal; empty where nothing is."""
+        if notice and client.warned != notice:
+            client.warned = notice
+            error = StorageDamaged(notice)
+            self.reply(client, ErrorReply(error.code, _sentence(error), "journal"))
 
     def _refuse(
         self, client: KnownClient, error: AudioLDMError, message: OscMessage | None = None

@@ -12,7 +12,7 @@ from osc_bridge.audio.player import Player
 from osc_bridge.stage.launcher import Launcher
 from osc_bridge.stage.renders import BarPlan, Renders
 from osc_bridge.stage.transport import Transport
-from server.audio.waveform import Waveform
+from server.audio.fence.reading import read_sound
 from server.errors import AudioLDMError, InvalidRequest
 from server.requests.request import TextToAudio
 
@@ -104,7 +104,7 @@ class BarRenders:
     ) -> None:
         job = await self._renders.render(request)
         path = job.takes[0].path
-        clip = await self._player.load(await asyncio.to_thread(Waveform.read, path))
+        clip = await self._player.load(await read_sound(path))
         try:
             begin, now = self._transport.bar_frame(planned.bar), self._player.frame_now()
             margin_s = (begin - now) / self._player.sample_rate

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from osc_bridge.choices import Quantise
 from osc_bridge.stage.transport import MAX_BPM, MIN_BPM
+from server.audio.fence.regular import read_regular
 from server.errors import InvalidRequest
 from server.file_names import existing, path_of
 from server.requests.fields import field_named
@@ -172,9 +173,12 @@ def parse_set(text: bytes) -> LiveSet:
     return live_set
 
 
+_MAX_BYTES: Final = 2**20
+
+
 def _read(path: Path) -> LiveSet:
     try:
-        return parse_set(path.read_bytes())
+        return parse_set(read_regular(path, _MAX_BYTES))
     except InvalidRequest as error:
         raise InvalidRequest(f"{path.name}: {error}") from error
 

@@ -19,7 +19,6 @@ import msgspec
 
 from osc_bridge.audio.arena import Arena, ArenaShape
 from osc_bridge.audio.card import CardOutput
-from osc_bridge.audio.clips import Loop
 from osc_bridge.audio.device import DeviceReport, DeviceSettings, Opened
 from osc_bridge.audio.output import Output
 from osc_bridge.audio.player import Player
@@ -34,12 +33,14 @@ from osc_bridge.stage.pads.pads import Pads
 from osc_bridge.stage.pads.slot import PadReport
 from osc_bridge.stage.panic import Panic
 from osc_bridge.stage.renders import Renders
+from osc_bridge.stage.sounds import Sounds
 from osc_bridge.stage.stream.report import StreamReport
 from osc_bridge.stage.stream.stream import Stream
 from osc_bridge.stage.transport import Transport, quantum_of
 from server.audio.waveform import Waveform, file_format_of
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, StorageFull
+from server.jobs.storage import check_room
 
 __all__ = ["Notice", "Stage", "VoiceReport"]
 
@@ -83,6 +84,7 @@ class Stage:
         self.renders = Renders(engine)
         self.launcher = Launcher(self.player, self.transport)
         self.pads = Pads(self.player, self.transport, self.launcher, self.renders, self._notify)
+        self._sounds = Sounds(self.player)
         self.stream = Stream(self.player, self.renders, self._notify)
         self.bars = BarRenders(self.player, self.transport, self.launcher, self.renders)
         self.clock = ClockSource(self.transport, self.player.frame_at)
@@ -101,6 +103,7 @@ class Stage:
         self.launcher.close()
         self.renders.close()
         await self.player.close()
+        await self._sounds.close()
         self._unlisten()
         self.player.shut_down()
 
@@ -169,21 +172,25 @@ class Stage:
         requested = self.panic.count if panic_count is None else panic_count
         self.panic.check(requested)
         quantum = quantum_of(quantise, self.transport.beats_per_bar)
-        waveform = await asyncio.to_thread(Waveform.read, path)
-        clip = await self.player.load(waveform, Loop() if loop else None)
+        self.player.check_open()
+        playing = await self._sounds.load(path, loop=loop)
         voice = 0
 
         def report(state: str) -> None:
             self.notify(VoiceReport(voice=voice, state=state, path=str(path)))
+            if state == "ended":
+                playing.close()
 
         try:
             self.panic.check(requested)
             voice, frame = self.launcher.start(
-                clip, quantum, gain_db=gain_db, choke=choke, looped=loop,
+                playing.clip, quantum, gain_db=gain_db, choke=choke, looped=playing.looped,
                 on_start=lambda: report("playing"), on_end=lambda: report("ended"),
             )  # fmt: skip
-        finally:
-            self.player.unload(clip)
+        except BaseException:
+            playing.close()
+            raise
+        playing.started(voice)
         return voice, frame
 
     async def start_stream(self, prompt: str) -> None:
@@ -202,12 +209,13 @@ class Stage:
         Raises:
             InvalidRequest: more than is kept.
             NotFound: nothing was played yet.
+            StorageFull: the disk has no room for it, or it cannot be written.
             FileExistsError: the file exists.
-            StorageFull: it cannot be written.
         """
         file_format = file_format_of(path, 32)
         waveform = self.player.capture(seconds, bus)
         data = await asyncio.to_thread(waveform.encode, file_format)
+        check_room(path.parent, len(data))
         await asyncio.to_thread(_write_new, path, data)
         return waveform
 

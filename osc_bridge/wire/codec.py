@@ -48,6 +48,9 @@ MAX_DEPTH: Final = 8
 Argument = Any
 """int, float, str, bytes, bool, None or a list of these."""
 
+_MESSAGE_BYTES: Final = 1024
+"""A message that waits, without its arguments: objects and what is called with it."""
+_ARGUMENT_BYTES: Final = 64
 _BUNDLE: Final = b"#bundle\0"
 _NTP_TO_UNIX_S: Final = 2_208_988_800
 _IMMEDIATELY: Final = 1
@@ -64,6 +67,11 @@ class OscMessage:
         self.address = address
         self.arguments = tuple(arguments)
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes, about."""
+        return _MESSAGE_BYTES + sum(map(_size, self.arguments))
+
     def __repr__(self) -> str:
         return f"OscMessage({', '.join(map(repr, (self.address, *self.arguments)))})"
 
@@ -75,6 +83,12 @@ class OscMessage:
 
     def __hash__(self) -> int:
         return hash((self.address, self.arguments))
+
+
+def _size(argument: Argument) -> int:
+    if isinstance(argument, list | tuple):
+        return _ARGUMENT_BYTES + sum(map(_size, argument))
+    return _ARGUMENT_BYTES + (len(argument) if isinstance(argument, str | bytes) else 0)
 
 
 class Packet(NamedTuple):

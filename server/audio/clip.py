@@ -11,13 +11,13 @@ from typing import Any, Final
 import numpy as np
 
 from server.audio.exact_samples import EXACT_DTYPES, ExactSamples
+from server.audio.interruption import pieces
 from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.unfinished import opened_sound
 from server.audio.waveform import FileFormat, Waveform
-from server.errors import InvalidRequest, UnreadableAudio
-from server.file_names import existing, path_of
+from server.errors import UnreadableAudio
 
-__all__ = ["Clip", "ClipLoader", "load_clip"]
+__all__ = ["Clip", "ClipLoader"]
 
 MIN_RATE: Final = 1000
 MAX_RATE: Final = 768_000
@@ -47,6 +47,8 @@ class Clip:
     """Its samples, where float32 cannot hold them."""
     metadata: Metadata = NO_METADATA
     """What else is in the file."""
+    sha256: str = ""
+    """Checksum of the file, as it was when the samples were read."""
 
     @classmethod
     def read(cls, source: Path | bytes) -> Clip:
@@ -65,6 +67,8 @@ class Clip:
     @property
     def digest(self) -> str:
         """SHA-256 of the file, or of the samples where there is no file."""
+        if self.sha256:
+            return self.sha256
         if isinstance(self.source, Path):
             with self.source.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -90,7 +94,7 @@ class Clip:
             raise UnreadableAudio(
                 f"{name} has {sound.channels} channels; at most {MAX_CHANNELS} are supported"
             )
-        if not np.isfinite(sound.samples).all():
+        if not all(np.isfinite(part).all() for part in pieces(sound.samples)):
             raise UnreadableAudio(f"{name} holds samples that are not numbers (NaN or infinite)")
         if sound.peak > LOUDEST:
             raise UnreadableAudio(
@@ -102,19 +106,6 @@ class Clip:
 
 ClipLoader = Callable[[str], Clip]
 """Returns the clip that a request names. A service checks the path first."""
-
-
-def load_clip(name: str) -> Clip:
-    """Read the clip from the file ``name``.
-
-    Raises:
-        UnreadableAudio: see :meth:`Clip.read`.
-        InvalidRequest: it is a folder, or no name of a file.
-    """
-    path = existing(path_of(name))
-    if path.is_dir():
-        raise InvalidRequest(f"{path} is a folder; name a sound file")
-    return Clip.read(path)
 
 
 def _format_of(file: Any) -> FileFormat:

@@ -13,6 +13,7 @@ from server.audio.downmix import to_mono, to_stereo
 from server.audio.encoding import encoded
 from server.audio.exact_samples import ExactSamples
 from server.audio.formats import FORMATS, FileFormat, file_format_of
+from server.audio.interruption import interruptible, pieces
 from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.unfinished import opened_sound
 from server.errors import UnreadableAudio
@@ -73,12 +74,13 @@ class Waveform:
     @property
     def peak(self) -> float:
         """Largest absolute sample."""
-        return float(np.abs(self.samples).max(initial=0.0))
+        return max((float(np.abs(part).max()) for part in pieces(self.samples)), default=0.0)
 
     @property
     def rms_db(self) -> float:
         """RMS level in dB relative to full scale, at least -120."""
-        power = float(np.mean(np.square(self.samples, dtype=np.float64))) if self.frames else 0.0
+        sums = (float(np.sum(np.square(p, dtype=np.float64))) for p in pieces(self.samples))
+        power = sum(sums) / max(1, self.samples.size)
         return max(-120.0, 10.0 * float(np.log10(max(power, 1e-12))))
 
     def with_samples(self, samples: Samples, sample_rate: int = 0) -> Waveform:
@@ -95,6 +97,7 @@ class Waveform:
             return self.with_samples(self.samples, sample_rate)
         import soxr
 
+        interruptible()
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
         return self.with_samples(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
 
@@ -166,6 +169,7 @@ class Waveform:
             InvalidRequest: the format would clip the samples.
             TooLarge: the file would exceed 4 GiB.
         """
+        interruptible()
         carried = replace(metadata, speakers=self.speakers)
         return encoded(
             self.samples, self.sample_rate, file_format, carried, recipe=recipe, exact=exact

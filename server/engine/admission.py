@@ -53,9 +53,7 @@ class Admission:
         self.admitted.pop(job_id, None)
 
     def _has_room(self, job: Job) -> bool:
-        beside = [
-            other for other in self.admitted.values() if other.request.live is job.request.live
-        ]
+        beside = [other for other in self.admitted.values() if other.live is job.live]
         if not beside:
             return True
         if any(other.attempts for other in (job, *beside)):
@@ -75,7 +73,7 @@ class ReplicaAdmission(Admission):
         self._replicas = ready.replicas
 
     def _has_room(self, job: Job) -> bool:
-        return len(self.admitted) < self._replicas * (_BULK_A_REPLICA + job.request.live)
+        return len(self.admitted) < self._replicas * (_BULK_A_REPLICA + job.live)
 
 
 def call_size(job: Job, manifest: Manifest) -> tuple[int, int]:

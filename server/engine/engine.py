@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from server.jobs.acceptance import Limits
 from server.jobs.book import JobBook
 from server.jobs.cost import CostModel
 from server.jobs.job import Job
@@ -36,6 +37,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 0
     running: int = 0
     restarts: int = 0
+    notice: str = ""
+    """What is wrong with the journal: what was damaged, where it is now, what is lost."""
     details: dict[str, Any] = {}
 
 
@@ -171,6 +174,16 @@ class Engine(ABC):
     def journal(self) -> Journal | None:
         """Where jobs and takes are written down; None where they are not."""
         return self._book.journal
+
+    @property
+    def notice(self) -> str:
+        """What is wrong with the journal; empty while it is whole."""
+        return self._book.notice
+
+    @property
+    def limits(self) -> Limits:
+        """What jobs may cost."""
+        return self._book.acceptance.limits
 
     @property
     def cost(self) -> CostModel:

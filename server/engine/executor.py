@@ -168,7 +168,7 @@ class Executor:
             request = job.request
             preview = preview_path(self._book.takes_folder, job.id) if request.previews else None
             render = protocol.Render(
-                job.id, request, job.folder, take_words(job), request.live, preview
+                job.id, request, job.folder, take_words(job), job.live, preview
             )
             await self._renderer.send(render)
 
@@ -185,6 +185,8 @@ class Executor:
         self._renderer, self.state = renderer, "ready"
         self.providers = renderer.ready.providers
         self._admission.configure(renderer.ready)
+        if renderer.ready.step_s:
+            self._book.cost.prime(renderer.ready.step_s, renderer.ready.step_of_s)
         if self._first is not None and not self._first.done():
             self._first.set_result(None)
 

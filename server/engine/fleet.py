@@ -16,12 +16,15 @@ from typing import Final
 
 import msgspec
 
+from server.audio.fence.pool import DECODERS
+from server.engine.effort import effort_of
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
 from server.errors import AudioLDMError, Conflict, EngineUnavailable, InvalidRequest, NotFound
+from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState
+from server.jobs.job import Effort, Job, JobState
 from server.jobs.journal import Journal
 from server.jobs.submission import Submission
 from server.model.manifest import Manifest
@@ -42,6 +45,7 @@ class Fleet(Engine):
         budget_bytes: what models may take of each device's memory together; 0 for a share of it.
         threads: CPU threads of a worker; 0 for what fits.
         max_queued: jobs that may wait.
+        limits: what jobs may cost.
         step_timeout_s: the longest a worker with jobs may be silent before it counts as hung.
         journal: where jobs outlive this process; the engine closes it.
         make_executors: makes what renders, if not worker processes.
@@ -60,6 +64,7 @@ class Fleet(Engine):
         budget_bytes: int = 0,
         threads: int = 0,
         max_queued: int = 256,
+        limits: Limits = NO_LIMITS,
         step_timeout_s: float = 120.0,
         journal: Journal | None = None,
         make_executors: MakeExecutors | None = None,
@@ -71,6 +76,8 @@ class Fleet(Engine):
             takes_folder,
             journal=journal,
             max_queued=max_queued,
+            limits=limits,
+            measure=self._effort_of,
             # Jobs of earlier versions name no model.
             model_of=lambda job: job.request.model or default,
         )
@@ -151,6 +158,7 @@ class Fleet(Engine):
             queued=self._book.num_waiting,
             running=sum(executor.num_jobs for executor in executors),
             restarts=sum(e.restarts for e in executors) + self._loader.restarts,
+            notice=self._book.notice,
             details=self._details(**details),
         )
 
@@ -190,11 +198,14 @@ class Fleet(Engine):
         return job
 
     def _addressed(self, request: AnyRequest) -> AnyRequest:
-        """A model may be named by its digest too.
+        """A model may be named by its digest too; a recipe is kept without what is no part of it.
 
         Raises:
             NotFound: the model is not here.
+            InvalidRequest: the recipe is none.
         """
+        if isinstance(request, Vary) and request.recipe is not None:
+            request = _with_plain_recipe(request)
         if not request.model:
             return request
         return msgspec.structs.replace(request, model=self._model_named(request.model).name)
@@ -204,7 +215,7 @@ class Fleet(Engine):
         if request.model:
             return self._model_named(request.model)
         if isinstance(request, Vary):
-            digest = await asyncio.to_thread(_digest_of, request)
+            digest = await _digest_of(request)
             for model in self._models.values():
                 if model.digest == digest:
                     return model
@@ -228,6 +239,9 @@ class Fleet(Engine):
 
     def _manifest_of(self, job: Job) -> Manifest:
         return self._model_of(job).manifest
+
+    async def _effort_of(self, job: Job) -> Effort:
+        return await effort_of(job.request, self._manifest_of(job))
 
     def _changed(self, job: Job) -> None:
         """A model that has finished its last job may make room for another."""
@@ -274,13 +288,21 @@ def _named(folders: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _digest_of(request: Vary) -> str:
+def _with_plain_recipe(request: Vary) -> Vary:
+    from server.render.recipe import Recipe  # brings numpy, which the server else does without
+
+    recipe = Recipe.of_values(request.recipe or {})
+    return msgspec.structs.replace(request, recipe=msgspec.to_builtins(recipe))
+
+
+async def _digest_of(request: Vary) -> str:
     """The model that made the take to be varied; empty where that cannot be read."""
     if request.recipe is not None:
         return str(request.recipe.get("model_digest", ""))
     from server.render.recipe import Recipe  # brings numpy, which the server else does without
 
     try:
-        return Recipe.read(Path(request.clip)).model_digest
-    except (AudioLDMError, OSError):
+        facts = await DECODERS.facts(Path(request.clip))
+        return Recipe.parse(facts.recipe, request.clip).model_digest
+    except AudioLDMError:
         return ""  # the job says what is wrong with the clip

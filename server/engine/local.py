@@ -6,6 +6,7 @@ from pathlib import Path
 
 from server.engine.fleet import Fleet
 from server.engine.fleet_model import worker_executors
+from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.journal import Journal
 from server.worker.renderer import NewRenderer
 
@@ -27,6 +28,7 @@ class LocalEngine(Fleet):
         device: str = "auto",
         threads: int = 0,
         max_queued: int = 256,
+        limits: Limits = NO_LIMITS,
         step_timeout_s: float = 120.0,
         joining: bool = True,
         journal: Journal | None = None,
@@ -37,6 +39,7 @@ class LocalEngine(Fleet):
             takes_folder,
             devices=(device,),
             max_queued=max_queued,
+            limits=limits,
             journal=journal,
             make_executors=worker_executors(
                 (device,), threads, step_timeout_s, joining=joining, new_renderer=new_renderer

@@ -40,6 +40,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     per_minute: Annotated[int, Meta(ge=1)] = 1200
     """Requests a minute; as many may come in one burst."""
 
+    @property
+    def sees_as(self) -> str | None:
+        """Whose jobs, takes and clips it sees; None: everybody's."""
+        return None if self.sees_all else self.name
+
 
 LOCAL: Final = Caller(name="local", sees_all=True, max_queued=100_000, per_minute=1_000_000)
 

@@ -34,10 +34,9 @@ from server.http.routes.status import PortLimits, StatusRoutes
 from server.http.routes.takes import TakeRoutes
 from server.http.streams import StreamSlots
 from server.http.views import ErrorBody, ErrorView, Views
-from server.jobs.clap_towers import ClapTowers
 from server.jobs.journal import Journal
 from server.jobs.library import Library
-from server.jobs.sound_search import SoundSearch
+from server.jobs.sound_search import SoundSearch, Towers
 from server.jobs.uploads import Uploads
 from server.net.limits import ConnectionLimits
 
@@ -78,7 +77,7 @@ class HttpApi:
         uploads: Uploads,
         *,
         journal: Journal | None = None,
-        make_towers: Callable[[], ClapTowers] | None = None,
+        make_towers: Callable[[], Towers] | None = None,
         gate: Gate | None = None,
         presets: Path | None = None,
         extra_routes: Sequence[BaseRoute] = (),

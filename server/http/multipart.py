@@ -7,7 +7,8 @@ that name. The clients' file names are ignored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -15,13 +16,14 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from server.errors import InvalidRequest
-from server.jobs.uploads import Uploads
+from server.jobs.uploads import Upload, Uploads
 from server.json_errors import NOT_JSON, without_bom
 
 __all__ = ["receive_form"]
 
 _MAX_JSON: Final = 256 * 1024
 _MAX_PARTS: Final = 8
+_MAX_HEADERS: Final = 16 * 1024
 
 
 class _Part:
@@ -61,9 +63,16 @@ class _Splitter:
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
+        self._check_header()
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        known = sum(map(len, (*self._headers, *self._headers.values())))
+        if known + len(self._field) + len(self._value) > _MAX_HEADERS:
+            raise InvalidRequest(f"the headers of a part have more than {_MAX_HEADERS} bytes")
 
     def _header_end(self) -> None:
         self._headers[self._field.lower()] = self._value
@@ -84,7 +93,7 @@ class _Splitter:
 
 
 async def receive_form(
-    headers: Mapping[str, str], chunks: AsyncIterator[bytes], uploads: Uploads
+    headers: Mapping[str, str], chunks: AsyncIterator[bytes], uploads: Uploads, client: str
 ) -> dict[str, Any]:
     """Parse a form into the request's values, clips as ``upload:ID``.
 
@@ -101,7 +110,7 @@ async def receive_form(
     try:
         async for chunk in chunks:
             splitter.parser.write(chunk)
-            _start_new(splitter, receiving, uploads)
+            _start_new(splitter, receiving, partial(uploads.receive, client))
             await _catch_up(splitter, receiving)
         splitter.parser.finalize()
         if not splitter.complete:
@@ -120,12 +129,14 @@ async def receive_form(
 
 
 def _start_new(
-    splitter: _Splitter, receiving: dict[str, asyncio.Task[Any]], uploads: Uploads
+    splitter: _Splitter,
+    receiving: dict[str, asyncio.Task[Any]],
+    receive: Callable[[_Part], Awaitable[Upload]],
 ) -> None:
     for part in splitter.begun[len(receiving) :]:
         if part.name in receiving:
             raise InvalidRequest(f"the form has two parts named {part.name[:80]!r}")
-        work = _json(part) if part.name == "request" else _clip(part, uploads)
+        work = _json(part) if part.name == "request" else _clip(part, receive)
         receiving[part.name] = asyncio.create_task(work)
 
 
@@ -151,5 +162,5 @@ async def _json(part: _Part) -> Any:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
 
 
-async def _clip(part: _Part, uploads: Uploads) -> str:
-    return f"upload:{(await uploads.receive(part)).id}"
+async def _clip(part: _Part, receive: Callable[[_Part], Awaitable[Upload]]) -> str:
+    return f"upload:{(await receive(part)).id}"

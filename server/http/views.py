@@ -11,11 +11,12 @@ from msgspec import Meta
 from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden, NotFound
 from server.http.access import Caller
+from server.http.own_clips import with_checked_recipe
 from server.jobs.job import Job, TakeInfo
 from server.jobs.library import StoredTake
 from server.jobs.uploads import Uploads
-from server.requests.fields import fields_of
-from server.requests.request import AnyRequest
+from server.requests.fields import file_fields
+from server.requests.request import AnyRequest, Vary
 
 __all__ = [
     "ErrorBody",
@@ -88,6 +89,12 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     estimate_s: float | None
     """Seconds until it is done; None where there is no estimate."""
     attempts: int
+    live: bool = False
+    """It goes before bulk jobs."""
+    price_s: float = 0.0
+    """Rendering time as estimated when it was accepted; 0: not known."""
+    notice: str = ""
+    """Why it became a bulk job although its request is live."""
     preview: PreviewView | None = None
     """The newest preview, while a job with previews runs."""
     takes: tuple[TakeView, ...]
@@ -159,6 +166,9 @@ class Views:
             num_steps=job.num_steps,
             estimate_s=self._engine.cost.seconds_until_done(job),
             attempts=job.attempts,
+            live=job.live,
+            price_s=round(job.price_s, 2),
+            notice=job.bulk_because,
             preview=self.preview(job, client),
             takes=tuple(
                 self.take(job.id, number, take, client)
@@ -222,13 +232,19 @@ class Views:
             raise NotFound(f"no job {job_id!r}")
         return job
 
-    def with_files(self, request: AnyRequest, client: Caller) -> AnyRequest:
+    async def with_files(self, request: AnyRequest, client: Caller) -> AnyRequest:
         """The request with ``upload:ID`` and ``take:JOB/NUMBER`` replaced by the files.
 
         Raises:
             NotFound: no such upload or take.
             Forbidden: any other name; HTTP clients may not name files of this machine.
         """
+        request = self._with_paths(request, client)
+        if isinstance(request, Vary) and not client.sees_all:
+            return await with_checked_recipe(request, client, self._uploads, self._engine)
+        return request
+
+    def _with_paths(self, request: AnyRequest, client: Caller) -> AnyRequest:
         files: dict[str, Any] = {}
         for name in file_fields(type(request)):
             if value := getattr(request, name):
@@ -238,7 +254,7 @@ class Views:
     def _file(self, name: str, client: Caller) -> Path:
         scheme, _, rest = name.partition(":")
         if scheme == "upload":
-            return self._uploads.path(rest)
+            return self._uploads.path(rest, client.sees_as)
         job_id, _, number = rest.partition("/")
         if scheme != "take" or not number.isascii() or not number.isdigit():
             raise Forbidden(
@@ -258,8 +274,3 @@ class Views:
                 uploaded = path.parent == self._uploads.folder
                 values[name] = f"upload:{path.stem}" if uploaded else path.name
         return values
-
-
-def file_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Names of the fields of a request that name files."""
-    return tuple(f.name for f in fields_of(kind) if f.extra.get("file"))

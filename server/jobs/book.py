@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -23,14 +23,16 @@ from server.errors import (
     AudioLDMError,
     Conflict,
     EngineUnavailable,
-    NotFound,
     QueueFull,
+    StorageDamaged,
     StorageFull,
 )
+from server.jobs.acceptance import NO_LIMITS, Acceptance, Limits, Measure, unknown_effort
 from server.jobs.cost import CostModel
 from server.jobs.job import Job, JobState, Preview
 from server.jobs.journal import Journal
 from server.jobs.queue import JobQueue
+from server.jobs.remembered import Remembered
 from server.jobs.storage import preview_path, remove_parts, remove_preview
 from server.jobs.submission import Arrivals, Submission
 from server.listeners import Listeners
@@ -40,9 +42,6 @@ __all__ = ["JobBook"]
 
 log = logging.getLogger("audioldm.jobs")
 
-REMEMBERED: Final = 2000
-"""Finished jobs beyond this many are forgotten, oldest first."""
-
 
 class JobBook:
     """All jobs of an engine, and the queues in which they wait.
@@ -51,6 +50,8 @@ class JobBook:
         takes_folder: where takes and previews go.
         journal: where jobs outlive this process; the book closes it.
         max_queued: jobs that may wait; more are refused.
+        limits: what jobs may cost.
+        measure: finds out what a job takes.
         model_of: names the model whose queue a job is in.
     """
 
@@ -60,24 +61,26 @@ class JobBook:
         *,
         journal: Journal | None = None,
         max_queued: int = 256,
+        limits: Limits = NO_LIMITS,
+        measure: Measure = unknown_effort,
         model_of: Callable[[Job], str] = lambda job: "",
     ) -> None:
         self.takes_folder = takes_folder
         self.journal = journal
         self.arrivals = Arrivals()
         self.cost = CostModel()
+        self.acceptance = Acceptance(limits, self.cost, measure)
         self.listeners = Listeners[Job]("jobs")
         self.max_queued = max_queued
         self._model_of = model_of
-        self._jobs: dict[str, Job] = {}
-        self._by_request: dict[tuple[str, str], str] = {}
+        self._jobs = Remembered()
         self._queues: defaultdict[str, JobQueue] = defaultdict(JobQueue)
         self._being_written = 0
         self._ending: set[str] = set()
 
     def __iter__(self) -> Iterator[Job]:
         """All jobs, oldest first."""
-        return iter(tuple(self._jobs.values()))
+        return iter(self._jobs)
 
     def __getitem__(self, job_id: str) -> Job:
         """The newest snapshot.
@@ -85,9 +88,12 @@ class JobBook:
         Raises:
             NotFound: no such job.
         """
-        if job_id not in self._jobs:
-            raise NotFound(f"no job {job_id!r}")
         return self._jobs[job_id]
+
+    @property
+    def notice(self) -> str:
+        """What everybody should know of the journal; empty while it is whole."""
+        return self.journal.notice if self.journal else ""
 
     @property
     def num_waiting(self) -> int:
@@ -98,26 +104,24 @@ class JobBook:
         """The unfinished jobs of a model."""
         return self._queues[model]
 
-    def of_request(self, owner: str, request_id: str) -> Job | None:
-        """The job that this owner's ``request_id`` made, if it did."""
-        job_id = self._by_request.get((owner, request_id)) if request_id else None
-        return self._jobs[job_id] if job_id else None
-
     async def restore(self) -> None:
         """Take up what the journal holds, and delete what an earlier run left half written.
 
         Raises:
             Conflict: another process holds the journal.
         """
-        for job in self.journal.load() if self.journal else ():
-            self._remember(job)
+        for loaded in self.journal.load() if self.journal else ():
+            job = loaded if loaded.state.final else await self.acceptance.taken_up(loaded)
+            self._jobs.put(job)
             if not job.state.final:
                 self.cost.observe(job)
                 self._queue_of(job).append(job)
+                self._remove_preview(job)
         if self.num_waiting:
             log.info("%d jobs of the last run go on", self.num_waiting)
-        # The journal is ours by now, so that no other process is writing takes here.
-        await asyncio.to_thread(remove_parts, self.takes_folder)
+        folders = {job.folder for job in self if not job.state.final}
+        for folder in {self.takes_folder, *folders} - {Path()}:
+            await asyncio.to_thread(remove_parts, folder)
 
     async def ended(self, job_id: str) -> Job:
         """The job when it is final."""
@@ -134,10 +138,10 @@ class JobBook:
     async def close(self) -> None:
         """Unfinished jobs stay in the journal; without one they fail."""
         await self.arrivals.finish()
+        for job in (job for job in self if not job.state.final):
+            self.acceptance.ended(job)
+            self._remove_preview(job)
         if self.journal is not None:
-            for job in self:
-                if not job.state.final:
-                    self._remove_preview(job)
             journal, self.journal = self.journal, None
             await asyncio.to_thread(journal.close)
             return
@@ -160,7 +164,7 @@ class JobBook:
         """
 
         async def arrive() -> Job:
-            known = self.of_request(submission.owner, submission.request_id)
+            known = self._jobs.of_request(submission.owner, submission.request_id)
             if known is None:
                 return await accept(submission)
             submission.check_same(known, manifest_of(known))
@@ -173,16 +177,15 @@ class JobBook:
 
         Raises:
             InvalidRequest, NotFound: the request cannot be rendered.
-            QueueFull: too many jobs wait.
+            TooLarge: it costs more than a job may.
+            QueueFull: too many jobs wait, or its owner's cost too much.
             StorageFull: there is no room for the job or its takes.
         """
         if self.num_waiting >= self.max_queued:
             raise QueueFull(f"{self.num_waiting} jobs are waiting already; try again later")
-        job = submission.new_job(manifest)
         self._being_written += 1
         try:
-            if self.journal is not None and not job.temporary:
-                await self.journal.record(job)
+            job = await self._written(submission.new_job(manifest))
         finally:
             self._being_written -= 1
         queue = self._queue_of(job)
@@ -191,16 +194,27 @@ class JobBook:
         self._renumber(queue)
         return self[job.id]
 
+    async def _written(self, job: Job) -> Job:
+        """The job with its price, on disk."""
+        job = await self.acceptance.accepted(job)
+        if self.journal is not None and not job.temporary:
+            try:
+                await self.journal.record(job)
+            except BaseException:
+                self.acceptance.ended(job)
+                raise
+        return job
+
     def add(self, job: Job) -> None:
         """Take up a job that was accepted, here or elsewhere.
 
         Raises:
             Conflict: the owner's request id is taken.
         """
-        if self.of_request(job.owner, job.request_id):
+        if self._jobs.of_request(job.owner, job.request_id):
             raise Conflict(f"request id {job.request_id!r} was used before")
-        self._forget_oldest()
-        self._remember(job)
+        self._jobs.forget_oldest()
+        self._jobs.put(job)
         self._notify(job)
 
     async def begin(self, job_id: str) -> None:
@@ -251,9 +265,7 @@ class JobBook:
     async def end(self, job_id: str, state: JobState, **results: Any) -> None:
         """The last snapshot of a job: written, then sent to the listeners.
 
-        Args:
-            state: a final one.
-            results: ``takes``, or ``error_code`` and ``error``.
+        ``results`` are ``takes``, or ``error_code`` and ``error``.
         """
         job = self[job_id]
         if job.state.final or job_id in self._ending:
@@ -268,6 +280,7 @@ class JobBook:
         finally:
             self._ending.discard(job_id)
         self._remove_preview(last)
+        self.acceptance.ended(last)
         self.put(last)
         self._renumber(queue)
 
@@ -275,17 +288,12 @@ class JobBook:
         """``job`` as the new snapshot, as another engine describes it; a final job stays."""
         if self[job.id].state.final:
             return self[job.id]
-        self._jobs[job.id] = job
+        self._jobs.put(job)
         self._notify(job)
         return job
 
     def _change(self, job_id: str, **changes: Any) -> Job:
         return self.put(msgspec.structs.replace(self[job_id], **changes))
-
-    def _remember(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        if job.request_id:
-            self._by_request[job.owner, job.request_id] = job.id
 
     def _notify(self, job: Job) -> None:
         self.cost.observe(job)
@@ -304,16 +312,9 @@ class JobBook:
         if self.journal is not None and not job.temporary:
             try:
                 await self.journal.record(job)
-            except StorageFull as error:
+            except (StorageFull, StorageDamaged) as error:
                 log.warning("job %s is %s, which was not written: %s", job.id, job.state, error)
 
     def _remove_preview(self, job: Job) -> None:
         if job.request.previews:
             remove_preview(self.takes_folder, job.id)
-
-    def _forget_oldest(self) -> None:
-        for job in self if len(self._jobs) >= REMEMBERED else ():
-            if job.state.final:
-                del self._jobs[job.id]
-                self._by_request.pop((job.owner, job.request_id), None)
-                return

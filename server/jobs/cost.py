@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from server.jobs.job import Job, JobState
+import msgspec
+
+from server.jobs.job import Job, JobState, Work
 from server.requests.resolved import AnyResolved, ResolvedContinue, ResolvedMorph, ResolvedText
 
 __all__ = ["CostModel"]
@@ -19,7 +21,11 @@ __all__ = ["CostModel"]
 _WEIGHT: Final = 0.3
 """How much the newest measurement counts."""
 _CLIP_S: Final = 5.0
-"""What counts as the length of a job on a clip, whose length only the renderer knows."""
+"""What counts as the length of a job on a clip whose length is not known."""
+_GUESS_S: Final = 0.01
+"""A step before anything was measured: of the right order for a small model."""
+_READ_S: Final = 0.005
+"""Reading and resampling a second of a clip, for each channel."""
 
 
 @dataclass
@@ -39,6 +45,7 @@ class CostModel:
         """Finished jobs that were measured."""
         self._step_s = 0.0
         self._rest_s = 0.0
+        self._first_step_s = 0.0
         self._stepping: dict[str, _Stepping] = {}
         self._unfinished: dict[str, Job] = {}
 
@@ -52,6 +59,16 @@ class CostModel:
         stepping = self._stepping.pop(job.id, None)
         if job.state is JobState.DONE and job.started_s and stepping is not None:
             self._measure_rest(job, stepping)
+
+    def prime(self, step_s: float, seconds: float) -> None:
+        """What a step of one render of ``seconds`` took when the model was loaded."""
+        self._first_step_s = step_s / _units(1, seconds)
+
+    def price_s(self, work: Work, read_s: float = 0.0) -> float:
+        """How long ``work`` is estimated to take, also before anything was measured."""
+        step_s = self._step_s or self._first_step_s or _GUESS_S
+        units = _units(work.renders, work.seconds)
+        return units * (work.steps * step_s + self._rest_s) + _READ_S * read_s
 
     def expected_s(self, steps: int, renders: int, seconds: float) -> float:
         """How long ``renders`` of ``seconds`` take; 0 before anything was measured."""
@@ -70,15 +87,14 @@ class CostModel:
             ahead = sum(
                 self._left_s(other)
                 for other in self._unfinished.values()
-                if (other.request.live or not job.request.live)
+                if (other.live or not job.live)
                 and (other.state is JobState.RUNNING or other.position < job.position)
             )
         return round(ahead + self._left_s(job), 2)
 
     def _left_s(self, job: Job) -> float:
-        request = job.request
-        steps = (job.num_steps or request.num_inference_steps or 1) - job.step
-        return self.expected_s(steps, request.num_renders, _seconds(request))
+        work = _work(job)
+        return self.expected_s(work.steps - job.step, work.renders, work.seconds)
 
     def _measure_step(self, job: Job) -> None:
         if job.state is not JobState.RUNNING or not job.step:
@@ -103,7 +119,17 @@ class CostModel:
 
 
 def _units_of(job: Job) -> float:
-    return _units(job.request.num_renders, _seconds(job.request))
+    work = _work(job)
+    return _units(work.renders, work.seconds)
+
+
+def _work(job: Job) -> Work:
+    """What is to be rendered, as the request says where nothing else is known."""
+    request = job.request
+    known = job.work or Work(
+        request.num_inference_steps or 1, request.num_renders, _seconds(request)
+    )
+    return msgspec.structs.replace(known, steps=job.num_steps or known.steps)
 
 
 def _units(renders: int, seconds: float) -> float:

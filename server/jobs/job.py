@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from server.file_names import words_of
 from server.requests.request import Request
 from server.requests.resolved import AnyResolved
 
 __all__ = [
+    "Effort",
     "Job",
     "JobState",
     "Preview",
     "TakeInfo",
+    "Work",
     "take_name",
     "take_words",
     "tempo_in_name",
@@ -71,6 +74,40 @@ class Preview(msgspec.Struct, frozen=True):
     path: Path
 
 
+class Work(msgspec.Struct, frozen=True):
+    """An amount of rendering, as the cost model prices it."""
+
+    steps: int
+    renders: int
+    seconds: float
+    """Sound of one render, over all channels."""
+
+
+class Effort(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a job takes, as far as that is known when it is accepted.
+
+    Snapshots of a job are compared without it, for a restart estimates anew.
+    """
+
+    work: Work | None = None
+    usual: Work | None = None
+    """One take with the model's default settings, for comparison."""
+    read_s: float = 0.0
+    """Length of the clips that are read, over all channels."""
+    take_bytes: int = 0
+    """What its takes need on the disk, at most."""
+    price_s: float = 0.0
+    """How long it is estimated to render; 0: not known."""
+    bulk_because: str = ""
+    """Why it does not go before bulk jobs, although it is live by its request."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Effort | UnsetType)
+
+    def __hash__(self) -> int:
+        return hash(UNSET)
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of one job; every change makes a new one."""
 
@@ -98,6 +135,28 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
+    effort: Effort | UnsetType = UNSET
+    """Estimated anew at each start; never written down."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes before bulk jobs."""
+        return self.request.live and not self.bulk_because
+
+    @property
+    def bulk_because(self) -> str:
+        """Why it became a bulk job; empty where it did not."""
+        return "" if self.effort is UNSET else self.effort.bulk_because
+
+    @property
+    def price_s(self) -> float:
+        """How long it was estimated to render when it was accepted; 0: not known."""
+        return 0.0 if self.effort is UNSET else self.effort.price_s
+
+    @property
+    def work(self) -> Work | None:
+        """What is to be rendered; None: not known."""
+        return None if self.effort is UNSET else self.effort.work
 
 
 def take_words(job: Job) -> str:

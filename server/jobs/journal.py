@@ -21,8 +21,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from server.errors import Conflict, RenderError, StorageFull
+from server.errors import Conflict, RenderError, StorageDamaged, StorageFull
 from server.jobs.job import Job, JobState
+from server.jobs.journal_file import JournalFile, is_damage
 
 __all__ = ["Journal"]
 
@@ -31,25 +32,10 @@ log = logging.getLogger("audioldm.journal")
 T = TypeVar("T")
 Commit = tuple[Job, "asyncio.Future[None]"]
 
-SCHEMA_VERSION: Final = 1
 LOCK_TIMEOUT_S: float = 5.0
 """A predecessor that is just dying may take this long to let go."""
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, owner TEXT NOT NULL, request_id TEXT NOT NULL, state TEXT NOT NULL,
-    created_s REAL NOT NULL, recoveries INTEGER NOT NULL DEFAULT 0, data BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state);
-CREATE TABLE IF NOT EXISTS takes (
-    job_id TEXT NOT NULL, number INTEGER NOT NULL, owner TEXT NOT NULL, path TEXT NOT NULL,
-    bytes INTEGER NOT NULL, kind TEXT NOT NULL, prompt TEXT NOT NULL, created_s REAL NOT NULL,
-    tags TEXT NOT NULL DEFAULT '', kept INTEGER NOT NULL DEFAULT 0, data BLOB NOT NULL,
-    PRIMARY KEY (job_id, number));
-CREATE INDEX IF NOT EXISTS takes_by_age ON takes (created_s);
-CREATE TABLE IF NOT EXISTS heard (
-    job_id TEXT NOT NULL, number INTEGER NOT NULL, tower TEXT NOT NULL, embedding BLOB NOT NULL,
-    PRIMARY KEY (job_id, number, tower));
-"""
-
+_Refusal = StorageFull | StorageDamaged
+_REFUSALS: Final = (StorageFull, StorageDamaged)
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 _decode_job = msgspec.msgpack.Decoder(Job, dec_hook=lambda kind, value: kind(value)).decode
 
@@ -63,6 +49,11 @@ class Journal:
 
     def __init__(self, path: Path, *, remembered: int = 2000, max_recoveries: int = 5) -> None:
         self.path = path
+        self._file = JournalFile(path, LOCK_TIMEOUT_S)
+        self._broken = ""
+        """Why nothing new is promised until the next start."""
+        self._unread = ""
+        """Why what it holds was not taken up."""
         self._remembered = remembered
         self._max_recoveries = max_recoveries
         self._connection: sqlite3.Connection | None = None
@@ -74,8 +65,9 @@ class Journal:
     def load(self) -> list[Job]:
         """Unfinished jobs and the newest finished ones, oldest first; called before all else.
 
-        What was running is queued again. A file that is damaged is moved aside; one that cannot
-        be opened (read-only disk) is tried again at each write, which then says what is wrong.
+        What was running is queued again. Of a file that is damaged, what can be read is taken up.
+        One that cannot be opened (read-only disk) is tried again at each write, which then says
+        what is wrong. ``notice`` says both.
 
         Raises:
             Conflict: another process holds the journal.
@@ -85,15 +77,29 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             if "locked" in str(error):
                 raise Conflict(f"{self.path} is in use by another audioldm process") from error
-            log.warning("%s cannot be opened: %s", self.path, error)
+            if is_damage(error):
+                self._found_damage(error)
+            self._unread = (
+                f"the journal could not be opened ({error}); what was unfinished in it goes on "
+                "after a restart"
+            )
+            log.warning("%s: %s", self.path, self._unread)
             return []
+
+    @property
+    def notice(self) -> str:
+        """What everybody should know of the journal's state; empty while it is whole."""
+        return "; ".join(filter(None, (self._broken, self._file.damage, self._unread)))
 
     async def record(self, job: Job) -> None:
         """Returns when ``job`` is safely on disk.
 
         Raises:
             StorageFull: it could not be written. The end of a job is kept and written later.
+            StorageDamaged: the journal is damaged, so that a new job would be forgotten.
         """
+        if self._broken and not job.state.final:
+            raise StorageDamaged(self._broken)
         done = asyncio.get_running_loop().create_future()
         self._pending.append((job, done))
         if self._writing is None or self._writing.done():
@@ -105,6 +111,7 @@ class Journal:
 
         Raises:
             StorageFull: the file cannot be read or written.
+            StorageDamaged: it is damaged.
         """
         try:
             future = self._thread.submit(self._transaction, work)
@@ -125,7 +132,7 @@ class Journal:
             jobs = tuple(self._unsaved.values())
             try:
                 await self.query(partial(_write_jobs, jobs=jobs))
-            except StorageFull as error:
+            except _REFUSALS as error:
                 self._refuse(batch, error)
             except Exception as error:
                 log.exception("%s", self.path)
@@ -137,7 +144,7 @@ class Journal:
                     del self._unsaved[job.id]
                 _settle(batch, None)
 
-    def _refuse(self, batch: list[Commit], error: StorageFull) -> None:
+    def _refuse(self, batch: list[Commit], error: _Refusal) -> None:
         for job, _ in batch:
             if not job.state.final:
                 del self._unsaved[job.id]
@@ -150,39 +157,26 @@ class Journal:
                 connection.execute("BEGIN")
                 return work(connection)
         except (sqlite3.Error, OSError) as error:
+            if is_damage(error):
+                raise self._found_damage(error) from error
             raise StorageFull(f"the journal {self.path} cannot be written: {error}") from error
+
+    def _found_damage(self, error: Exception) -> StorageDamaged:
+        if not self._broken:
+            self._broken = (
+                f"the journal was found damaged while in use ({error}); restart the program, "
+                "which takes up what can be read"
+            )
+            log.error("%s: %s", self.path, self._broken)
+        return StorageDamaged(self._broken)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=LOCK_TIMEOUT_S
-            )
-            try:
-                # Exclusive: a second server on the same journal would run every job again.
-                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("BEGIN EXCLUSIVE")
-                connection.execute("COMMIT")
-                connection.executescript(_SCHEMA)
-                # Not written twice: on a full disk what is there can still be read.
-                if connection.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
-                    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = self._file.open()
         return self._connection
 
     def _load(self) -> list[Job]:
-        try:
-            connection = self._open()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            self._move_aside(error)
-            connection = self._open()
+        connection = self._open()
         jobs = [self._revived(*row) for row in _rows(connection, self._remembered)]
         begun = [job for job, had_begun in jobs if had_begun]
         try:
@@ -214,23 +208,16 @@ class Journal:
         attempts = max(0, job.attempts - 1)
         return msgspec.structs.replace(job, state=JobState.QUEUED, step=0, attempts=attempts), True
 
-    def _move_aside(self, error: sqlite3.Error) -> None:
-        aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")
-        log.warning("%s is damaged (%s); it is now %s", self.path, error, aside)
-        self.path.replace(aside)
-        for ending in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + ending).unlink()
-
     def _close(self) -> None:
         if self._unsaved:
-            with contextlib.suppress(StorageFull):
+            with contextlib.suppress(*_REFUSALS):
                 self._transaction(
                     lambda connection: _write_jobs(connection, self._unsaved.values())
                 )
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._file.close()
 
 
 def _rows(connection: sqlite3.Connection, remembered: int) -> Iterator[tuple[Job, int]]:
@@ -253,7 +240,7 @@ def _write_jobs(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
             "INSERT INTO jobs (id, owner, request_id, state, created_s, data) "
             "VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET state = excluded.state, data = excluded.data",
-            (job.id, job.owner, job.request_id, job.state.value, job.created_s, _encode(job)),
+            (job.id, job.owner, job.request_id, job.state.value, job.created_s, _encoded(job)),
         )
         for number, take in enumerate(job.takes, start=1):
             connection.execute(
@@ -274,6 +261,10 @@ def _write_jobs(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
             )
 
 
+def _encoded(job: Job) -> bytes:
+    return _encode(msgspec.structs.replace(job, effort=msgspec.UNSET))
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -281,7 +272,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _settle(batch: list[Commit], error: StorageFull | None) -> None:
+def _settle(batch: list[Commit], error: _Refusal | None) -> None:
     for _, done in batch:
         if done.done():
             continue

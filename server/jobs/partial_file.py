@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from server.audio.fence.regular import open_regular
 from server.errors import InvalidRequest, StorageFull, TooLarge
 from server.jobs.storage import check_room
 
@@ -51,15 +52,16 @@ class PartialFile:
 
         Raises:
             TooLarge: more arrives than is accepted; nothing is left of the file.
-            StorageFull: it cannot be written.
+            StorageFull: it cannot be written, or less than the reserve would stay free.
         """
-        check_room(self.path.parent)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
 
                 def append(data: bytes) -> None:
                     check_size(self.received + len(data), self._max_bytes)
+                    # Each time: others write too, and jobs are accepted meanwhile.
+                    check_room(self.path.parent, len(data))
                     file.write(data)
                     self._hash.update(data)
                     self.received += len(data)
@@ -111,7 +113,7 @@ class PartialFile:
 
 def sha256_of(path: Path) -> Any:
     """The SHA-256 of a file, as a hash object that can be updated further."""
-    with path.open("rb") as file:
+    with open_regular(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256")
 
 

@@ -11,21 +11,36 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
-from server.errors import AudioLDMError
-from server.jobs.clap_towers import ClapTowers
+from server.errors import AudioLDMError, ModelError
 from server.jobs.job import TakeInfo
 from server.jobs.journal import Journal
 
 if TYPE_CHECKING:
     from server.model.text import Embedding
 
-__all__ = ["SoundSearch"]
+__all__ = ["SoundSearch", "Towers"]
 
 log = logging.getLogger("audioldm.library")
 
 TakeId = tuple[str, int]
+
+
+class Towers(Protocol):
+    """What embeds words and sounds; both take long."""
+
+    audio_tower: str
+    """Identity of the audio tower; embeddings of different towers are not comparable."""
+
+    def embed_text(self, text: str) -> Embedding:
+        """The unit-length embedding [D] of ``text``."""
+
+    def embed_file(self, path: Path) -> Embedding:
+        """The unit-length embedding [D] of an audio file."""
+
+
 _AT_ONCE: Final = 500
 """Takes that one search embeds at most, the newest first; the next search continues."""
 _BATCH: Final = 20
@@ -35,10 +50,10 @@ _BATCH: Final = 20
 class SoundSearch:
     """Ranks takes by similarity with words; ``make_towers`` is called at the first search."""
 
-    def __init__(self, journal: Journal, make_towers: Callable[[], ClapTowers]) -> None:
+    def __init__(self, journal: Journal, make_towers: Callable[[], Towers]) -> None:
         self._journal = journal
         self._make_towers = make_towers
-        self._towers: ClapTowers | None = None
+        self._towers: Towers | None = None
         self._searching = asyncio.Lock()
 
     async def rank(
@@ -68,7 +83,7 @@ class SoundSearch:
         return sorted(scores, key=lambda scored: -scored[1])
 
     async def _embeddings(
-        self, towers: ClapTowers, takes: Mapping[TakeId, TakeInfo]
+        self, towers: Towers, takes: Mapping[TakeId, TakeInfo]
     ) -> dict[TakeId, Embedding]:
         """Embeddings of ``takes``: those of the worker, else those of the table, else new ones."""
         found = _of_worker(takes, towers.audio_tower)
@@ -98,7 +113,7 @@ def _of_worker(takes: Mapping[TakeId, TakeInfo], tower: str) -> dict[TakeId, Emb
     }
 
 
-def _embed(towers: ClapTowers, takes: Mapping[TakeId, TakeInfo]) -> dict[TakeId, Embedding]:
+def _embed(towers: Towers, takes: Mapping[TakeId, TakeInfo]) -> dict[TakeId, Embedding]:
     """Embed the files of ``takes``; empty where that fails, so that it is not tried again."""
     import numpy as np
 
@@ -106,6 +121,8 @@ def _embed(towers: ClapTowers, takes: Mapping[TakeId, TakeInfo]) -> dict[TakeId,
     for take, info in takes.items():
         try:
             embeddings[take] = towers.embed_file(info.path)
+        except ModelError:
+            raise  # it says nothing of this file
         except AudioLDMError as error:
             log.warning("take %s/%d has no embedding: %s", *take, error)
             embeddings[take] = np.zeros(0, np.float32)

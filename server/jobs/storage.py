@@ -1,4 +1,4 @@
-"""The disk: room asked for before work is accepted, files whole or not at all, no leftovers."""
+"""The disk: room promised to accepted work, files whole or not at all, no leftovers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import logging
 import os
 import shutil
 import time
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from server.errors import StorageFull
+from server.jobs.locks import LEFT_OVER_S, holding, is_left_over
 
 __all__ = [
+    "PROMISED",
     "RESERVE_BYTES",
+    "Promises",
     "check_room",
     "preview_path",
     "remove_parts",
@@ -25,10 +27,32 @@ __all__ = [
 log = logging.getLogger("audioldm.storage")
 
 RESERVE_BYTES: Final = 32 * 1024 * 1024
-"""Left free on the disk, so that the jobs accepted before can still be finished."""
-_BEGUN_S: Final = time.time()
-"""What was written before this process began is not its own."""
+"""Left free on the disk by every writer but accepted jobs and their journal."""
 _PREVIEWS: Final = ".previews"
+
+
+class Promises:
+    """Bytes that accepted jobs will still write, by the disk that they write to."""
+
+    def __init__(self) -> None:
+        self._of_job: dict[str, tuple[int, int]] = {}
+
+    def make(self, job_id: str, folder: Path, needed_bytes: int) -> None:
+        """Set room aside until :meth:`keep`; :func:`check_room` first says whether it is there."""
+        with contextlib.suppress(OSError):
+            self._of_job[job_id] = (_existing(folder).stat().st_dev, needed_bytes)
+
+    def keep(self, job_id: str) -> None:
+        """The job has ended."""
+        self._of_job.pop(job_id, None)
+
+    def on(self, device: int) -> int:
+        """Bytes that are set aside on a disk."""
+        return sum(size for disk, size in self._of_job.values() if disk == device)
+
+
+PROMISED: Final = Promises()
+"""Those of this process, which all its writers leave alone."""
 
 
 def check_room(folder: Path, needed_bytes: int = 0) -> None:
@@ -37,17 +61,16 @@ def check_room(folder: Path, needed_bytes: int = 0) -> None:
     Raises:
         StorageFull: the disk is full, read-only or not there.
     """
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _existing(folder)
     try:
         free = shutil.disk_usage(place).free
+        kept = RESERVE_BYTES + PROMISED.on(place.stat().st_dev)
     except OSError as error:
         raise StorageFull(f"{folder} cannot be used: {error.strerror}") from error
-    if free < needed_bytes + RESERVE_BYTES:
+    if free < needed_bytes + kept:
         raise StorageFull(
             f"only {free // 2**20} MiB are free where {folder} is; "
-            f"{(needed_bytes + RESERVE_BYTES) // 2**20} are needed"
+            f"{(needed_bytes + kept) // 2**20} are needed, with what accepted jobs will write"
         )
     # Not os.access: a read-only mount is read-only for root too, permissions are not.
     if _is_read_only(place):
@@ -64,11 +87,12 @@ def write_whole(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        with holding(part):
+            with part.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -77,15 +101,19 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_parts(folder: Path) -> int:
-    """Delete files that a killed process left half written, and previews; how many there were.
+    """Delete files that a killed process left half written, and old previews; how many there were.
 
-    What has been written to since this process began stays: it may be arriving just now.
+    Other programs may be writing to the same folder: what they hold stays, and so does a preview
+    that may be one of theirs.
     """
     removed = 0
-    found = (folder.rglob(".*.part"), folder.glob(f"{_PREVIEWS}/*.wav")) if folder.is_dir() else ()
-    for part in chain.from_iterable(found):
+    if not folder.is_dir():
+        return removed
+    oldest = time.time() - LEFT_OVER_S
+    for part in (*folder.rglob(".*.part"), *folder.glob(f"{_PREVIEWS}/*.wav")):
         with contextlib.suppress(OSError):
-            if part.stat().st_mtime < _BEGUN_S:
+            preview = part.suffix == ".wav"
+            if part.stat().st_mtime < oldest if preview else is_left_over(part):
                 part.unlink()
                 removed += 1
     if removed:
@@ -102,6 +130,14 @@ def remove_preview(takes_folder: Path, job_id: str) -> None:
     """Delete a job's preview; one that is in use is left for :func:`remove_parts`."""
     with contextlib.suppress(OSError):
         preview_path(takes_folder, job_id).unlink(missing_ok=True)
+
+
+def _existing(folder: Path) -> Path:
+    """``folder``, or its nearest parent that exists."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,7 +13,6 @@ import msgspec
 
 from server.errors import Conflict
 from server.jobs.job import Job
-from server.jobs.storage import check_room
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest, validate
 from server.requests.resolved import resolve
@@ -44,10 +43,8 @@ class Submission(msgspec.Struct, frozen=True):
 
         Raises:
             InvalidRequest, NotFound: it cannot be rendered.
-            StorageFull: there is no room for its takes.
         """
         resolved = resolve(validate(self.request), manifest)
-        check_room(self.folder)
         return Job(
             id=secrets.token_hex(5),
             request=resolved,

@@ -21,10 +21,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from server.audio.probe import ClipInfo, probe
+from server.audio.fence.pool import DecoderPool
+from server.audio.fence.wire import Facts
 from server.errors import Conflict, NotFound
+from server.jobs.locks import LEFT_OVER_S, holding
 from server.jobs.partial_file import PartialFile, check_size
-from server.jobs.storage import write_whole
+from server.jobs.storage import check_room, write_whole
 from server.json_errors import NOT_JSON
 
 __all__ = ["Upload", "Uploads"]
@@ -32,6 +34,8 @@ __all__ = ["Upload", "Uploads"]
 log = logging.getLogger("audioldm.uploads")
 
 _ENDINGS: Final = {"WAV": ".wav", "WAVEX": ".wav", "RF64": ".wav", "FLAC": ".flac", "OGG": ".ogg"}
+_STOPPED: Final = ".resume"
+"""Ending of a transfer that may go on later."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -46,59 +50,61 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     format: str
 
 
+class _Stored(Upload, frozen=True, kw_only=True):
+    owners: tuple[str, ...] = ()
+    """Clients that have sent it; whoever only knows its SHA-256 has not."""
+
+
 class Uploads:
-    """The uploads folder. ``max_bytes`` is the largest clip."""
+    """The uploads folder. ``max_bytes`` is the largest clip.
+
+    A clip is there for the clients that have sent it; ``client`` None is one that sees all.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self._receiving: set[Path] = set()
-        self._probes = asyncio.Semaphore(2)
+        self._decoders = DecoderPool(2)
         self._keeping = asyncio.Lock()
 
-    def path(self, upload_id: str) -> Path:
+    def path(self, upload_id: str, client: str | None) -> Path:
         """The file of a complete upload.
 
         Raises:
-            NotFound: no such upload.
+            NotFound: no such upload, or none of this client.
         """
-        description = self._description(upload_id)
-        for ending in (*_ENDINGS.values(), ".audio"):
-            if (path := description.with_suffix(ending)).exists():
-                return path
-        raise NotFound(f"no upload {upload_id!r}; send the clip to /v1/uploads first")
+        self._stored(upload_id, client)
+        return self._file(upload_id)
 
-    def find(self, upload_id: str) -> Upload:
+    def find(self, upload_id: str, client: str | None) -> Upload:
         """A complete upload.
 
         Raises:
-            NotFound: no such upload.
+            NotFound: no such upload, or none of this client.
         """
-        self.path(upload_id)
-        try:
-            found = msgspec.json.decode(self._description(upload_id).read_bytes(), type=Upload)
-        except (OSError, *NOT_JSON) as error:
-            raise NotFound(f"no upload {upload_id!r}; send the clip again") from error
-        os.utime(self.path(upload_id))
-        return found
+        found = self._stored(upload_id, client)
+        os.utime(self._file(upload_id))
+        return _shown(found)
 
     def received(self, client: str, upload_id: str) -> int:
         """Bytes of an unfinished transfer that have arrived."""
         part = self._part(client, upload_id)
         return part.stat().st_size if part.exists() else 0
 
-    async def receive(self, chunks: AsyncIterable[bytes]) -> Upload:
+    async def receive(self, client: str, chunks: AsyncIterable[bytes]) -> Upload:
         """A whole clip.
 
         Raises:
             TooLarge, StorageFull, UnreadableAudio.
         """
         part = PartialFile(self.folder / f".{secrets.token_hex(8)}.part", self.max_bytes)
-        try:
-            await _append(part, chunks)
-            return await self._complete(part)
-        finally:
-            part.remove()
+        with holding(part.path):
+            try:
+                await _append(part, chunks)
+                return await self._complete(client, part)
+            finally:
+                part.remove()
 
     async def resume(
         self, client: str, upload_id: str, offset: int, total: int, chunks: AsyncIterable[bytes]
@@ -112,6 +118,7 @@ class Uploads:
         """
         check_size(total, self.max_bytes)
         received = self.received(client, upload_id)
+        check_room(self.folder, total - received)
         if offset != received:
             raise Conflict(f"go on at byte {received}, not at {offset}")
         path = self._part(client, upload_id)
@@ -122,16 +129,20 @@ class Uploads:
                 return None
             try:
                 part.verify(upload_id)
-                return await self._complete(part)
+                return await self._complete(client, part)
             finally:
                 part.remove()
 
     def retain(self, max_age_s: float, in_use: Container[str] = ()) -> int:
-        """Delete clips and transfers not touched for long, but not the ids ``in_use``; how many."""
-        oldest, removed = time.time() - max_age_s, 0
+        """Delete clips not touched for ``max_age_s``, but not the ids ``in_use``; how many.
+
+        Transfers that have stopped go sooner (:data:`~server.jobs.locks.LEFT_OVER_S`).
+        """
+        now, removed = time.time(), 0
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            age_s = min(max_age_s, LEFT_OVER_S) if path.suffix == _STOPPED else max_age_s
             with contextlib.suppress(OSError):
-                if path.stat().st_mtime < oldest and path.stem not in in_use:
+                if path.stat().st_mtime < now - age_s and path.stem not in in_use:
                     path.unlink()
                     removed += path.suffix != ".json"
         return removed
@@ -147,23 +158,60 @@ class Uploads:
         finally:
             self._receiving.discard(path)
 
-    async def _complete(self, part: PartialFile) -> Upload:
-        with contextlib.suppress(NotFound):
-            return self.find(part.sha256)
-        async with self._probes:
-            clip = await probe(part.path)
-        async with self._keeping:
-            return await asyncio.to_thread(self._keep, part, clip)
+    def _file(self, upload_id: str) -> Path:
+        description = self._description(upload_id)
+        for ending in (*_ENDINGS.values(), ".audio"):
+            if (path := description.with_suffix(ending)).exists():
+                return path
+        raise NotFound(f"no upload {upload_id!r}; send the clip to /v1/uploads first")
 
-    def _keep(self, part: PartialFile, clip: ClipInfo) -> Upload:
-        """The clip under its name, also after a power cut: jobs that name it are not lost."""
-        upload = Upload(id=part.sha256, bytes=part.received, **msgspec.structs.asdict(clip))
-        description = self._description(upload.id)
-        part.move_to(description.with_suffix(_ENDINGS.get(clip.format, ".audio")))
-        # It makes both names durable.
-        write_whole(description, msgspec.json.encode(upload))
-        log.info("upload %s: %.1f s, %d bytes", upload.id[:12], clip.seconds, upload.bytes)
-        return upload
+    def _stored(self, upload_id: str, client: str | None) -> _Stored:
+        self._file(upload_id)
+        try:
+            found = msgspec.json.decode(self._description(upload_id).read_bytes(), type=_Stored)
+        except (OSError, *NOT_JSON) as error:
+            raise NotFound(f"no upload {upload_id!r}; send the clip again") from error
+        if client is not None and client not in found.owners:
+            raise NotFound(f"no upload {upload_id!r}; send the clip to /v1/uploads first")
+        return found
+
+    async def _complete(self, client: str, part: PartialFile) -> Upload:
+        clip = None
+        if not self._is_there(part.sha256):
+            clip = await self._decoders.in_thread(self._decoders.checked, part.path, "the clip")
+        async with self._keeping:
+            return await asyncio.to_thread(self._keep, client, part, clip)
+
+    def _is_there(self, upload_id: str) -> bool:
+        with contextlib.suppress(NotFound):
+            self._stored(upload_id, None)
+            return True
+        return False
+
+    def _keep(self, client: str, part: PartialFile, clip: Facts | None) -> Upload:
+        """The clip under its name, also after a power cut: jobs that name it are not lost.
+
+        Without ``clip`` it is here already.
+        """
+        if clip is None:
+            stored = self._stored(part.sha256, None)
+            os.utime(self._file(part.sha256))
+        else:
+            stored = _Stored(
+                id=part.sha256,
+                bytes=part.received,
+                seconds=clip.seconds,
+                sample_rate=clip.sample_rate,
+                channels=clip.channels,
+                format=clip.format,
+            )
+            part.move_to(self.folder / f"{stored.id}{_ENDINGS.get(clip.format, '.audio')}")
+            log.info("upload %s: %.1f s, %d bytes", stored.id[:12], clip.seconds, stored.bytes)
+        if client not in stored.owners:
+            stored = msgspec.structs.replace(stored, owners=(*stored.owners, client))
+            # It makes both names durable.
+            write_whole(self._description(stored.id), msgspec.json.encode(stored))
+        return _shown(stored)
 
     def _description(self, upload_id: str) -> Path:
         if not _DIGEST.fullmatch(upload_id):
@@ -173,7 +221,11 @@ class Uploads:
     def _part(self, client: str, upload_id: str) -> Path:
         self._description(upload_id)
         own = hashlib.sha256(f"{client}\n{upload_id}".encode()).hexdigest()
-        return self.folder / f".{own}.resume"
+        return self.folder / f".{own}{_STOPPED}"
+
+
+def _shown(stored: _Stored) -> Upload:
+    return Upload(**{name: getattr(stored, name) for name in Upload.__struct_fields__})
 
 
 async def _append(part: PartialFile, chunks: AsyncIterable[bytes]) -> None:

@@ -35,6 +35,7 @@ from msgspec import Meta
 
 from server.errors import ModelError
 from server.json_errors import NOT_JSON, without_bom
+from server.model.checksums import sha256_of_model_file
 
 __all__ = [
     "COMPONENTS",
@@ -239,8 +240,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             ModelError: a file differs from what the manifest says.
         """
         for name, entry in self.files.items():
-            if describe_file(folder / name).sha256 != entry.sha256:
-                raise ModelError(f"{folder / name} is damaged: its sha256 is not the manifest's")
+            path = folder / name
+            try:
+                sha256 = sha256_of_model_file(path)
+            except OSError as error:
+                raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+            if sha256 != entry.sha256:
+                raise ModelError(
+                    f"{path} is damaged: its SHA-256 is {sha256[:12]}..., the manifest says "
+                    f"{entry.sha256[:12]}...; copy or export the model again"
+                )
 
     def _check_files(self, folder: Path) -> None:
         for name in (*(f"{component}.onnx" for component in self.components), "tokenizer.json"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Graph:
             RenderError: ONNX Runtime failed.
         """
         session = self.load()
+        interruptible()
         try:
             return list(session.run(None, inputs))
         except Exception as error:

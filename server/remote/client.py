@@ -13,8 +13,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from server.audio.fence.regular import read_regular
 from server.engine.engine import ModelInfo
-from server.errors import EngineUnavailable, InvalidRequest, NotFound, StorageFull, error_for
+from server.errors import EngineUnavailable, InvalidRequest, StorageFull, error_for
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
@@ -27,6 +28,7 @@ T = TypeVar("T")
 _TIMEOUT: Final = httpx.Timeout(10.0, read=60.0, pool=60.0)
 _SILENCE_S: Final = 40.0
 """The server says something at least every 15 s; after this the connection counts as lost."""
+_MAX_CLIP_BYTES: Final = 2**30
 _CHUNK_BYTES: Final = 256 * 1024
 _ENDINGS: Final = {"audio/wav": ".wav", "audio/flac": ".flac"}
 
@@ -110,12 +112,9 @@ class RemoteClient:
         """``path`` as the server knows it; what is there already is not sent again.
 
         Raises:
-            NotFound: the file cannot be read here.
+            AudioLDMError: the file cannot be read here.
         """
-        try:
-            data = await asyncio.to_thread(path.read_bytes)
-        except OSError as error:
-            raise NotFound(f"{path} cannot be read: {error.strerror}") from error
+        data = await asyncio.to_thread(read_regular, path, _MAX_CLIP_BYTES)
         digest = hashlib.sha256(data).hexdigest()
         url = f"/v1/uploads/{digest}"
         there = await self._send("HEAD", url)

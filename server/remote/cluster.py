@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from server.config import Config
 from server.errors import EngineUnavailable, ModelError
+from server.jobs.acceptance import Limits
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
 from server.remote.cluster_engine import ClusterEngine
@@ -42,6 +43,7 @@ def make_cluster_engine(config: Config, address: str, num_replicas: int) -> Clus
         config.roots[0],
         replicas,
         max_queued=config.max_queued,
+        limits=Limits.of(config),
         journal=Journal(config.state / "journal.sqlite3"),
     )
 

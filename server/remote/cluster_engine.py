@@ -13,6 +13,7 @@ from typing import Final
 from server.engine.admission import ReplicaAdmission
 from server.engine.executor import Executor, Retries, Shared
 from server.engine.fleet import Fleet
+from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.job import Job
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
@@ -35,6 +36,7 @@ class ClusterEngine(Fleet):
         replicas: Replicas,
         *,
         max_queued: int = 256,
+        limits: Limits = NO_LIMITS,
         journal: Journal | None = None,
     ) -> None:
         def make_executors(_: Path, manifest: Manifest, shared: Shared) -> list[Executor]:
@@ -46,6 +48,7 @@ class ClusterEngine(Fleet):
             takes_folder,
             devices=(),
             max_queued=max_queued,
+            limits=limits,
             journal=journal,
             make_executors=make_executors,
             stays_loaded=True,

@@ -15,11 +15,12 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from server.errors import AudioLDMError, Cancelled, NotFound, RenderError, StorageFull
-from server.http.views import file_fields
+from server.audio.fence.regular import read_regular
+from server.errors import AudioLDMError, Cancelled, RenderError, StorageFull
 from server.jobs.job import Job, JobState, TakeInfo, take_name
 from server.jobs.storage import write_whole
 from server.remote.cluster_replica import Part, PreviewPart
+from server.requests.fields import file_fields
 from server.requests.resolved import AnyResolved
 from server.worker import protocol
 
@@ -27,6 +28,7 @@ __all__ = ["ReplicaRenderer", "Replicas"]
 
 log = logging.getLogger("audioldm.cluster")
 
+_MAX_CLIP_BYTES: Final = 2**30
 _PAUSE_S: Final = 0.5
 """After a loss, until the job is rendered again."""
 
@@ -150,10 +152,7 @@ def _contents(request: AnyResolved) -> dict[str, bytes]:
     found = {}
     for name in file_fields(type(request)):
         if path := getattr(request, name):
-            try:
-                found[name] = Path(path).read_bytes()
-            except OSError as error:
-                raise NotFound(f"{path} cannot be read: {error.strerror}") from error
+            found[name] = read_regular(Path(path), _MAX_CLIP_BYTES)
     return found
 
 

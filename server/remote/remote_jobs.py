@@ -18,12 +18,14 @@ from typing import Any, Final
 import msgspec
 
 from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderError
-from server.http.views import JobView, PreviewView, TakeView, file_fields
+from server.http.views import JobView, PreviewView, TakeView
 from server.jobs.book import JobBook
-from server.jobs.job import Job, JobState, TakeInfo, take_name, take_words
+from server.jobs.job import Effort, Job, JobState, TakeInfo, take_name, take_words
+from server.jobs.locks import holding
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.jobs.submission import Submission
 from server.remote.client import RemoteClient
+from server.requests.fields import file_fields
 from server.requests.resolved import parse_resolved
 
 __all__ = ["RemoteJobs"]
@@ -74,6 +76,7 @@ class RemoteJobs:
             temporary=submission.temporary,
             position=view.position,
             created_s=view.created_s,
+            effort=Effort(price_s=view.price_s, bulk_because=view.notice),
         )
         self._book.add(job)
         # Its first events may have come before the answer.
@@ -167,19 +170,22 @@ class RemoteJobs:
         finally:
             del self._fetching[job.id]
 
+    async def _download(self, take: TakeView, part: Path) -> str:
+        """Fetch a take into ``part``, however often the connection breaks; its ending."""
+        while True:
+            try:
+                return await self._client.download(take, part)
+            except EngineUnavailable as error:
+                log.warning("%s: %s; going on when the server is back", part.name, error)
+                await asyncio.sleep(_PAUSE_S)
+                await self._connected.wait()
+
     async def _fetch_take(self, job: Job, take: TakeView) -> TakeInfo:
         name = take_name(take_words(job), take.seed, job.id, take.number)
         part = job.folder / f".{name}.{os.getpid()}.part"
-        while True:
-            try:
-                ending = await self._client.download(take, part)
-                break
-            except EngineUnavailable as error:
-                log.warning("take %s: %s; going on when the server is back", name, error)
-                await asyncio.sleep(_PAUSE_S)
-                await self._connected.wait()
-        path = part.with_name(name + ending)
-        part.replace(path)
+        with holding(part):
+            path = part.with_name(name + await self._download(take, part))
+            part.replace(path)
         return TakeInfo(
             path=path,
             seed=take.seed,

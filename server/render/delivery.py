@@ -10,6 +10,7 @@ import numpy as np
 
 from server.audio.downmix import loudness_channels
 from server.audio.exact_samples import ExactSamples
+from server.audio.interruption import pieces
 from server.audio.metadata.carried import NO_METADATA, Metadata
 from server.audio.metadata.points import Move
 from server.audio.peaks import CEILING_DBFS, at_peak, fitted, holds
@@ -119,7 +120,7 @@ def _warnings(
 
 
 def _check_finite(sound: Waveform) -> None:
-    if not np.isfinite(sound.samples).all():
+    if not all(np.isfinite(part).all() for part in pieces(sound.samples)):
         raise RenderError("the model returned numbers that are no sound (NaN or infinite)")
 
 

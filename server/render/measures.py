@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
 from server.audio.encoding import stored
+from server.audio.interruption import pieces
 from server.audio.splice import Span, band_of
 from server.audio.waveform import FileFormat, Samples, Waveform
 from server.render.plan import Finished
@@ -108,13 +110,15 @@ def _rms_db(samples: Any) -> float:
 
 def _stereo(sound: Waveform) -> dict[str, Any]:
     """Correlation of left and right, and the change in level when they are summed to mono."""
-    left, right = sound.samples.T.astype(np.float64)
-    power = float(np.mean(left**2) + np.mean(right**2)) / 2.0
+    # Sums of left and right with themselves and with each other.
+    products = sum((part.T @ part for part in _float64_pieces(sound)), np.zeros((2, 2)))
+    left, right, crossed = (float(products[at]) for at in ((0, 0), (1, 1), (0, 1)))
+    power = (left + right) / 2.0
     if not power:
         return {}
-    both = float(np.sqrt(np.mean(left**2) * np.mean(right**2)))
-    mono = float(np.mean(((left + right) / 2.0) ** 2))
-    correlation = float(np.mean(left * right)) / both if both else 0.0
+    both = math.sqrt(left * right)
+    mono = (left + right + 2.0 * crossed) / 4.0
+    correlation = crossed / both if both else 0.0
     return {
         "stereo_correlation": round(correlation, 4),
         "mono_sum_db": round(10.0 * math.log10(max(mono / power, 1e-12)), 2),
@@ -123,3 +127,7 @@ def _stereo(sound: Waveform) -> dict[str, Any]:
 
 def _decibels(amplitude: float) -> float:
     return round(20.0 * math.log10(max(amplitude, 1e-6)), 2)
+
+
+def _float64_pieces(sound: Waveform) -> Iterator[Any]:
+    return (part.astype(np.float64) for part in pieces(sound.samples))

@@ -8,15 +8,17 @@ which of several renders continues.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from server.audio.clip import Clip, ClipLoader, load_clip
+from server.audio.clip import Clip, ClipLoader
+from server.audio.fence.reading import load_clip
 from server.audio.waveform import Waveform
 from server.errors import RenderError
 from server.model.autoencoder import Autoencoder
@@ -47,7 +49,9 @@ from server.render.working_memory import FreeMemory, MemoryLimit, MemoryNeed, fr
 from server.requests.request import Request, TextToAudio, validate
 from server.requests.resolved import AnyResolved, resolve
 
-__all__ = ["Pipeline"]
+__all__ = ["WARM_UP_S", "Pipeline"]
+
+WARM_UP_S: Final = 0.5
 
 
 class Pipeline:
@@ -57,7 +61,7 @@ class Pipeline:
         folder: the model folder.
         device: where the graphs run.
         threads: CPU threads of a graph; 0: all cores.
-        clips: reads the clips that requests name; a service checks their paths first.
+        clips: reads the clips that requests name.
         free: returns the free memory; called before each job.
 
     Raises:
@@ -92,9 +96,18 @@ class Pipeline:
         self._free = free
         self._memory = MemoryLimit(self.manifest, self.autoencoder.chunk)
 
-    def warm_up(self) -> None:
-        """Load the graphs for text prompts, so that the first take is as quick as later ones."""
-        self.render(TextToAudio(prompt="warm up", num_inference_steps=1, audio_length_in_s=0.5))
+    def warm_up(self) -> float:
+        """Load the graphs for text prompts, so that the first take is as quick as later ones.
+
+        Returns:
+            seconds that the second step took, of ``WARM_UP_S`` of sound.
+        """
+        steps_s: list[float] = []
+        request = TextToAudio(
+            prompt="warm up", num_inference_steps=2, num_candidates=1, audio_length_in_s=WARM_UP_S
+        )
+        self.render(request, lambda done, total: steps_s.append(time.monotonic()))
+        return steps_s[1] - steps_s[0]
 
     def render(self, request: Request, on_step: OnStep = lambda done, total: None) -> list[Take]:
         """All takes of ``request``, the one with the best score first.

@@ -13,7 +13,8 @@ from server.audio.metadata.carried import Metadata
 from server.errors import InvalidRequest, UnreadableAudio
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
-from server.requests.request import AnyRequest
+from server.requests.explain import explain
+from server.requests.request import AnyRequest, Vary
 from server.requests.resolved import AnyResolved
 
 __all__ = ["Recipe"]
@@ -59,8 +60,37 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """
         name = source if isinstance(source, Path) else "the uploaded clip"
         try:
-            return msgspec.json.decode(Metadata.read(source).recipe, type=cls)
+            return cls.parse(Metadata.read(source).recipe, str(name))
         except OSError as error:
             raise UnreadableAudio(f"{name} cannot be read: {error.strerror}") from error
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Recipe:
+        """The recipe in a request, without what is no part of one.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
+        try:
+            recipe = msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"recipe: {explain(error, values, cls)}") from error
+        request = recipe.request
+        if not isinstance(request, Vary) or request.recipe is None:
+            return recipe
+        inner = msgspec.to_builtins(cls.of_values(request.recipe))
+        return msgspec.structs.replace(
+            recipe, request=msgspec.structs.replace(request, recipe=inner)
+        )
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Recipe:
+        """The recipe that the file ``name`` carries as ``text``.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
         except NOT_JSON as error:
             raise InvalidRequest(f"{name} carries no recipe of audioldm-daw") from error

@@ -24,7 +24,7 @@ from server.errors import InvalidRequest
 from server.json_errors import NOT_JSON
 from server.requests.coercion import COERCE, EXPECTED, beats_of_metre, clock_seconds
 
-__all__ = ["Field", "field_named", "fields_of", "nested"]
+__all__ = ["Field", "field_named", "fields_of", "file_fields", "nested"]
 
 _INT32: Final = 2**31 - 1
 _MAX_SHOWN: Final = 80
@@ -134,6 +134,11 @@ def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
     info = msgspec_inspect.type_info(struct)
     assert isinstance(info, msgspec_inspect.StructType)
     return tuple(_flatten(info, ""))
+
+
+def file_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Names of the fields of a request that name files."""
+    return tuple(field.name for field in fields_of(kind) if field.extra.get("file"))
 
 
 def field_named(struct: type[msgspec.Struct], name: str) -> Field:

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from server.errors import InvalidRequest
+from server.audio.fence.regular import read_regular
+from server.errors import AudioLDMError, InvalidRequest
 from server.requests.explain import explain
 from server.requests.name_match import matching
 from server.requests.request import parse_request
@@ -18,6 +19,8 @@ from server.requests.request import parse_request
 __all__ = ["Preset", "find_preset", "list_presets", "parse_preset"]
 
 log = logging.getLogger("audioldm.presets")
+
+_MAX_BYTES: Final = 2**20
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,8 +88,8 @@ def parse_preset(text: bytes) -> Preset:
 
 def _read(path: Path) -> Preset:
     try:
-        return parse_preset(path.read_bytes())
-    except (OSError, InvalidRequest) as error:
+        return parse_preset(read_regular(path, _MAX_BYTES))
+    except AudioLDMError as error:
         raise InvalidRequest(f"preset {path}: {error}") from error
 
 

@@ -43,6 +43,8 @@ __all__ = [
     "validate",
 ]
 
+MAX_RECIPE_BYTES: Final = 65536
+
 
 class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
     """A new sound from words."""
@@ -207,6 +209,13 @@ class Vary(ClipRequest, frozen=True, kw_only=True, tag="vary"):
             extra={"label": "Recipe"},
         ),
     ] = None
+
+    def contradictions(self) -> str:
+        """A recipe is no larger than those that takes carry."""
+        size = len(msgspec.json.encode(self.recipe)) if self.recipe else 0
+        if size > MAX_RECIPE_BYTES:
+            return f"recipe has {size} bytes; at most {MAX_RECIPE_BYTES} are taken"
+        return super().contradictions()
 
 
 AnyRequest = TextToAudio | Transfer | Inpaint | Continue | Upscale | Vary | Morph

@@ -7,23 +7,27 @@ When the input closes, the engine is gone and so is this process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import BinaryIO
 
+from server.audio.fence.child import NICENESS
+from server.audio.interruption import interruptible, set_interruption
 from server.audio.waveform import Waveform
-from server.errors import AudioLDMError, Cancelled, ModelError, RenderError
+from server.errors import AudioLDMError, Cancelled, ModelError, RenderError, StorageFull
 from server.jobs.job import TakeInfo, take_name
-from server.jobs.storage import write_whole
+from server.jobs.storage import check_room, write_whole
 from server.logs import set_up_logs
 from server.model.schedule import Latents
 from server.render.denoise import Work
 from server.render.joining import joined, parted
-from server.render.pipeline import Pipeline
+from server.render.pipeline import WARM_UP_S, Pipeline
 from server.render.preview import PREVIEW_FORMAT
 from server.render.take import Take
 from server.worker.device_schedule import Running, next_on_device
@@ -43,26 +47,35 @@ from server.worker.protocol import (
 
 __all__ = ["main", "store"]
 
-_NICENESS = 10
-"""Rendering yields to the sound card, to the DAW and to the server that answers for it."""
+_SIGN_OF_LIFE_S = 10.0
+"""So often at least the engine is told that a piece of work goes on."""
 
 
 class Worker:
     """Renders the jobs it is given, step by step, and reports to the engine."""
 
-    def __init__(self, pipeline: Pipeline, commands: BinaryIO, events: BinaryIO) -> None:
+    def __init__(
+        self, pipeline: Pipeline, commands: BinaryIO, events: BinaryIO, step_s: float = 0.0
+    ) -> None:
         self._pipeline = pipeline
+        self._step_s = step_s
         self._events = events
         self._orders: queue.SimpleQueue[Render] = queue.SimpleQueue()
         self._running: list[Running] = []
         self._on_device: tuple[str, ...] = ()
         self._cancelled: set[str] = set()
+        self._under_way: list[Running] = []
+        """The job whose piece of work has begun, and the live one that interrupted it."""
+        self._interrupted: Running | None = None
+        self._sent_s = 0.0
+        set_interruption(self._between_passes)
         threading.Thread(target=self._read_commands, args=(commands,), daemon=True).start()
 
     def run(self) -> None:
         """Render until the engine is gone."""
         unet = self._pipeline.unet
-        self._send(Ready(tuple(self._pipeline.graphs["unet"].providers), unet.frames_a_call))
+        providers = tuple(self._pipeline.graphs["unet"].providers)
+        self._send(Ready(providers, unet.frames_a_call, step_s=self._step_s, step_of_s=WARM_UP_S))
         while True:
             self._take_up()
             self._drop_cancelled()
@@ -75,17 +88,40 @@ class Worker:
             order = self._orders.get()
             self._running.append(Running(order, self._rendering(order)))
 
+    def _between_passes(self) -> None:
+        """At a point of a piece of work, which may be long.
+
+        Raises:
+            Cancelled: the job is.
+        """
+        job = self._under_way[-1] if self._under_way else None
+        if job is None or job is self._interrupted:
+            return  # the run is a unet call, which is no part of a piece
+        if time.monotonic() - self._sent_s > _SIGN_OF_LIFE_S:
+            self._send(OnDevice((job.order.job_id,)))
+        if not job.order.live:
+            self._let_live_jobs_go_first(job)
+        if job.order.job_id in self._cancelled:
+            raise Cancelled("cancelled")
+
+    def _let_live_jobs_go_first(self, interrupted: Running) -> None:
+        self._interrupted = interrupted
+        self._take_up()
+        while live := [job for job in self._running if job.order.live]:
+            self._advance(next_on_device(live, self._pipeline.unet.frames_a_call))
+            self._take_up()
+            self._drop_cancelled()
+        self._interrupted = None
+        self._put_on_device([interrupted])
+
     def _drop_cancelled(self) -> None:
         for job in tuple(self._running):
-            if job.order.job_id in self._cancelled:
+            if job.order.job_id in self._cancelled and job not in self._under_way:
                 self._end(job, Failed(job.order.job_id, Cancelled.code, "cancelled"))
 
     def _advance(self, jobs: list[Running]) -> None:
         """One piece of work of each of ``jobs``, which share it where they are several."""
-        on_device = tuple(job.order.job_id for job in jobs)
-        if on_device != self._on_device:
-            self._on_device = on_device
-            self._send(OnDevice(on_device))
+        self._put_on_device(jobs)
         calls = [job.call for job in jobs if job.call is not None]
         if not calls:
             self._go_on(jobs[0], None)
@@ -103,14 +139,26 @@ class Worker:
         for job, output in zip(jobs, outputs, strict=True):
             self._go_on(job, output)
 
+    def _put_on_device(self, jobs: list[Running]) -> None:
+        on_device = tuple(job.order.job_id for job in jobs)
+        if on_device != self._on_device:
+            self._on_device = on_device
+            self._send(OnDevice(on_device))
+
     def _go_on(self, job: Running, answer: Latents | None) -> None:
         job_id = job.order.job_id
+        ended: Done | Failed | None = None
+        self._under_way.append(job)
         try:
             job.call = job.work.send(answer)
         except StopIteration as end:
-            self._end(job, Done(job_id, end.value))
+            ended = Done(job_id, end.value)
         except Exception as error:
-            self._end(job, _failure(job_id, error))
+            ended = _failure(job_id, error)
+        finally:
+            self._under_way.pop()
+        if ended is not None:
+            self._end(job, ended)
 
     def _end(self, job: Running, event: Done | Failed) -> None:
         job.work.close()
@@ -124,8 +172,11 @@ class Worker:
 
         def on_preview(done: int, sound: Waveform) -> None:
             if order.preview is not None:
-                write_whole(order.preview, sound.encode(PREVIEW_FORMAT))
-                self._send(Previewed(order.job_id, done))
+                data = sound.encode(PREVIEW_FORMAT)
+                with contextlib.suppress(StorageFull):  # no room for it costs no take
+                    check_room(order.preview.parent, len(data))
+                    write_whole(order.preview, data)
+                    self._send(Previewed(order.job_id, done))
 
         takes = yield from self._pipeline.rendering(order.request, on_step, on_preview)
         return tuple(
@@ -142,6 +193,7 @@ class Worker:
         os._exit(0)
 
     def _send(self, event: FromWorker) -> None:
+        self._sent_s = time.monotonic()
         try:
             write_event(self._events, event)
         except BrokenPipeError:
@@ -162,7 +214,9 @@ def _failure(job_id: str, error: Exception) -> Failed:
 
 def store(take: Take, path: Path) -> TakeInfo:
     """Write a take whole; returns its description."""
-    write_whole(path, take.encode())
+    encoded = take.encode()
+    interruptible()
+    write_whole(path, encoded)
     sound = take.waveform
     return TakeInfo(
         path=path,
@@ -192,17 +246,17 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     set_up_logs()
     if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+        os.nice(NICENESS)
     try:
         pipeline = Pipeline(options.model, options.device, options.threads)
-        pipeline.warm_up()
+        step_s = pipeline.warm_up()
     except AudioLDMError as error:
         write_event(events, Failed("", error.code, str(error)))
         sys.exit(1)
     except Exception as error:
         write_event(events, Failed("", ModelError.code, f"{options.model}: {error!r}"))
         raise
-    Worker(pipeline, sys.stdin.buffer, events).run()
+    Worker(pipeline, sys.stdin.buffer, events, step_s).run()
 
 
 if __name__ == "__main__":

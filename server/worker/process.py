@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import ModelError
+from server.model.manifest import Manifest
 from server.worker.protocol import Failed, FromWorker, Ready, ToWorker, pack, receive
 
 __all__ = ["WorkerProcess", "worker_process"]
@@ -55,10 +56,11 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
     """A worker with ``model`` loaded; killed at the end of the block.
 
     Raises:
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or a file of it is damaged.
         OSError: the process cannot be started.
         asyncio.IncompleteReadError, ConnectionError: the worker died while it loaded the model.
     """
+    await asyncio.to_thread(Manifest.load(model).verify, model)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "server.worker.main", "--model", str(model)),

@@ -62,6 +62,9 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     """Latent frames in a unet call beyond which this device gains nothing from joining."""
     replicas: int = 1
     """How many machines render at the same time."""
+    step_s: float = 0.0
+    """What a denoising step of ``step_of_s`` seconds of sound took; 0: not measured."""
+    step_of_s: float = 0.0
 
 
 class OnDevice(msgspec.Struct, frozen=True, tag=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.audio.clip import load_clip
+from server.audio.fence.reading import load_clip
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
 from server.file_names import existing, is_same_file, path_of, words_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -12,6 +11,7 @@ from osc_bridge.audio.player import Player
 from osc_bridge.stage.liveset import Pad
 from osc_bridge.stage.pads.loop_grid import LoopGrid
 from osc_bridge.stage.renders import Renders
+from server.audio.fence.reading import read_sound
 from server.audio.waveform import Waveform
 from server.requests.request import TextToAudio
 
@@ -42,7 +42,7 @@ class PadTakes:
         """
         request = pad.request(bpm, beats_per_bar, self._player.sample_rate)
         job = await self._renders.render(request)
-        sounds = [await asyncio.to_thread(Waveform.read, take.path) for take in job.takes]
+        sounds = [await read_sound(take.path) for take in job.takes]
         return await self._load(pad, sounds, request)
 
     async def cut(self, pad: Pad, clips: Sequence[LoadedClip]) -> list[LoadedClip]:

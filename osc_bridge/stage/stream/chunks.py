@@ -17,6 +17,7 @@ import numpy as np
 from osc_bridge.audio.clips import LoadedClip, Loop
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.renders import Renders
+from server.audio.fence.reading import read_sound
 from server.audio.waveform import Waveform
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, QueueFull
 from server.jobs.job import Job
@@ -135,7 +136,7 @@ class ChunkMaker:
     async def _render(self, request: AnyRequest) -> Waveform:
         job = await self._renders.render(request, self._folder, temporary=True)
         try:
-            return await asyncio.to_thread(Waveform.read, job.takes[0].path)
+            return await read_sound(job.takes[0].path)
         finally:
             await asyncio.to_thread(_delete, job, self._folder)
 

@@ -61,7 +61,7 @@ class ClipRoutes:
 
     async def send_clip(self, request: Request) -> Response:
         chunks = body_chunks(request, self._uploads.max_bytes)
-        upload = await self._uploads.receive(chunks)
+        upload = await self._uploads.receive(client_of(request).name, chunks)
         return answer(upload, 201, {"Location": f"/v1/uploads/{upload.id}"})
 
     async def resume_clip(self, request: Request) -> Response:
@@ -79,10 +79,10 @@ class ClipRoutes:
         received = self._uploads.received(client_of(request).name, upload_id)
         if request.method == "HEAD" and received:
             return Response(status_code=202, headers={"Upload-Offset": str(received)})
-        return answer(self._uploads.find(upload_id))
+        return answer(self._uploads.find(upload_id, client_of(request).sees_as))
 
     async def clip_audio(self, request: Request) -> Response:
-        path = self._uploads.path(request.path_params["upload_id"])
+        path = self._uploads.path(request.path_params["upload_id"], client_of(request).sees_as)
         known = path.suffix in (".wav", ".flac", ".ogg")
         kind = f"audio/{path.suffix[1:]}" if known else "application/octet-stream"
         return await sound_answer(request, path, kind)

@@ -100,7 +100,7 @@ class JobRoutes:
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_KEY:
             raise InvalidRequest(f"Idempotency-Key is longer than {_MAX_KEY} characters")
-        wanted = self._views.with_files(await self._request(request), client)
+        wanted = await self._views.with_files(await self._request(request), client)
         with self._place(client):
             job = await self._engine.submit(wanted, owner=client.name, request_id=key)
         view = self._views.job(self._engine.job(job.id), client)
@@ -169,7 +169,8 @@ class JobRoutes:
         if kind != "multipart/form-data":
             return parse_request(await body(request, dict[str, Any]))
         chunks = body_chunks(request, self._uploads.max_bytes + 2**20)
-        return parse_request(await receive_form(request.headers, chunks, self._uploads))
+        form = await receive_form(request.headers, chunks, self._uploads, client_of(request).name)
+        return parse_request(form)
 
     @contextmanager
     def _place(self, client: Caller) -> Iterator[None]:

@@ -17,6 +17,7 @@ from server.http.io import MAX_JSON_BYTES, answer, client_of
 from server.http.openapi import Operation
 from server.http.routes.metrics import Metrics
 from server.http.streams import StreamSlots
+from server.jobs.acceptance import Limits
 from server.model.manifest import Manifest
 from server.net.limits import MAX_HEAD_BYTES, ConnectionLimits
 from server.requests.fields import Field, fields_of
@@ -87,6 +88,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[Kind, ...]
     max_upload_bytes: int
     max_queued: int
+    limits: Limits
+    """On the estimated rendering time, in seconds; 0: none."""
     port: PortLimits
     owner: str
     """Name of the client that asks."""
@@ -160,6 +163,7 @@ class StatusRoutes:
                 kinds=tuple(_kind(kind) for kind in REQUESTS),
                 max_upload_bytes=self._port.upload_bytes,
                 max_queued=client.max_queued,
+                limits=self._engine.limits,
                 port=self._port,
                 owner=client.name,
             )

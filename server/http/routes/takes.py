@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.audio.fence.pool import DECODERS
 from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
 from server.http.access import Caller
@@ -87,27 +87,27 @@ class TakeRoutes:
         if wanted.format is None:
             return await sound_answer(request, path, _MEDIA.get(path.suffix), name)
         suffix = f".{FORMATS[wanted.format][0].lower()}"
-        content = await asyncio.to_thread(_converted, path, wanted.format)
+        content = await DECODERS.in_thread(DECODERS.converted, path, wanted.format)
         headers = {"Content-Disposition": attachment(path.stem + suffix)} if name else None
         return Response(content, headers=headers, media_type=_MEDIA[suffix])
 
     async def search_takes(self, request: Request) -> Response:
         search, client = query(request, TakeSearch), client_of(request)
-        found = await self._required_library.search(search, _owner(client))
+        found = await self._required_library.search(search, client.sees_as)
         return answer([self._views.stored(stored, client) for stored in found])
 
     async def get_take(self, request: Request) -> Response:
         client = client_of(request)
-        found = await self._required_library.find(*_take_id(request), _owner(client))
+        found = await self._required_library.find(*_take_id(request), client.sees_as)
         return answer(self._views.stored(found, client))
 
     async def mark_take(self, request: Request) -> Response:
         client, marks = client_of(request), await body(request, TakeMarks)
-        found = await self._required_library.mark(*_take_id(request), marks, _owner(client))
+        found = await self._required_library.mark(*_take_id(request), marks, client.sees_as)
         return answer(self._views.stored(found, client))
 
     async def delete_take(self, request: Request) -> Response:
-        await self._required_library.delete(*_take_id(request), _owner(client_of(request)))
+        await self._required_library.delete(*_take_id(request), client_of(request).sees_as)
         return Response(status_code=204)
 
     @property
@@ -128,7 +128,7 @@ class TakeRoutes:
         except NotFound:
             if self._library is None:
                 raise
-            path = (await self._library.find(job_id, number, _owner(client))).take.path
+            path = (await self._library.find(job_id, number, client.sees_as)).take.path
         if path is None or not path.is_file():
             raise NotFound(f"no take {number} of job {job_id!r}, or its file was deleted")
         return path
@@ -137,20 +137,3 @@ class TakeRoutes:
 def _take_id(request: Request) -> tuple[str, int]:
     # SQLite's integers end at 2**63.
     return request.path_params["job_id"], min(request.path_params["number"], 2**31)
-
-
-def _owner(client: Caller) -> str | None:
-    return None if client.sees_all else client.name
-
-
-def _converted(path: Path, file_format: FileFormat) -> bytes:
-    """The take in another format, with all that is in its file.
-
-    Raises:
-        InvalidRequest: the format would clip it.
-    """
-    from server.audio.clip import Clip
-
-    clip = Clip.read(path)
-    metadata = clip.metadata
-    return clip.waveform.encode(file_format, metadata.recipe, clip.exact, metadata)

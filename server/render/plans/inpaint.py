@@ -41,7 +41,7 @@ def _own_tempo(clip: Clip, name: str) -> float:
         InvalidRequest: it has no recipe, or none with a tempo.
     """
     with contextlib.suppress(InvalidRequest, UnreadableAudio):
-        made = Recipe.read(clip.source).request
+        made = Recipe.parse(clip.metadata.recipe, name).request
         tempo = getattr(made, "bpm", None) or read_notation(made.prompt).bpm
         if tempo:
             return float(tempo)

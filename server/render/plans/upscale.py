@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from server.audio.interruption import interruptible
 from server.audio.splice import Span
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
@@ -82,7 +83,9 @@ def _power_db(level: Curve) -> float:
 
 def _spectrum_db(sound: Waveform) -> tuple[Curve, Curve]:
     """Smoothed mean spectrum of the whole sound in dB, and the frequencies of its bins."""
+    interruptible()
     mono = np.pad(sound.downmix(), (0, max(0, _FRAME - sound.frames)))
+    interruptible()
     starts = range(0, len(mono) - _FRAME + 1, max(_FRAME // 2, len(mono) // 512))
     window = np.hanning(_FRAME)
     power = np.mean(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -15,7 +14,6 @@ from server.model.schedule import Latents
 from server.model.text import unit
 from server.render.plan import Finished, Plan, RenderContext, SeedVariation, plan
 from server.render.recipe import Recipe
-from server.requests.explain import explain
 from server.requests.request import Delivery, Request
 from server.requests.resolved import ResolvedVary, resolve
 
@@ -74,10 +72,9 @@ def _between(
 def _recipe(request: ResolvedVary, context: RenderContext) -> Recipe:
     """The recipe in the request, else the one in the take's file."""
     if request.recipe is None:
-        clip = context.clips(request.clip)
-        recipe = Recipe.read(clip.source)
+        recipe = Recipe.parse(context.clips(request.clip).metadata.recipe, request.clip)
     else:
-        recipe = _converted(request.recipe)
+        recipe = Recipe.of_values(request.recipe)
     if recipe.model_digest != context.manifest.digest:
         raise InvalidRequest(
             f"{request.clip} was made by model {recipe.model!r}, not by the loaded "
@@ -95,13 +92,6 @@ def _same_clip(clips: ClipLoader, recipe: Recipe, name: str) -> Clip:
     if clip.digest != recipe.clips.get(name):
         raise InvalidRequest(f"{name} is not the clip that this take was made from")
     return clip
-
-
-def _converted(values: dict[str, Any]) -> Recipe:
-    try:
-        return msgspec.convert(values, Recipe)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"recipe: {explain(error, values, Recipe)}") from error
 
 
 def _with_overrides(base: Request, request: ResolvedVary) -> Request:

@@ -108,18 +108,18 @@ def test_capture_is_what_was_heard_and_can_be_played_again() -> None:
 def test_memory_comes_back_when_the_voice_is_done() -> None:
     async def run() -> None:
         async with playing() as (player, render):
-            free = player._clips.free_frames
+            free = player.clips.free_frames
             clips = [await player.load(noise(RATE)) for _ in range(10)]
             with pytest.raises(TooLarge, match="no room for 1 s"):
                 await player.load(noise(RATE))
             player.start(clips[3])
             for clip in clips:
                 player.unload(clip)
-            assert player._clips.free_frames == free - RATE
+            assert player.clips.free_frames == free - RATE
             render(RATE + 128)
             player.poll()
-            assert player._clips.free_frames == free
-            assert len(player._clips) == 0
+            assert player.clips.free_frames == free
+            assert len(player.clips) == 0
 
     asyncio.run(run())
 

@@ -138,6 +138,7 @@ def heard_otherwise(bridge: Running, client: Client) -> set[str]:
     while (message := client.receive(10)) and message.address != "/ldm/job/accepted":
         pass
     bridge.call(bridge.engine.preview, bridge.engine.jobs()[-1].id, 1, Path("unfinished.wav"))
+    client.send("/ldm/text", "long", "rain", "num_inference_steps", 1000, "audio_length_in_s", 600)
     client.send("/ldm/upload/chunk", "u", 1, SOUND[CHUNK_BYTES:])
     client.send("/ldm/set/seed")
     client.send("/ldm/nonsense")

@@ -53,7 +53,7 @@ def test_a_rate_at_which_not_everything_fits_is_played_all_the_same(monkeypatch)
             await until(lambda: not any(map(player.is_playing, voices)))  # the watch is alive
             player.unload(first)
             player.unload(second)
-            assert player._clips.free_frames == SHAPE.store_frames
+            assert player.clips.free_frames == SHAPE.store_frames
 
     asyncio.run(run())
 

@@ -128,7 +128,7 @@ def test_refresh_renders_behind_and_swaps_on_the_bar(tiny_folder: Path, tmp_path
             if at > RATE // 4:
                 assert frequency(heard[:at]) == pytest.approx(pitch("warm bed"), abs=4)
             assert np.abs(heard).max(axis=1).reshape(-1, 480).max(axis=1).min() > 0.1
-            assert len(rig.stage.player._clips) == 1 + 1 + 2 + 1
+            assert len(rig.stage.player.clips) == 1 + 1 + 2 + 1
 
     asyncio.run(run())
 
@@ -150,8 +150,7 @@ def test_a_tempo_change_moves_what_waits_and_cuts_the_loops(
             period = RATE * 4 * 60 / 150
             await rig.until(
                 lambda: any(
-                    abs(clip.period - period) < 1
-                    for clip in rig.stage.player._clips._clips.values()
+                    abs(clip.period - period) < 1 for clip in rig.stage.player.clips._clips.values()
                 )
             )
             assert _state(rig, 2) in ("playing", "queued")

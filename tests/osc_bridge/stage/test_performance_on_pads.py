@@ -150,11 +150,11 @@ def test_a_pad_without_room_or_length_says_so_and_leaves_nothing(
             rig.stage.pads.refresh(1) if pad(rig, 1).takes else None
             await rig.until(lambda: pad(rig, 1).state == "failed")
             assert "no room" in pad(rig, 1).error
-            assert SHAPE.store_frames - rig.stage.player._clips.free_frames == sum(
-                clip.frames for clip in rig.stage.player._clips._clips.values()
+            assert SHAPE.store_frames - rig.stage.player.clips.free_frames == sum(
+                clip.frames for clip in rig.stage.player.clips._clips.values()
             )
             assert all(not s.clips for s in rig.stage.pads._slots.values() if s.number == 1)
-            assert len(rig.stage.player._clips) == len(rig.stage.pads._slots[2].clips)
+            assert len(rig.stage.player.clips) == len(rig.stage.pads._slots[2].clips)
 
     asyncio.run(run())
 

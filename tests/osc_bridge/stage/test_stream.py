@@ -16,7 +16,7 @@ from stage_rig import RATE, Rig, stage_rig
 from osc_bridge.stage.stream.ladder import ladder
 from osc_bridge.stage.stream.prompt_path import PromptPath, corner_weights
 from osc_bridge.stage.stream.report import StreamReport, StreamSettings
-from server.audio.waveform import Waveform
+from server.audio.clip import Clip
 from server.errors import InvalidRequest
 from server.jobs.job import Job
 
@@ -203,7 +203,7 @@ def test_stopping_fades_out_and_gives_memory_back(
             heard = await rig.run(0.5)
             assert levels(heard)[0] > 0.05
             assert not heard[-RATE // 5 :].any()
-            assert rig.stage.player._clips.free_frames == everything
+            assert rig.stage.player.clips.free_frames == everything
             assert not folder.exists()
             assert report(rig).state == "stopped"
             await rig.stage.stream.stop()
@@ -217,19 +217,17 @@ def test_stopping_ends_a_render_that_fails_at_clearing_up(
     """The failure takes the place of the cancellation, and the stream must not go on after it."""
     reading, read = threading.Event(), threading.Event()
 
-    class Slow(Waveform):
-        @classmethod
-        def read(cls, source: object) -> Waveform:
-            reading.set()
-            read.wait(10)
-            raise AssertionError("nobody waits for this any more")
+    def slow(name: str) -> Clip:
+        reading.set()
+        read.wait(10)
+        raise AssertionError("nobody waits for this any more")
 
     def fail(job: Job, folder: Path) -> None:
         raise FileNotFoundError(folder)
 
     async def run() -> None:
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
-            monkeypatch.setattr("osc_bridge.stage.stream.chunks.Waveform", Slow)
+            monkeypatch.setattr("server.audio.fence.reading.load_clip", slow)
             await rig.until(reading.is_set)
             monkeypatch.setattr("osc_bridge.stage.stream.chunks._delete", fail)
             ending = asyncio.create_task(rig.stage.stream.stop(0.0))
@@ -248,7 +246,7 @@ def test_memory_and_disk_stay_flat(
     async def run() -> None:
         async with streaming(tiny_folder, tmp_path, monkeypatch) as rig:
             await rig.until(lambda: report(rig).rendered >= 14)
-            assert len(rig.stage.player._clips) <= 8
+            assert len(rig.stage.player.clips) <= 8
             assert len(list(rig.stage.stream._producer.maker._folder.iterdir())) <= 2
 
     asyncio.run(run())

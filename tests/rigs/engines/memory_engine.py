@@ -9,7 +9,9 @@ import numpy as np
 from one_model import OneModelEngine
 
 from server.audio.waveform import Waveform
+from server.engine.effort import effort_of
 from server.engine.engine import EngineStatus
+from server.jobs.acceptance import Limits
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, Preview, TakeInfo
 from server.jobs.submission import Submission
@@ -22,7 +24,13 @@ class MemoryEngine(OneModelEngine):
     """``automatic`` finishes each job as it comes."""
 
     def __init__(self, manifest: Manifest, folder: Path, *, automatic: bool = True) -> None:
-        super().__init__(JobBook(folder, max_queued=1000))
+        book = JobBook(
+            folder,
+            max_queued=1000,
+            limits=Limits(max_live_s=10.0),
+            measure=lambda job: effort_of(job.request, manifest),
+        )
+        super().__init__(book)
         self._manifest = manifest
         self.automatic = automatic
         self.restarts = 0

@@ -20,7 +20,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.audio.probe import decode_clip
+from server.audio.fence.checks import decode_clip
 from server.engine.local import LocalEngine
 from server.errors import AudioLDMError, UnreadableAudio
 from server.http.app import HttpApi

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import httpx
+import msgspec
+import numpy as np
 import pytest
-from server_run import ENDLESS, QUICK, error_of, running_server
+from server_run import ENDLESS, QUICK, error_of, running_server, wav
 from websockets.asyncio.client import connect
 
+from server.audio.waveform import Waveform
 from server.http.access import Caller, Gate, TokenFile
+from server.render.recipe import Recipe
 
 pytestmark = pytest.mark.integration
 
@@ -73,6 +78,81 @@ def test_on_the_network_a_token_is_needed_and_clients_see_their_own(
                 mine = (await other.get("/v1/jobs")).json()
                 assert [j["id"] for j in mine] == [job["id"]]
                 assert mine[0]["takes"] == []
+
+    asyncio.run(scenario())
+
+
+def test_a_clip_is_there_for_those_who_have_sent_it(tiny_folder: Path, tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann, bob, head = (
+        tokens.add(Caller(name=name, sees_all=name == "head")) for name in ("ann", "bob", "head")
+    )
+    clip = wav()
+    digest = hashlib.sha256(clip).hexdigest()
+    url = f"/v1/uploads/{digest}"
+    transfer = {"kind": "transfer", "prompt": "high", "clip": f"upload:{digest}"}
+
+    async def scenario() -> None:
+        gate = Gate(tokens)
+        async with running_server(tiny_folder, tmp_path, gate=gate, token=ann) as server:
+            assert (await server.http.post("/v1/uploads", content=clip)).status_code == 201
+            heads = {"Authorization": f"Bearer {head}"}
+            assert (await server.http.get(f"{url}/audio", headers=heads)).content == clip
+            async with httpx.AsyncClient(
+                base_url=server.url, headers={"Authorization": f"Bearer {bob}"}
+            ) as other:
+                for path in (url, f"{url}/audio"):
+                    assert error_of(await other.get(path), 404)
+                assert (await other.head(url)).status_code == 404
+                assert error_of(await other.post("/v1/jobs", json=transfer), 404)
+                sent = {"Content-Range": f"bytes 0-{len(clip) - 1}/{len(clip)}"}
+                shown = await other.put(url, content=clip, headers=sent)
+                assert (shown.status_code, "owners" in shown.json()) == (201, False)
+                assert (await other.get(f"{url}/audio")).content == clip
+                assert (await other.post("/v1/jobs", json=transfer)).status_code == 202
+            assert (await server.http.get(url)).json() == shown.json()
+
+    asyncio.run(scenario())
+
+
+def test_a_recipe_reaches_no_clip_of_another(tiny_folder: Path, tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ann, bob = (tokens.add(Caller(name=name)) for name in ("ann", "bob"))
+    clip = wav()
+    digest = hashlib.sha256(clip).hexdigest()
+    transfer = {"kind": "transfer", "prompt": "high", "num_inference_steps": 2, "seed": 1}
+
+    async def scenario() -> None:
+        gate = Gate(tokens)
+        async with running_server(tiny_folder, tmp_path, gate=gate, token=ann) as server:
+            await server.http.post("/v1/uploads", content=clip)
+            job = await server.done({**transfer, "clip": f"upload:{digest}"})
+            take = (await server.http.get(job["takes"][0]["url"])).content
+            mine = {"kind": "vary", "clip": f"take:{job['id']}/1", "seed": 2}
+            assert (await server.http.post("/v1/jobs", json=mine)).status_code == 202
+            found = Recipe.read(take)
+            recipe = msgspec.to_builtins(found)
+            (path,) = found.clips
+            assert Path(path).parent == server.uploads.folder
+            around = f"{server.uploads.folder}/../uploads/{Path(path).name}"
+            detour = {**recipe, "clips": {around: digest}}
+            detour["request"] = {**recipe["request"], "clip": around}
+            nested = msgspec.to_builtins(found)
+            nested["request"] = {"kind": "vary", "clip": "x", "recipe": recipe}
+            async with httpx.AsyncClient(
+                base_url=server.url, headers={"Authorization": f"Bearer {bob}"}, timeout=60
+            ) as other:
+                for values in (recipe, detour, nested):
+                    asked = {"kind": "vary", "clip": "x", "recipe": values, "seed": 2}
+                    sound = Waveform.mono(np.ones(800, np.float32), 16000)
+                    text = msgspec.json.encode(values).decode()
+                    sent = await other.post("/v1/uploads", content=sound.encode("wav16", text))
+                    asked["clip"] = f"upload:{sent.json()['id']}"
+                    assert error_of(await other.post("/v1/jobs", json=asked), 404)
+                    del asked["recipe"]
+                    assert error_of(await other.post("/v1/jobs", json=asked), 404)
+                await other.post("/v1/uploads", content=clip)  # who has it may use it
+                assert (await other.post("/v1/jobs", json=asked)).status_code == 202
 
     asyncio.run(scenario())
 

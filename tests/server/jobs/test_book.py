@@ -221,7 +221,7 @@ def test_closing_keeps_jobs_in_the_journal_or_fails_them(
 def test_the_oldest_finished_jobs_are_forgotten(
     tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.jobs.book.REMEMBERED", 2)
+    monkeypatch.setattr("server.jobs.remembered.REMEMBERED", 2)
 
     async def scenario() -> None:
         book = JobBook(tmp_path)

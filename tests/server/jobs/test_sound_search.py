@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import shutil
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 from fleet_run import running_fleet
+from onnx_builder import Graph as OnnxGraph
 
 from server.config import built_in_model
-from server.errors import UnreadableAudio
+from server.errors import AudioLDMError, ModelError, UnreadableAudio
 from server.http.app import HttpApi
 from server.http.server import serving
-from server.jobs.clap_towers import ClapTowers
 from server.jobs.job import TakeInfo
 from server.jobs.journal import Journal
 from server.jobs.sound_search import SoundSearch
 from server.jobs.uploads import Uploads
+from server.model.manifest import Manifest, describe_file
 from server.render.pipeline import Pipeline
 from server.requests.request import TextToAudio
 from server.worker.main import store
+from server.worker.towers import ClapTowers, memory_limit
 
 PROMPTS = ("heavy rain", "a deep kick drum")
 
@@ -142,3 +149,58 @@ def test_the_stored_embedding_is_that_of_the_file(tiny_folder: Path, tmp_path: P
     assert info.audio_tower == towers.audio_tower
     stored = np.frombuffer(info.embedding, "<f2").astype(np.float32)
     np.testing.assert_allclose(stored, towers.embed_file(info.path), atol=2e-3)
+
+
+def hostile(tiny_folder: Path, folder: Path, gibibytes: int) -> Path:
+    """A model folder whose audio tower fills the memory when it embeds a sound."""
+    shutil.copytree(tiny_folder, folder)
+    manifest = Manifest.load(folder)
+    g = OnnxGraph()
+    rows = g("ConstantOfShape", g.const([gibibytes * 2**18, 1024], np.int64))
+    full = g("ReduceSum", g("Add", rows, g.const(1.0)), keepdims=0)
+    ones = g("Mul", g.const(np.ones((1, manifest.embedding_dim))), full)
+    g("Add", ones, g("ReduceMean", "waveform", keepdims=0), name="embedding")
+    size = manifest.audio_encoder.num_samples or "samples"
+    model = g.model({"waveform": [1, size]}, {"embedding": [1, manifest.embedding_dim]})
+    (folder / "audio_encoder.onnx").write_bytes(model.SerializeToString())
+    entry = describe_file(folder / "audio_encoder.onnx")
+    files = {**manifest.files, "audio_encoder.onnx": entry}
+    msgspec.structs.replace(manifest, files=files).save(folder)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_a_hostile_tower_costs_its_process_and_nobody_else(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    pipeline = Pipeline(tiny_folder, "cpu", 1)
+    info = store(pipeline.render(TextToAudio(prompt="low", seed=1))[0], tmp_path / "take.wav")
+    towers = ClapTowers(hostile(tiny_folder, tmp_path / "model", 6))
+    assert len(towers.embed_text("rain")) == towers_size(tiny_folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(2):
+        with pytest.raises(AudioLDMError):
+            towers.embed_file(info.path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+    assert memory_limit(tmp_path / "model") < 2**30
+    assert len(towers.embed_text("rain")) == towers_size(tiny_folder)
+    towers.close()
+
+
+def towers_size(folder: Path) -> int:
+    return Manifest.load(folder).embedding_dim
+
+
+def test_a_tower_that_hangs_is_given_up(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.worker.towers._LOAD_S", 0.01)
+    towers = ClapTowers(tiny_folder)
+    with pytest.raises(ModelError, match="or crashed"):
+        towers.embed_text("rain")
+    monkeypatch.undo()
+    assert len(towers.embed_text("rain")) == towers_size(tiny_folder)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableAudio):
+        towers.embed_file(tmp_path / "pipe")
+    towers.close()

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from server.audio.clip import LOUDEST, Clip
-from server.audio.probe import decode_clip
+from server.audio.fence.checks import decode_clip
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest, UnreadableAudio
 from server.render.pipeline import Pipeline
