@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -35,7 +36,7 @@ def test_a_model_plays_through_the_built_in_vocoder(narrow_folder: Path, tmp_pat
 
 def test_another_spectrogram_is_refused(narrow_folder: Path, tmp_path: Path) -> None:
     donor = tmp_path / "donor"
-    donor.mkdir()
+    shutil.copytree(narrow_folder, donor)
     manifest = Manifest.load(narrow_folder)
     msgspec.structs.replace(manifest, num_mels=80).save(donor)
     with pytest.raises(InvalidRequest, match="num_mels is 64"):
