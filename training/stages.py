@@ -243,16 +243,12 @@ class Run:
         )
 
     def _partials(self) -> PartialsStage:
-        model = build_partials(self.settings)
-        return PartialsStage(
-            self.bank(), model, self.autoencoder(), **_sizes(self.settings.partials)
-        )
+        model, sizes = build_partials(self.settings), _sizes(self.settings.partials)
+        return PartialsStage(self.bank(), model, self.autoencoder(), **sizes)
 
     def _low_notes(self) -> LowNotesStage:
-        model = build_low_notes(self.settings)
-        return LowNotesStage(
-            self.bank(), model, self.autoencoder(), **_sizes(self.settings.low_notes)
-        )
+        model, sizes = build_low_notes(self.settings), _sizes(self.settings.low_notes)
+        return LowNotesStage(self.bank(), model, self.autoencoder(), **sizes)
 
     def _ldm(self) -> LdmStage:
         section = self.settings.ldm
