@@ -9,6 +9,7 @@ __all__ = [
     "export_parser",
     "quantise_parser",
     "random_parser",
+    "templates_parser",
     "triton_parser",
     "verify_parser",
     "vocoder_parser",
@@ -22,6 +23,7 @@ other commands:
   audioldm-export quantise FOLDER -o OUT             smaller weights for a fp32 model folder
   audioldm-export vocoder FOLDER -o OUT              the same with the built-in vocoder
   audioldm-export triton FOLDER -o REPO              a model repository for Triton
+  audioldm-export templates -o FILE                  graphs without weights, for model add
   audioldm-export random --variant s -o FOLDER       the real architecture, random weights
 
 Each of them answers --help."""
@@ -101,6 +103,12 @@ def random_parser() -> argparse.ArgumentParser:
     parser.add_argument("--also-ckpt", type=Path, metavar="FILE", help="same, as an original .ckpt")
     _add_output(parser)
     _add_precision(parser)
+    return parser
+
+
+def templates_parser() -> argparse.ArgumentParser:
+    parser = _parser("templates", "Make the graphs without weights that `model add` fills.")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     return parser
 
 

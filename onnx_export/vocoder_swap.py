@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from onnx_export.model_folder import seal, staging_folder
 from server.errors import InvalidRequest
+from server.model.folder import seal, staging_folder
 from server.model.manifest import Manifest
 
 __all__ = ["with_vocoder"]

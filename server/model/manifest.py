@@ -169,6 +169,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sizes of the networks, for people and for retraining."""
     attribution: tuple[str, ...] = ()
     format: int = FORMAT
+    weights_bytes: Annotated[int, Meta(ge=0)] = 0
+    """Bytes of the weights in files of the checkpoint, to which the graphs point."""
     files: dict[str, StoredFile] = {}
 
     @property

@@ -21,7 +21,7 @@ let features, fields, presets = [];
 const chosenKind = () => $("request").elements.kind.value;
 
 const clip = new Clip(complain, remember);
-const models = new Models(() => remember());
+const models = new Models(() => remember(), complain);
 const takes = new Takes(complain, (name, text) => {
   const kind = features.kinds.find((k) => k.kind === chosenKind());
   if (!needsClip(kind)) choose("transfer");

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from torch import nn
 
-from onnx_export.sources.architecture import VARIANTS
+from server.checkpoints.architecture import VARIANTS
 from server.errors import InvalidRequest
 from training import settings as sections
 from training.networks.autoencoder import MelVae

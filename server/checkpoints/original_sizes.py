@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onnx_export.sources.architecture import Architecture
-from onnx_export.sources.original_names import PREFIXES
-from onnx_export.sources.torch_file import TorchFile
+from server.checkpoints.architecture import Architecture
+from server.checkpoints.original_names import PREFIXES
+from server.checkpoints.tensors import Tensors
 from server.errors import ModelError
 
-__all__ = ["audio_sizes", "read_architecture"]
+__all__ = ["HEAD_CHANNELS", "audio_sizes", "audio_tower_sizes", "read_architecture"]
 
 VOCODER_RATES: Final = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2)}
 """Strides do not show in the weights, so they are known by the kernels."""
@@ -17,7 +17,7 @@ HEAD_CHANNELS: Final = {256: 64}
 """Channels a head do not show either: AudioLDM-L has 64 of them, every other variant 32."""
 
 
-def read_architecture(file: TorchFile) -> Architecture:
+def read_architecture(file: Tensors) -> Architecture:
     """Every size of an original AudioLDM checkpoint.
 
     Raises:
@@ -40,7 +40,7 @@ def read_architecture(file: TorchFile) -> Architecture:
     )
 
 
-def _vocoder_sizes(file: TorchFile, prefix: str) -> dict[str, Any]:
+def _vocoder_sizes(file: Tensors, prefix: str) -> dict[str, Any]:
     channels, num_mels, _ = file[f"{prefix}conv_pre.weight"].shape
     kernels = tuple(weight.shape[2] for weight in file.walk(prefix + "ups.{}.weight"))
     if kernels not in VOCODER_RATES:
@@ -58,7 +58,7 @@ def _vocoder_sizes(file: TorchFile, prefix: str) -> dict[str, Any]:
     }
 
 
-def _text_sizes(file: TorchFile, prefix: str) -> dict[str, Any]:
+def _text_sizes(file: Tensors, prefix: str) -> dict[str, Any]:
     layers = list(file.walk(prefix + "encoder.layer.{}.intermediate.dense.weight"))
     vocabulary, channels = file[f"{prefix}embeddings.word_embeddings.weight"].shape
     return {
@@ -70,15 +70,26 @@ def _text_sizes(file: TorchFile, prefix: str) -> dict[str, Any]:
     }
 
 
-def audio_sizes(file: TorchFile, prefix: str) -> dict[str, Any]:
+def audio_sizes(file: Tensors, prefix: str) -> dict[str, Any]:
     """Sizes of CLAP's audio tower, whose names start with ``prefix``."""
-    stages = prefix + "audio_branch.layers.{}.blocks.0.norm1.weight"
+    return audio_tower_sizes(file, f"{prefix}audio_branch.", "norm1", "attn")
+
+
+def audio_tower_sizes(file: Tensors, prefix: str, norm: str, attention: str) -> dict[str, Any]:
+    """The same, where ``norm`` and ``attention`` are the names inside of a block.
+
+    Raises:
+        ModelError: it uses feature fusion.
+    """
+    if f"{prefix}patch_embed.mel_conv2d.weight" in file:
+        raise ModelError(f"{file.path} is a CLAP with feature fusion; AudioLDM uses one without")
+    stages = prefix + f"layers.{{}}.blocks.0.{norm}.weight"
     depths = [
-        len(list(file.walk(f"{prefix}audio_branch.layers.{stage}.blocks.{{}}.norm1.weight")))
+        len(list(file.walk(f"{prefix}layers.{stage}.blocks.{{}}.{norm}.weight")))
         for stage, _ in enumerate(file.walk(stages))
     ]
-    channels = file[f"{prefix}audio_branch.patch_embed.proj.weight"].shape[0]
-    table = f"{prefix}audio_branch.layers.0.blocks.0.attn.relative_position_bias_table"
+    channels = file[f"{prefix}patch_embed.proj.weight"].shape[0]
+    table = f"{prefix}layers.0.blocks.0.{attention}.relative_position_bias_table"
     return {
         "audio_channels": channels,
         "audio_depths": tuple(depths),

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import torch
-
 __all__ = ["EMA_PREFIX", "PREFIXES", "Origin", "ema_name", "is_constant", "original_names"]
 
 PREFIXES: Final = {
@@ -62,10 +60,6 @@ class Origin:
 
     name: str
     part: int | None = None
-
-    def part_of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The rows of ``tensor`` that are meant."""
-        return tensor if self.part is None else tensor.chunk(3)[self.part]
 
 
 def original_names(network: str, names: list[str], levels: int) -> dict[str, Origin]:

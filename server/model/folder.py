@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from server.errors import InvalidRequest
-from server.model.manifest import Manifest, describe_file
+from server.model.manifest import Manifest, StoredFile, describe_file
 
-__all__ = ["seal", "staging_folder"]
+__all__ = ["remove_staging", "seal", "staging_folder"]
 
 
-def seal(staging: Path, manifest: Manifest, precision: str) -> Manifest:
-    """Write the manifest of ``staging`` with the checksums of its files, and return it."""
-    files = {path.name: describe_file(path) for path in sorted(staging.iterdir())}
+def seal(
+    staging: Path,
+    manifest: Manifest,
+    precision: str,
+    known: Mapping[str, StoredFile] | None = None,
+) -> Manifest:
+    """Write the manifest of ``staging`` with the checksums of its files, and return it.
+
+    Args:
+        staging: the folder.
+        manifest: without its files.
+        precision: of the weights.
+        known: files that were described before.
+    """
+    described = dict(known or {})
+    files = {
+        path.name: described.get(path.name) or describe_file(path)
+        for path in sorted(staging.iterdir())
+    }
     manifest = msgspec.structs.replace(manifest, files=files, precision=precision)
     manifest.save(staging)
     return manifest
@@ -43,6 +60,13 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.replace(Path(scratch) / "old")
         staging.replace(folder)
+
+
+def remove_staging(folder: Path) -> None:
+    """Delete what a killed process has left of :func:`staging_folder`."""
+    for left in folder.parent.glob(f".{folder.name}-????????"):
+        if (left / "new").is_dir():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _replaceable(folder: Path) -> bool:
