@@ -12,6 +12,7 @@ __all__ = [
     "templates_parser",
     "triton_parser",
     "verify_parser",
+    "vocoder_parser",
 ]
 
 PRECISIONS = ("fp32", "fp16", "fp16-weights", "int8-weights")
@@ -20,6 +21,7 @@ EPILOG = """\
 other commands:
   audioldm-export verify FOLDER --against SOURCE     parity of every graph with torch
   audioldm-export quantise FOLDER -o OUT             smaller weights for a fp32 model folder
+  audioldm-export vocoder FOLDER -o OUT              the same with the built-in vocoder
   audioldm-export triton FOLDER -o REPO              a model repository for Triton
   audioldm-export templates -o FILE                  graphs without weights, for model add
   audioldm-export random --variant s -o FOLDER       the real architecture, random weights
@@ -62,6 +64,19 @@ def quantise_parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     _add_output(parser)
     parser.add_argument("--precision", choices=STORAGES, default="int8-weights")
+    return parser
+
+
+def vocoder_parser() -> argparse.ArgumentParser:
+    parser = _parser("vocoder", "Replace the vocoder of a model folder.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    _add_output(parser)
+    parser.add_argument(
+        "--of",
+        default="built-in",
+        metavar="MODEL",
+        help="the model folder whose vocoder it shall have (default: built-in)",
+    )
     return parser
 
 

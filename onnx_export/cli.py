@@ -18,6 +18,7 @@ from onnx_export.arguments import (
     templates_parser,
     triton_parser,
     verify_parser,
+    vocoder_parser,
 )
 from server.errors import AudioLDMError, InvalidRequest
 
@@ -123,6 +124,18 @@ def _quantise(options: argparse.Namespace) -> int:
     return 0
 
 
+def _vocoder(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from onnx_export.vocoder_swap import with_vocoder
+    from server.config import built_in_model
+
+    donor = built_in_model() if options.of == "built-in" else Path(options.of)
+    manifest = with_vocoder(options.folder, options.output, donor)
+    print(f"{options.output}: {manifest.name}, {manifest.source}")
+    return 0
+
+
 def _triton(options: argparse.Namespace) -> int:
     from onnx_export.triton import write_repository
 
@@ -184,6 +197,7 @@ Command = tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namesp
 COMMANDS: dict[str, Command] = {
     "verify": (verify_parser, _verify),
     "quantise": (quantise_parser, _quantise),
+    "vocoder": (vocoder_parser, _vocoder),
     "triton": (triton_parser, _triton),
     "templates": (templates_parser, _templates),
     "random": (random_parser, _random),

@@ -1,6 +1,7 @@
 """``audioldm-train``: the stages of the recipe as commands.
 
-    audioldm-train clap|vae|vocoder|ldm|adversarial|listener --sounds FOLDER --run FOLDER
+    audioldm-train STAGE --sounds FOLDER --run FOLDER      clap, vae, vocoder, partials, low_notes,
+                                                           ldm, adversarial or listener
     audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train evaluate ...
@@ -25,7 +26,7 @@ __all__ = ["main"]
 
 log = logging.getLogger("audioldm.train")
 
-TRAINED = ("clap", "vae", "vocoder", "ldm", "adversarial", "listener")
+TRAINED = ("clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "listener")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,6 +18,8 @@ from training.networks.autoencoder import WaveEncoder
 from training.networks.clap import TextTower, WaveTower
 from training.networks.sampling import SHIFT
 from training.networks.text import MAX_TOKENS
+from training.networks.vocoder.cells import NUM_CELLS
+from training.networks.vocoder.vocoder import TunedVocoder
 from training.sounds.credits import credits_text, notices_text
 from training.sounds.folder import read_manifest
 from training.sounds.grounding import write_grounding
@@ -82,6 +84,7 @@ def export_run(run: Run, sounds: Path, folder: Path, *, card: Path | None = None
         source="audioldm-train; see MODEL_CARD.md" if card else "audioldm-train",
         notation=run.settings.ldm.kind == "tiny",
         listener=modules.listener is not None,
+        vocoder_cells=NUM_CELLS if isinstance(modules.vocoder, TunedVocoder) else 0,
         null_embedding="zeros",
         latent=Latent(time_multiple=8),
         schedule=_schedule(run),

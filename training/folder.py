@@ -16,11 +16,11 @@ from onnx_export.components import Components
 from server.errors import ModelError
 from server.model.manifest import Manifest
 from training.networks.autoencoder import MelVae, WaveEncoder
+from training.networks.build import build_autoencoder, build_denoiser, build_vocoder
 from training.networks.clap import Clap, TextTower, WaveTower
 from training.networks.listener import ListenerNetwork
 from training.networks.text import SentenceEncoder
 from training.settings import Settings
-from training.stages import build_autoencoder, build_denoiser, build_vocoder
 
 __all__ = ["load_folder", "read_weights"]
 

@@ -85,8 +85,13 @@ class _Progress:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bf16 on CUDA; nothing on the CPU, where bf16 is slower than fp32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+    """bf16 where it is faster: on CUDA, and on CPUs that multiply in it (AVX512-BF16, AMX)."""
+    fast = device.type == "cuda" or _multiplies_bf16()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)
+
+
+def _multiplies_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def optimize(
@@ -139,10 +144,13 @@ def fit(stage: TrainingStage, settings: Fit, folder: Path) -> dict[str, float]:
     return progress.measures
 
 
-def load_ema(model: nn.Module, folder: Path) -> nn.Module:
-    """``model`` with the averaged weights of ``folder/last.pt``, in eval mode."""
+def load_ema(model: nn.Module, folder: Path, *, strict: bool = True) -> nn.Module:
+    """``model`` with the averaged weights of ``folder/last.pt``, in eval mode.
+
+    Where not ``strict``, parts of ``model`` that were trained elsewhere stay as they are.
+    """
     state = torch.load(folder / "last.pt", map_location="cpu", weights_only=True)
-    model.load_state_dict(state["average"])
+    model.load_state_dict(state["average"], strict=strict)
     return model.eval().requires_grad_(False)
 
 

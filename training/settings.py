@@ -17,6 +17,7 @@ __all__ = [
     "ClapSettings",
     "LdmSettings",
     "ListenerSettings",
+    "PitchSettings",
     "Settings",
     "TextSettings",
     "VaeSettings",
@@ -91,6 +92,18 @@ class VocoderSettings(_Section, frozen=True, kw_only=True):
     schedule: Schedule
 
 
+class PitchSettings(_Section, frozen=True, kw_only=True):
+    """A network that gives the vocoder its frequencies; only beside a ``tiny`` vocoder."""
+
+    width: int
+    depth: int
+    batch: int
+    frames: int
+    tone_share: float = 0.625
+    learning_rate: float
+    schedule: Schedule
+
+
 class LdmSettings(_Section, frozen=True, kw_only=True):
     """``tiny`` is our transformer, ``audioldm`` the published UNet."""
 
@@ -140,6 +153,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     clap: ClapSettings
     vae: VaeSettings
     vocoder: VocoderSettings
+    partials: PitchSettings | None = None
+    low_notes: PitchSettings | None = None
     ldm: LdmSettings
     adversarial: AdversarialSettings | None = None
     listener: ListenerSettings | None = None

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,9 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from server.checkpoints.architecture import VARIANTS
 from server.errors import InvalidRequest, NotFound
-from training import settings as sections
 from training.adversarial import AdversarialStage
 from training.autoencoder import VaeStage
 from training.clap import ClapStage
@@ -36,20 +34,40 @@ from training.ldm import LdmStage
 from training.listener import ListenerStage
 from training.loop import TrainingStage, fit, load_ema
 from training.networks.autoencoder import MelVae
+from training.networks.build import (
+    build_autoencoder,
+    build_denoiser,
+    build_low_notes,
+    build_partials,
+    build_spectra,
+    build_vocoder,
+)
 from training.networks.clap import Clap
-from training.networks.denoiser import TransformerDenoiser
 from training.networks.listener import ListenerNetwork
 from training.networks.noising import NOISINGS
 from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
-from training.settings import Settings
+from training.networks.vocoder.vocoder import TunedVocoder
+from training.settings import PitchSettings, Settings
 from training.sounds.bank import SoundBank
-from training.vocoder import Vocoder, VocoderStage
+from training.vocoder.low_notes import LowNotesStage
+from training.vocoder.partials import PartialsStage
+from training.vocoder.spectra import VocoderStage
 
 __all__ = ["STAGES", "Run"]
 
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
-STAGES: Final = ("text", "clap", "vae", "vocoder", "ldm", "adversarial", "listener")
+STAGES: Final = (
+    "text",
+    "clap",
+    "vae",
+    "vocoder",
+    "partials",
+    "low_notes",
+    "ldm",
+    "adversarial",
+    "listener",
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +123,13 @@ class Run:
         return model.eval().requires_grad_(False).to(self.device)
 
     def vocoder(self) -> nn.Module:
-        """The vocoder."""
-        return self._averaged(build_vocoder(self.settings), "vocoder")
+        """The vocoder, with the partials where the settings have them."""
+        model = build_vocoder(self.settings)
+        load_ema(model, self._made("vocoder").parent, strict=not isinstance(model, TunedVocoder))
+        if isinstance(model, TunedVocoder):
+            load_ema(model.partials, self._made("partials").parent)
+            load_ema(model.low_notes, self._made("low_notes").parent)
+        return model.eval().requires_grad_(False).to(self.device)
 
     def denoiser(self) -> nn.Module:
         """The denoiser after its last stage."""
@@ -218,7 +241,7 @@ class Run:
         section = self.settings.vocoder
         return VocoderStage(
             self.bank(),
-            build_vocoder(self.settings),
+            build_spectra(self.settings),
             batch=section.batch,
             frames=section.frames,
             learning_rate=section.learning_rate,
@@ -226,6 +249,14 @@ class Run:
             adversarial_weight=section.adversarial_weight,
             discriminator_width=section.discriminator_width,
         )
+
+    def _partials(self) -> PartialsStage:
+        model, sizes = build_partials(self.settings), _sizes(self.settings.partials)
+        return PartialsStage(self.bank(), model, self.autoencoder(), **sizes)
+
+    def _low_notes(self) -> LowNotesStage:
+        model, sizes = build_low_notes(self.settings), _sizes(self.settings.low_notes)
+        return LowNotesStage(self.bank(), model, self.autoencoder(), **sizes)
 
     def _ldm(self) -> LdmStage:
         section = self.settings.ldm
@@ -290,31 +321,6 @@ class Run:
         return functional.normalize(captions, dim=-1)
 
 
-def build_autoencoder(settings: Settings) -> nn.Module:
-    """A VAE with fresh weights."""
-    section: sections.VaeSettings = settings.vae
-    if section.kind == "audioldm":
-        return _published().KlAutoencoder(VARIANTS[settings.variant])
-    return MelVae(width=section.width)
-
-
-def build_vocoder(settings: Settings) -> nn.Module:
-    """A vocoder with fresh weights."""
-    section: sections.VocoderSettings = settings.vocoder
-    if section.kind == "audioldm":
-        return _published().HifiGan(VARIANTS[settings.variant])
-    return Vocoder(section.width, section.depth)
-
-
-def build_denoiser(settings: Settings) -> nn.Module:
-    """A denoiser with fresh weights."""
-    section: sections.LdmSettings = settings.ldm
-    if section.kind == "audioldm":
-        return _published().UnetDenoiser(VARIANTS[settings.variant])
-    return TransformerDenoiser(width=section.width, depth=section.depth, heads=section.heads)
-
-
-def _published() -> ModuleType:
-    from training.networks import published  # imports diffusers and transformers
-
-    return published
+def _sizes(section: PitchSettings | None) -> dict[str, Any]:
+    names = ("batch", "frames", "learning_rate", "tone_share")
+    return {name: getattr(section, name) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -22,6 +22,8 @@ class Signature:
     inputs: dict[str, torch.Tensor]
     outputs: tuple[str, ...]
     dynamic_axes: dict[str, dict[int, str]]
+    defaults: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Values of the inputs that may be left out."""
 
 
 def signatures(
@@ -80,16 +82,37 @@ def signatures(
             {"sample": time, "timestep": {0: BATCH}, "embedding": {0: BATCH}, "prediction": time},
         ),
         "vae_decoder": Signature({"latent": z}, ("log_mel",), {"latent": time, "log_mel": mels}),
-        "vocoder": Signature(
-            {"log_mel": log_mel},
-            ("waveform",),
-            {"log_mel": mels, "waveform": {0: BATCH, 1: "samples"}},
-        ),
+        "vocoder": _vocoder(log_mel, mels, manifest.vocoder_cells),
         "listener": Signature(
             {"log_mel": log_mel}, ("embedding",), {"log_mel": mels, "embedding": {0: BATCH}}
         ),
     }
     return {name: found[name] for name in manifest.components}
+
+
+def _vocoder(log_mel: torch.Tensor, mels: dict[int, str], cells: int) -> Signature:
+    """With phases to go on from and to go on with, where it has ``cells``."""
+    axes = {"log_mel": mels, "waveform": {0: BATCH, 1: "samples"}}
+    if not cells:
+        return Signature({"log_mel": log_mel}, ("waveform",), axes)
+    defaults = {
+        "phase": first_phases(cells),
+        "start": torch.zeros(1, dtype=torch.int64),
+        "drift": torch.zeros(1, cells),
+    }
+    rows = {"phase": {0: "phase_rows"}, "drift": {0: "drift_rows"}, "amplitude": mels}
+    outputs = ("waveform", "phases", "amplitude")
+    return Signature(
+        {"log_mel": log_mel, **defaults}, outputs, axes | rows | {"phases": mels}, defaults
+    )
+
+
+def first_phases(cells: int) -> torch.Tensor:
+    """Phases ``[1, cells]`` to begin with, in cycles, spread so that peaks do not add up.
+
+    Multiples of the golden ratio, which are never near one another.
+    """
+    return (torch.arange(cells).double() * 0.6180339887498949 % 1.0).float()[None]
 
 
 def _clip_length(manifest: Manifest, samples: int) -> int:

@@ -61,6 +61,8 @@ def export_graph(
     if not weights:
         _declare_initializers(graph, set(signature.inputs))
     _keep_inputs(graph, set(signature.inputs))
+    for name, value in signature.defaults.items():
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(value.numpy(), name))
     buffers = sorted(name for name, _ in module.named_buffers())
     onnx.helper.set_model_props(graph, {BUFFERS_KEY: json.dumps(buffers)})
     return graph

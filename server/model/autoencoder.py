@@ -12,6 +12,7 @@ from server.model.chunks import Frames, in_chunks
 from server.model.manifest import Manifest
 from server.model.schedule import Latents
 from server.model.session import Graph
+from server.model.vocoder import Vocoder
 
 __all__ = ["Autoencoder"]
 
@@ -30,6 +31,8 @@ class Autoencoder:
         """Largest number of latent frames in one call of a graph."""
         self.chunk_mels = self.chunk * manifest.latent.time_factor
         """The same number in mel frames."""
+        overlap = _OVERLAP * manifest.latent.time_factor
+        self._vocoder = Vocoder(manifest, graphs["vocoder"], self.chunk_mels, overlap)
 
     def encode(self, samples: Samples) -> Latents:
         """Encode ``samples`` [n] at the model's rate, padded with silence to whole frames.
@@ -59,7 +62,7 @@ class Autoencoder:
         """
         if circular:
             return self.decode_ring(latent, latent.shape[1] * self._manifest.latent.time_factor)
-        return self._sound(self.log_mel(latent))
+        return self._vocoder.sound(self.log_mel(latent))
 
     def decode_ring(self, latent: Latents, mel_frames: int) -> Samples:
         """Decode a circular latent to a loop of exactly ``mel_frames`` hops, stretched to fit."""
@@ -68,14 +71,13 @@ class Autoencoder:
         factor = self._manifest.latent.time_factor
         ring = log_mel[margin * factor : len(log_mel) - margin * factor]
         around = _wrapped(_stretched_ring(ring, mel_frames), margin * factor, axis=0)
-        edge = margin * factor * self._manifest.hop_length
-        return self._sound(around)[edge : edge + mel_frames * self._manifest.hop_length]
+        return self._vocoder.ring(around, margin * factor)
 
     def log_mel(self, latent: Latents) -> Frames:
         """The log-mel spectrogram [T * time_factor, num_mels] of ``latent`` [C, T, F]."""
         scaled = (latent / self._manifest.latent.scale_factor).astype(np.float32)
         return in_chunks(
-            lambda piece: self._graphs["vae_decoder"](
+            lambda piece, _: self._graphs["vae_decoder"](
                 latent=np.ascontiguousarray(piece.transpose(1, 0, 2))[None]
             )[0][0],
             np.ascontiguousarray(scaled.transpose(1, 0, 2)),
@@ -84,17 +86,7 @@ class Autoencoder:
             ratio=self._manifest.latent.time_factor,
         )
 
-    def _sound(self, log_mel: Frames) -> Samples:
-        factor = self._manifest.latent.time_factor
-        return in_chunks(
-            lambda piece: self._graphs["vocoder"](log_mel=piece[None])[0][0],
-            np.ascontiguousarray(log_mel),
-            self.chunk_mels,
-            _OVERLAP * factor,
-            ratio=self._manifest.hop_length,
-        )
-
-    def _encoded(self, frames: Frames) -> Frames:
+    def _encoded(self, frames: Frames, _: int) -> Frames:
         mean = self._graphs["vae_encoder"](waveform=frames.reshape(1, -1))[0][0]
         return np.ascontiguousarray(mean.transpose(1, 0, 2))
 

@@ -14,12 +14,13 @@ Frames = npt.NDArray[np.float32]
 
 
 def in_chunks(
-    graph: Callable[[Frames], Frames], signal: Frames, chunk: int, overlap: int, ratio: float
+    graph: Callable[[Frames, int], Frames], signal: Frames, chunk: int, overlap: int, ratio: float
 ) -> Frames:
     """Compute ``graph(signal)`` along the first axis, chunk by chunk.
 
     Args:
-        graph: maps n frames to ``n * ratio`` frames.
+        graph: called for each chunk in order, with its n frames and the number of its first;
+            returns ``n * ratio`` frames.
         signal: frames [n, ...].
         chunk: largest number of frames in one call.
         overlap: frames that neighbouring chunks share. Half of them are context only; over the
@@ -28,11 +29,11 @@ def in_chunks(
     """
     total = len(signal)
     if total <= chunk:
-        return graph(signal)[: round(total * ratio)]
+        return graph(signal, 0)[: round(total * ratio)]
     result: Frames | None = None
     weight = np.zeros(round(total * ratio), np.float32)
     for start in _starts(total, chunk, overlap):
-        piece = graph(signal[start : start + chunk])[: round(chunk * ratio)]
+        piece = graph(signal[start : start + chunk], start)[: round(chunk * ratio)]
         if result is None:
             result = np.zeros((len(weight), *piece.shape[1:]), np.float32)
         first = round(start * ratio)

@@ -13,6 +13,8 @@ unet           sample [B, C, T, F], timestep [B],                prediction [B, 
                embedding [B, D], or [B, D + 3] with ``notation``
 vae_decoder    latent [B, C, T, F]                               log_mel [B, M, num_mels]
 vocoder        log_mel [B, M, num_mels]                          waveform [B, >= M * hop]
+               with ``vocoder_cells`` K, each of them optional:  phases, amplitude [B, M, K]
+               phase [B, K], start int64 [1], drift [B, K]
 listener       log_mel [B, M, num_mels]                          embedding [B, D], unit norm
 =============  ================================================  ==========================
 
@@ -153,6 +155,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The unet takes note, tempo and beats behind the embedding (see requests.notation)."""
     listener: bool = False
     """There is a graph ``listener`` that ranks candidates (:mod:`server.model.listener`)."""
+    vocoder_cells: int = 0
+    """Above 0, the vocoder takes and returns phases of so many cells (see the table)."""
     null_embedding: Literal["empty_prompt", "zeros"] = "empty_prompt"
     """Unconditional embedding of guidance where there is no negative prompt."""
     latent: Latent = Latent()

@@ -17,6 +17,7 @@ __all__ = [
     "KNEE_HZ",
     "KNEE_MEL",
     "LOG_STEP",
+    "corners_hz",
     "hz_to_mel",
     "latent_bin_edges_hz",
     "mel_filterbank",
@@ -64,7 +65,7 @@ def mel_filterbank(
     Returns:
         weights of the magnitude spectrum, float32 [num_mels, n_fft // 2 + 1].
     """
-    corners = _corners_hz(num_mels, fmin, sample_rate / 2 if fmax is None else fmax)
+    corners = corners_hz(num_mels, fmin, sample_rate / 2 if fmax is None else fmax)
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
     slopes = corners[:, None] - bins[None, :]
     widths = np.diff(corners)
@@ -83,13 +84,13 @@ def latent_bin_edges_hz(manifest: Manifest) -> Curve:
     Returns:
         frequencies in Hz, [mel_bins, 2].
     """
-    corners = _corners_hz(manifest.num_mels, 0.0, manifest.sample_rate / 2)
+    corners = corners_hz(manifest.num_mels, 0.0, manifest.sample_rate / 2)
     per_bin = manifest.num_mels // manifest.latent.mel_bins
     first = np.arange(manifest.latent.mel_bins) * per_bin
     return np.stack([corners[first], corners[first + per_bin + 1]], axis=1)
 
 
-def _corners_hz(num_mels: int, fmin: float, fmax: float) -> Curve:
+def corners_hz(num_mels: int, fmin: float, fmax: float) -> Curve:
     """Where the triangles begin, peak and end, [num_mels + 2]."""
     ends = hz_to_mel([fmin, fmax])
     return mel_to_hz(np.linspace(ends[0], ends[1], num_mels + 2))

@@ -37,7 +37,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return sentence
 
 
-@pytest.mark.parametrize("command", [[], ["verify"], ["quantise"], ["random"]])
+@pytest.mark.parametrize("command", [[], ["verify"], ["quantise"], ["vocoder"], ["random"]])
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     code = (
         "import sys, onnx_export.cli as cli\n"

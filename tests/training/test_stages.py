@@ -90,6 +90,12 @@ def small(settings: Settings, steps: int = 4) -> Settings:
             discriminator_width=4,
             schedule=schedule,
         ),
+        partials=replace(
+            settings.partials, width=16, depth=1, batch=4, frames=32, schedule=schedule
+        ),
+        low_notes=replace(
+            settings.low_notes, width=16, depth=1, batch=4, frames=32, schedule=schedule
+        ),
         ldm=replace(
             settings.ldm, width=32, depth=2, heads=2, batch=4, lengths=(64,), schedule=schedule
         ),
@@ -98,7 +104,17 @@ def small(settings: Settings, steps: int = 4) -> Settings:
     )
 
 
-STAGES = ("text", "clap", "vae", "vocoder", "ldm", "adversarial", "listener")
+STAGES = (
+    "text",
+    "clap",
+    "vae",
+    "vocoder",
+    "partials",
+    "low_notes",
+    "ldm",
+    "adversarial",
+    "listener",
+)
 
 
 @pytest.fixture(scope="module")

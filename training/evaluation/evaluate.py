@@ -46,6 +46,7 @@ PARTS: Final = (
     "loops",
     "first",
     "decoder",
+    "tuning",
     "variety",
     "steps",
     "pairs",
@@ -53,7 +54,7 @@ PARTS: Final = (
 )
 QUICK_PARTS: Final = (
     "classes", "noises", "distributions", "texture", "notes", "loops", "first", "decoder",
-    "variety",
+    "tuning", "variety",
 )  # fmt: skip
 FIRST_PARTS: Final = ("classes", "distributions", "texture", "notes", "loops")
 """Parts that are also measured on first takes."""
@@ -102,6 +103,7 @@ def evaluate_model(
             setup, prompts.loops[::every], _real_sounds(sounds, "bpm", 40)
         ),
         "decoder": lambda: sound.judge_decoder(setup, _decoder_clips(setup)),
+        "tuning": lambda: sound.judge_decoder_tuning(setup, _real_sounds(sounds, "midi", 60)),
         "variety": lambda: parts.judge_variety(setup, dict(list(varied.items())[:: 3 * every - 2])),
         "steps": lambda: parts.few_steps(setup, first, STEP_COUNTS),
         "pairs": lambda: parts.judge_pairs(setup, clips_per_class=1),

@@ -133,7 +133,7 @@ def _headline(report: dict[str, Any]) -> list[Row]:
     if "pairs" in report:
         part = report["pairs"]
         rows.append(("KL (judge, paired by caption)", part["kl"], part["real_kl"], "near real"))
-    rows += _tone_rows(report) + _decoder_rows(report)
+    rows += _tone_rows(report) + _decoder_rows(report) + _tuning_rows(report)
     if "variety" in report:
         part = report["variety"]
         rows += [
@@ -153,7 +153,8 @@ def _tone_rows(report: dict[str, Any]) -> list[Row]:
     if "notes" in report:
         part, real = report["notes"], report["notes"]["real"] or {}
         for key, title, wanted in (
-            ("right", "note within 50 cents", ">= 0.70"),
+            ("right", "note within 50 cents", ">= 0.90"),
+            ("in_tune", "note within 10 cents", ">= 0.75"),
             ("octave", "note right but for the octave", "counted apart"),
             ("unpitched", "note without pitch", ""),
             ("steady", "steadiness of pitch", "near real"),
@@ -185,6 +186,24 @@ def _decoder_rows(report: dict[str, Any]) -> list[Row]:
         ("block pattern in time, dB", part["block_excess_time_db"], None, "near 0"),
         ("block pattern in frequency, dB", part["block_excess_frequency_db"], None, "near 0"),
         ("ringing at the frame rate, dB", part["ring_db"], None, "near 0"),
+    ]
+
+
+def _tuning_rows(report: dict[str, Any]) -> list[Row]:
+    if "tuning" not in report:
+        return []
+    part = report["tuning"]
+    tones, notes = part["tones"], part["notes"]
+    return [
+        ("steady tones, median cents off", tones["median"], None, "<= 3"),
+        ("steady tones, worst", tones["worst"], None, "<= 15"),
+        *(
+            (f"{timbre}: median, worst", f"{row['median']:.1f}, {row['worst']:.1f}", None, "")
+            for timbre, row in part["by_timbre"].items()
+        ),
+        ("real notes, median cents moved", notes["median"], None, "<= 4"),
+        ("real notes, 95 %", notes["p95"], None, "<= 20"),
+        ("notes of chords within 10 cents", part["chords"]["within_10_cents"], None, ">= 0.90"),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
 from server.render.pipeline import Pipeline
-from server.requests.request import Delivery, TextToAudio
+from server.requests.request import Delivery, TextToAudio, Transfer
 from training.evaluation.judge import SAMPLE_RATE, Judge, Verdict
 from training.evaluation.sound_classes import LabelledClip, Split
 
@@ -178,6 +179,14 @@ class EvaluationSetup:
         """The waveform of a log-mel [M, mels]."""
         wave = self.pipeline.graphs["vocoder"](log_mel=log_mel[None].astype(np.float32))[0][0]
         return np.asarray(wave[: len(log_mel) * self.manifest.hop_length], dtype=np.float32)
+
+    def transfer(self, samples: Samples, strength: float = 0.02) -> Samples:
+        """``samples`` by way of the whole product, as good as untouched by the denoiser."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "clip.wav"
+            path.write_bytes(Waveform.mono(samples, SAMPLE_RATE).encode("wav32f"))
+            request = Transfer(clip=str(path), prompt="a sound", strength=strength, seed=0)
+            return self.pipeline.render(request)[0].waveform.downmix()
 
     def clap_embedding(self, samples: Samples) -> npt.NDArray[np.float32]:
         """The model's own CLAP embedding [D] of ``samples``."""

@@ -24,14 +24,23 @@ from training.evaluation.texture import (
     modulation_difference_db,
     ring_db,
 )
+from training.evaluation.tuning import judge_tuning
 from training.networks.mel import HOP_LENGTH, NUM_MELS, LogMel
 
-__all__ = ["RealSound", "judge_decoder", "judge_loops", "judge_notes", "judge_texture"]
+__all__ = [
+    "RealSound",
+    "judge_decoder",
+    "judge_decoder_tuning",
+    "judge_loops",
+    "judge_notes",
+    "judge_texture",
+]
 
 RealSound = tuple[str, float, Path]
 """Caption, MIDI note or tempo, file."""
 
 MAX_CENTS: Final = 50.0
+IN_TUNE_CENTS: Final = 10.0
 DECODER_SECONDS: Final = 5.12
 LOOP_SECONDS: Final = 5.12
 SHORTEST: Final = 4800
@@ -99,9 +108,15 @@ def judge_decoder(setup: EvaluationSetup, clips: Sequence[LabelledClip]) -> dict
     return report
 
 
+def judge_decoder_tuning(setup: EvaluationSetup, real: Iterable[RealSound]) -> dict[str, Any]:
+    """Cents by which tones, chords and real notes come out beside where they went in."""
+    notes = [(caption, midi, read_samples(path, DECODER_SECONDS)) for caption, midi, path in real]
+    return judge_tuning(lambda samples: setup.decode(samples)[0], setup.transfer, notes)
+
+
 def _note_rates(notes: Sequence[tuple[str, float, Samples]]) -> dict[str, Any]:
     counts: Counter[str] = Counter()
-    steady, rows = [], []
+    steady, rows, in_tune = [], [], 0
     for text, midi, samples in notes:
         pitch = note_pitch(samples)
         outcome, cents = "unpitched", math.nan
@@ -109,6 +124,7 @@ def _note_rates(notes: Sequence[tuple[str, float, Samples]]) -> dict[str, Any]:
             octaves, cents = octave_error(pitch.hz, midi)
             near = abs(cents) <= MAX_CENTS
             outcome = ("octave" if octaves else "right") if near else "wrong"
+            in_tune += not octaves and abs(cents) <= IN_TUNE_CENTS
         counts[outcome] += 1
         steady.append(pitch.steady * pitch.voiced)
         rows.append(
@@ -122,6 +138,7 @@ def _note_rates(notes: Sequence[tuple[str, float, Samples]]) -> dict[str, Any]:
         )
     total = len(notes)
     rates = {name: counts[name] / total for name in ("right", "octave", "wrong", "unpitched")}
+    rates["in_tune"] = in_tune / total
     return {"takes": total, **rates, "steady": mean(steady), "notes": rows}
 
 

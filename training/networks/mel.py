@@ -24,6 +24,7 @@ __all__ = [
     "N_FFT",
     "SAMPLE_RATE",
     "LogMel",
+    "mel_filters",
 ]
 
 SAMPLE_RATE: Final = 16000
@@ -33,6 +34,11 @@ NUM_MELS: Final = 64
 FLOOR: Final = 1e-5
 LOG_FLOOR: Final = math.log(FLOOR)
 """Log-mel of digital silence."""
+
+
+def mel_filters() -> Tensor:
+    """AudioLDM's mel filters, ``[NUM_MELS, N_FFT // 2 + 1]``."""
+    return torch.from_numpy(mel_filterbank(sample_rate=SAMPLE_RATE, n_fft=N_FFT, num_mels=NUM_MELS))
 
 
 class LogMel(nn.Module):
@@ -48,8 +54,7 @@ class LogMel(nn.Module):
         cosine = torch.cos(steps.double() * (2.0 * math.pi / N_FFT)).float()
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
-        filters = mel_filterbank(sample_rate=SAMPLE_RATE, n_fft=N_FFT, num_mels=NUM_MELS)
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+        self.register_buffer("filters", mel_filters(), persistent=False)
         frequencies = torch.arange(N_FFT // 2 + 1)
         self.register_buffer("frequencies", frequencies[:, None].float(), persistent=False)
         self.register_buffer("steps", steps[None, :].float(), persistent=False)

@@ -1,0 +1,1 @@
+"""The stages that train the vocoder: ``vocoder`` (spectra) and ``partials``."""
