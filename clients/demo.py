@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 
 from osc_bridge.client.client import Client
 from server.audio.waveform import Waveform
-from server.render.measures import SILENCE_DB
+from server.render.finishing.measures import SILENCE_DB
 
 PROMPTS = (
     "a deep kick drum",

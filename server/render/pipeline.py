@@ -32,12 +32,12 @@ from server.model.schedule import Latents
 from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
 from server.model.text import Embedding, TextEncoder
 from server.render.conditioning import names_tempo, notation_of, prompt_embedding
-from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work, finished
 from server.render.diffusion import Diffusion, part_of
+from server.render.finishing.delivery import deliver
 from server.render.finishing.full_band import completed
+from server.render.finishing.note_tempo_check import measured, missed
 from server.render.joining import JoinedUnet
-from server.render.note_tempo_check import measured, missed
 from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans import plan
 from server.render.plans.sound import DEFAULT_RATE

@@ -9,8 +9,8 @@ from typing import Final
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import AudioLDMError
 from server.model.schedule import Latents
-from server.render.delivery import deliver
 from server.render.denoise import UnetCall, Work
+from server.render.finishing.delivery import deliver
 from server.render.plan import Plan
 from server.render.samplers import OnEstimate
 

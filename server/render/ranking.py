@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from server.model.schedule import Latents
-from server.render.note_tempo_check import mismatch
+from server.render.finishing.note_tempo_check import mismatch
 from server.render.plan import Plan
 from server.render.take import Take
 

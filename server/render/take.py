@@ -11,7 +11,7 @@ from server.audio.peaks import fitted
 from server.audio.waveform import FORMATS, FileFormat, Waveform
 from server.model.listener import NO_SCORE
 from server.model.text import Embedding
-from server.render.delivery import turned_down
+from server.render.finishing.delivery import turned_down
 from server.render.recipe import Recipe
 
 __all__ = ["Take"]

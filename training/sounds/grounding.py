@@ -24,8 +24,8 @@ __all__ = ["write_grounding"]
 
 MAX_FRAMES: Final = 128
 """Latent frames that are kept of a sound: 5.12 s."""
-TOTAL_FRAMES: Final = 36_000
-"""Latent frames of the whole bank: 24 minutes, at most 4.6 MB."""
+TOTAL_FRAMES: Final = 22_000
+"""Latent frames of the whole bank: 15 minutes, at most 2.8 MB."""
 
 
 def write_grounding(

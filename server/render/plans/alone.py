@@ -12,7 +12,7 @@ from server.model.manifest import Manifest
 from server.model.noise import mixed_noise
 from server.model.schedule import Latents
 from server.render.conditioning import condition, notation_of, unconditional
-from server.render.measures import is_silent
+from server.render.finishing.measures import is_silent
 from server.render.plan import Finished, Plan, RenderContext
 from server.render.plans.sound import longest_window
 from server.render.plans.splicing import Excerpt, seams_of, worst_of

@@ -13,7 +13,7 @@ from sounds import familiar, noise, stored, tones, write
 import models
 from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Samples, Waveform
-from server.render.delivery import deliver
+from server.render.finishing.delivery import deliver
 from server.render.pipeline import Pipeline
 from server.render.plan import Finished
 from server.render.recipe import Recipe

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from server.audio.waveform import Waveform
-from server.render.delivery import Delivered, deliver
+from server.render.finishing.delivery import Delivered, deliver
 from server.render.finishing.levels import BED_LUFS
 from server.render.finishing.limiter import limited_true_peaks, true_peak
 from server.render.finishing.loudness import integrated_lufs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from server.audio.waveform import Waveform
-from server.render.note_tempo_check import measured, mismatch, missed
+from server.render.finishing.note_tempo_check import measured, mismatch, missed
 from server.render.pipeline import Pipeline
 from server.requests.notation import Notation
 from server.requests.request import Inpaint, TextToAudio
@@ -144,7 +144,7 @@ def test_a_lone_note_is_in_its_keys(
     monkeypatch: pytest.MonkeyPatch, key: str, share: float
 ) -> None:
     """Where the spectrum has no peaks that stand out, the note that was found is what counts."""
-    monkeypatch.setattr("server.render.note_tempo_check.scale_share", lambda *_: None)
+    monkeypatch.setattr("server.render.finishing.note_tempo_check.scale_share", lambda *_: None)
     measures = measured(tone(440.0, 1.0), Notation(note=69.0, key=key))
     assert measures["key_share"] == share
 

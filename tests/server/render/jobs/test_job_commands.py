@@ -125,7 +125,7 @@ def test_a_silent_take_is_said_to_be_silent(
 
 def test_the_page_s_commands_and_messages_are_understood() -> None:
     """docs/jobs.md shows every kind of job, in words that the program still takes."""
-    page = Path(__file__).parents[3] / "docs" / "jobs.md"
+    page = Path(__file__).parents[4] / "docs" / "jobs.md"
     lines = [line.strip() for line in page.read_text("utf-8").splitlines()]
     commands = [shlex.split(line) for line in lines if line.startswith("audioldm-daw ")]
     messages = [shlex.split(line) for line in lines if line.startswith("/ldm/")]

@@ -17,8 +17,8 @@ from server.audio.splice import Span
 from server.audio.waveform import FileFormat, Waveform
 from server.errors import RenderError
 from server.render.finishing.levels import Levelled
+from server.render.finishing.measures import ADDED_NOTHING_DB, SILENCE_DB, measures_of
 from server.render.finishing.treatment import levelled, shaped
-from server.render.measures import ADDED_NOTHING_DB, SILENCE_DB, measures_of
 from server.render.plan import Finished
 from server.requests.request import Delivery
 

@@ -11,7 +11,7 @@ from sounds import noise, tones
 
 from server.audio.waveform import Waveform
 from server.errors import RenderError
-from server.render.delivery import Delivered, deliver
+from server.render.finishing.delivery import Delivered, deliver
 from server.render.pipeline import Pipeline
 from server.render.plan import Finished
 from server.requests.request import Delivery, TextToAudio
