@@ -57,16 +57,8 @@ __all__ = ["STAGES", "Run"]
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
 STAGES: Final = (
-    "text",
-    "clap",
-    "vae",
-    "vocoder",
-    "partials",
-    "low_notes",
-    "ldm",
-    "adversarial",
-    "listener",
-)
+    "text", "clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "listener",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

