@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from server_run import ENDLESS, QUICK, Running, error_of, running_server
 from websockets.asyncio.client import connect
 
 from server.audio.clip import Clip
-from server.http.server import listen
 from server.jobs.job import JobState
 from server.render.recipe import Recipe
 
@@ -299,23 +297,3 @@ def test_a_full_queue_says_when_to_come_back(tiny_folder: Path, tmp_path: Path) 
             assert int(full.headers["retry-after"]) > 0
 
     asyncio.run(scenario())
-
-
-def test_small_answers_are_not_held_back() -> None:
-    """Nagle's algorithm and the peer's delayed acknowledgement would cost 40 ms a call."""
-
-    async def run() -> None:
-        accepted: asyncio.Queue[int] = asyncio.Queue()
-
-        def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = writer.get_extra_info("socket")
-            accepted.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-            writer.close()
-
-        listening = listen("127.0.0.1", 0)
-        async with await asyncio.start_server(note, sock=listening):
-            _, writer = await asyncio.open_connection(*listening.getsockname())
-            assert await accepted.get()
-            writer.close()
-
-    asyncio.run(run())
