@@ -93,7 +93,7 @@ def make_local_engine(config: Config) -> Fleet:
         max_queued=config.max_queued,
         limits=Limits.of(config),
         journal=Journal(config.state / "journal.sqlite3"),
-        models_folder=config.models,
+        models_folder=config.models if config.models_folder else None,
     )
 
 

@@ -185,6 +185,22 @@ def test_sliders_follow_their_numbers_and_bars_make_a_loop(
     assert (job["request"]["loop"], job["request"]["bars"]) == (True, 1.0)
 
 
+def test_published_models_are_offered_with_their_licence(page: Page) -> None:
+    page.one("#add-model").click()
+    page.until(lambda: page.one("#offers").is_displayed())
+    offered = page.text("#offer-list")
+    assert "audioldm-s-full-v2" in offered
+    assert "GiB to download" in offered
+    assert "CC BY-NC-SA" in page.text("#offer-licence")
+    assert not page.one("#offer-add").is_enabled()
+    page.one("#accept").click()
+    assert page.one("#offer-add").is_enabled()
+    page.shot("offers")
+    page.one("#offers button[value=cancel]").click()
+    page.until(lambda: not page.one("#offers").is_displayed())
+    assert page.complaints() == []
+
+
 def test_a_model_is_chosen_from_a_menu(tiny_folder: Path, tmp_path: Path) -> None:
     first, second, _ = make_models(tiny_folder, tmp_path / "models")
     server = ServerProcess(first, tmp_path / "server", "--model", str(second))
