@@ -19,7 +19,7 @@ export class Library {
     this.map = new LibraryMap(complain, (id) => this.hear(id), (sounds) => this.showSounds(sounds));
     let timer;
     const later = () => { clearTimeout(timer); timer = setTimeout(() => this.find(), 250); };
-    for (const field of $("library-search").elements) field.oninput = later;
+    for (const field of $("library-search").elements) if (field.name !== "tempo") field.oninput = later;
     $("library-search").onsubmit = (event) => { event.preventDefault(); this.find(); };
     $("library-older").onclick = () => this.find(this.shown);
     $("library-unlike").onclick = () => { this.like = null; this.find(); };

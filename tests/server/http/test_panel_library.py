@@ -50,9 +50,9 @@ def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_pat
     assert page.text(".sound .title") == "hiss.wav"
     page.type("#library-search [name=query]", "")
     page.type("#library-search [name=note]", "A")
+    page.until(lambda: page.text(".sound .facts").startswith("2.00 s · A4 · 120 BPM · -"))
     page.until(lambda: [e.text for e in page.all(".sound .title")] == ["beep 120bpm loop.wav"])
-    assert page.text(".sound .facts").startswith("2.00 s · A4 · 120 BPM · -")
-    assert "loop" in page.text(".sound .facts")
+    page.until(lambda: "loop" in page.text(".sound .facts"))
     page.type("#library-search [name=tempo]", "90")
     page.one(".sound .play").click()
     page.until(lambda: page.all(".sound .play.on"))
