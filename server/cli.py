@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(vars(options))
         if options.command == "token":
             return _token(options, config)
+        if options.command == "journal":
+            return _back_up(config, Path(options.file))
         if options.command == "model":
             from server.store.command import run_model_command
 
             return run_model_command(options, config)
-        if options.command == "journal":
-            return _back_up(config, Path(options.file))
         from server.daemon import run
         from server.launch import make_local_engine
 
