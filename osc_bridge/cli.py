@@ -86,6 +86,7 @@ def _doctor(options: argparse.Namespace, config: Config) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from osc_bridge.commands.library import add_library_command
     from osc_bridge.commands.request_flags import add_request_flags
     from server.store.flags import add_model_command
 
@@ -114,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         add_flags(job, _RENDER_SETTINGS)
 
     add_model_command(commands)
+
+    sounds = commands.add_parser("library", help="index folders of sounds, and find sounds in them")
+    add_library_command(sounds)
 
     commands.add_parser("devices", help="list the sound cards")
 
