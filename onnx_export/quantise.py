@@ -39,4 +39,4 @@ def quantise(folder: Path, target: Path, storage: WeightStorage) -> Manifest:
             graph = load_graph(folder / name)
             store_weights(graph, storage, buffer_names(graph))
             save_graph(graph, staging / name)
-        return seal(staging, msgspec.structs.replace(manifest, weights_bytes=0), storage)
+        return seal(staging, msgspec.structs.replace(manifest, weights_bytes={}), storage)

@@ -61,6 +61,12 @@ def _model(options: argparse.Namespace, config: Config) -> int:
     return run_model_command(options, config)
 
 
+def _library(options: argparse.Namespace, config: Config) -> int:
+    from osc_bridge.commands.library import library
+
+    return library(options, config)
+
+
 def _presets(options: argparse.Namespace, config: Config) -> int:
     from osc_bridge.commands.presets import print_presets
 
@@ -158,6 +164,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, Config], int]]] = {
     "devices": _devices,
     "presets": _presets,
     "doctor": _doctor,
+    "library": _library,
     "service": _service,
 }
 """All but those that render."""

@@ -176,7 +176,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Raises:
             InvalidRequest: there is no model of that name.
         """
-        added = sorted(path.parent for path in self.models.glob(f"*/{MANIFEST_FILE}"))
+        found = self.models.glob(f"*/{MANIFEST_FILE}") if self.models_folder else ()
+        added = sorted(path.parent for path in found)
         named = tuple(self._folder(name) for name in self.model) or (built_in_model(),)
         folders = (*named, *(folder for folder in added if folder not in named))
         if not self.default_model:

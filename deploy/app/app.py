@@ -18,14 +18,14 @@ import webbrowser
 from collections.abc import Callable
 from typing import Final
 
-CHILDREN: Final = ("server.worker.main", "server.audio.probe", "osc_bridge.audio.process")
-"""Modules that the program starts as processes of their own."""
+CHILDREN: Final = ("server.", "osc_bridge.")
+"""Packages of which the program starts modules as processes of their own."""
 START_S: Final = 60.0
 
 
 def main(arguments: list[str]) -> int:
     """Run a child, a command, or the program with its window."""
-    if arguments[:1] == ["-m"] and arguments[1] in CHILDREN:
+    if arguments[:1] == ["-m"] and arguments[1].startswith(CHILDREN):
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return 0

@@ -68,8 +68,8 @@ def convert(
     with staging_folder(folder) as staging:
         checkpoint.tokenizer.save(str(staging / "tokenizer.json"), pretty=False)
         locations = _link(staging, parts) if precision == "fp32" else {}
-        in_place = sum(
-            write_graph(
+        in_place = {
+            name: write_graph(
                 part.template,
                 part.tensors,
                 staging / f"{name}.onnx",
@@ -78,7 +78,7 @@ def convert(
                 storage=_STORAGE[precision],
             )
             for name, part in parts.items()
-        )
+        }
         vocabulary = checkpoint.tokenizer.get_vocab_size()
         manifest = msgspec.structs.replace(
             manifest,

@@ -22,7 +22,7 @@ from server.engine.effort import effort_of
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
-from server.engine.model_names import named_folders, unused_name
+from server.engine.model_names import named_folders, unused_name, url_name
 from server.errors import AudioLDMError, Conflict, EngineUnavailable, InvalidRequest, NotFound
 from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.book import JobBook
@@ -185,7 +185,7 @@ class Fleet(Engine):
         return await self._additions.add(request)
 
     def _added(self, folder: Path) -> None:
-        name = unused_name(Manifest.load(folder), self._models)
+        name = unused_name(url_name(Manifest.load(folder)), self._models)
         self._models[name] = self._make_model(name, folder)
         self._loader.add(self._models[name])
 

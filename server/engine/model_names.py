@@ -1,4 +1,4 @@
-"""Names of models that fit into a URL: the manifests' own, numbered where two are alike."""
+"""The names that jobs call models by."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from pathlib import Path
 
 from server.model.manifest import Manifest
 
-__all__ = ["named_folders", "unused_name"]
+__all__ = ["named_folders", "unused_name", "url_name"]
 
 
 def named_folders(folders: Sequence[Path]) -> dict[str, Path]:
-    """The model folders by name, each model once."""
+    """Names that fit into a URL: the manifests' own, numbered where two are alike."""
     named: dict[str, Path] = {}
     digests: set[str] = set()
     for folder in folders:
         manifest = Manifest.load(folder)
-        if manifest.digest not in digests:
-            digests.add(manifest.digest)
-            named[unused_name(manifest, named)] = folder
+        if manifest.digest in digests:
+            continue  # the same model once more
+        digests.add(manifest.digest)
+        named[unused_name(url_name(manifest), named)] = folder
     return named
 
 
-def unused_name(manifest: Manifest, taken: Container[str]) -> str:
-    """A name for a model that none of ``taken`` has."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.name).strip("-.") or "model"
+def url_name(manifest: Manifest) -> str:
+    """The manifest's own name, as it fits into a URL."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.name).strip("-.") or "model"
+
+
+def unused_name(name: str, taken: Container[str]) -> str:
+    """``name``, numbered where it is ``taken``."""
     number, unique = 1, name
     while unique in taken:
         number += 1

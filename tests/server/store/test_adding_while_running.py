@@ -64,6 +64,7 @@ def test_a_model_is_added_and_renders(tiny_folder: Path, tmp_path: Path) -> None
             assert {"downloading", "checking", "converting"} <= set(stages)
             request = parse_request(
                 {
+                    "kind": "text",
                     "prompt": "rain",
                     "model": "narrow",
                     "num_inference_steps": 1,

@@ -17,8 +17,8 @@ from typing import Final, TypeVar, cast
 import msgspec
 
 from osc_bridge.messages.message import Command
+from osc_bridge.messages.requests.submissions import Press, Submission
 from osc_bridge.messages.settings import Set
-from osc_bridge.messages.submissions import Press, Submission
 from server.requests.fields import Field, fields_of
 from server.requests.request import REQUESTS, Request
 

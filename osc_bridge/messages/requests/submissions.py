@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import msgspec
 from msgspec import Meta
 
-from osc_bridge.messages.arguments import RequestId, as_argument, check_range
+from osc_bridge.choices import Quantise
+from osc_bridge.messages.arguments import RequestId, as_argument, check_range, named_values
 from osc_bridge.messages.jobs import (
     JobAccepted,
     JobBulk,
@@ -41,6 +42,16 @@ class SubmissionOptions(msgspec.Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str, Meta(max_length=4000, description="folder for the takes, inside the allowed folders")
     ] = ""
+    retrieve: Annotated[
+        bool,
+        Meta(
+            description="1: play the nearest sound of the library until the first take is there, "
+            "then that take; for clients on this machine"
+        ),
+    ] = False
+    quantise: Annotated[
+        Quantise, Meta(description="grid on which the take follows the library's sound")
+    ] = "bar"
     completion: Annotated[
         bytes,
         Meta(
@@ -54,6 +65,7 @@ class Submission(Command, frozen=True):
     """A request, sent by a client."""
 
     kind: ClassVar[type[Request]]
+    positional: ClassVar[int | None] = 2
     replies: ClassVar[tuple[type[Message], ...]] = (
         JobReceived,
         JobAccepted,
@@ -98,7 +110,7 @@ class Submission(Command, frozen=True):
         if len(arguments) > 1:
             values["prompt"] = own["prompt"].coerce(arguments[1])
         options: dict[str, Any] = {}
-        for name, value in _pairs(cls.address, arguments[2:]):
+        for name, value in named_values(cls.address, arguments[2:], "request_id and prompt"):
             if name in _OPTIONS:
                 options[name] = _OPTIONS[name].coerce(value)
                 check_range(_OPTIONS[name], options[name])
@@ -132,22 +144,6 @@ class Press(Command, frozen=True):
     pressed: Annotated[
         bool, Meta(description="1 renders; 0 (the button is released) does nothing")
     ] = True
-
-
-def _pairs(address: str, arguments: Sequence[Argument]) -> list[tuple[str, Argument]]:
-    if len(arguments) % 2:
-        raise InvalidRequest(
-            f"{address}: after request_id and prompt come pairs of name and value; "
-            f"{arguments[-1]!r} has no partner (a prompt of several words is one string)"
-        )
-    pairs = list(zip(arguments[::2], arguments[1::2], strict=True))
-    for name, _ in pairs:
-        if not isinstance(name, str):
-            raise InvalidRequest(
-                f"{address}: {name!r} stands where a name is expected; "
-                "after request_id and prompt come pairs of name and value"
-            )
-    return pairs
 
 
 def _value_at(value: Any, name: str) -> Any:
