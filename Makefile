@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench lock wheel clean
+.PHONY: help venv demo test test-all test-fast test-panel clients lint format bench lock wheel app plugin plugin-install plugin-windows clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -80,8 +80,22 @@ lock: venv  ## pin what the Docker image installs, with checksums, in deploy/doc
 	$(LOCK) --upgrade pyproject.toml --extra gpu --extra cluster -o deploy/docker/cluster-requirements.txt
 	$(LOCK) --upgrade deploy/docker/build.in -o deploy/docker/build-requirements.txt
 
+plugin:  ## build the VST3, LV2 and CLAP plug-in into out/plugin/bin (Debian: dpf-source)
+	$(MAKE) -C plugin
+
+plugin-install:  ## put it where the hosts of this user look
+	$(MAKE) -C plugin install
+
+plugin-windows:  ## the same for Windows, by mingw-w64, into out/plugin/windows/bin
+	$(MAKE) -C plugin windows
+
 wheel: venv  ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build --outdir dist
+
+app: $(BIN)/python  ## a folder with the program for people without Python, in dist/audioldm-daw
+	$(BIN)/python -m venv build/app
+	build/app/bin/python -m pip install --quiet '.[app]'
+	build/app/bin/python -m PyInstaller --noconfirm --distpath dist --workpath build deploy/app/audioldm-daw.spec
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) out dist

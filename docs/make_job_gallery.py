@@ -20,7 +20,7 @@ from job_studio import Studio
 from job_tables import costs, distances, seams, strengths, table, widths
 
 import models
-from osc_bridge.messages.generated import SUBMISSIONS
+from osc_bridge.messages.requests.generated import SUBMISSIONS
 from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.requests.fields import Field, fields_of

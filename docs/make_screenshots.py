@@ -1,9 +1,10 @@
-"""Takes the pictures that README.md shows and leaves them in docs/images.
+"""Takes the pictures that the guides show and leaves them in docs/images.
 
     python docs/make_screenshots.py panel       the web panel in Chromium
     python docs/make_screenshots.py ardour      takes in Ardour (Linux, as root)
+    python docs/make_screenshots.py plugin      the plug-in in Ardour and Qtractor
 
-Both drive the real programs with the same code as the tests, on the built-in model.
+All drive the real programs with the same code as the tests, on the built-in model.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+import pytest
 from PIL import Image, ImageGrab
 
 ROOT: Final = Path(__file__).parents[1]
@@ -34,6 +36,7 @@ sys.path += [
 sys.path.insert(0, str(ROOT))
 
 import rig  # noqa: E402
+import tiny_model  # noqa: E402
 from test_panel import Page, browsing  # noqa: E402
 
 from benchmarks.server_process import ServerProcess  # noqa: E402
@@ -58,6 +61,15 @@ SELECT: Final = """return function ()
   Editor:access_action ("Editor", "select-loop-range")
 end
 """
+PLUGIN_TESTS: Final = (
+    "tests/plugin/test_ardour.py::test_typed_into_and_dragged_onto_a_track[VST3]",
+    "tests/plugin/test_qtractor.py::test_typed_played_dragged_and_saved",
+)
+PLUGIN_PICTURES: Final = {
+    "plugin-ardour-vst3": ("plugin-ardour.png", (0, 22, 1400, 828)),
+    "plugin-qtractor": ("plugin-qtractor.png", (38, 74, 1214, 890)),
+}
+"""What the tests leave; its name here, and the part that is shown."""
 RATE: Final = 48000
 CLICKS: Final = (
     ("a dog barking", 2.0, 3.0),
@@ -120,6 +132,16 @@ def ardour(folder: Path) -> None:
     _keep(screen.crop(screen.getbbox()), "ardour.png")
 
 
+def plugin(_: Path) -> None:
+    """As the plug-in's tests leave it, but with takes of the built-in model."""
+    tiny_model.make_tiny_folder = lambda _: built_in_model()
+    # Plain: some modules were imported before pytest could rewrite their assertions.
+    if pytest.main([*PLUGIN_TESTS, "-q", "--assert=plain", "--reruns=2", f"--rootdir={ROOT}"]):
+        raise SystemExit("the tests have failed: no pictures")
+    for test_name, (name, box) in PLUGIN_PICTURES.items():
+        _keep(Image.open(ROOT / "out" / "screenshots" / f"{test_name}.png").crop(box), name)
+
+
 def _keep(picture: Image.Image, name: str) -> None:
     """Few colours, so that the file stays small."""
     IMAGES.mkdir(exist_ok=True)
@@ -129,8 +151,8 @@ def _keep(picture: Image.Image, name: str) -> None:
 
 
 def main() -> None:
-    """One picture, or both."""
-    pictures = {"panel": panel, "ardour": ardour}
+    """One picture, or all."""
+    pictures = {"panel": panel, "ardour": ardour, "plugin": plugin}
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("picture", nargs="?", choices=pictures)
     chosen = parser.parse_args().picture

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["export_parser", "quantise_parser", "random_parser", "triton_parser", "verify_parser"]
+__all__ = [
+    "export_parser",
+    "quantise_parser",
+    "random_parser",
+    "templates_parser",
+    "triton_parser",
+    "verify_parser",
+]
 
 PRECISIONS = ("fp32", "fp16", "fp16-weights", "int8-weights")
 STORAGES = ("fp16-weights", "int8-weights")
@@ -14,6 +21,7 @@ other commands:
   audioldm-export verify FOLDER --against SOURCE     parity of every graph with torch
   audioldm-export quantise FOLDER -o OUT             smaller weights for a fp32 model folder
   audioldm-export triton FOLDER -o REPO              a model repository for Triton
+  audioldm-export templates -o FILE                  graphs without weights, for model add
   audioldm-export random --variant s -o FOLDER       the real architecture, random weights
 
 Each of them answers --help."""
@@ -80,6 +88,12 @@ def random_parser() -> argparse.ArgumentParser:
     parser.add_argument("--also-ckpt", type=Path, metavar="FILE", help="same, as an original .ckpt")
     _add_output(parser)
     _add_precision(parser)
+    return parser
+
+
+def templates_parser() -> argparse.ArgumentParser:
+    parser = _parser("templates", "Make the graphs without weights that `model add` fills.")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     return parser
 
 

@@ -15,6 +15,7 @@ from onnx_export.arguments import (
     export_parser,
     quantise_parser,
     random_parser,
+    templates_parser,
     triton_parser,
     verify_parser,
 )
@@ -58,7 +59,8 @@ def _refuse(sentence: str) -> int:
 
 
 def _source_options(options: argparse.Namespace) -> SourceOptions:
-    from onnx_export.sources.open_source import AUDIOLDM_LICENCE, SourceOptions
+    from onnx_export.sources.open_source import SourceOptions
+    from server.checkpoints.manifest import AUDIOLDM_LICENCE
 
     return SourceOptions(
         clap=options.clap,
@@ -135,13 +137,23 @@ def _triton(options: argparse.Namespace) -> int:
     return 0
 
 
+def _templates(options: argparse.Namespace) -> int:
+    from onnx_export.templates import PUBLISHED, write_templates
+
+    _quiet_libraries()
+    write_templates(options.output)
+    size = options.output.stat().st_size / 2**10
+    print(f"{options.output}: {len(PUBLISHED)} graphs without weights, {size:.0f} KiB")
+    return 0
+
+
 def _random(options: argparse.Namespace) -> int:
-    from onnx_export.sources.architecture import VARIANTS
     from onnx_export.sources.random_source import (
         RandomSource,
         write_diffusers_folder,
         write_original_checkpoint,
     )
+    from server.checkpoints.architecture import VARIANTS
 
     _quiet_libraries()
     source = RandomSource(
@@ -173,6 +185,7 @@ COMMANDS: dict[str, Command] = {
     "verify": (verify_parser, _verify),
     "quantise": (quantise_parser, _quantise),
     "triton": (triton_parser, _triton),
+    "templates": (templates_parser, _templates),
     "random": (random_parser, _random),
 }
 

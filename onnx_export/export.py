@@ -1,7 +1,7 @@
 """From torch components to a model folder of ONNX graphs.
 
 Graphs are TorchScript traces, and weights keep their names. A failed export leaves nothing behind
-(:mod:`onnx_export.model_folder`).
+(:mod:`server.model.folder`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from onnx_export.graphs.files import buffer_names, save_graph
 from onnx_export.graphs.precision import Precision, store_weights
 from onnx_export.graphs.signatures import signatures
 from onnx_export.graphs.tracing import OPSET, export_graph
-from onnx_export.model_folder import seal, staging_folder
 from onnx_export.sources.source import Source, component
+from server.model.folder import seal, staging_folder
 from server.model.manifest import Manifest
 
 __all__ = [

@@ -15,8 +15,9 @@ from typing import Final, Literal
 
 import onnx
 
-from onnx_export.model_folder import staging_folder
+from onnx_export.graphs.files import external_files
 from server.errors import ModelError
+from server.model.folder import staging_folder
 from server.model.manifest import Manifest
 
 __all__ = ["InstanceKind", "config_text", "write_repository"]
@@ -56,11 +57,12 @@ def write_repository(
             (model / "1").mkdir(parents=True)
             shutil.copyfile(folder / file, model / "1" / "model.onnx")
             # Weights beside a graph must keep the file name that the graph refers to.
-            for stored in manifest.files:
-                if stored.startswith(f"{file}."):
-                    shutil.copyfile(folder / stored, model / "1" / stored)
-            graph = onnx.load(folder / file, load_external_data=False).graph
-            text = config_text(name, graph, kind=kind, instances=instances, max_batch=max_batch)
+            graph = onnx.load(folder / file, load_external_data=False)
+            for stored in external_files(graph):
+                shutil.copyfile(folder / stored, model / "1" / stored)
+            text = config_text(
+                name, graph.graph, kind=kind, instances=instances, max_batch=max_batch
+            )
             (model / "config.pbtxt").write_text(text, "utf-8")
     return manifest
 

@@ -54,7 +54,7 @@ class OscBridge:
             server = ServerHandlers(service, engine)
             stack.push_async_callback(server.close)
             self.settings = SettingHandlers(service, engine)
-            jobs = JobHandlers(service, engine, self.folders)
+            jobs = self.jobs = JobHandlers(service, engine, self.folders)
             models = ModelHandlers(service, engine)
             stack.callback(models.close)
             presets = PresetHandlers(service, self._config.state / "presets")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from server import __version__
 from server.config import Config, add_flags, load_config
@@ -32,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        config = load_config(vars(options))
-        return _run(options, config)
+        return _run(options, load_config(vars(options)))
     except AudioLDMError as error:
         print(f"audioldm-daw: {error}", file=sys.stderr)
         return 1
@@ -42,28 +42,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, config: Config) -> int:
-    command = options.command
-    if command == "doctor":
-        from osc_bridge.commands.doctor import doctor
+    if options.command is None:
+        from osc_bridge.daw import run
 
-        return doctor(config, as_json=options.json)
-    if command == "devices":
-        return _devices()
-    if command == "presets":
-        from osc_bridge.commands.presets import print_presets
+        return run(config)
+    return _COMMANDS.get(options.command, _render)(options, config)
 
-        return print_presets(config, as_json=options.json)
-    if command is not None:
-        from osc_bridge.commands.render import render
 
-        return render(options, config)
-    from osc_bridge.daw import run
+def _render(options: argparse.Namespace, config: Config) -> int:
+    from osc_bridge.commands.render import render
 
-    return run(config)
+    return render(options, config)
+
+
+def _model(options: argparse.Namespace, config: Config) -> int:
+    from server.store.command import run_model_command
+
+    return run_model_command(options, config)
+
+
+def _library(options: argparse.Namespace, config: Config) -> int:
+    from osc_bridge.commands.library import library
+
+    return library(options, config)
+
+
+def _presets(options: argparse.Namespace, config: Config) -> int:
+    from osc_bridge.commands.presets import print_presets
+
+    return print_presets(config, as_json=options.json)
+
+
+def _service(options: argparse.Namespace, _: Config) -> int:
+    from osc_bridge.commands.login_service import service
+
+    return service(options.action, options.flags)
+
+
+def _doctor(options: argparse.Namespace, config: Config) -> int:
+    from osc_bridge.commands.doctor import doctor
+
+    return doctor(config, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     from osc_bridge.commands.request_flags import add_request_flags
+    from server.store.flags import add_model_command
 
     parser = argparse.ArgumentParser(
         prog="audioldm-daw",
@@ -89,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         add_request_flags(job, tag)
         add_flags(job, _RENDER_SETTINGS)
 
+    add_model_command(commands)
+
     commands.add_parser("devices", help="list the sound cards")
 
     presets = commands.add_parser("presets", help="list the presets and the live sets")
@@ -98,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check what works here, and how to fix the rest")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     add_flags(doctor)
+
+    summary = "start audioldm-daw whenever you log in"
+    service = commands.add_parser("service", help=summary, description=summary)
+    service.add_argument("action", choices=("install", "uninstall", "status", "show"))
+    flags_help = "flags that it shall run with, after --"
+    service.add_argument("flags", nargs="*", metavar="FLAG", help=flags_help)
     return parser
 
 
@@ -114,7 +146,7 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _devices() -> int:
+def _devices(_: argparse.Namespace, __: Config) -> int:
     from osc_bridge.audio.portaudio import list_devices
 
     devices = list_devices()
@@ -125,6 +157,17 @@ def _devices() -> int:
     if not devices:
         print("no sound card; takes are written to disk all the same")
     return 0
+
+
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace, Config], int]]] = {
+    "model": _model,
+    "devices": _devices,
+    "presets": _presets,
+    "doctor": _doctor,
+    "library": _library,
+    "service": _service,
+}
+"""All but those that render."""
 
 
 if __name__ == "__main__":

@@ -7,29 +7,40 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 
 from osc_bridge.audio.card import CardOutput
 from osc_bridge.audio.device import NO_DEVICE, DeviceSettings
 from osc_bridge.bridge import OscBridge
+from osc_bridge.handlers.library import LibraryHandlers
 from osc_bridge.handlers.stage import stage_on
 from osc_bridge.handover import Handover
 from osc_bridge.oscquery.announcement import announced
 from osc_bridge.oscquery.app import OscQuery
+from osc_bridge.stage.instant import nearest_sound
 from osc_bridge.stage.liveset import LiveSet, load_set
 from osc_bridge.stage.stage import Stage
 from server import __version__
 from server.audio.fence.pool import DECODERS
 from server.config import Config
 from server.engine.engine import Engine
-from server.errors import DeviceError
+from server.errors import AudioLDMError, DeviceError
 from server.http.server import serving
-from server.launch import connection_limits, make_engine, make_http, settle, start_housekeeping
+from server.launch import (
+    connection_limits,
+    make_engine,
+    make_http,
+    make_library,
+    settle,
+    start_housekeeping,
+)
 from server.logs import set_up_logs
+from server.sample_library.library import SampleLibrary
 from server.signals import on_stop_signal
 
-__all__ = ["Instance", "instance", "run", "serve"]
+__all__ = ["Instance", "instance", "run", "serve", "serve_library"]
 
 log = logging.getLogger("audioldm")
 
@@ -40,6 +51,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     engine: Engine
     bridge: OscBridge
     stage: Stage
+    library: SampleLibrary
     http_port: int
 
 
@@ -74,6 +86,7 @@ async def serve(config: Config, live_set: LiveSet | None = None) -> None:
                 return
             starting.result()
             sound = await _open_sound(running.stage, config)
+            await _open_library(running.library)
             if live_set is not None:
                 await running.stage.use_set(live_set)
             print(_banner(config, running, sound, time.perf_counter() - started_s), flush=True)
@@ -104,7 +117,10 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         )
         if handover.found:
             await stage.player.device.keep_open(handover.found.settings)
-        http = make_http(engine, config, OscQuery(bridge).routes)
+        library = make_library(config)
+        stack.push_async_callback(library.close)
+        stack.push_async_callback(serve_library(bridge, stage, library).close)
+        http = make_http(engine, config, OscQuery(bridge).routes, library)
         limits = connection_limits(config)
         serve_http = serving(http.app, config.host, config.http_port, limits)
         port = await stack.enter_async_context(serve_http)
@@ -112,7 +128,16 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
         if config.announce:
             await stack.enter_async_context(announced(config.host, bridge.port, port))
         start_housekeeping(engine, config)
-        yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port)
+        yield Instance(engine=engine, bridge=bridge, stage=stage, http_port=port, library=library)
+
+
+def serve_library(bridge: OscBridge, stage: Stage, library: SampleLibrary) -> LibraryHandlers:
+    """Let ``bridge`` answer for ``library``, whose sounds ``stage`` plays."""
+    handlers = LibraryHandlers(bridge.service, library, stage)
+    bridge.service.add(handlers.handlers)
+    bridge.jobs.begin_instant = handlers.begin_instant
+    stage.pads.find_sound = partial(nearest_sound, library)
+    return handlers
 
 
 async def _open_sound(stage: Stage, config: Config) -> str:
@@ -130,6 +155,14 @@ async def _open_sound(stage: Stage, config: Config) -> str:
     if device.settings.device == NO_DEVICE:
         return "none, as asked"
     return f"{opened.name} ({opened.host_api}), {opened.sample_rate} Hz"
+
+
+async def _open_library(library: SampleLibrary) -> None:
+    """Go on with the sample library, if there is one; the program runs without it, too."""
+    try:
+        await library.start()
+    except AudioLDMError as error:
+        log.warning("the sample library is closed: %s", error)
 
 
 def _banner(config: Config, running: Instance, sound: str, seconds: float) -> str:

@@ -24,6 +24,7 @@ _SETTINGS = (
     "http_port",
     "model",
     "models_folder",
+    "default_model",
     "memory",
     "device",
     "threads",
@@ -53,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _token(options, config)
         if options.command == "journal":
             return _back_up(config, Path(options.file))
+        if options.command == "model":
+            from server.store.command import run_model_command
+
+            return run_model_command(options, config)
         from server.daemon import run
         from server.launch import make_local_engine
 
@@ -77,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from server.store.flags import add_model_command
+
     parser = argparse.ArgumentParser(
         prog="audioldm-server",
         description="The engine over HTTP, for a machine with a GPU. "
@@ -107,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_flags(parser, _SETTINGS)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    add_model_command(commands)
     token = commands.add_parser("token", help="who may use the server over the network")
     token.add_argument("action", choices=["add", "list", "remove"])
     token.add_argument("name", nargs="?", default="", help="the client's name")

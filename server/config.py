@@ -39,12 +39,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: Annotated[
         tuple[str, ...],
         Meta(
-            description='model folder, or "built-in"; may be repeated, the first renders what '
-            "names no model"
+            description='model folder, name of an added model, or "built-in"; may be repeated, '
+            "the first renders what names no model"
         ),
     ] = ()
     models_folder: Annotated[
-        str, Meta(description="folder of model folders, loaded when a job names them")
+        str, Meta(description="folder of added models, loaded when a job names them")
+    ] = "~/AudioLDM/models"
+    default_model: Annotated[
+        str, Meta(description="the model among all that renders what names no model")
     ] = ""
     memory: Annotated[
         float,
@@ -166,18 +169,39 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def model_folders(self) -> tuple[Path, ...]:
-        """Folders of all models: the named ones, then those in the folder of models.
+        """Folders of all models: the named ones, else the built-in one; then the added ones.
 
-        Without any, the built-in model.
+        ``default_model`` comes first.
+
+        Raises:
+            InvalidRequest: there is no model of that name.
         """
-        named = tuple(
-            built_in_model() if folder == "built-in" else Path(folder).expanduser()
-            for folder in self.model
-        )
-        found: list[Path] = []
-        if self.models_folder:
-            found = sorted(Path(self.models_folder).expanduser().glob(f"*/{MANIFEST_FILE}"))
-        return (*named, *(path.parent for path in found)) or (built_in_model(),)
+        found = self.models.glob(f"*/{MANIFEST_FILE}") if self.models_folder else ()
+        added = sorted(path.parent for path in found)
+        named = tuple(self._folder(name) for name in self.model) or (built_in_model(),)
+        folders = (*named, *(folder for folder in added if folder not in named))
+        if not self.default_model:
+            return folders
+        wanted = self._folder(self.default_model)
+        if wanted not in folders:
+            names = ", ".join(["built-in", *(folder.name for folder in added)])
+            raise InvalidRequest(
+                f"settings: there is no default_model {self.default_model!r}; there are {names}"
+            )
+        return (wanted, *(folder for folder in folders if folder != wanted))
+
+    @property
+    def models(self) -> Path:
+        """The folder of added models."""
+        return Path(self.models_folder).expanduser()
+
+    def _folder(self, name: str) -> Path:
+        """The model folder that a setting means: a path, or the name of a model."""
+        if name == "built-in":
+            return built_in_model()
+        added = self.models / name
+        path = Path(name).expanduser()
+        return added if (added / MANIFEST_FILE).is_file() and not path.exists() else path
 
     @property
     def devices(self) -> tuple[str, ...]:

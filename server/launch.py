@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from server.http.app import HttpApi
+    from server.sample_library.library import SampleLibrary
 
 __all__ = [
     "connection_limits",
     "keep_house",
     "make_engine",
     "make_http",
+    "make_library",
     "make_local_engine",
     "settle",
     "start_housekeeping",
@@ -91,10 +93,16 @@ def make_local_engine(config: Config) -> Fleet:
         max_queued=config.max_queued,
         limits=Limits.of(config),
         journal=Journal(config.state / "journal.sqlite3"),
+        models_folder=config.models if config.models_folder else None,
     )
 
 
-def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] = ()) -> HttpApi:
+def make_http(
+    engine: Engine,
+    config: Config,
+    extra_routes: Sequence[BaseRoute] = (),
+    samples: SampleLibrary | None = None,
+) -> HttpApi:
     """The HTTP application for ``engine``; ``extra_routes`` share its port and its gate.
 
     Raises:
@@ -110,6 +118,7 @@ def make_http(engine: Engine, config: Config, extra_routes: Sequence[BaseRoute] 
         make_towers=partial(ClapTowers, config.model_folder),
         gate=_gate(config),
         presets=config.state / "presets",
+        samples=samples,
         extra_routes=extra_routes,
         limits=connection_limits(config),
         streams=StreamSlots(config.max_streams),
@@ -124,6 +133,14 @@ def connection_limits(config: Config) -> ConnectionLimits:
         head_s=config.head_s,
         stall_s=config.stall_s,
     )
+
+
+def make_library(config: Config) -> SampleLibrary:
+    """The library of the user's sounds; it is not started yet."""
+    from server.sample_library.library import SampleLibrary
+
+    make_towers = partial(ClapTowers, config.model_folder)
+    return SampleLibrary(config.state, config.model_folder, make_towers)
 
 
 def make_uploads(config: Config) -> Uploads:

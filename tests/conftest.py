@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from tiny_model import make_tiny_folder
 
 from server.render.pipeline import Pipeline
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_added_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Models that somebody has added on this machine are none of the tests' business."""
+    os.environ["AUDIOLDM_MODELS_FOLDER"] = str(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

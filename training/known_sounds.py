@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from onnx_export.model_folder import renew
 from server.errors import InvalidRequest
+from server.model.folder import renew
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import GROUNDING_FILE
 from server.model.text import Embedding

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from onnx_export.sources.architecture import VARIANTS
+from server.checkpoints.architecture import VARIANTS
 from server.errors import InvalidRequest, NotFound
 from training import settings as sections
 from training.adversarial import AdversarialStage

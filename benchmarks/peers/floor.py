@@ -22,7 +22,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine
-from onnx_export.sources.architecture import VARIANTS, attention_heads, build_network
+from onnx_export.sources.architecture import build_network
+from server.checkpoints.architecture import VARIANTS, attention_heads
 
 FRAMES_A_SECOND: Final = 25
 SHORTENED: Final = 4

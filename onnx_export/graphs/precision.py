@@ -23,14 +23,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["PRECISIONS", "Precision", "WeightStorage", "store_weights"]
+from server.checkpoints.storage import SMALLEST, to_half, to_int8
+
+__all__ = [
+    "PRECISIONS",
+    "Precision",
+    "WeightStorage",
+    "is_large_float",
+    "output_axes",
+    "store_weights",
+]
 
 Precision = Literal["fp32", "fp16", "fp16-weights", "int8-weights"]
 WeightStorage = Literal["fp16-weights", "int8-weights"]
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "fp16", "fp16-weights", "int8-weights")
 
-SMALLEST: Final = 1024
-"""Tensors with fewer elements (biases, norms) stay float32."""
 OUTPUT_AXIS: Final = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1, "Gather": 0}
 """Axis of the output channels (of the rows, for an embedding) in a node's weight."""
 
@@ -43,12 +50,12 @@ def store_weights(graph: onnx.ModelProto, storage: WeightStorage, buffers: froze
         storage: what the weights become.
         buffers: initializers that stay as they are.
     """
-    axes = _output_axes(graph.graph)
+    axes = output_axes(graph.graph)
     initializers = graph.graph.initializer
     nodes: list[onnx.NodeProto] = []
     scales: list[TensorProto] = []
     for tensor in initializers:
-        if tensor.name in buffers or not _is_large_float(tensor):
+        if tensor.name in buffers or not is_large_float(tensor):
             continue
         if storage == "fp16-weights":
             stored = _to_half(tensor, nodes)
@@ -65,36 +72,34 @@ def store_weights(graph: onnx.ModelProto, storage: WeightStorage, buffers: froze
     graph.graph.node.extend([*nodes, *kept])
 
 
-def _is_large_float(tensor: TensorProto) -> bool:
+def is_large_float(tensor: TensorProto) -> bool:
+    """Whether a weight is worth storing smaller."""
     return tensor.data_type == TensorProto.FLOAT and int(np.prod(tensor.dims)) >= SMALLEST
 
 
 def _to_half(tensor: TensorProto, nodes: list[onnx.NodeProto]) -> TensorProto | None:
-    values = numpy_helper.to_array(tensor)
-    if np.abs(values).max() > np.finfo(np.float16).max:
+    values = to_half(numpy_helper.to_array(tensor))
+    if values is None:
         return None
     name = tensor.name
     nodes.append(helper.make_node("Cast", [name], [f"{name}.float"], to=TensorProto.FLOAT))
-    return numpy_helper.from_array(values.astype(np.float16), name)
+    return numpy_helper.from_array(values, name)
 
 
 def _to_int8(
     tensor: TensorProto, axis: int, nodes: list[onnx.NodeProto], scales: list[TensorProto]
 ) -> TensorProto:
-    values = numpy_helper.to_array(tensor)
+    values, scale = to_int8(numpy_helper.to_array(tensor), axis)
     axis %= values.ndim
-    others = tuple(dim for dim in range(values.ndim) if dim != axis)
-    scale = np.abs(values).max(axis=others, keepdims=True) / 127
-    scale = np.where(scale > 0, scale, 1).astype(np.float32)
     name = tensor.name
-    scales.append(numpy_helper.from_array(scale.reshape(-1), f"{name}.scale"))
+    scales.append(numpy_helper.from_array(scale, f"{name}.scale"))
     nodes.append(
         helper.make_node("DequantizeLinear", [name, f"{name}.scale"], [f"{name}.float"], axis=axis)
     )
-    return numpy_helper.from_array(np.rint(values / scale).astype(np.int8), name)
+    return numpy_helper.from_array(values, name)
 
 
-def _output_axes(graph: onnx.GraphProto) -> dict[str, int]:
+def output_axes(graph: onnx.GraphProto) -> dict[str, int]:
     """The output-channel axis of every weight that a matrix or table operator reads."""
     consumers: dict[str, list[onnx.NodeProto]] = {}
     for node in _nodes(graph):

@@ -24,7 +24,9 @@ OPSET: Final = 17
 """Read by every ONNX Runtime from 1.13 on."""
 
 
-def export_graph(module: torch.nn.Module, signature: Signature, scratch: Path) -> onnx.ModelProto:
+def export_graph(
+    module: torch.nn.Module, signature: Signature, scratch: Path, *, weights: bool = True
+) -> onnx.ModelProto:
     """Trace ``module`` with the example inputs of ``signature``.
 
     Constant folding and deduplication stay off, because both rename weights: every initializer is
@@ -34,6 +36,7 @@ def export_graph(module: torch.nn.Module, signature: Signature, scratch: Path) -
         module: its forward takes ``signature.inputs`` and returns ``signature.outputs``.
         signature: names, example tensors and dynamic axes.
         scratch: a folder for the exporter's own files, which may be as large as the weights.
+        weights: without them the initializers have a type and a shape, but no values.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder) / "graph.onnx"
@@ -52,12 +55,24 @@ def export_graph(module: torch.nn.Module, signature: Signature, scratch: Path) -
                 do_constant_folding=False,
                 keep_initializers_as_inputs=True,
                 training=torch.onnx.TrainingMode.PRESERVE,
+                export_params=weights,
             )
         graph = onnx.load(path)
+    if not weights:
+        _declare_initializers(graph, set(signature.inputs))
     _keep_inputs(graph, set(signature.inputs))
     buffers = sorted(name for name, _ in module.named_buffers())
     onnx.helper.set_model_props(graph, {BUFFERS_KEY: json.dumps(buffers)})
     return graph
+
+
+def _declare_initializers(graph: onnx.ModelProto, inputs: set[str]) -> None:
+    """Weights that the exporter left out are listed among the inputs."""
+    for value in graph.graph.input:
+        if value.name not in inputs:
+            kind = value.type.tensor_type
+            dims = [size.dim_value for size in kind.shape.dim]
+            graph.graph.initializer.add(name=value.name, data_type=kind.elem_type, dims=dims)
 
 
 def _keep_inputs(graph: onnx.ModelProto, names: set[str]) -> None:

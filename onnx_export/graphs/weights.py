@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from onnx import numpy_helper
+
+from onnx_export.graphs.files import load_graph
 
 __all__ = ["read_state_dict"]
 
@@ -19,7 +20,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     loads them with ``load_state_dict(..., strict=False)``: buffers that tracing found unused
     (``num_batches_tracked`` for example) are not in the graph.
     """
-    graph = onnx.load(path).graph
+    graph = load_graph(path).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     expanded = [node for node in graph.node if node.op_type == "DequantizeLinear"]
     for node in expanded:

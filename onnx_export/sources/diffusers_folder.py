@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import tokenizers
 import torch
 
-from onnx_export.sources.architecture import Architecture, Heads, attention_heads
-from onnx_export.sources.original_names import is_constant
-from onnx_export.sources.original_sizes import HEAD_CHANNELS
-from onnx_export.sources.source import audioldm_manifest
 from onnx_export.sources.tokenizer import load_tokenizer
+from server.checkpoints.architecture import Architecture, Heads, attention_heads
+from server.checkpoints.diffusers_folder import PIPELINE, heads_in, read_config, sizes_in
+from server.checkpoints.manifest import audioldm_manifest
+from server.checkpoints.original_names import is_constant
 from server.errors import ModelError
 from server.model.manifest import Manifest
 
 __all__ = ["DiffusersFolder", "clap_audio_model", "load_network"]
-
-PIPELINE: Final = "AudioLDMPipeline"
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class DiffusersFolder:
             holds one itself, as ``audio_encoder/`` or inside a whole ``ClapModel``.
         licence: of the weights, in words.
         heads: None takes what the folder's configuration says; see
-            :func:`onnx_export.sources.architecture.attention_heads` for the two others.
+            :func:`server.checkpoints.architecture.attention_heads` for the two others.
         name: of the model; the folder's own where empty.
     """
 
@@ -47,9 +44,7 @@ class DiffusersFolder:
     name: str = ""
 
     def __post_init__(self) -> None:
-        index = self._json("model_index.json")
-        if index.get("_class_name") != PIPELINE:
-            raise ModelError(f"{self.path} is a {index.get('_class_name')}, not an {PIPELINE}")
+        sizes_in(self.path)
         if self.audio_encoder is None and not self._has_audio_encoder():
             raise ModelError(
                 f"{self.path} holds CLAP's text tower only; name a LAION-CLAP checkpoint or a "
@@ -59,37 +54,14 @@ class DiffusersFolder:
     @cached_property
     def sizes(self) -> Architecture:
         """From the configurations; sizes of the audio tower are not among them."""
-        unet, vae, vocoder = (self._config(name) for name in ("unet", "vae", "vocoder"))
-        text = self._config("text_encoder")
-        text = {**text, **text.get("text_config", {})}
-        channels = tuple(unet["block_out_channels"])
-        return Architecture(
-            unet_channels=channels,
-            head_channels=HEAD_CHANNELS.get(channels[0], 32),
-            latent_channels=unet["in_channels"],
-            vae_channels=tuple(vae["block_out_channels"]),
-            num_mels=vocoder["model_in_dim"],
-            vocoder_channels=vocoder["upsample_initial_channel"],
-            vocoder_upsample_rates=tuple(vocoder["upsample_rates"]),
-            vocoder_upsample_kernels=tuple(vocoder["upsample_kernel_sizes"]),
-            vocoder_resblock_kernels=tuple(vocoder["resblock_kernel_sizes"]),
-            text_layers=text["num_hidden_layers"],
-            text_channels=text["hidden_size"],
-            text_intermediate=text["intermediate_size"],
-            text_head_channels=text["hidden_size"] // text["num_attention_heads"],
-            text_positions=text["max_position_embeddings"],
-            vocab_size=text["vocab_size"],
-            embedding_dim=unet["projection_class_embeddings_input_dim"],
-        )
+        return sizes_in(self.path)
 
     @cached_property
     def attention_heads(self) -> list[int]:
         """Heads of every unet level."""
         if self.heads is not None:
             return attention_heads(self.sizes, self.heads)
-        config = self._config("unet")
-        heads = config.get("num_attention_heads") or config.get("attention_head_dim", 8)
-        return list(heads) if isinstance(heads, list) else [heads] * len(self.sizes.unet_channels)
+        return heads_in(self.path)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -99,7 +71,7 @@ class DiffusersFolder:
             name=self.name or self.path.name,
             source=f"{self.name or self.path.name}, a diffusers {PIPELINE}",
             licence=self.licence,
-            scale_factor=self._config("vae")["scaling_factor"],
+            scale_factor=read_config(self.path, "vae")["scaling_factor"],
             heads=self.attention_heads,
         )
         known = manifest.architecture.items()
@@ -133,20 +105,8 @@ class DiffusersFolder:
         return clap_audio_model(str(self.path / folder))
 
     def _has_audio_encoder(self) -> bool:
-        whole_clap = "ClapModel" in self._config("text_encoder").get("architectures", ())
+        whole_clap = "ClapModel" in read_config(self.path, "text_encoder").get("architectures", ())
         return whole_clap or (self.path / "audio_encoder").is_dir()
-
-    def _config(self, name: str) -> dict[str, Any]:
-        return self._json(f"{name}/config.json")
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            content = json.loads((self.path / name).read_bytes())
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{self.path} is no complete diffusers folder: {name} cannot be read ({error})"
-            ) from error
-        return dict(content)
 
 
 def clap_audio_model(where: str) -> torch.nn.Module:

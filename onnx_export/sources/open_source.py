@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 
-from onnx_export.sources.architecture import Heads
 from onnx_export.sources.diffusers_folder import DiffusersFolder, clap_audio_model
 from onnx_export.sources.original_checkpoint import OriginalCheckpoint, clap_audio_encoder
 from onnx_export.sources.source import Source
 from onnx_export.sources.tokenizer import ROBERTA
+from server.checkpoints.architecture import Heads
+from server.checkpoints.manifest import AUDIOLDM_LICENCE
 from server.errors import ModelError, NotFound
 
 __all__ = ["SourceOptions", "open_source"]
 
-AUDIOLDM_LICENCE = "CC BY-NC-SA 4.0, as AudioLDM's weights were published"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import tokenizers
 import torch
 
-from onnx_export.sources.architecture import Architecture, Heads, attention_heads, build_network
-from onnx_export.sources.original_names import PREFIXES, ema_name, is_constant, original_names
-from onnx_export.sources.original_sizes import audio_sizes, read_architecture
-from onnx_export.sources.source import audioldm_manifest
+from onnx_export.sources.architecture import build_network
 from onnx_export.sources.tokenizer import load_tokenizer
 from onnx_export.sources.torch_file import TorchFile
+from server.checkpoints.architecture import Architecture, Heads, attention_heads
+from server.checkpoints.manifest import audioldm_manifest
+from server.checkpoints.original_names import PREFIXES, ema_name, is_constant, original_names
+from server.checkpoints.original_sizes import audio_sizes, read_architecture
 from server.errors import ModelError
 from server.model.manifest import Manifest
 
@@ -31,7 +32,7 @@ class OriginalCheckpoint:
         tokenizer_source: where RoBERTa's is; the checkpoint does not hold it.
         licence: of the weights, in words.
         ema: take the unet's moving average, as the authors do, where the file has one.
-        heads: see :func:`onnx_export.sources.architecture.attention_heads`.
+        heads: see :func:`server.checkpoints.architecture.attention_heads`.
         trust: unpickle arbitrary objects, which can run code.
 
     Reading any of its properties raises ModelError where the file is truncated or foreign.
@@ -96,8 +97,6 @@ def clap_audio_encoder(path: Path, *, trust: bool = False) -> torch.nn.Module:
     file = TorchFile.read(path, trust=trust)
     wrapped = any(name.startswith("module.audio_branch.") for name in file.tensors)
     prefix = "module." if wrapped else ""
-    if f"{prefix}audio_branch.patch_embed.mel_conv2d.weight" in file:
-        raise ModelError(f"{path} is a CLAP with feature fusion; AudioLDM uses one without")
     sizes = Architecture(**audio_sizes(file, prefix))
     network = build_network("audio_encoder", sizes, [])
     return fill_network(network, "audio_encoder", 0, file, prefix.__add__)
@@ -127,7 +126,8 @@ def fill_network(
         place = locate(origin.name)
         if place not in file and is_constant(key):
             continue
-        value = origin.part_of(file[place])
+        whole = file[place]
+        value = whole if origin.part is None else whole.chunk(3)[origin.part]
         # The VAE's attention is a 1x1 convolution in the original and linear here.
         if value.numel() != target[key].numel():
             shapes = f"{list(value.shape)} instead of {list(target[key].shape)}"

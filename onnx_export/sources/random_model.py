@@ -12,7 +12,8 @@ from typing import Final
 import tokenizers
 import torch
 
-from onnx_export.sources.architecture import Architecture, build_network
+from onnx_export.sources.architecture import build_network
+from server.checkpoints.architecture import Architecture
 
 __all__ = ["random_network", "random_tokenizer"]
 

@@ -16,16 +16,17 @@ from typing import Any
 import tokenizers
 import torch
 
-from onnx_export.sources.architecture import Architecture, Heads, attention_heads
-from onnx_export.sources.original_names import (
+from onnx_export.sources.random_model import NETWORKS, random_network, random_tokenizer
+from onnx_export.sources.source import Source
+from server.checkpoints.architecture import Architecture, Heads, attention_heads
+from server.checkpoints.manifest import audioldm_manifest
+from server.checkpoints.original_names import (
     EMA_PREFIX,
     PREFIXES,
     ema_name,
     is_constant,
     original_names,
 )
-from onnx_export.sources.random_model import NETWORKS, random_network, random_tokenizer
-from onnx_export.sources.source import Source, audioldm_manifest
 from server.model.manifest import Manifest
 
 __all__ = [
@@ -57,8 +58,13 @@ class RandomSource:
             source=f"random weights (seed {self.seed}): noise, for measurements only",
             licence="CC0-1.0",
             scale_factor=SCALE_FACTOR,
-            heads=attention_heads(self.sizes, self.heads),
+            heads=self.manifest_heads,
         )
+
+    @property
+    def manifest_heads(self) -> list[int]:
+        """Heads of every unet level."""
+        return attention_heads(self.sizes, self.heads)
 
     @cached_property
     def tokenizer(self) -> tokenizers.Tokenizer:
@@ -67,8 +73,7 @@ class RandomSource:
 
     def network(self, name: str) -> torch.nn.Module:
         """Drawn anew at each call, with the same result."""
-        heads = attention_heads(self.sizes, self.heads)
-        return random_network(name, self.sizes, heads, self.seed)
+        return random_network(name, self.sizes, self.manifest_heads, self.seed)
 
 
 def diffusers_pipeline(source: Source) -> Any:

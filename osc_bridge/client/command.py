@@ -22,7 +22,7 @@ from typing import Final, Literal
 from osc_bridge.client.client import DEFAULT_PORT, Client
 from osc_bridge.messages.addresses import TABLE
 from osc_bridge.messages.jobs import JobFail, TakeReply
-from osc_bridge.messages.submissions import Press, Submission
+from osc_bridge.messages.requests.submissions import Press, Submission
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import AudioLDMError, EngineUnavailable
 

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -52,6 +53,7 @@ def diagnose(config: Config) -> Iterator[Finding]:
     yield _program()
     for check in (
         _model,
+        _published_models,
         _providers,
         _takes_folder,
         _ports,
@@ -71,8 +73,8 @@ def _program() -> Finding:
 def _model(config: Config) -> Finding:
     from server.model.manifest import Manifest
 
-    folder = config.model_folder
     try:
+        folder = config.model_folder
         manifest = Manifest.load(folder)
         manifest.verify(folder)
     except AudioLDMError as error:
@@ -80,6 +82,35 @@ def _model(config: Config) -> Finding:
         return Finding(what="model", state="broken", detail=str(error), fix=fix)
     detail = f"{manifest.name} at {folder}, {manifest.sample_rate} Hz, {manifest.licence}"
     return Finding(what="model", state="works", detail=detail)
+
+
+def _published_models(config: Config) -> Finding:
+    """AudioLDM itself: what is here, else what it would need."""
+    from server.model.memory import machine_memory, shown
+    from server.store.catalogue import offers
+    from server.store.installed import Installed, installed
+
+    here = [entry for entry in installed(config.model_folders) if isinstance(entry, Installed)]
+    names = [entry.name for entry in here if entry.folder.parent == config.models]
+    if names:
+        return Finding(what="added models", state="works", detail=", ".join(names))
+    free = shutil.disk_usage(_existing(config.models)).free
+    needs = "; ".join(
+        f"{offer.name}: {shown(offer.download_bytes)} to download, "
+        f"{shown(offer.memory_bytes)} of memory"
+        for offer in offers(())
+    )
+    return Finding(
+        what="added models",
+        state="missing",
+        detail=f"none; {shown(free)} of disk are free, the machine has "
+        f"{shown(machine_memory())} of memory. {needs}",
+        fix=f"audioldm-daw model add {offers(())[1].name}",
+    )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _providers(config: Config) -> Finding:
@@ -101,7 +132,7 @@ def _providers(config: Config) -> Finding:
 
 def _takes_folder(config: Config) -> Finding:
     folder = config.roots[0]
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = _existing(folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         return Finding(
             what="takes folder",

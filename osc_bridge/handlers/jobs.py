@@ -7,11 +7,11 @@ sent before the acceptance.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from osc_bridge.messages.generated import PRESSES, SUBMISSIONS
 from osc_bridge.messages.jobs import (
     UNSCORED,
     JobAccepted,
@@ -29,13 +29,14 @@ from osc_bridge.messages.jobs import (
 )
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.notices import JobNotice, TakeNotice
+from osc_bridge.messages.requests.generated import PRESSES, SUBMISSIONS
+from osc_bridge.messages.requests.submissions import Press, Submission
 from osc_bridge.messages.server import Sync, Synced
-from osc_bridge.messages.submissions import Press, Submission
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.client_table import KnownClient, Reported
 from osc_bridge.service.service import Context, Handler, Service
 from server.engine.engine import Engine
-from server.errors import EngineUnavailable, NotFound
+from server.errors import EngineUnavailable, InvalidRequest, NotFound
 from server.jobs.job import Job, JobState
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
@@ -44,6 +45,9 @@ __all__ = ["JobHandlers"]
 
 MAX_LISTED: Final = 100
 """States sent for one /ldm/job/list, the newest jobs."""
+
+
+BeginInstant = Callable[[Submission, Context], asyncio.Future[str]]
 
 
 class JobHandlers:
@@ -56,6 +60,8 @@ class JobHandlers:
         self._announced: dict[str, int] = {}
         """Number of takes that have been announced to all, of each job that runs."""
         self._unlisten = engine.listen(self._job_changed)
+        self.begin_instant: BeginInstant = _no_library
+        """Plays a sound of the library for a request; the future is given the id of its job."""
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -82,6 +88,19 @@ class JobHandlers:
     # --- commands
 
     async def _submit(self, submission: Submission, context: Context) -> None:
+        """Accept a job; what plays until its take is there begins before it is on the disk."""
+        known = submission.request_id in context.client.job_ids
+        if known or not submission.options.retrieve:
+            await self._accept(submission, context)
+            return
+        accepted = self.begin_instant(submission, context)
+        try:
+            accepted.set_result(await self._accept(submission, context))
+        finally:
+            accepted.cancel()
+
+    async def _accept(self, submission: Submission, context: Context) -> str:
+        """Submit a request; returns the id of the job."""
         client, request_id = context.client, submission.request_id
         options = submission.options
         job = await self._engine.submit(
@@ -103,6 +122,7 @@ class JobHandlers:
             self._service.reply(client, bulk)
         self._service.warn(client, self._engine.notice)
         self._report(client, self._engine.job(job.id))
+        return job.id
 
     async def _press(self, press: Press, context: Context) -> None:
         if press.pressed:
@@ -210,6 +230,10 @@ class JobHandlers:
         self._announced[job.id] = len(job.takes)
         if job.state.final:
             del self._announced[job.id]
+
+
+def _no_library(_: Submission, __: Context) -> asyncio.Future[str]:
+    raise InvalidRequest("retrieve: there is no sample library in this set-up")
 
 
 def _state(job: Job) -> JobStateReply:

@@ -27,7 +27,9 @@ class MidiHandlers:
     def __init__(self, service: Service, stage: Stage) -> None:
         self._service = service
         self._stage = stage
-        self._sender = Sender("midi", lambda data: log.debug("answer to MIDI: %r", data))
+        self._sender = Sender(
+            "midi", lambda data: log.debug("answer to MIDI: %r", data), is_local=True
+        )
         stage.router.send = self._send_to_service
 
     @property

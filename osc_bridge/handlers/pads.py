@@ -77,6 +77,7 @@ def _state(kind: type[S], report: PadReport) -> S:
         takes=report.takes,
         refreshing=report.refreshing,
         error=report.error,
+        source=report.source,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from osc_bridge.messages.generated import SETTINGS
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.presets import PresetEntry, PresetList, PresetListed, PresetUse, PresetUsed
+from osc_bridge.messages.requests.generated import SETTINGS
 from osc_bridge.service.service import Context, Handler, Service
 from server.requests.presets import find_preset, list_presets
 

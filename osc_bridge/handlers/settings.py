@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from osc_bridge.messages.generated import SETTINGS
 from osc_bridge.messages.message import Command
+from osc_bridge.messages.requests.generated import SETTINGS
 from osc_bridge.messages.settings import Set, SetClear, Setting
 from osc_bridge.service.service import Context, Handler, Service
 from server.engine.engine import Engine

@@ -14,6 +14,8 @@ from typing import Final
 from osc_bridge.messages import (
     files,
     jobs,
+    library,
+    library_map,
     midi,
     models,
     notices,
@@ -25,8 +27,8 @@ from osc_bridge.messages import (
     stream,
     transport,
 )
-from osc_bridge.messages.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
+from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from server.errors import NotFound
 from server.requests.fields import Field
 
@@ -116,6 +118,8 @@ TABLE: Final = AddressTable(
         *declared(models),
         *STAGE,
         *declared(files),
+        *declared(library),
+        *declared(library_map),
     )
 )
 

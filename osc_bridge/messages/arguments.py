@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -70,3 +71,27 @@ def as_argument(field: Field, value: Any) -> Argument:
     if field.type == "j":
         return msgspec.json.encode(value).decode()
     return str(value) if field.type == "s" and value is not None else value
+
+
+def named_values(
+    address: str, arguments: Sequence[Argument], after: str
+) -> list[tuple[str, Argument]]:
+    """The pairs of name and value that follow the arguments ``after``.
+
+    Raises:
+        InvalidRequest: one has no partner, or a name is no text.
+    """
+    if len(arguments) % 2:
+        raise InvalidRequest(
+            f"{address}: after {after} come pairs of name and value; "
+            f"{arguments[-1]!r} has no partner (a text of several words is one string)"
+        )
+    pairs: list[tuple[str, Argument]] = []
+    for name, value in zip(arguments[::2], arguments[1::2], strict=True):
+        if not isinstance(name, str):
+            raise InvalidRequest(
+                f"{address}: {name!r} stands where a name is expected; "
+                f"after {after} come pairs of name and value"
+            )
+        pairs.append((name, value))
+    return pairs

@@ -73,6 +73,8 @@ class Command(Message, frozen=True):
     """The answers to the sender; every command may also be answered by /ldm/error."""
     takes_time: ClassVar[bool] = False
     """True where the handler gets the message before the time of its bundle, with that time."""
+    positional: ClassVar[int | None] = None
+    """How many arguments have a place; the others follow as ``name value``. None: all."""
 
 
 class Reply(Message, frozen=True):

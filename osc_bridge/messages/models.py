@@ -1,4 +1,4 @@
-"""Messages about models: list them, load and unload them.
+"""Messages about models: list, add, load and unload them.
 
 A job names its model itself: ``/ldm/text a "rain" model mine``, or ``/ldm/set/model mine``.
 
@@ -15,18 +15,24 @@ from msgspec import Meta
 from osc_bridge.messages.message import Command, Message, Reply
 
 __all__ = [
+    "ModelAdd",
     "ModelEntry",
     "ModelList",
     "ModelListed",
     "ModelLoad",
     "ModelNotice",
+    "ModelProgress",
     "ModelState",
     "ModelUnload",
 ]
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=200, description="name of the model")]
-State = Annotated[str, Meta(description="unloaded, waiting, loading, loaded, unloading or failed")]
-Reason = Annotated[str, Meta(description="why it could not be loaded; empty where it could")]
+State = Annotated[
+    str, Meta(description="adding, unloaded, waiting, loading, loaded, unloading or failed")
+]
+Reason = Annotated[
+    str, Meta(description="why it could not be added or loaded; empty where it could")
+]
 
 
 class ModelEntry(Reply, frozen=True):
@@ -73,6 +79,37 @@ class ModelNotice(Reply, frozen=True):
     name: ModelName
     state: State
     error: Reason
+
+
+class ModelProgress(Reply, frozen=True):
+    """How far a model is that is being added; sent to the client that added it."""
+
+    address: ClassVar[str] = "/ldm/model/progress"
+    name: ModelName
+    stage: Annotated[str, Meta(description="asking, downloading, checking or converting")]
+    share: Annotated[float, Meta(ge=0.0, le=1.0, description="how much of the stage is done")]
+    left_s: Annotated[
+        float,
+        Meta(ge=0.0, description="time left for the stage (0: unknown)", extra={"unit": "s"}),
+    ]
+
+
+class ModelAdd(Command, frozen=True):
+    """Download a published model while the program runs; progress and states follow."""
+
+    address: ClassVar[str] = "/ldm/model/add"
+    replies: ClassVar[tuple[type[Message], ...]] = (ModelState, ModelProgress)
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="published name, or id of a repository on the Hugging Face Hub",
+        ),
+    ]
+    accept_licence: Annotated[
+        bool, Meta(description="the licence of the weights is accepted (1); else it is refused")
+    ] = False
 
 
 class ModelLoad(Command, frozen=True):

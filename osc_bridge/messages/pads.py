@@ -24,6 +24,7 @@ class PadState(Reply, frozen=True):
     takes: Annotated[Count, Meta(description="number of takes in memory")]
     refreshing: Annotated[bool, Meta(description="1 while new takes are rendered")]
     error: Annotated[Words, Meta(description="why the last render failed; empty where it did not")]
+    source: Annotated[str, Meta(description="library, generated, or empty where there is no sound")]
 
 
 class PadNotice(PadState, frozen=True):

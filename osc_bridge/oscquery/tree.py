@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from osc_bridge.messages.addresses import AddressTable, type_tag
 from osc_bridge.messages.message import Command, Message
+from osc_bridge.messages.requests.submissions import Submission
 from osc_bridge.messages.settings import Set
-from osc_bridge.messages.submissions import Submission
 from server.errors import NotFound
 from server.requests.fields import Field
 
@@ -82,8 +82,10 @@ def _place(root: Node, address: str) -> Node:
 
 def _described(message: type[Message], value: list[Any] | None) -> Node:
     arguments = message.arguments()
-    if issubclass(message, Submission):
-        arguments = arguments[:2]  # the pairs after them are optional, and have nodes of their own
+    if issubclass(message, Command):
+        arguments = arguments[
+            : message.positional
+        ]  # the pairs after them are optional, and have nodes of their own
     node: Node = {
         "DESCRIPTION": message.description(),
         "ACCESS": int(_access(message, value)),

@@ -18,8 +18,8 @@ from typing import Any, Final
 from osc_bridge.messages.addresses import TABLE, AddressTable
 from osc_bridge.messages.jobs import JobFail, JobReceived
 from osc_bridge.messages.message import Command, Message, Reply
+from osc_bridge.messages.requests.submissions import Press, Submission
 from osc_bridge.messages.server import ErrorReply
-from osc_bridge.messages.submissions import Press, Submission
 from osc_bridge.service.address_proof import AddressProofs
 from osc_bridge.service.bundles import BundleScheduler
 from osc_bridge.service.client_table import ClientTable, KnownClient, Sender

@@ -56,6 +56,8 @@ class Pad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     num_inference_steps: Annotated[int, Meta(ge=1, le=1000)] | None = None
     guidance_scale: Annotated[float, Meta(ge=0.0, le=50.0)] | None = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    retrieve: bool = False
+    """Play the nearest sound of the sample library until the takes are rendered."""
 
     def length_s(self, bar_s: float, default: float) -> float:
         """Length of a take; ``default`` where the pad gives none."""

@@ -73,17 +73,27 @@ class Renders:
         job = await self.engine.submit(
             request, owner=self._owner, folder=folder, temporary=temporary
         )
-        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        self._waiting[job.id] = future
-        self._job_changed(self.engine.job(job.id))
         try:
-            done = await future
+            return await self.ended(job.id)
         except asyncio.CancelledError:
             with contextlib.suppress(AudioLDMError):
                 await self.engine.cancel(job.id)
             raise
+
+    async def ended(self, job_id: str) -> Job:
+        """A job when it is done.
+
+        Raises:
+            RenderError, InvalidRequest: it failed.
+            Cancelled: it was cancelled.
+        """
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self._waiting[job_id] = future
+        try:
+            self._job_changed(self.engine.job(job_id))
+            done = await future
         finally:
-            self._waiting.pop(job.id, None)
+            self._waiting.pop(job_id, None)
         if done.state is JobState.CANCELLED:
             raise Cancelled("the render was cancelled")
         if done.state is JobState.FAILED:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from server.errors import InvalidRequest
 from server.jobs.acceptance import Limits
 from server.jobs.book import JobBook
 from server.jobs.cost import CostModel
@@ -21,6 +22,7 @@ from server.jobs.submission import Submission
 from server.listeners import Listeners, Unlisten
 from server.model.manifest import Manifest
 from server.requests.request import AnyRequest
+from server.store.plan import AddRequest
 from server.supervision import Supervisor
 
 __all__ = ["Engine", "EngineStatus", "ModelInfo"]
@@ -48,7 +50,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """What jobs name it by."""
     state: str
-    """unloaded, waiting (for room in memory), loading, loaded, unloading or failed."""
+    """adding, unloaded, waiting (for room in memory), loading, loaded, unloading or failed."""
     default: bool = False
     """It renders the jobs that name no model."""
     memory_bytes: int = 0
@@ -65,7 +67,13 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     load_s: float = 0.0
     """How long loading took the last time; 0 where it was not loaded yet."""
     error: str = ""
-    """Why it could not be loaded."""
+    """Why it could not be added or loaded."""
+    stage: str = ""
+    """While it is being added: asking, downloading, checking or converting."""
+    done_bytes: int = 0
+    total_bytes: int = 0
+    left_s: float = 0.0
+    """How far the stage is, and the seconds left; 0 while nobody knows."""
 
 
 class Engine(ABC):
@@ -127,6 +135,18 @@ class Engine(ABC):
             InvalidRequest: the engine has one model, which stays loaded.
             NotFound, Conflict: there is no such model, or it has jobs that are not finished.
         """
+
+    async def add_model(self, request: AddRequest) -> ModelInfo:
+        """Begin to add a model; ``listen_models`` and ``models`` show how far it is.
+
+        Raises:
+            InvalidRequest: this engine has no folder of models, or the request names files.
+            Forbidden, Conflict, StorageFull, NotFound, EngineUnavailable: it cannot be added.
+        """
+        raise InvalidRequest(
+            f"models are not added to this engine while it runs (asked for {request.source!r}); "
+            "stop it and run: audioldm-server model add NAME"
+        )
 
     @abstractmethod
     async def _accept(self, submission: Submission) -> Job:

@@ -7,20 +7,22 @@ each device, and those take jobs from its queue; the jobs of a model that is not
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from server.audio.fence.pool import DECODERS
+from server.engine.additions import Additions
 from server.engine.effort import effort_of
 from server.engine.engine import Engine, EngineStatus, ModelInfo
 from server.engine.fleet_model import FleetModel, MakeExecutors, worker_executors
 from server.engine.loader import Loader
+from server.engine.model_names import named_folders, unused_name, url_name
 from server.errors import AudioLDMError, Conflict, EngineUnavailable, InvalidRequest, NotFound
 from server.jobs.acceptance import NO_LIMITS, Limits
 from server.jobs.book import JobBook
@@ -30,6 +32,7 @@ from server.jobs.submission import Submission
 from server.model.manifest import Manifest
 from server.model.memory import default_budget
 from server.requests.request import AnyRequest, Vary
+from server.store.plan import AddRequest
 
 __all__ = ["Fleet"]
 
@@ -50,6 +53,7 @@ class Fleet(Engine):
         journal: where jobs outlive this process; the engine closes it.
         make_executors: makes what renders, if not worker processes.
         stays_loaded: models are not unloaded, and their memory is not counted.
+        models_folder: where models are added; None: nowhere.
 
     Raises:
         ModelError: one of the folders is no model folder.
@@ -69,8 +73,9 @@ class Fleet(Engine):
         journal: Journal | None = None,
         make_executors: MakeExecutors | None = None,
         stays_loaded: bool = False,
+        models_folder: Path | None = None,
     ) -> None:
-        named = _named(folders)
+        named = named_folders(folders)
         default = next(iter(named))
         book = JobBook(
             takes_folder,
@@ -83,10 +88,10 @@ class Fleet(Engine):
         )
         super().__init__(book)
         make = make_executors or worker_executors(devices, threads, step_timeout_s)
-        self._models = {
-            name: FleetModel(name, folder, devices, make, book=book, supervisor=self.supervisor)
-            for name, folder in named.items()
-        }
+        self._make_model = partial(
+            FleetModel, devices=devices, make_executors=make, book=book, supervisor=self.supervisor
+        )
+        self._models = {name: self._make_model(name, folder) for name, folder in named.items()}
         self._default = self._models[default]
         self._default.is_default = True
         self._stays_loaded = stays_loaded
@@ -97,6 +102,9 @@ class Fleet(Engine):
             book,
             self.supervisor,
             self._model_listeners,
+        )
+        self._additions = (
+            Additions(models_folder, self._model_listeners, self._added) if models_folder else None
         )
         book.listeners.add(self._changed)
 
@@ -133,6 +141,8 @@ class Fleet(Engine):
     async def close(self) -> None:
         """Stop all workers. Unfinished jobs stay in the journal; without one they fail."""
         self._state = "down"
+        if self._additions:
+            self._additions.close()
         await self._loader.close()
         await self.supervisor.close()
         await self._book.close()
@@ -163,8 +173,21 @@ class Fleet(Engine):
         )
 
     def models(self) -> list[ModelInfo]:
-        """All models, the default first."""
-        return [model.info for model in self._models.values()]
+        """All models, the default first; then those that are being added."""
+        adding = self._additions.infos if self._additions else []
+        return [*(model.info for model in self._models.values()), *adding]
+
+    async def add_model(self, request: AddRequest) -> ModelInfo:
+        """Begin to add a model; see :meth:`server.engine.engine.Engine.add_model`."""
+        if self._additions is None:
+            return await super().add_model(request)
+        self._check_up()
+        return await self._additions.add(request)
+
+    def _added(self, folder: Path) -> None:
+        name = unused_name(url_name(Manifest.load(folder)), self._models)
+        self._models[name] = self._make_model(name, folder)
+        self._loader.add(self._models[name])
 
     async def load_model(self, name: str) -> ModelInfo:
         """Begin to load a model; see :meth:`server.engine.engine.Engine.load_model`."""
@@ -268,24 +291,6 @@ class Fleet(Engine):
         # Without any model in memory it is ready too: the next job loads its model.
         idle = "ready" if self._state == "up" else self._state
         return next((state for state in _STATES if state in states), idle)
-
-
-def _named(folders: Sequence[Path]) -> dict[str, Path]:
-    """Names that fit into a URL: the manifests' own, numbered where two are alike."""
-    named: dict[str, Path] = {}
-    digests: set[str] = set()
-    for folder in folders:
-        manifest = Manifest.load(folder)
-        if manifest.digest in digests:
-            continue  # the same model once more
-        digests.add(manifest.digest)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.name).strip("-.") or "model"
-        number, unique = 1, name
-        while unique in named:
-            number += 1
-            unique = f"{name}-{number}"
-        named[unique] = folder
-    return named
 
 
 def _with_plain_recipe(request: Vary) -> Vary:

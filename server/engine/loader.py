@@ -47,7 +47,7 @@ class Loader:
         self.budget_bytes = budget_bytes
         self.restarts = 0
         """Workers lost by models that are not loaded any more."""
-        self._models = models
+        self._models = list(models)
         self._book = book
         self._supervisor = supervisor
         self._listeners = listeners
@@ -76,6 +76,11 @@ class Loader:
         await asyncio.gather(*(model.stop() for model in self._models))
         for model in self._models:
             model.state = "unloaded"
+
+    def add(self, model: FleetModel) -> None:
+        """One more model, which is not loaded."""
+        self._models.append(model)
+        self._listeners.notify(model.info)
 
     async def pause(self) -> None:
         """Load and unload nothing more."""

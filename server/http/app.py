@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,12 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, InvalidRequest, NotFound
-from server.http.access import COOKIE, Gate
+from server.http.access import COOKIE, LOCAL, Caller, Gate
 from server.http.entrance import Entrance
 from server.http.io import answer, body, error_answer
 from server.http.openapi import Operation, document
 from server.http.routes.clips import ClipRoutes
 from server.http.routes.jobs import JobRoutes
+from server.http.routes.library import LibraryRoutes
 from server.http.routes.metrics import Metrics
 from server.http.routes.models import ModelRoutes
 from server.http.routes.status import PortLimits, StatusRoutes
@@ -39,8 +40,9 @@ from server.jobs.library import Library
 from server.jobs.sound_search import SoundSearch, Towers
 from server.jobs.uploads import Uploads
 from server.net.limits import ConnectionLimits
+from server.sample_library.library import SampleLibrary
 
-__all__ = ["HttpApi"]
+__all__ = ["HttpApi", "alone"]
 
 log = logging.getLogger("audioldm.http")
 
@@ -67,8 +69,9 @@ class HttpApi:
     """The HTTP interface of one engine; ``app`` is the ASGI application.
 
     ``make_towers`` loads the CLAP towers at the first search by sound.
-    ``presets`` is the user's own folder of presets. ``extra_routes`` come first, so that OSCQuery
-    can share the port; they are behind the same gate. ``limits`` are those of the port.
+    ``presets`` is the user's own folder of presets, ``samples`` the library of the user's sounds.
+    ``extra_routes`` come first, so that OSCQuery can share the port; they are behind the same
+    gate. ``limits`` are those of the port.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class HttpApi:
         make_towers: Callable[[], Towers] | None = None,
         gate: Gate | None = None,
         presets: Path | None = None,
+        samples: SampleLibrary | None = None,
         extra_routes: Sequence[BaseRoute] = (),
         limits: ConnectionLimits | None = None,
         streams: StreamSlots | None = None,
@@ -94,11 +98,14 @@ class HttpApi:
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
         told = PortLimits.of(uploads.max_bytes, limits or ConnectionLimits(), self._streams)
         self._operations: tuple[Operation, ...] = (
-            *StatusRoutes(engine, self._metrics, told, presets).operations,
+            *StatusRoutes(
+                engine, self._metrics, told, presets, library=samples is not None
+            ).operations,
             *jobs.operations,
             *ClipRoutes(uploads).operations,
             *TakeRoutes(self._views, library).operations,
             *ModelRoutes(engine).operations,
+            *(LibraryRoutes(samples).operations if samples else ()),
             Operation(
                 *("POST", "/v1/session", self.sign_in, "Sign a browser in with a token"),
                 body=_Session,
@@ -114,15 +121,7 @@ class HttpApi:
             Mount("/panel", StaticFiles(directory=_panel(), html=True)),
             Route("/", _to_panel),
         )
-        application = Starlette(
-            routes=self.routes,
-            exception_handlers={
-                AudioLDMError: _answer_error,
-                HTTPException: _answer_http_error,
-                ClientDisconnect: _answer_nobody,
-                Exception: _answer_unexpected,
-            },
-        )
+        application = Starlette(routes=self.routes, exception_handlers=_error_handlers())
         entrance = Entrance(_PanelAtRoot(application), self._gate, _is_open, self._streams)
         self.app: ASGIApp = _Measured(entrance, self._metrics)
 
@@ -152,6 +151,28 @@ class HttpApi:
 
     async def _openapi(self, _: Request) -> Response:
         return Response(self._document, media_type="application/json")
+
+
+def alone(operations: Iterable[Operation], client: Caller = LOCAL) -> ASGIApp:
+    """An application of a few routes, for calls by ``client`` from within this process."""
+    routes = Starlette(
+        routes=[_route(operation) for operation in operations], exception_handlers=_error_handlers()
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["client"] = client
+        await routes(scope, receive, send)
+
+    return app
+
+
+def _error_handlers() -> dict[Any, Any]:
+    return {
+        AudioLDMError: _answer_error,
+        HTTPException: _answer_http_error,
+        ClientDisconnect: _answer_nobody,
+        Exception: _answer_unexpected,
+    }
 
 
 class _Measured:

@@ -168,12 +168,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sizes of the networks, for people and for retraining."""
     attribution: tuple[str, ...] = ()
     format: int = FORMAT
+    weights_bytes: dict[str, Annotated[int, Meta(ge=0)]] = {}
+    """Bytes of each graph's weights that are in files of the checkpoint."""
     files: dict[str, StoredFile] = {}
 
     @property
     def components(self) -> tuple[str, ...]:
         """The graphs, by name."""
         return (*COMPONENTS, LISTENER) if self.listener else COMPONENTS
+
+    def graph_bytes(self, name: str) -> int:
+        """Size of a graph with its weights, wherever they are."""
+        files = (f"{name}.onnx", f"{name}.onnx.data")
+        own = sum(self.files[file].bytes for file in files if file in self.files)
+        return own + self.weights_bytes.get(name, 0)
 
     @property
     def has_grounding(self) -> bool:

@@ -1,12 +1,14 @@
 // The menu of models, shown where there is more than one.
 
 import { call } from "./api.js";
+import { Offers } from "./offers.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class Models {
-  constructor(changed) {
+  constructor(changed, complain) {
     this.all = new Map();
+    this.offers = new Offers(complain);
     $("models").onchange = () => { this.describe(); changed(); };
   }
 
@@ -22,17 +24,20 @@ export class Models {
   }
 
   async load() {
-    const { models } = await call("GET", "/v1/models"), chosen = $("models").value;
+    const { models, offers } = await call("GET", "/v1/models"), chosen = $("models").value;
     this.all = new Map(models.map((model) => [model.name, model]));
     $("models").replaceChildren(...models.map((model) => new Option(text(model), model.name)));
     $("models-area").hidden = models.length < 2;
+    this.offers.show(offers);
     this.choose(chosen);
   }
 
   show(model) {
+    const known = this.all.get(model.name);
     this.all.set(model.name, model);
     const option = [...$("models").options].find((o) => o.value === model.name);
     if (option) option.textContent = text(model);
+    if (!option || known?.state === "adding" && model.state !== "adding") this.load();
     this.describe();
   }
 
@@ -45,5 +50,8 @@ export class Models {
 }
 
 function text(model) {
+  if (model.state === "adding" && model.total_bytes) {
+    return `${model.name} (${model.stage} ${Math.round(100 * model.done_bytes / model.total_bytes)} %)`;
+  }
   return model.state === "loaded" ? model.name : `${model.name} (${model.state})`;
 }

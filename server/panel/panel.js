@@ -3,6 +3,7 @@
 import { call, follow } from "./api.js";
 import { Clip } from "./clip.js";
 import { buildFields } from "./fields.js";
+import { Library } from "./library.js";
 import { Models } from "./models.js";
 import { morphPad } from "./pad.js";
 import { Takes, button, element } from "./takes.js";
@@ -21,12 +22,16 @@ let features, fields, presets = [];
 const chosenKind = () => $("request").elements.kind.value;
 
 const clip = new Clip(complain, remember);
-const models = new Models(() => remember());
+const models = new Models(() => remember(), complain);
 const takes = new Takes(complain, (name, text) => {
   const kind = features.kinds.find((k) => k.kind === chosenKind());
   if (!needsClip(kind)) choose("transfer");
   clip.use(name, text);
   $("prompt").focus();
+}, (path, title) => library.searchLike(path, title));
+const library = new Library(complain, (file) => {
+  if (!needsClip(features.kinds.find((k) => k.kind === chosenKind()))) choose("transfer");
+  clip.send(file);
 });
 
 function complain(error) {
@@ -180,6 +185,7 @@ async function start() {
   }
   $("sign-in").hidden = true;
   takes.label = kindLabel;
+  await library.start(features.library);
   $("kind").replaceChildren(...features.kinds.map(kindTab));
   $("preset").append(...presets.map((preset) => new Option(preset.name, preset.name)));
   recall();

@@ -14,9 +14,10 @@ const COLOURS = Array.from({ length: 256 }, (_, k) => {
 });
 
 export class Takes {
-  constructor(complain, useAsClip) {
+  constructor(complain, useAsClip, searchLike) {
     this.complain = complain;
     this.useAsClip = useAsClip;
+    this.searchLike = searchLike;
     this.label = (kind) => kind;
     this.shown = 0;
     this.surfers = new Map();
@@ -80,8 +81,10 @@ export class Takes {
     const remove = button("Delete", () => this.remove(card, id));
     remove.className = "remove";
     row.append(play, keep, button("Use as clip", () => this.useAsClip(`take:${id}`, title.textContent)),
-      download, remove);
+      button("In library", () => this.searchLike(take.path, title.textContent)), download, remove);
+    row.children[3].className = "in-library";
     card.append(title, facts, warnings, wave, row);
+    draggable(card, take.path.split(/[/\\]/).pop() || `take ${take.number}.wav`, `${take.url}?download=true`);
     // Drawn only once visible, so that a long library decodes few files.
     new IntersectionObserver((entries, observer) => {
       if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); this.draw(id, take, wave, play); }
@@ -139,4 +142,15 @@ export function button(text, pressed) {
   made.type = "button";
   made.onclick = pressed;
   return made;
+}
+
+// A card that is dragged becomes a file on the desktop or in a DAW, and a clip in the panel.
+export function draggable(card, name, url, type = "audio/wav") {
+  card.draggable = true;
+  card.addEventListener("dragstart", (event) => {
+    const whole = new URL(url, location.href).href;
+    event.dataTransfer.setData("DownloadURL", `${type}:${name.replaceAll(":", "_")}:${whole}`);
+    event.dataTransfer.setData("text/uri-list", whole);
+    event.dataTransfer.effectAllowed = "copy";
+  });
 }

@@ -20,6 +20,7 @@ from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
+from server.store.plan import AddRequest
 
 __all__ = ["RemoteClient"]
 
@@ -82,6 +83,10 @@ class RemoteClient:
     async def models(self) -> Models:
         """The server's models."""
         return await self._call("GET", "/v1/models", Models)
+
+    async def add_model(self, request: AddRequest) -> ModelInfo:
+        """Have the server add a model."""
+        return await self._call("POST", "/v1/models", ModelInfo, json=msgspec.to_builtins(request))
 
     async def change_model(self, name: str, what: str) -> ModelInfo:
         """``load`` or ``unload`` a model."""

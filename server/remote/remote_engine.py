@@ -26,6 +26,7 @@ from server.model.manifest import Manifest
 from server.remote.client import RemoteClient
 from server.remote.remote_jobs import RemoteJobs
 from server.requests.request import validate
+from server.store.plan import AddRequest
 from server.supervision import SupervisedTask
 
 __all__ = ["RemoteEngine"]
@@ -144,6 +145,10 @@ class RemoteEngine(Engine):
     def models(self) -> list[ModelInfo]:
         """The server's models as it described them last, the default first."""
         return list(self._models.values())
+
+    async def add_model(self, request: AddRequest) -> ModelInfo:
+        """Begin to add a model there; see :meth:`server.engine.engine.Engine.add_model`."""
+        return await self._client.add_model(request)
 
     async def load_model(self, name: str) -> ModelInfo:
         """Begin to load a model there; see :meth:`server.engine.engine.Engine.load_model`."""

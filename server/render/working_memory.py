@@ -67,7 +67,7 @@ class MemoryLimit:
         self._held = 0
         self._frames_a_second = manifest.sample_rate / manifest.samples_per_latent_frame
         weights = {
-            name: manifest.files[f"{name}.onnx"].bytes * _FLOAT32_BYTES.get(manifest.precision, 1.0)
+            name: manifest.graph_bytes(name) * _FLOAT32_BYTES.get(manifest.precision, 1.0)
             for name in ("unet", "vae_decoder", "vocoder")
         }
         self._unet = _UNET * weights["unet"]

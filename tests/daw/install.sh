@@ -4,7 +4,9 @@
 set -eu
 
 packages="jackd2 jack-tools libportaudio2 liblo-tools iproute2 lua5.4 puredata-core csound chuck
-    supercollider-language ardour xvfb xauth chromium chromium-driver"
+    supercollider-language ardour xvfb xauth chromium chromium-driver
+    g++ make patch pkg-config dpf-source libgl-dev libx11-dev libxext-dev libxcursor-dev libxrandr-dev
+    jalv lilv-utils sordi qtractor openbox xdotool x11-utils imagemagick python3-gi gir1.2-gtk-3.0"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "no apt here: tests that drive other programs run where these are installed by hand"

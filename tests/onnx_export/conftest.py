@@ -7,31 +7,19 @@ from pathlib import Path
 import diffusers
 import pytest
 import transformers
+from narrow_model import narrow_source as make_narrow_source
 
 from onnx_export.export import export_source
-from onnx_export.sources.architecture import Architecture
 from onnx_export.sources.random_source import (
     RandomSource,
     write_diffusers_folder,
     write_original_checkpoint,
 )
 
-NARROW = Architecture(
-    unet_channels=(32, 64, 96, 160),
-    vae_channels=(32, 32, 64),
-    vocoder_channels=64,
-    text_layers=2,
-    text_channels=64,
-    text_intermediate=128,
-    vocab_size=600,
-    audio_channels=24,
-    audio_depths=(1, 1, 2, 1),
-)
-
 
 @pytest.fixture(scope="session")
 def narrow_source() -> RandomSource:
-    return RandomSource(NARROW, "narrow", seed=1)
+    return make_narrow_source()
 
 
 @pytest.fixture(scope="session")

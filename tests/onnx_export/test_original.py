@@ -9,11 +9,12 @@ import pytest
 import torch
 from original_unet import OriginalUnet
 
-from onnx_export.sources.architecture import VARIANTS, attention_heads, build_network
+from onnx_export.sources.architecture import build_network
 from onnx_export.sources.original_checkpoint import OriginalCheckpoint, clap_audio_encoder
-from onnx_export.sources.original_names import PREFIXES, ema_name, is_constant, original_names
 from onnx_export.sources.random_source import RandomSource
 from onnx_export.sources.torch_file import TorchFile
+from server.checkpoints.architecture import VARIANTS, attention_heads
+from server.checkpoints.original_names import PREFIXES, ema_name, is_constant, original_names
 from server.errors import ModelError
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
@@ -83,7 +84,7 @@ def test_sizes_of_the_published_variants_are_recognised(variant: str) -> None:
             levels = len(sizes.unet_channels if network == "unet" else sizes.vae_channels)
             for key, origin in original_names(network, list(state), levels).items():
                 tensors[PREFIXES[network] + origin.name] = state[key]
-    from onnx_export.sources.original_sizes import read_architecture
+    from server.checkpoints.original_sizes import read_architecture
 
     assert read_architecture(TorchFile(Path("meta"), tensors)) == sizes
 

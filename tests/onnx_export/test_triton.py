@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 from onnx_export.cli import main
 from onnx_export.graphs.files import save_graph
-from onnx_export.model_folder import seal
+from server.model.folder import seal
 from server.model.manifest import COMPONENTS, Manifest
 
 pytestmark = pytest.mark.integration

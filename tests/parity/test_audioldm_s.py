@@ -18,9 +18,7 @@ from onnx_export.export import export_source
 from onnx_export.graphs.files import save_graph
 from onnx_export.graphs.signatures import signatures
 from onnx_export.graphs.tracing import export_graph
-from onnx_export.model_folder import seal
 from onnx_export.parity import TOLERANCE, compare_component
-from onnx_export.sources.architecture import VARIANTS
 from onnx_export.sources.original_checkpoint import OriginalCheckpoint
 from onnx_export.sources.random_source import (
     RandomSource,
@@ -28,6 +26,8 @@ from onnx_export.sources.random_source import (
     write_original_checkpoint,
 )
 from onnx_export.sources.source import component
+from server.checkpoints.architecture import VARIANTS
+from server.model.folder import seal
 from server.model.manifest import COMPONENTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]

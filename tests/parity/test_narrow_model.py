@@ -9,8 +9,8 @@ import pytest
 from against_diffusers import EndToEnd, relative_error
 
 from onnx_export.export import export_source
-from onnx_export.sources.architecture import Architecture
 from onnx_export.sources.random_source import RandomSource, diffusers_pipeline
+from server.checkpoints.architecture import Architecture
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 NARROW = Architecture(

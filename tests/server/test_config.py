@@ -103,3 +103,27 @@ def test_models_are_those_that_are_named_then_those_of_a_folder(tmp_path: Path) 
     assert Config().model_folders == (built_in_model(),)
     both = load_config(parsed("--model", "/x", "--model", "built-in"), {})
     assert both.model_folders == (Path("/x"), built_in_model())
+
+
+def added_model(folder: Path, name: str) -> Path:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "manifest.json").write_text("{}")
+    return folder / name
+
+
+def test_the_built_in_model_is_the_default_until_one_is_chosen(tmp_path: Path) -> None:
+    one, two = added_model(tmp_path, "one"), added_model(tmp_path, "two")
+    settings = {"models_folder": str(tmp_path)}
+    assert load_config(settings, {}).model_folders == (built_in_model(), one, two)
+    chosen = load_config({**settings, "default_model": "two"}, {})
+    assert chosen.model_folders == (two, built_in_model(), one)
+    named = load_config({**settings, "model": ["two"]}, {})
+    assert named.model_folders == (two, one)
+    with pytest.raises(InvalidRequest, match="built-in, one, two"):
+        _ = load_config({**settings, "default_model": "three"}, {}).model_folders
+
+
+def test_a_half_made_model_is_no_model(tmp_path: Path) -> None:
+    added_model(tmp_path / ".one-abcdefgh", "new")
+    (tmp_path / ".downloads" / "one" / "a" / "b").mkdir(parents=True)
+    assert load_config({"models_folder": str(tmp_path)}, {}).model_folders == (built_in_model(),)

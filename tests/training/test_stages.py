@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from onnx_export.sources.architecture import VARIANTS, Architecture
+from server.checkpoints.architecture import VARIANTS, Architecture
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
 from training import loop

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onnx_export.sources.architecture import Architecture, attention_heads, build_network
+from onnx_export.sources.architecture import build_network
+from server.checkpoints.architecture import Architecture, attention_heads
 
 __all__ = ["KlAutoencoder", "HifiGan", "UnetDenoiser"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -56,6 +57,8 @@ class Pads:
         self._takes = PadTakes(player, renders, self._grid)
         self._voices = PadVoices(player, transport, launcher, self._changed)
         self._realigning: asyncio.Task[None] | None = None
+        self.find_sound: Callable[[str], Awaitable[Path]] | None = None
+        """Finds the nearest sound of the sample library, for pads that ask for it."""
         self._unlisten = transport.listen(self._tempo_changed)
 
     # --- the set
@@ -225,6 +228,8 @@ class Pads:
     async def _render_takes(self, slot: Slot) -> None:
         transport = self._transport
         bpm = transport.bpm if self._realigning else self._grid.map.bpm
+        if slot.pad.retrieve and not slot.clips:
+            await self._retrieve(slot)
         try:
             clips = await self._takes.render(slot.pad, bpm, transport.beats_per_bar)
         except AudioLDMError as error:
@@ -235,9 +240,22 @@ class Pads:
             slot.error = "internal error; see the log"
             log.exception("pad %s could not be rendered", slot.pad.name)
             return
-        slot.error = ""
+        slot.error, slot.retrieved = "", False
         slot.take = 0 if slot.loops and slot.stays else -1
         self._change_clips(slot, clips)
+
+    async def _retrieve(self, slot: Slot) -> None:
+        """Let the pad play a sound of the library until its takes are there."""
+        try:
+            if self.find_sound is None:
+                raise NotFound("there is no sample library in this set-up")
+            path = await self.find_sound(slot.pad.prompt)
+            slot.clips = await self._takes.retrieved(slot.pad, path)
+        except AudioLDMError as error:
+            log.warning("pad %s waits for its takes: %s", slot.pad.name, error)
+            return
+        slot.retrieved = True
+        self._changed(slot)
 
     def _change_clips(self, slot: Slot, clips: list[LoadedClip]) -> None:
         old, slot.clips = slot.clips, clips

@@ -28,6 +28,8 @@ class PadReport(msgspec.Struct, frozen=True, kw_only=True):
     takes: int = 0
     refreshing: bool = False
     error: str = ""
+    source: Literal["", "library", "generated"] = ""
+    """Where the sounds of the pad come from; empty where it has none."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Slot:
         """Voices that have been asked to stop."""
         self.render: asyncio.Task[None] | None = None
         self.error = ""
+        self.retrieved = False
+        """The pad holds a sound of the library; its takes are being rendered."""
 
     @property
     def loops(self) -> bool:
@@ -93,4 +97,5 @@ class Slot:
         return PadReport(
             number=self.number, name=self.pad.name, state=self.state, takes=len(self.clips),
             refreshing=self.render is not None and bool(self.clips), error=self.error,
+            source=("library" if self.retrieved else "generated") if self.clips else "",
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from osc_bridge.audio.clips import LoadedClip, Loop
@@ -45,6 +46,14 @@ class PadTakes:
         sounds = [await read_sound(take.path) for take in job.takes]
         return await self._load(pad, sounds, request)
 
+    async def retrieved(self, pad: Pad, path: Path) -> list[LoadedClip]:
+        """A sound that is there already, in memory; cut to the bars of the pad.
+
+        Raises:
+            AudioLDMError: it cannot be read, or the memory for sounds refused.
+        """
+        return await self._load(pad, [await read_sound(path)], None)
+
     async def cut(self, pad: Pad, clips: Sequence[LoadedClip]) -> list[LoadedClip]:
         """The same takes, cut to the current grid.
 
@@ -78,6 +87,8 @@ class PadTakes:
         if pad.mode != "loop":
             return None
         # The exact length of the bars; the file holds the nearest whole number of frames.
+        if request is None and not pad.bars:
+            return Loop()
         rendered_s = request.length_s(sound.seconds) if request else 0.0
         length_s = pad.length_s(self._grid.bar_s, rendered_s) if pad.bars else rendered_s
         as_rendered = math.isclose(length_s, rendered_s, rel_tol=1e-9)

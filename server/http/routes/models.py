@@ -1,4 +1,4 @@
-"""Routes of models: list, load, unload."""
+"""Routes of models: list, add, load, unload."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from starlette.responses import Response
 
 from server.engine.engine import Engine, ModelInfo
 from server.errors import Forbidden
-from server.http.io import answer, client_of
+from server.http.io import answer, body, client_of
 from server.http.openapi import Operation
+from server.store.catalogue import Offer, offers
+from server.store.plan import AddRequest
 
 __all__ = ["ModelRoutes", "Models"]
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """All models, and the memory that they use and may use on each device."""
+    """All models, the memory that they use and may use on each device, and what can be added."""
 
     budget_bytes: int
     used_bytes: int
     models: tuple[ModelInfo, ...]
+    offers: tuple[Offer, ...] = ()
 
 
 class ModelRoutes:
@@ -35,6 +38,14 @@ class ModelRoutes:
             Operation(
                 *("GET", "/v1/models", self.list_models, "All models, the default first"),
                 answer=Models,
+            ),
+            Operation(
+                *("POST", "/v1/models", self.add_model),
+                "Download a published model; events named model say how far it is",
+                body=AddRequest,
+                answer=ModelInfo,
+                status=202,
+                errors=(400, 403, 404, 409, 503, 507),
             ),
             Operation(
                 *("POST", "/v1/models/{name}/load", self.load_model),
@@ -54,7 +65,12 @@ class ModelRoutes:
     async def list_models(self, _: Request) -> Response:
         used, budget = self._engine.memory
         models = tuple(self._engine.models())
-        return answer(Models(budget_bytes=budget, used_bytes=used, models=models))
+        offered = offers({model.name for model in models if model.state != "failed"})
+        return answer(Models(budget_bytes=budget, used_bytes=used, models=models, offers=offered))
+
+    async def add_model(self, request: Request) -> Response:
+        _check_may(request)
+        return answer(await self._engine.add_model(await body(request, AddRequest)), 202)
 
     async def load_model(self, request: Request) -> Response:
         _check_may(request)
@@ -66,10 +82,12 @@ class ModelRoutes:
 
 
 def _check_may(request: Request) -> None:
-    """Only clients that see everybody's jobs manage the memory, which all share.
+    """Only clients that see everybody's jobs manage the disk and the memory, which all share.
 
     Raises:
         Forbidden: an ordinary client.
     """
     if not client_of(request).sees_all:
-        raise Forbidden("this token may not load or unload models; a job that names one loads it")
+        raise Forbidden(
+            "this token may not add, load or unload models; a job that names one loads it"
+        )

@@ -93,15 +93,24 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     port: PortLimits
     owner: str
     """Name of the client that asks."""
+    library: bool
+    """Whether this client may use the sample library."""
 
 
 class StatusRoutes:
     """``/health``, ``/ready``, ``/metrics``, ``/features``, ``/v1/status``, ``/v1/presets``."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, port: PortLimits, presets: Path | None = None
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        port: PortLimits,
+        presets: Path | None = None,
+        *,
+        library: bool = False,
     ) -> None:
-        """``presets`` is the user's own folder of presets."""
+        """``presets`` is the user's own folder of presets; ``library``: there is one."""
+        self._library = library
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
@@ -166,6 +175,7 @@ class StatusRoutes:
                 limits=self._engine.limits,
                 port=self._port,
                 owner=client.name,
+                library=self._library and client.sees_all,
             )
         )
 

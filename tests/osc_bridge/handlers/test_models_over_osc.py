@@ -12,8 +12,9 @@ from running_bridge import RunningBridge, running_bridge
 
 from osc_bridge.client.client import Client
 from server.engine.engine import ModelInfo
-from server.errors import InvalidRequest, NotFound, TooLarge
+from server.errors import Forbidden, InvalidRequest, NotFound, TooLarge
 from server.model.manifest import Manifest
+from server.store.plan import AddRequest
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +34,12 @@ class ModelsEngine(MemoryEngine):
 
     def models(self) -> list[ModelInfo]:
         return list(self.all.values())
+
+    async def add_model(self, request: AddRequest) -> ModelInfo:
+        if not request.accept_licence:
+            raise Forbidden("its licence is not accepted")
+        self.all[request.source] = ModelInfo(name=request.source, state="adding")
+        return self.become(request.source, "adding")
 
     async def load_model(self, name: str) -> ModelInfo:
         if name == "huge":
@@ -88,6 +95,27 @@ def test_who_asks_for_a_model_is_told_until_it_is_loaded(
             client.query("/ldm/model/unload", "none")
         with pytest.raises(TooLarge, match=r"9\.0 GiB"):
             client.query("/ldm/model/load", "huge")
+
+
+def test_who_adds_a_model_is_told_how_far_it_is(models: RunningBridge[ModelsEngine]) -> None:
+    def half_done() -> None:
+        info = ModelInfo(
+            name="new", state="adding", stage="downloading", done_bytes=5, total_bytes=10, left_s=2
+        )
+        models.engine._model_listeners.notify(info)
+
+    with models.client() as client, models.client() as watcher:
+        assert watcher.query("/ldm/notify", 1) == (1,)
+        assert client.query("/ldm/model/add", "new", 1) == ("new", "adding", "")
+        models.call(half_done)
+        models.call(models.engine.become, "new", "unloaded")
+        progress, state = [m for m in client.messages(1.0) if "/ldm/model/" in m.address]
+        assert progress.arguments == ("new", "downloading", 0.5, 2.0)
+        assert state.arguments == ("new", "unloaded", "")
+        heard = [m.arguments[1] for m in watcher.messages(1.0) if m.address == "/ldm/notify/model"]
+        assert heard == ["adding", "unloaded"]
+        with pytest.raises(Forbidden):
+            client.query("/ldm/model/add", "other")
 
 
 def test_a_job_names_its_model(models: RunningBridge[ModelsEngine]) -> None:

@@ -12,11 +12,12 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client.client import Client
+from osc_bridge.messages import library, library_map
 from osc_bridge.messages import models as model_messages
 from osc_bridge.messages.addresses import STAGE, TABLE, AddressTable, declared
 from osc_bridge.messages.files import CHUNK_BYTES
-from osc_bridge.messages.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.message import Command, Message, Reply
+from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
 from osc_bridge.messages.server import Ping
 from osc_bridge.osc_document import render_document
 from osc_bridge.oscquery.tree import node_at
@@ -99,8 +100,8 @@ def test_every_address_is_answered_through_a_socket(
 ) -> None:
     messages = examples(clip)
     handled = {c.address for c in bridge.bridge.service.table.commands}
-    # All of these are in test_stage_service.py and test_models_over_osc.py.
-    others = (*STAGE, *declared(model_messages))
+    # These are in test_stage_service.py, test_models_over_osc.py and test_library_over_osc.py.
+    others = (*STAGE, *declared(model_messages), *declared(library), *declared(library_map))
     # The cookie is for other machines: test_address_proof.py.
     elsewhere = {"/ldm/cookie", *(message.address for message in others)}
     assert set(messages) == handled - elsewhere

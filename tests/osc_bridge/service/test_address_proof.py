@@ -10,8 +10,8 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.messages.addresses import TABLE
+from osc_bridge.messages.requests.submissions import Submission
 from osc_bridge.messages.server import Cookie
-from osc_bridge.messages.submissions import Submission
 from osc_bridge.service.address_proof import AMPLIFICATION, HELD_BYTES, AddressProofs
 from osc_bridge.wire.codec import OscMessage, decode, encode, encode_bundle
 

@@ -13,7 +13,7 @@ from running_bridge import RunningBridge
 
 from osc_bridge.client.client import Client
 from osc_bridge.messages.addresses import TABLE
-from osc_bridge.messages.generated import SUBMISSIONS
+from osc_bridge.messages.requests.generated import SUBMISSIONS
 from osc_bridge.oscquery.subscriber import Subscriber
 from osc_bridge.service.bundles import MAX_BYTES, MAX_BYTES_A_CLIENT, BundleScheduler
 from osc_bridge.service.client_table import (

@@ -5,23 +5,17 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fleet_run import make_models
+from panel_page import BROWSER, DRIVER, Page, browsing
 from server_run import wav
 
 from benchmarks.server_process import ServerProcess
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-SHOTS = Path(__file__).parents[3] / "out" / "screenshots"
 
 pytestmark = [
     pytest.mark.daw,
@@ -43,77 +37,6 @@ def server(tiny_folder: Path, tmp_path: Path) -> Iterator[ServerProcess]:
 def page(server: ServerProcess) -> Iterator[Page]:
     with browsing(server.url) as page:
         yield page
-
-
-@contextmanager
-def browsing(url: str) -> Iterator[Page]:
-    """The panel in a browser of its own."""
-    selenium = pytest.importorskip("selenium.webdriver")
-    options = selenium.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in ("headless=new", "no-sandbox", "window-size=1400,1000", "disable-dev-shm-usage"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = selenium.ChromeService(DRIVER)
-    driver = selenium.Chrome(options, service)
-    try:
-        yield Page(driver, url)
-    finally:
-        driver.quit()
-
-
-class Page:
-    """The panel as a person uses it."""
-
-    def __init__(self, driver: Any, url: str) -> None:
-        self.driver = driver
-        driver.get(f"{url}/")
-        self.until(lambda: self.text("#state") == "connected")
-
-    def all(self, selector: str) -> list[Any]:
-        return list(self.driver.find_elements("css selector", selector))
-
-    def one(self, selector: str) -> Any:
-        return self.driver.find_element("css selector", selector)
-
-    def text(self, selector: str) -> str:
-        return str(self.one(selector).text)
-
-    def type(self, selector: str, text: str) -> None:
-        element = self.one(selector)
-        element.clear()
-        element.send_keys(text)
-
-    def kind(self, kind: str) -> None:
-        self.one(f"#kind label[data-kind={kind}]").click()
-
-    def choose(self, selector: str, value: str) -> None:
-        self.one(f"{selector} option[value={value}]").click()
-
-    def set(self, field: str, value: object) -> None:
-        self.type(f"[id='f-{field}']", str(value))
-
-    def until(self, true: Callable[[], Any]) -> None:
-        """Wait until ``true()``; elements may be replaced meanwhile."""
-        from selenium.common.exceptions import WebDriverException
-
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if true():
-                    return
-            except WebDriverException:
-                pass
-            time.sleep(0.05)
-        self.shot("failed")
-        raise TimeoutError(f"{self.text('body')}\n{self.complaints()}")
-
-    def complaints(self) -> list[str]:
-        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
-
-    def shot(self, name: str) -> None:
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.driver.save_screenshot(str(SHOTS / f"panel-{name}.png"))
 
 
 def takes(server: ServerProcess) -> list[dict[str, Any]]:
@@ -260,6 +183,22 @@ def test_sliders_follow_their_numbers_and_bars_make_a_loop(
     page.shot("warning")
     job = httpx.get(f"{server.url}/v1/jobs?limit=1", trust_env=False).json()[0]
     assert (job["request"]["loop"], job["request"]["bars"]) == (True, 1.0)
+
+
+def test_published_models_are_offered_with_their_licence(page: Page) -> None:
+    page.one("#add-model").click()
+    page.until(lambda: page.one("#offers").is_displayed())
+    offered = page.text("#offer-list")
+    assert "audioldm-s-full-v2" in offered
+    assert "GiB to download" in offered
+    assert "CC BY-NC-SA" in page.text("#offer-licence")
+    assert not page.one("#offer-add").is_enabled()
+    page.one("#accept").click()
+    assert page.one("#offer-add").is_enabled()
+    page.shot("offers")
+    page.one("#offers button[value=cancel]").click()
+    page.until(lambda: not page.one("#offers").is_displayed())
+    assert page.complaints() == []
 
 
 def test_a_model_is_chosen_from_a_menu(tiny_folder: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sounds import stored, tones, write
 
 from osc_bridge.cli import _parser, main
 from osc_bridge.commands.request_flags import request_from
-from osc_bridge.messages.generated import SUBMISSIONS
+from osc_bridge.messages.requests.generated import SUBMISSIONS
 from server.errors import InvalidRequest
 from server.requests.request import REQUESTS, TextToAudio, parse_request
 

@@ -61,7 +61,7 @@ class Model:
 
 @pytest.fixture(scope="module", params=["narrow", pytest.param("s", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    from onnx_export.sources.architecture import VARIANTS, Architecture
+    from server.checkpoints.architecture import VARIANTS, Architecture
 
     narrow = Architecture(
         unet_channels=(32, 64, 96, 160),

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from osc_bridge.messages.generated import SUBMISSIONS
+from osc_bridge.messages.requests.generated import SUBMISSIONS
 from osc_bridge.stage.liveset import parse_set
 from osc_bridge.stage.transport import Transport
 from server.errors import InvalidRequest

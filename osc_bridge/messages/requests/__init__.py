@@ -1,0 +1,1 @@
+"""Messages made from the request classes: submissions, presses and settings."""

@@ -1,0 +1,28 @@
+// One plug-in in one track: what its parts share.
+#pragma once
+
+#include "audio/capture_ring.hpp"
+#include "audio/clip_slots.hpp"
+#include "audio/processor.hpp"
+#include "link/link.hpp"
+#include "parameters.hpp"
+#include "project/project.hpp"
+
+namespace audioldm {
+
+class Instance {
+  private:
+    ClipSlots slots_;
+    CaptureRing captured_;
+
+  public:
+    ParameterValues parameters;
+    Processor processor{parameters, slots_, captured_};
+    Project project{slots_};
+    // The last member: its thread ends before anything that it uses.
+    Link link{parameters, project, captured_, slots_, processor.status};
+
+    void setSampleRate(double rate);
+};
+
+} // namespace audioldm

@@ -1,0 +1,93 @@
+"""What clients see of a sound of the library."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from server.sample_library.layout import Layout
+from server.sample_library.sample import Character, Sample
+
+__all__ = ["LibraryMap", "LibrarySound", "map_view", "note_name", "shown_path", "sound_view"]
+
+_MAP_STEPS: Final = 4095.0
+_NOTES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+class LibrarySound(msgspec.Struct, frozen=True, kw_only=True):
+    """A sound of the library."""
+
+    id: int
+    path: str
+    name: str
+    seconds: float
+    sample_rate: int
+    channels: int
+    character: Character
+    bpm: float | None = None
+    note: str = ""
+    """Such as ``A4``; empty where it is not a single note."""
+    cents: float | None = None
+    """How far it is from that note."""
+    lufs: float | None = None
+    peaks: bytes = b""
+    """The largest sample in each of 96 parts, from 0 to 255, as base64."""
+    similarity: float | None = None
+
+
+def sound_view(sample: Sample, similarity: float | None) -> LibrarySound:
+    """What clients see of a sound."""
+    about = sample.about
+    name, cents = note_name(about.note)
+    return LibrarySound(
+        id=sample.row,
+        path=shown_path(sample.path),
+        name=shown_path(Path(sample.path.name)),
+        seconds=round(about.seconds, 3),
+        sample_rate=about.sample_rate,
+        channels=about.channels,
+        character=about.character,
+        bpm=about.bpm,
+        note=name,
+        cents=cents,
+        lufs=None if about.lufs is None else round(about.lufs, 1),
+        peaks=about.peaks,
+        similarity=None if similarity is None else round(similarity, 4),
+    )
+
+
+class LibraryMap(msgspec.Struct, frozen=True):
+    """Where the sounds are, and how they are coloured: numbers from 0 to 4095, in one order."""
+
+    ids: list[int]
+    x: list[int]
+    y: list[int]
+    colour: list[int]
+
+
+def map_view(layout: Layout) -> LibraryMap:
+    """What clients see of the map."""
+    places = np.round(_MAP_STEPS * layout.places).astype(np.int32).T
+    return LibraryMap(layout.rows.tolist(), *(axis.tolist() for axis in places))
+
+
+def note_name(midi: float | None) -> tuple[str, float | None]:
+    """The nearest note's name, and how many cents ``midi`` lies above it.
+
+    >>> note_name(69.1)
+    ('A4', 10.0)
+    """
+    if midi is None:
+        return "", None
+    nearest = math.floor(midi + 0.5)
+    return f"{_NOTES[nearest % 12]}{nearest // 12 - 1}", round(100.0 * (midi - nearest), 1)
+
+
+def shown_path(path: Path) -> str:
+    """A path as text; bytes that are none are shown as replacement characters."""
+    return os.fsencode(path).decode("utf-8", "replace")

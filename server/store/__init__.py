@@ -1,0 +1,1 @@
+"""Models from the Hugging Face Hub or from files: added, listed, verified, removed."""

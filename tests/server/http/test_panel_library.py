@@ -1,0 +1,136 @@
+"""The sample library and its map in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from daw_process import quiet_settings, running_daw
+from panel_page import BROWSER, DRIVER, Page, browsing
+from sample_folder import noise, tone, write_library
+
+from server.config import built_in_model
+
+pytestmark = [
+    pytest.mark.daw,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER), reason="no Chromium: apt-get install chromium chromium-driver"
+    ),
+]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    with (
+        running_daw(*quiet_settings(built_in_model(), tmp_path)) as (_, _, printed),
+        browsing(url_in(printed)) as page,
+    ):
+        page.until(lambda: page.one("#tabs").is_displayed())
+        yield page
+
+
+def url_in(printed: str) -> str:
+    found = re.search(r"http://127\.0\.0\.1:\d+", printed)
+    assert found is not None
+    return found[0]
+
+
+def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_path: Path) -> None:
+    noise(tmp_path / "sounds" / "hiss.wav", seconds=3.0)
+    tone(tmp_path / "sounds" / "beep 120bpm loop.wav")
+    page.one("#tab-library").click()
+    page.type("#folder", str(tmp_path / "sounds"))
+    page.one("#folder-form button").click()
+    page.until(lambda: "indexed, 2 sounds" in page.text("#folders"))
+    page.type("#library-search [name=query]", "heavy rain")
+    page.until(lambda: "similarity" in page.text(".sound .facts"))
+    assert page.text(".sound .title") == "hiss.wav"
+    page.type("#library-search [name=query]", "")
+    page.type("#library-search [name=note]", "A")
+    page.until(lambda: [e.text for e in page.all(".sound .title")] == ["beep 120bpm loop.wav"])
+    assert page.text(".sound .facts").startswith("2.00 s · A4 · 120 BPM · -")
+    assert "loop" in page.text(".sound .facts")
+    page.type("#library-search [name=tempo]", "90")
+    page.one(".sound .play").click()
+    page.until(lambda: page.all(".sound .play.on"))
+    page.shot("library")
+    dragged = dragged_from(page, ".sound")
+    assert re.fullmatch(
+        r"audio/wav:beep 120bpm loop.wav:http://[^ ]+/sounds/\d+\?download=true", dragged
+    )
+    page.one(".sound button:nth-of-type(2)").click()
+    page.until(lambda: "beep 120bpm loop.wav, 2.00 s" in page.text("#clip-hint"))
+    page.one("#tab-takes").click()
+    assert not page.one("#library-panel").is_displayed()
+    assert page.complaints() == []
+
+
+def dragged_from(page: Page, selector: str) -> str:
+    """What the desktop or a DAW gets when a card is dragged onto it."""
+    return str(
+        page.driver.execute_script(
+            "const data = new DataTransfer();"
+            "document.querySelector(arguments[0]).dispatchEvent("
+            "new DragEvent('dragstart', {dataTransfer: data}));"
+            "return data.getData('DownloadURL');",
+            selector,
+        )
+    )
+
+
+def test_the_map_moves_at_30_frames_a_second_and_listens_to_keys(tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    write_library(tmp_path / "state", built_in_model(), sounds, 20_000)
+    with (
+        running_daw(*quiet_settings(built_in_model(), tmp_path)) as (_, _, printed),
+        browsing(url_in(printed)) as page,
+    ):
+        page.until(lambda: page.one("#tabs").is_displayed())
+        page.one("#tab-map").click()
+        page.until(lambda: page.text("#map-hint") == "20000 sounds")
+        time.sleep(0.5)
+        page.shot("map")
+        frames = page.driver.execute_async_script(FRAMES)
+        assert frames > 30, f"{frames:.0f} frames a second"
+        page.driver.execute_script("document.querySelector('#map-canvas').focus()")
+        ActionChains(page.driver).send_keys(Keys.ARROW_RIGHT).perform()
+        page.until(lambda: page.text("#map-hint").endswith(" s"))
+        first = page.text("#map-hint")
+        ActionChains(page.driver).send_keys(Keys.ARROW_RIGHT * 3 + "+++").perform()
+        page.until(lambda: page.text("#map-hint") != first)
+        ActionChains(page.driver).send_keys(Keys.ENTER).perform()
+        page.until(lambda: len(page.all("#chosen .sound")) == 1)
+        page.shot("map-near")
+        lasso(page)
+        page.until(lambda: page.text("#chosen-count").split()[0] not in ("0", "1"))
+
+
+FRAMES = """
+const done = arguments[0], canvas = document.querySelector("#map-canvas");
+const before = performance.now();
+let frames = 0;
+const step = () => {
+  canvas.dispatchEvent(new WheelEvent("wheel", {deltaY: frames % 2 ? 40 : -40, bubbles: true}));
+  frames += 1;
+  if (performance.now() - before < 2000) requestAnimationFrame(step);
+  else done(frames / (performance.now() - before) * 1000);
+};
+requestAnimationFrame(step);
+"""
+
+
+def lasso(page: Page) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    canvas = page.one("#map-canvas")
+    chain = ActionChains(page.driver).key_down(Keys.SHIFT)
+    chain.move_to_element_with_offset(canvas, -200, -150).click_and_hold()
+    for x, y in ((400, 0), (0, 300), (-400, 0)):
+        chain.move_by_offset(x, y)
+    chain.release().key_up(Keys.SHIFT).perform()
