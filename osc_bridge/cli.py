@@ -118,9 +118,6 @@ def _parser() -> argparse.ArgumentParser:
     sounds = commands.add_parser("library", help="index folders of sounds, and find sounds in them")
     add_library_command(sounds)
 
-    sounds = commands.add_parser("library", help="index folders of sounds, and find sounds in them")
-    add_library_command(sounds)
-
     commands.add_parser("devices", help="list the sound cards")
 
     presets = commands.add_parser("presets", help="list the presets and the live sets")

@@ -9,7 +9,7 @@ import pytest
 from tiny_model import make_tiny_folder
 
 from server.render.pipeline import Pipeline
-from server.requests.request import TextToAudio
+from server.requests.request import Delivery, TextToAudio
 
 
 def similarities(pipeline: Pipeline, prompt: str) -> np.ndarray:
@@ -35,7 +35,9 @@ def test_it_is_small(tiny_folder: Path) -> None:
 
 def test_the_vae_and_the_vocoder_give_a_sound_back(tiny_folder: Path) -> None:
     pipeline = Pipeline(tiny_folder, "cpu", 1)
-    wave = pipeline.render(TextToAudio(prompt="comb", seed=1))[0].waveform.resample(16000)
+    plain = Delivery(level="model", sample_rate=16000)
+    request = TextToAudio(prompt="comb", seed=1, bandwidth="model", delivery=plain)
+    wave = pipeline.render(request)[0].waveform
     sound = wave.crop(15360).downmix()[None]
     mean = pipeline.graphs["vae_encoder"](waveform=sound)[0]
     log_mel = pipeline.graphs["vae_decoder"](latent=mean)[0]
