@@ -109,7 +109,7 @@ def test_what_is_refused(client: Client, takes: Path) -> None:
     with pytest.raises(NotFound, match="live set 'nonsense'"):
         client.query("/ldm/live/load", "nonsense")
     for elsewhere in ("../kick", "/etc/hosts", "../live/first-steps"):
-        with pytest.raises(NotFound, match="no live set .*first-steps"):
+        with pytest.raises(NotFound, match=r"no live set .*first-steps"):
             client.query("/ldm/live/load", elsewhere)
     with pytest.raises(InvalidRequest, match="choose the OSC clock first"):
         refused(client, "/ldm/transport/beat", 1.0, 120.0)
