@@ -48,9 +48,11 @@ def render(options: argparse.Namespace, config: Config) -> int:
     request = request_from(flags, flags["prompt"])
     if not options.overwrite:
         _check_inputs_stay(request, output)
+    from server.model.manifest import Manifest
     from server.render.pipeline import Pipeline
 
     started_s = time.perf_counter()
+    Manifest.load(config.model_folder).verify(config.model_folder)
     pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
     takes = [
         take.in_format(fitting(take.file_format, output))

@@ -108,10 +108,11 @@ class Waveform:
         """
         if frames == self.frames:
             return self.with_samples(self.samples, sample_rate)
-        spectrum = np.fft.rfft(self.samples, axis=0)[: frames // 2 + 1]
+        own = self.samples if self.frames else np.zeros((1, self.channels), np.float32)
+        spectrum = np.fft.rfft(own, axis=0)[: frames // 2 + 1]
         if frames < self.frames and frames % 2 == 0:
             spectrum[-1] = 0.0
-        samples = np.fft.irfft(spectrum, frames, axis=0) * (frames / self.frames)
+        samples = np.fft.irfft(spectrum, frames, axis=0) * (frames / len(own))
         return self.with_samples(np.ascontiguousarray(samples, np.float32), sample_rate)
 
     def as_channels(self, channels: int) -> Waveform:

@@ -51,7 +51,7 @@ def explain(error: msgspec.ValidationError, values: object, *kinds: type[msgspec
     value = _value_at(values, name)
     if name in fields:
         return fields[name].refusal(value)
-    if name == _tag_field(kinds):
+    if name and name == _tag_field(kinds):
         return f"{name} must be one of {', '.join(_tags(kinds))} (got {value!r})"
     wanted = _WRONG_TYPE.match(message)
     if wanted is None:

@@ -73,3 +73,15 @@ def test_json_describes_takes_without_their_embeddings(tiny_folder: Path, tmp_pa
     assert take["path"] == str(output)
     assert "embedding" not in take
     assert len(text) < 5000
+
+
+def test_a_damaged_model_renders_nothing(tiny_folder: Path, tmp_path: Path) -> None:
+    model, output = tmp_path / "model", tmp_path / "hum.wav"
+    shutil.copytree(tiny_folder, model)
+    unet = bytearray((model / "unet.onnx").read_bytes())
+    unet[len(unet) // 2] ^= 1
+    (model / "unet.onnx").write_bytes(unet)
+    code, _, errors = daw("render", "hum", "-o", str(output), "--model", str(model), *QUICK)
+    assert code != 0
+    assert "unet.onnx is damaged" in errors
+    assert not output.exists()

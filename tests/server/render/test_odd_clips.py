@@ -75,6 +75,13 @@ def test_a_clip_far_above_full_scale_is_named(tiny_pipeline: Pipeline, tmp_path:
             assert str(path) in str(refused.value)
 
 
+def test_a_loop_of_one_sample_can_be_transferred(tiny_pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "click.wav"
+    path.write_bytes(Waveform.mono(TONE[:1], 48000).encode("wav16"))
+    request = Transfer(prompt="low", clip=str(path), loop=True, num_inference_steps=1, seed=1)
+    assert tiny_pipeline.render(request)[0].waveform.frames == 1
+
+
 def test_the_loudest_clip_that_is_read_can_be_worked_on(
     tiny_pipeline: Pipeline, tmp_path: Path
 ) -> None:

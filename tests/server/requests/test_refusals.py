@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from server.errors import InvalidRequest
+from server.requests.explain import explain
 from server.requests.fields import fields_of
 from server.requests.request import REQUESTS, Request, TextToAudio, parse_request, validate
 
@@ -53,6 +55,13 @@ def test_a_request_made_in_python_is_refused_alike() -> None:
         validate(TextToAudio(prompt="rain", audio_length_in_s=0.1))
     with pytest.raises(InvalidRequest, match=r"length must be a number .* \(got nan\)"):
         validate(TextToAudio(prompt="rain", audio_length_in_s=float("nan")))
+
+
+@pytest.mark.parametrize("body", [[], "rain", 3, None])
+def test_a_body_that_is_no_object_is_told_so(body: object) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(body, TextToAudio)
+    assert explain(refused.value, body) == "it must be an object with named values"
 
 
 def test_a_long_value_is_cut_short() -> None:

@@ -82,7 +82,10 @@ def test_every_address_of_the_stage_is_answered(
             assert reply.address not in ("/ldm/error", "/ldm/job/fail"), (address, reply)
             missing.discard(reply.address)
         if address == "/ldm/live/load":  # hits need what the pads are rendering
-            until(client, lambda m: m.address == "/ldm/notify/pad" and is_ready(m, 2))
+            rendering = {1, 2}
+            while rendering:
+                notice = until(client, lambda m: m.address == "/ldm/notify/pad")
+                rendering -= {pad for pad in rendering if is_ready(notice, pad)}
             missing.discard("/ldm/notify/pad")
     while missing:  # the notices that come in their own time
         missing.discard(until(client, lambda m: m.address in missing).address)
@@ -106,7 +109,7 @@ def test_what_is_refused(client: Client, takes: Path) -> None:
     with pytest.raises(NotFound, match="live set 'nonsense'"):
         client.query("/ldm/live/load", "nonsense")
     for elsewhere in ("../kick", "/etc/hosts", "../live/first-steps"):
-        with pytest.raises(NotFound, match="choose one of"):
+        with pytest.raises(NotFound, match=r"no live set .*first-steps"):
             client.query("/ldm/live/load", elsewhere)
     with pytest.raises(InvalidRequest, match="choose the OSC clock first"):
         refused(client, "/ldm/transport/beat", 1.0, 120.0)
