@@ -120,9 +120,6 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("devices", help="list the sound cards")
 
-    sounds = commands.add_parser("library", help="index folders of sounds, and find sounds in them")
-    add_library_command(sounds)
-    presets = commands.add_parser("presets", help="list the presets and the live sets")
     presets.add_argument("--json", action="store_true", help="as JSON")
     add_flags(presets, ("state_folder",))
 
