@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("devices", help="list the sound cards")
 
+    presets = commands.add_parser("presets", help="list the presets and the live sets")
     presets.add_argument("--json", action="store_true", help="as JSON")
     add_flags(presets, ("state_folder",))
 
