@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, load_config(vars(options)))
     except AudioLDMError as error:
         print(f"audioldm-daw: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the output went into `head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

@@ -106,7 +106,8 @@ class Acceptance:
     def _priced(self, job: Job, effort: Effort) -> Effort:
         if effort.work is None:
             return effort
-        price_s = self._cost.price_s(effort.work, effort.read_s)
+        kind = str(job.request.__struct_config__.tag)
+        price_s = self._cost.price_s(effort.work, effort.read_s, kind)
         because = ""
         if job.request.live and price_s > (allowed_s := self._live_s(effort)):
             because = (

@@ -1,7 +1,7 @@
 """What rendering costs on this machine, measured on every job, and when jobs will be done.
 
 Time is measured for a unit: one second of sound of one render. Denoising steps and the rest
-(prompt, decoder, file) are measured apart. A second is added to every length for what a step
+(prompt, decoder, file) are measured apart, the rest for each kind of job: edits read and splice. A second is added to every length for what a step
 costs however short the sound is.
 """
 
@@ -24,6 +24,7 @@ _CLIP_S: Final = 5.0
 """What counts as the length of a job on a clip whose length is not known."""
 _GUESS_S: Final = 0.01
 """A step before anything was measured: of the right order for a small model."""
+_NEW_SOUND: Final = "text"
 _READ_S: Final = 0.005
 """Reading and resampling a second of a clip, for each channel."""
 
@@ -44,7 +45,7 @@ class CostModel:
         self.measured = 0
         """Finished jobs that were measured."""
         self._step_s = 0.0
-        self._rest_s = 0.0
+        self._rest_s: dict[str, float] = {}
         self._first_step_s = 0.0
         self._stepping: dict[str, _Stepping] = {}
         self._unfinished: dict[str, Job] = {}
@@ -64,15 +65,15 @@ class CostModel:
         """What a step of one render of ``seconds`` took when the model was loaded."""
         self._first_step_s = step_s / _units(1, seconds)
 
-    def price_s(self, work: Work, read_s: float = 0.0) -> float:
+    def price_s(self, work: Work, read_s: float = 0.0, kind: str = _NEW_SOUND) -> float:
         """How long ``work`` is estimated to take, also before anything was measured."""
         step_s = self._step_s or self._first_step_s or _GUESS_S
         units = _units(work.renders, work.seconds)
-        return units * (work.steps * step_s + self._rest_s) + _READ_S * read_s
+        return units * (work.steps * step_s + self._rest_of(kind)) + _READ_S * read_s
 
-    def expected_s(self, steps: int, renders: int, seconds: float) -> float:
+    def expected_s(self, steps: int, renders: int, seconds: float, kind: str = _NEW_SOUND) -> float:
         """How long ``renders`` of ``seconds`` take; 0 before anything was measured."""
-        return _units(renders, seconds) * (steps * self._step_s + self._rest_s)
+        return _units(renders, seconds) * (steps * self._step_s + self._rest_of(kind))
 
     def remaining_s(self) -> float:
         """How long all unfinished jobs take."""
@@ -94,7 +95,11 @@ class CostModel:
 
     def _left_s(self, job: Job) -> float:
         work = _work(job)
-        return self.expected_s(work.steps - job.step, work.renders, work.seconds)
+        return self.expected_s(work.steps - job.step, work.renders, work.seconds, _kind(job))
+
+    def _rest_of(self, kind: str) -> float:
+        """Of a kind that was not measured yet: what the cheapest takes."""
+        return self._rest_s.get(kind, min(self._rest_s.values(), default=0.0))
 
     def _measure_step(self, job: Job) -> None:
         if job.state is not JobState.RUNNING or not job.step:
@@ -114,8 +119,13 @@ class CostModel:
             return
         stepping_s = (stepping.last_s - stepping.first_s) / between * job.num_steps
         rest_s = max(0.0, job.finished_s - job.started_s - stepping_s)
-        self._rest_s = _mixed(self._rest_s, rest_s / _units_of(job))
+        known_s = self._rest_s.get(_kind(job), 0.0)
+        self._rest_s[_kind(job)] = _mixed(known_s, rest_s / _units_of(job))
         self.measured += 1
+
+
+def _kind(job: Job) -> str:
+    return str(job.request.__struct_config__.tag)
 
 
 def _units_of(job: Job) -> float:

@@ -42,6 +42,12 @@ def test_the_second_job_takes_as_long_as_the_first(monkeypatch: pytest.MonkeyPat
     assert cost.measured == 1
     assert cost.expected_s(11, 1, 4.0) == pytest.approx(6.0)
     assert cost.expected_s(11, 2, 4.0) == pytest.approx(12.0)
+    # An edit that takes long to read and splice does not make new sounds dearer.
+    edit = cost.expected_s(11, 1, 4.0, "inpaint")
+    assert edit == pytest.approx(6.0)
+    cost._rest_s["inpaint"] = 10.0
+    assert cost.expected_s(11, 1, 4.0, "inpaint") > 50.0
+    assert cost.expected_s(11, 1, 4.0) == pytest.approx(6.0)
     first = msgspec.structs.replace(job, id="2", num_steps=0)
     second = msgspec.structs.replace(job, id="3", num_steps=0, position=1)
     for queued in (first, second):
