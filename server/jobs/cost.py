@@ -1,8 +1,8 @@
 """What rendering costs on this machine, measured on every job, and when jobs will be done.
 
 Time is measured for a unit: one second of sound of one render. Denoising steps and the rest
-(prompt, decoder, file) are measured apart, the rest for each kind of job: edits read and splice. A second is added to every length for what a step
-costs however short the sound is.
+(prompt, decoder, file) are measured apart, and the rest for each kind of job: edits read and
+splice. A second is added to every length for what a step costs however short the sound is.
 """
 
 from __future__ import annotations
