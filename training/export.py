@@ -32,10 +32,9 @@ NOTICES: Final = "NOTICES.txt"
 SAMPLING: Final = {
     "ldm": Defaults(num_inference_steps=10, guidance_scale=2.5, num_candidates=6),
     "adversarial": Defaults(
-        num_inference_steps=8,
+        num_inference_steps=6,
         guidance_scale=adversarial.GUIDANCE,
-        guidance_end=0.5,
-        num_candidates=4,
+        num_candidates=5,
     ),
 }
 """Default settings by the denoiser's last stage.
