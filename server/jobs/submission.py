@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -18,6 +19,9 @@ from server.requests.request import AnyRequest, validate
 from server.requests.resolved import resolve
 
 __all__ = ["Arrivals", "Submission"]
+
+_NEWER: Final = ("bandwidth", "one_shot", "width")
+"""Settings, or defaults of them, that jobs of an earlier version do not know."""
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -64,7 +68,12 @@ class Submission(msgspec.Struct, frozen=True):
         wanted = self.request
         if not wanted.model:
             wanted = msgspec.structs.replace(wanted, model=job.request.model)
-        if resolve(wanted, manifest, lambda _: job.request.seed) != job.request:
+        resolved = resolve(wanted, manifest, lambda _: job.request.seed)
+        stored = job.request
+        if getattr(stored, "bandwidth", "") is None:
+            of_old = {name: getattr(stored, name) for name in _NEWER if hasattr(stored, name)}
+            resolved = msgspec.structs.replace(resolved, **of_old)
+        if resolved != stored:
             raise Conflict(f"request id {job.request_id!r} was used before for another request")
 
 

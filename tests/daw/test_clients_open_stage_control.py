@@ -52,7 +52,7 @@ def test_every_control_and_button_is_accepted_by_a_running_instrument(
 ) -> None:
     """Each at its extremes, text fields with what they are for; then every button renders."""
     with instrument.client() as client:
-        clip = client.render("wind", num_inference_steps=2)[0].path
+        clip = client.render("wind", num_inference_steps=2, bandwidth="model")[0].path
         written = {"prompt": "rain > wind", "regions": "0.1:0.2", "num_inference_steps": 2}
         written |= {"clip": str(clip), "clip_prompt": str(clip)}
         for widget in CONTROLS:

@@ -172,7 +172,7 @@ def test_the_clip_s_latent_is_the_scaled_posterior_mean(model: Model, clip: str)
     with torch.no_grad():
         mean, _ = model.vae_encoder(torch.from_numpy(padded)[None])
     assert planned.start is not None
-    found = torch.from_numpy(planned.start).double()
+    found = torch.from_numpy(planned.start(0)).double()
     assert_close(found, manifest.latent.scale_factor * mean.double())
 
 
@@ -197,7 +197,7 @@ def test_style_transfer(model: Model, clip: str, strength: float, run: int) -> N
     start = noise(INITIAL_STREAM)
     if planned.start is not None:
         a = float(kept[ddim_indices(10)[run - 1]])
-        start = a**0.5 * torch.from_numpy(planned.start).double() + (1 - a) ** 0.5 * start
+        start = a**0.5 * torch.from_numpy(planned.start(0)).double() + (1 - a) ** 0.5 * start
     expected = ddim(
         model, planned, start, 10, 1.0, lambda i: noise(FIRST_STEP_STREAM + i), last=run
     )
