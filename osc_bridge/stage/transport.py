@@ -59,7 +59,7 @@ class TempoMap(msgspec.Struct, frozen=True, kw_only=True):
 
     def next_multiple(self, frame: float, beats: float) -> float:
         """The first multiple of ``beats`` that is not before ``frame``."""
-        return math.ceil(self.beat_at(frame) / beats - _ON_TIME_BEATS) * beats
+        return math.ceil((self.beat_at(frame) - _ON_TIME_BEATS) / beats) * beats
 
 
 class Transport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from osc_bridge.audio.clock_filter import DelayLockedLoop
@@ -36,6 +36,7 @@ def test_beat_and_frame_are_inverse(bpm: float, beat: float, frame: int) -> None
 
 
 @given(BPM, st.integers(0, 10**9), st.sampled_from([0.25, 0.5, 1.0, 3.0, 4.0, 32.0]))
+@example(20.0, 2, 32.0)
 def test_the_next_multiple_is_the_next(bpm: float, frame: int, beats: float) -> None:
     line = TempoMap(bpm=bpm, sample_rate=RATE)
     beat = line.next_multiple(frame, beats)
