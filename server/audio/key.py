@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from server.note_names import pitch_class
+
 __all__ = ["scale_of", "scale_share"]
 
 _STEPS: Final = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-_NATURAL: Final = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_SIGNS: Final = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
 _WINDOW_S: Final = 0.256
 _LOWEST_HZ: Final = 55.0
 _HIGHEST_HZ: Final = 1100.0
@@ -36,7 +36,7 @@ Spectrum = npt.NDArray[np.float64]
 def scale_of(key: str) -> frozenset[int]:
     """The pitch classes (C is 0) of a key such as ``F# minor``."""
     tonic, mode = key.split()
-    first = _NATURAL[tonic[0]] + _SIGNS[tonic[1:]]
+    first = pitch_class(tonic[0], tonic[1:])
     return frozenset((first + step) % 12 for step in _STEPS[mode])
 
 

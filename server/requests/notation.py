@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from server.note_names import nearest_note, pitch_class, shift_of
+
 __all__ = ["COLUMNS", "Notation", "note_name", "read_key", "read_notation", "tonic"]
 
 COLUMNS: Final = 3
@@ -30,8 +32,6 @@ _KEY: Final = re.compile(
     r"[ -](?P<mode>major|minor)\b",
     re.IGNORECASE,
 )
-_NAMES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_SEMITONES: Final = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _LOWEST_NOTE: Final = 21.0
 _HIGHEST_NOTE: Final = 108.0
 _SLOWEST_BPM: Final = 30.0
@@ -76,10 +76,7 @@ def tonic(key: str) -> int:
     (69, 70, 0)
     """
     name, _, _ = key.partition(" ")
-    if name[:1].lower() not in _SEMITONES:
-        return 0
-    sign = {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(name[1:2], 0)
-    return 60 + (_SEMITONES[name[0].lower()] + sign) % 12
+    return 60 + pitch_class(name[0], name[1:]) if name else 0
 
 
 def read_key(words: str) -> str:
@@ -98,9 +95,8 @@ def note_name(midi: float) -> str:
     >>> note_name(69.0), note_name(69.4), note_name(59.8)
     ('A4', 'A4 +40 cents', 'C4 -20 cents')
     """
-    nearest = round(midi)
-    cents = round(100.0 * (midi - nearest))
-    name = f"{_NAMES[nearest % 12]}{nearest // 12 - 1}"
+    name, exact_cents = nearest_note(midi)
+    cents = round(exact_cents)
     return f"{name} {cents:+d} cents" if cents else name
 
 
@@ -114,9 +110,9 @@ def _key(found: re.Match[str]) -> str:
 
 
 def _midi(found: re.Match[str]) -> float:
-    sign = (found["sign"] or "").strip()
-    shift = 0 if not sign else 1 if sign in ("#", "♯", "sharp") else -1
-    return float(12 * (int(found["octave"]) + 1) + _SEMITONES[found["name"].lower()] + shift)
+    # Cb4 lies below C4: the sign moves the note out of its octave.
+    natural = 12 * (int(found["octave"]) + 1) + pitch_class(found["name"])
+    return float(natural + shift_of(found["sign"] or ""))
 
 
 def _midi_of_hz(found: re.Match[str]) -> float:

@@ -14,13 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.note_names import pitch_class
 from server.sample_library.sample import Character
 
-__all__ = ["SampleSearch", "Term", "pitch_class", "terms_of"]
+__all__ = ["SampleSearch", "Term", "terms_of"]
 
 _WEIGHT: Final = re.compile(r"(.*?)\s*:\s*(-?\d+(?:\.\d*)?|-?\.\d+)", re.DOTALL)
 _NOTE: Final = re.compile(r"([A-Ga-g])([#b♯♭]?)(-?\d{1,2})?")
-_STEPS: Final = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _MAX_WEIGHT: Final = 10.0
 
 Seconds = Annotated[float, Meta(ge=0.0, le=1e6, extra={"unit": "s"})]
@@ -66,7 +66,7 @@ class SampleSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Raises:
             InvalidRequest: it is no note.
         """
-        return pitch_class(self.note) if self.note.strip() else None
+        return _pitch_class(self.note) if self.note.strip() else None
 
 
 def terms_of(query: str) -> list[Term]:
@@ -78,17 +78,11 @@ def terms_of(query: str) -> list[Term]:
     return [_term(part.strip()) for part in re.split(r"\s\+\s", query)] if query.strip() else []
 
 
-def pitch_class(note: str) -> float:
-    """The number of a note's name, from 0 (C) to 11 (B).
-
-    Raises:
-        InvalidRequest: it is no note.
-    """
+def _pitch_class(note: str) -> float:
     found = _NOTE.fullmatch(note.strip())
     if found is None:
         raise InvalidRequest(f"note {note!r}: name one as C, F# or Bb")
-    shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[found[2]]
-    return float((_STEPS[found[1].lower()] + shift) % 12)
+    return float(pitch_class(found[1], found[2]))
 
 
 def _term(part: str) -> Term:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Final
@@ -10,13 +9,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from server.note_names import nearest_note
 from server.sample_library.layout import Layout
 from server.sample_library.sample import Character, Sample
 
-__all__ = ["LibraryMap", "LibrarySound", "map_view", "note_name", "shown_path", "sound_view"]
+__all__ = ["LibraryMap", "LibrarySound", "map_view", "shown_path", "sound_view"]
 
 _MAP_STEPS: Final = 4095.0
-_NOTES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 class LibrarySound(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class LibrarySound(msgspec.Struct, frozen=True, kw_only=True):
 def sound_view(sample: Sample, similarity: float | None) -> LibrarySound:
     """What clients see of a sound."""
     about = sample.about
-    name, cents = note_name(about.note)
+    name, cents = ("", None) if about.note is None else nearest_note(about.note)
     return LibrarySound(
         id=sample.row,
         path=shown_path(sample.path),
@@ -54,7 +53,7 @@ def sound_view(sample: Sample, similarity: float | None) -> LibrarySound:
         character=about.character,
         bpm=about.bpm,
         note=name,
-        cents=cents,
+        cents=None if cents is None else round(cents, 1),
         lufs=None if about.lufs is None else round(about.lufs, 1),
         peaks=about.peaks,
         similarity=None if similarity is None else round(similarity, 4),
@@ -74,18 +73,6 @@ def map_view(layout: Layout) -> LibraryMap:
     """What clients see of the map."""
     places = np.round(_MAP_STEPS * layout.places).astype(np.int32).T
     return LibraryMap(layout.rows.tolist(), *(axis.tolist() for axis in places))
-
-
-def note_name(midi: float | None) -> tuple[str, float | None]:
-    """The nearest note's name, and how many cents ``midi`` lies above it.
-
-    >>> note_name(69.1)
-    ('A4', 10.0)
-    """
-    if midi is None:
-        return "", None
-    nearest = math.floor(midi + 0.5)
-    return f"{_NOTES[nearest % 12]}{nearest // 12 - 1}", round(100.0 * (midi - nearest), 1)
 
 
 def shown_path(path: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from server.errors import InvalidRequest
 from server.sample_library.catalogue import Catalogue
-from server.sample_library.query import SampleSearch, Term, pitch_class, terms_of
+from server.sample_library.query import SampleSearch, Term, terms_of
 from server.sample_library.sample import Description, Sample
 from server.sample_library.scan import Found, Skipped, scan
 
@@ -100,11 +100,11 @@ def test_queries_that_cannot_be_understood(query: str) -> None:
 
 
 def test_notes() -> None:
-    assert [pitch_class(note) for note in ("C", "f#", "Bb", "B", "Cb", "e♭", "A4")] == [
-        *(0, 6, 10, 11, 11, 3, 9)
-    ]
+    assert [
+        SampleSearch(note=note).pitch_class for note in ("C", "f#", "Bb", "B", "Cb", "e♭", "A4")
+    ] == [*(0, 6, 10, 11, 11, 3, 9)]
     with pytest.raises(InvalidRequest, match="'H'"):
-        pitch_class("H")
+        _ = SampleSearch(note="H").pitch_class
 
 
 def test_a_scan_stays_inside_and_says_what_it_leaves_out(tmp_path: Path) -> None:
