@@ -39,11 +39,14 @@ def with_vocoder(folder: Path, target: Path, donor: Path) -> Manifest:
         for name in manifest.files:
             if name not in (GRAPH, f"{GRAPH}.data"):
                 shutil.copyfile(folder / name, staging / name)
-        shutil.copyfile(donor / GRAPH, staging / GRAPH)
+        for name in {GRAPH, f"{GRAPH}.data"} & other.files.keys():
+            shutil.copyfile(donor / name, staging / name)
         for name in {"CREDITS.md", "NOTICES.txt"} & other.files.keys():
             shutil.copyfile(donor / name, staging / f"VOCODER_{name}")
+        weights = {name: n for name, n in manifest.weights_bytes.items() if name != "vocoder"}
         manifest = msgspec.structs.replace(
             manifest,
+            weights_bytes=weights,
             vocoder_cells=other.vocoder_cells,
             licence=f"{manifest.licence}; vocoder: {other.licence}",
             source=f"{manifest.source}; vocoder of {other.name}",

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "beat_in",
     "beat_of",
     "grid_alignment",
     "onset_strength",
     "onset_times",
+    "onsets_of",
     "related_tempo",
     "tempo_bpm",
 ]
@@ -40,7 +42,11 @@ def onset_strength(samples: npt.NDArray[np.floating], sample_rate: int = 16000) 
 
 def onset_times(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> Curve:
     """Return the times of the onsets in seconds."""
-    strength = onset_strength(samples, sample_rate)
+    return onsets_of(onset_strength(samples, sample_rate), sample_rate)
+
+
+def onsets_of(strength: Curve, sample_rate: int = 16000) -> Curve:
+    """Return the times of the peaks of :func:`onset_strength` in seconds."""
     if not len(strength) or strength.max() <= 1e-6:
         return np.zeros(0)
     padded = np.pad(strength, 10)
@@ -49,7 +55,7 @@ def onset_times(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> 
     threshold = around.mean(axis=1) + 0.08 * strength.max()
     peaks = np.flatnonzero((strength >= nearest) & (strength > threshold))
     apart = np.diff(peaks, prepend=-100) > 3
-    return np.asarray(_frame_times(peaks[apart]))
+    return np.asarray(_frame_times(peaks[apart], sample_rate))
 
 
 def tempo_bpm(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> float:
@@ -64,7 +70,11 @@ def beat_of(samples: npt.NDArray[np.floating], sample_rate: int = 16000) -> tupl
         the tempo as in :func:`tempo_bpm`, and the autocorrelation of the onsets at one and at two
         beats: about 0 in noise, 0.3 in a drum loop, 1 in a click track.
     """
-    strength = onset_strength(samples, sample_rate)
+    return beat_in(onset_strength(samples, sample_rate))
+
+
+def beat_in(strength: Curve) -> tuple[float, float]:
+    """The same as :func:`beat_of`, from :func:`onset_strength`."""
     if len(strength) < 2 * FRAME_RATE or strength.max() <= 1e-6:
         return float("nan"), 0.0
     correlation = _autocorrelation(strength)
@@ -100,9 +110,9 @@ def grid_alignment(times: Curve, bpm: float, divisions: int = 4) -> float:
     return float(np.abs(np.exp(2j * np.pi * times / step).mean()))
 
 
-def _frame_times(frames: npt.NDArray[np.int64]) -> Curve:
+def _frame_times(frames: npt.NDArray[np.int64], sample_rate: int) -> Curve:
     """Centres of the frames in which onsets first appear, in seconds."""
-    return np.asarray((frames + 2) / FRAME_RATE - N_FFT / 16000.0 / 2)
+    return np.asarray((frames + 2) / FRAME_RATE - N_FFT / sample_rate / 2)
 
 
 def _autocorrelation(strength: Curve) -> Curve:

@@ -65,10 +65,6 @@ class UpperBand:
         self._graph = Graph(folder / GRAPH, ["CPUExecutionProvider"], threads)
         self._noise = UpperNoise()
 
-    def load(self) -> None:
-        """Load the graph, so that the first take is as quick as later ones."""
-        self._graph.load()
-
     def of(
         self,
         sound: Waveform,

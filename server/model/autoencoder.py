@@ -50,18 +50,12 @@ class Autoencoder:
             self._manifest.latent.scale_factor
         )
 
-    def decode(self, latent: Latents, *, circular: bool = False) -> Samples:
-        """Decode ``latent`` [C, T, F].
-
-        Args:
-            latent: scaled as the unet gives it.
-            circular: decode it as a loop, whose end continues in its beginning.
+    def decode(self, latent: Latents) -> Samples:
+        """Decode ``latent`` [C, T, F], scaled as the unet gives it.
 
         Returns:
             samples [T * samples_per_latent_frame] at the model's rate.
         """
-        if circular:
-            return self.decode_ring(latent, latent.shape[1] * self._manifest.latent.time_factor)
         return self._vocoder.sound(self.log_mel(latent))
 
     def decode_ring(self, latent: Latents, mel_frames: int) -> Samples:

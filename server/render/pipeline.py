@@ -268,8 +268,9 @@ class Pipeline:
             priority=None,
             previews=0,
         )
-        measures = measures | planned.origin(candidate.seed)
-        recipe = Recipe.of(alone, self.manifest, digests, **planned.origin(candidate.seed))
+        credit = planned.credit_of(candidate.seed)
+        measures = measures | credit
+        recipe = Recipe.of(alone, self.manifest, digests, **credit)
         embedding, score = self._embedding(sound), candidate.score
         if score is None:
             score = NO_SCORE if embedding is None else float(embedding @ planned.target)

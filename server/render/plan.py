@@ -156,7 +156,7 @@ class Plan:
         mixed = (1.0 - self.variety) * self.condition + self.variety * self.seed_variation(seed)
         return np.stack([unit(row) for row in mixed])
 
-    def origin(self, seed: int) -> dict[str, str]:
+    def credit_of(self, seed: int) -> dict[str, str]:
         """``grounded_in``: the credit of the sound that the take of ``seed`` starts from."""
         return {} if self.ground is None else {"grounded_in": self.ground(seed).credit}
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from server.audio.beat import grid_alignment, onset_times, tempo_bpm
+from server.audio.beat import beat_in, grid_alignment, onset_strength, onsets_of
 from server.audio.pitch import note_pitch
 from server.audio.waveform import Samples
 from server.sample_library.sample import Character
@@ -49,8 +49,8 @@ def bpm_of(mono: Samples, name: str) -> float | None:
     """The tempo that the file's name tells, else what the beat of ``mono`` at 16 kHz tells."""
     if named := _NAMED_BPM.search(name):
         return float(named[1])
-    onsets = onset_times(mono, _RATE)
-    bpm = tempo_bpm(mono, _RATE)
+    strength = onset_strength(mono, _RATE)
+    onsets, bpm = onsets_of(strength, _RATE), beat_in(strength)[0]
     if math.isnan(bpm) or len(onsets) < _ONSETS or grid_alignment(onsets, bpm) < _ON_GRID:
         return None
     return bpm

@@ -12,12 +12,13 @@ from synthetic_sounds import CLASSES, band_noise
 
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
+from server.note_names import nearest_note
 from server.render.pipeline import Pipeline
 from training.evaluation import sound_classes
 from training.evaluation.evaluate import FIRST_PARTS, PARTS, main
 from training.evaluation.judge import Judge
 from training.evaluation.parts import judge_noises
-from training.evaluation.prompt_list import PromptList, note_name
+from training.evaluation.prompt_list import PromptList
 from training.evaluation.report import model_markdown
 from training.evaluation.setup import EvaluationSetup, RealClips, RenderSettings
 
@@ -152,9 +153,9 @@ def test_mistakes_are_explained(
 
 def test_prompt_lists() -> None:
     listed = PromptList.load()
-    assert note_name(60) == "C4"
-    assert note_name(33) == "A1"
-    assert all(note_name(note.midi) in note.prompt for note in listed.notes)
+    assert nearest_note(60)[0] == "C4"
+    assert nearest_note(33)[0] == "A1"
+    assert all(nearest_note(note.midi)[0] in note.prompt for note in listed.notes)
     assert all(str(round(loop.bpm)) in loop.prompt for loop in listed.loops)
 
 

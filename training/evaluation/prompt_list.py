@@ -11,12 +11,12 @@ from typing import Any, Final
 import yaml
 
 from server.errors import InvalidRequest
+from server.note_names import nearest_note
 
 __all__ = ["DEVELOPMENT", "HELD_BACK", "LoopPrompt", "NotePrompt", "PromptList"]
 
 DEVELOPMENT: Final = "prompts.yaml"
 HELD_BACK: Final = "prompts_held_back.yaml"
-NOTE_NAMES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,10 @@ class PromptList:
             ) from error
 
 
-def note_name(midi: int) -> str:
-    """``60`` is ``C4``."""
-    return f"{NOTE_NAMES[midi % 12]}{midi // 12 - 1}"
-
-
 def _notes(content: dict[str, Any]) -> tuple[NotePrompt, ...]:
     pairs = [(name, midi) for name, notes in content["instruments"].items() for midi in notes]
     return tuple(
-        NotePrompt(template.format(instrument=name, note=note_name(midi)), midi)
+        NotePrompt(template.format(instrument=name, note=nearest_note(midi)[0]), midi)
         for (name, midi), template in zip(pairs, cycle(content["templates"]), strict=False)
     )
 

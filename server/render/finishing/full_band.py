@@ -1,7 +1,7 @@
 """The upper band of a finished sound, where the model made none.
 
 New sounds get it everywhere. An edit gets it in its spans only, at the level and with the colour
-that the clip itself has above the model's band on either side of a span.
+that the clip itself has above the model's band on either side of a span: see ``upper_seam``.
 """
 
 from __future__ import annotations
@@ -31,13 +31,7 @@ _LEAST_SHARE: Final = 1.05
 """Half the rate over the model's band, from which there is a band to fill."""
 _AROUND_S: Final = 1.5
 """Sound on either side of a span that the network reads."""
-_COMPARED_S: Final = 0.75
-"""Sound on either side of a span whose upper band is measured."""
 _SHORTEST_FADE_S: Final = 0.005
-_MIN_COMPARED_S: Final = 0.05
-_RANGE: Final = (-18.0, 6.0)
-"""Limits of the correction, in nepers of power: -78 and 26 dB."""
-_SILENCE: Final = 1e-13
 
 
 def completed(

@@ -71,31 +71,35 @@ def at_loudness(
     if loudness is None:
         return Levelled(sound, 0.0)
     room_db = ceiling_dbfs - 20.0 * math.log10(true_peak(sound))
-    gain_db, most = lufs - loudness, room_db + most_db
-    limit, limited = 10.0 ** (ceiling_dbfs / 20.0), sound
+    limit, most_db = 10.0 ** (ceiling_dbfs / 20.0), room_db + most_db
+    wanted_db = lufs - loudness
     for _ in range(_PASSES):
-        gain_db = min(gain_db, most)
-        limited = _amplified(sound, gain_db)
+        gain_db = min(wanted_db, most_db)
+        levelled, reached = _amplified(sound, gain_db), loudness + gain_db
         if gain_db <= room_db:
             break
-        limited = limited_true_peaks(limited, limit, circular=circular)
-        missing = lufs - (integrated_lufs(limited) or lufs)
-        if missing < _REACHED_DB / 2.0 or gain_db >= most:
+        levelled = limited_true_peaks(levelled, limit, circular=circular)
+        reached = _loudness(levelled)
+        if lufs - reached < _REACHED_DB / 2.0 or gain_db >= most_db:
             break
-        gain_db += missing
-    return _said(limited, lufs, gain_db, max(0.0, gain_db - room_db))
+        wanted_db = gain_db + lufs - reached
+    warning = _shortfall(reached, lufs, gain_db - room_db)
+    return Levelled(levelled, gain_db, max(0.0, gain_db - room_db), warning)
 
 
-def _said(sound: Waveform, lufs: float, gain_db: float, limited_db: float) -> Levelled:
-    reached = integrated_lufs(sound)
-    short = reached is not None and reached < lufs - _REACHED_DB
-    warning = (
+def _loudness(sound: Waveform) -> float:
+    loudness = integrated_lufs(sound)
+    return -math.inf if loudness is None else loudness
+
+
+def _shortfall(reached: float, lufs: float, limited_db: float) -> str:
+    """What a sound says that is not as loud as was asked."""
+    if reached >= lufs - _REACHED_DB:
+        return ""
+    return (
         f"loudness is {reached:.1f} LUFS instead of {lufs:.1f}: more would need its peaks to be "
         f"limited by more than {limited_db:.0f} dB"
-        if short
-        else ""
     )
-    return Levelled(sound, gain_db, limited_db, warning)
 
 
 def _amplified(sound: Waveform, gain_db: float) -> Waveform:

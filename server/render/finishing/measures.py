@@ -38,14 +38,13 @@ def measures_of(sound: Waveform, finished: Finished, file_format: FileFormat) ->
         part is), and for stereo ``stereo_correlation`` and ``mono_sum_db``.
     """
     parts = [Span(0, sound.frames)] if finished.new is None else list(finished.new)
-    levels = [_level_db(_part(sound, part), file_format) for part in parts]
-    softest = min(levels, default=sound.rms_db)
-    silent = [is_silent(sound, part, file_format, finished.around_db) for part in parts]
+    heard = [_heard(sound, part, file_format, finished.around_db) for part in parts]
+    softest = min((level_db for level_db, _ in heard), default=sound.rms_db)
     measures: dict[str, Any] = {
         "peak_dbfs": _decibels(sound.peak),
         "rms_db": round(sound.rms_db, 2),
         "new_rms_db": round(softest, 2),
-        "silent": any(silent) if parts else softest < SILENCE_DB,
+        "silent": any(silent for _, silent in heard) if parts else softest < SILENCE_DB,
     }
     if sound.channels == 2:
         measures.update(_stereo(sound))
@@ -71,16 +70,23 @@ def is_silent(
         file_format: in which it is stored.
         around_db: level of the clip around it, in dBFS.
     """
+    return _heard(sound, part, file_format, around_db)[1]
+
+
+def _heard(
+    sound: Waveform, part: Span, file_format: FileFormat, around_db: float | None
+) -> tuple[float, bool]:
+    """The level of a new part in dBFS, and whether it cannot be heard."""
     samples = _part(sound, part)
     level_db = _level_db(samples, file_format)
     if not part.whole_band:
         below = SILENCE_DB if around_db is None else around_db + ADDED_NOTHING_DB
-        return level_db < min(SILENCE_DB, below)
+        return level_db, level_db < min(SILENCE_DB, below)
     if level_db < _floor_db(around_db):
-        return True
+        return level_db, True
     if around_db is None or level_db > around_db - _BELOW_DB:
-        return False
-    return _loudest_db(samples, sound.sample_rate) < around_db - _BELOW_DB
+        return level_db, False
+    return level_db, _loudest_db(samples, sound.sample_rate) < around_db - _BELOW_DB
 
 
 def _floor_db(around_db: float | None) -> float:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
+from typing import Final
 
 import numpy as np
 
 from server.model.grounding import GroundSound
-from server.model.known_sounds import KnownSounds
 from server.model.noise import INITIAL_STREAM
 from server.model.schedule import Latents
 from server.render.plan import Plan, RenderContext
 
 __all__ = ["grounded"]
+
+DrawGround = Callable[[int], GroundSound]
+_DRAWN: Final = 16
+"""Sounds that are kept, as many as a job has candidates at a time."""
 
 
 def grounded(planned: Plan, share: float, context: RenderContext) -> Plan:
@@ -27,17 +32,19 @@ def grounded(planned: Plan, share: float, context: RenderContext) -> Plan:
     known = context.known_sounds
     if not share or known is None:
         return planned
+    # The start of a run asks for it, and then the recipe for its credit.
+    ground = lru_cache(_DRAWN)(partial(known.draw_ground, planned.target))
     return replace(
         planned,
-        start=partial(_start, known, planned, context),
+        start=partial(_start, ground, planned, context),
         strength=1.0 - share,
-        ground=partial(known.draw_ground, planned.target),
+        ground=ground,
     )
 
 
-def _start(known: KnownSounds, planned: Plan, context: RenderContext, seed: int) -> Latents:
+def _start(ground: DrawGround, planned: Plan, context: RenderContext, seed: int) -> Latents:
     """The sound that ``seed`` draws, as long as the take and the same in all channels."""
-    latent = _as_long(known.draw_ground(planned.target, seed), planned.windows.total, context)
+    latent = _as_long(ground(seed), planned.windows.total, context)
     channels = len(planned.noise(seed, INITIAL_STREAM))
     return np.repeat(latent[None], channels, axis=0)
 

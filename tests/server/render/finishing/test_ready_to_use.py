@@ -7,7 +7,7 @@ import pytest
 
 from server.audio.waveform import Waveform
 from server.render.finishing.delivery import Delivered, deliver
-from server.render.finishing.levels import BED_LUFS
+from server.render.finishing.levels import BED_LUFS, at_loudness
 from server.render.finishing.limiter import limited_true_peaks, true_peak
 from server.render.finishing.loudness import integrated_lufs
 from server.render.finishing.rumble import without_rumble
@@ -129,6 +129,23 @@ def test_edits_are_left_alone() -> None:
     sound = Waveform.mono(np.full(RATE, 0.3, np.float32), RATE)
     done = deliver(Finished(sound, keeps_clip=True), Delivery())
     np.testing.assert_array_equal(done.sound.samples, sound.samples)
+
+
+@pytest.mark.parametrize("lufs", [-20.0, -16.0, -12.0, -8.0])
+def test_what_was_limited_and_gained_is_what_is_told(lufs: float) -> None:
+    """Noise with a few peaks that are far above it: the more is asked, the more is limited."""
+    sound = bed(0.005)
+    sound.samples[:: RATE // 4] = 0.1
+    done = at_loudness(sound, lufs, -1.0, circular=False)
+    room_db = -1.0 - 20.0 * np.log10(true_peak(sound))
+    assert done.gain_db <= room_db + 12.0 + 1e-9
+    assert done.limited_db == pytest.approx(max(0.0, done.gain_db - room_db))
+    quiet = np.abs(sound.samples[:, 0]) < 0.002
+    gains = done.sound.samples[quiet, 0] / sound.samples[quiet, 0]
+    assert 20.0 * np.log10(np.median(gains)) == pytest.approx(done.gain_db, abs=0.5)
+    reached = integrated_lufs(done.sound)
+    assert reached is not None
+    assert bool(done.warning) is (reached < lufs - 0.5)
 
 
 def test_silence_stays_silent() -> None:
