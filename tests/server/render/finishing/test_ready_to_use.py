@@ -131,18 +131,20 @@ def test_edits_are_left_alone() -> None:
     np.testing.assert_array_equal(done.sound.samples, sound.samples)
 
 
-@pytest.mark.parametrize("lufs", [-20.0, -16.0, -12.0, -8.0])
+@pytest.mark.parametrize("lufs", [-30.0, -16.0, -12.0, -8.0])
 def test_what_was_limited_and_gained_is_what_is_told(lufs: float) -> None:
-    """Noise with a few peaks that are far above it: the more is asked, the more is limited."""
-    sound = bed(0.005)
-    sound.samples[:: RATE // 4] = 0.1
+    """Two hits a second: limiting takes loudness, so that a second and a third try are needed."""
+    decay = np.exp(-(np.arange(3 * RATE) / RATE % 0.5) / 0.05) + 0.01
+    sound = Waveform.mono(bed(0.1).samples[:, 0] * decay.astype(np.float32), RATE)
     done = at_loudness(sound, lufs, -1.0, circular=False)
     room_db = -1.0 - 20.0 * np.log10(true_peak(sound))
     assert done.gain_db <= room_db + 12.0 + 1e-9
     assert done.limited_db == pytest.approx(max(0.0, done.gain_db - room_db))
-    quiet = np.abs(sound.samples[:, 0]) < 0.002
+    # Between the hits nothing is limited.
+    level = np.abs(sound.samples[:, 0])
+    quiet = (level < np.quantile(level, 0.3)) & (level > 1e-6)
     gains = done.sound.samples[quiet, 0] / sound.samples[quiet, 0]
-    assert 20.0 * np.log10(np.median(gains)) == pytest.approx(done.gain_db, abs=0.5)
+    assert 20.0 * np.log10(np.median(gains)) == pytest.approx(done.gain_db, abs=0.05)
     reached = integrated_lufs(done.sound)
     assert reached is not None
     assert bool(done.warning) is (reached < lufs - 0.5)
