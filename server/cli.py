@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import __version__
-from server.config import Config, add_flags, load_config
+from server.config import Config, load_config
+from server.config_flags import add_flags
 from server.errors import AudioLDMError, StorageDamaged
 
 if TYPE_CHECKING:

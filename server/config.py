@@ -1,15 +1,15 @@
 """Settings of a running instance, in one frozen struct.
 
 A value comes from the flag, else from the environment (``AUDIOLDM_OSC_PORT``), else from the YAML
-file (``--config``), else from the default here. Flags are made from the fields.
+file (``--config``), else from the default here. Flags are made from the fields, see
+:mod:`server.config_flags`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,9 +18,9 @@ from msgspec import Meta
 
 from server.errors import InvalidRequest
 from server.requests.explain import explain
-from server.requests.fields import Field, fields_of
+from server.requests.fields import fields_of
 
-__all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
+__all__ = ["ENVIRONMENT_PREFIX", "Config", "built_in_model", "load_config"]
 
 ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
 MANIFEST_FILE: Final = "manifest.json"
@@ -227,32 +227,6 @@ def built_in_model() -> Path:
     return Path(str(files("models"))) / "tiny"
 
 
-def add_flags(parser: argparse.ArgumentParser, names: Container[str] | None = None) -> None:
-    """Add a flag for each field (of those in ``names``), and ``--config FILE``."""
-    group = parser.add_argument_group("settings", f"also as {ENVIRONMENT_PREFIX}OSC_PORT=..., ...")
-    # Suppressed defaults do not overwrite flags that were given before a subcommand.
-    unset = argparse.SUPPRESS
-    group.add_argument("--config", metavar="FILE", default=unset, help="YAML file of settings")
-    for field in fields_of(Config):
-        if names is not None and field.name not in names:
-            continue
-        flag = f"--{field.name.replace('_', '-')}"
-        text = f"{field.description} (default: {_shown(field)})"
-        if field.type == "T":
-            group.add_argument(
-                flag,
-                action=argparse.BooleanOptionalAction,
-                default=unset,
-                help=field.description,
-            )
-        elif field.type == "j":
-            group.add_argument(flag, action="append", metavar="FOLDER", default=unset, help=text)
-        else:
-            choices = field.choices or None
-            metavar = None if choices else field.extra.get("metavar", _METAVARS[field.type])
-            group.add_argument(flag, metavar=metavar, choices=choices, default=unset, help=text)
-
-
 def load_config(
     flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
 ) -> Config:
@@ -309,10 +283,3 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InvalidRequest(f"{path} must hold `name: value` lines")
     return {str(name): value for name, value in values.items()}
-
-
-def _shown(field: Field) -> str:
-    return str(field.default) if field.default not in ("", ()) else "none"
-
-
-_METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT"}
