@@ -178,7 +178,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """
         found = self.models.glob(f"*/{MANIFEST_FILE}") if self.models_folder else ()
         added = sorted(path.parent for path in found)
-        named = tuple(self._folder(name) for name in self.model) or (built_in_model(),)
+        named = self.named_folders or (built_in_model(),)
         folders = (*named, *(folder for folder in added if folder not in named))
         if not self.default_model:
             return folders
@@ -189,6 +189,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"settings: there is no default_model {self.default_model!r}; there are {names}"
             )
         return (wanted, *(folder for folder in folders if folder != wanted))
+
+    @property
+    def named_folders(self) -> tuple[Path, ...]:
+        """Folders of the models that ``model`` names."""
+        return tuple(self._folder(name) for name in self.model)
 
     @property
     def models(self) -> Path:

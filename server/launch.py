@@ -196,12 +196,12 @@ def _gate(config: Config) -> Gate:
 def _usable(config: Config) -> list[Path]:
     """The model folders, without the broken ones that nobody named."""
     first, *others = config.model_folders
-    usable = [first]
+    usable, named = [first], config.named_folders
     for folder in others:
         try:
             Manifest.load(folder)
         except ModelError as error:
-            if len(usable) < len(config.model):
+            if folder in named:
                 raise
             log.warning("%s; it is left out", error)
         else:
