@@ -29,7 +29,6 @@ __all__ = [
     "PreviewView",
     "TakeView",
     "Views",
-    "file_fields",
 ]
 
 
