@@ -17,13 +17,13 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.model.manifest import MANIFEST_FILE
 from server.requests.explain import explain
 from server.requests.fields import fields_of
 
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "built_in_model", "load_config"]
 
 ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
-MANIFEST_FILE: Final = "manifest.json"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 _DEVICE: Final = re.compile(r"auto|cpu|coreml|directml|(cuda|tensorrt)(:\d{1,2})?")
 
@@ -217,6 +217,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def state(self) -> Path:
         """The folder of the journal, the uploads and the tokens."""
         return Path(self.state_folder).expanduser()
+
+    @property
+    def journal_file(self) -> Path:
+        """The journal of jobs and takes."""
+        return self.state / "journal.sqlite3"
+
+    @property
+    def tokens_file(self) -> Path:
+        """Who may use the server over the network."""
+        return self.state / "tokens.json"
 
     @property
     def roots(self) -> tuple[Path, ...]:

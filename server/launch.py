@@ -92,7 +92,7 @@ def make_local_engine(config: Config) -> Fleet:
         threads=config.threads,
         max_queued=config.max_queued,
         limits=Limits.of(config),
-        journal=Journal(config.state / "journal.sqlite3"),
+        journal=Journal(config.journal_file),
         models_folder=config.models if config.models_folder else None,
     )
 
@@ -184,7 +184,7 @@ def _files_in_use(engine: Engine) -> frozenset[str]:
 def _gate(config: Config) -> Gate:
     if config.is_loopback:
         return Gate(None)
-    tokens = TokenFile(config.state / "tokens.json")
+    tokens = TokenFile(config.tokens_file)
     if not len(tokens):
         raise InvalidRequest(
             f"host {config.host} opens this server to the network, and nobody has a token yet. "

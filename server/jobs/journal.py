@@ -24,6 +24,7 @@ import msgspec
 from server.errors import Conflict, RenderError, StorageDamaged, StorageFull
 from server.jobs.job import Job, JobState
 from server.jobs.journal_file import JournalFile, is_damage
+from server.jobs.remembered import REMEMBERED
 
 __all__ = ["Journal"]
 
@@ -47,7 +48,9 @@ class Journal:
     for the cause and failed.
     """
 
-    def __init__(self, path: Path, *, remembered: int = 2000, max_recoveries: int = 5) -> None:
+    def __init__(
+        self, path: Path, *, remembered: int = REMEMBERED, max_recoveries: int = 5
+    ) -> None:
         self.path = path
         self._file = JournalFile(path, LOCK_TIMEOUT_S)
         self._broken = ""

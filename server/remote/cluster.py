@@ -44,7 +44,7 @@ def make_cluster_engine(config: Config, address: str, num_replicas: int) -> Clus
         replicas,
         max_queued=config.max_queued,
         limits=Limits.of(config),
-        journal=Journal(config.state / "journal.sqlite3"),
+        journal=Journal(config.journal_file),
     )
 
 
