@@ -105,6 +105,8 @@ def make_http(
 ) -> HttpApi:
     """The HTTP application for ``engine``; ``extra_routes`` share its port and its gate.
 
+    Takes are searched with the CLAP towers of ``samples``, where there are any.
+
     Raises:
         InvalidRequest: open to the network, and nobody has a token.
     """
@@ -115,7 +117,7 @@ def make_http(
         engine,
         make_uploads(config),
         journal=engine.journal,
-        make_towers=partial(ClapTowers, config.model_folder),
+        towers=samples.towers if samples else ClapTowers(config.model_folder),
         gate=_gate(config),
         presets=config.state / "presets",
         samples=samples,
@@ -139,8 +141,7 @@ def make_library(config: Config) -> SampleLibrary:
     """The library of the user's sounds; it is not started yet."""
     from server.sample_library.library import SampleLibrary
 
-    make_towers = partial(ClapTowers, config.model_folder)
-    return SampleLibrary(config.state, config.model_folder, make_towers)
+    return SampleLibrary(config.state, config.model_folder, ClapTowers(config.model_folder))
 
 
 def make_uploads(config: Config) -> Uploads:

@@ -10,7 +10,8 @@ import pytest
 
 from server.config import Config, built_in_model, load_config
 from server.errors import ModelError
-from server.launch import _usable
+from server.launch import _usable, make_http, make_library, make_local_engine
+from server.worker.towers import ClapTowers
 
 
 @pytest.fixture
@@ -38,3 +39,19 @@ def test_a_broken_model_that_nobody_named_is_left_out(
     with caplog.at_level(logging.WARNING):
         assert _usable(settings(broken)) == [built_in_model(), broken.parent / "good"]
     assert "left out" in caplog.text
+
+
+def test_takes_and_the_users_sounds_are_searched_with_the_same_towers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def towers(folder: Path) -> ClapTowers:
+        made.append(folder)
+        return ClapTowers(folder)
+
+    monkeypatch.setattr("server.launch.ClapTowers", towers)
+    config = Config(state_folder=str(tmp_path))
+    library = make_library(config)
+    make_http(make_local_engine(config), config, samples=library).close()
+    assert made == [built_in_model()]
