@@ -1,4 +1,4 @@
-"""The standalone program: starts everything, opens the panel, and ends with its window.
+"""The standalone program: starts everything and opens the panel; closing its window ends it.
 
 It is also the interpreter of its own child processes: ``APP -m MODULE ...`` runs one of theirs.
 With arguments it is ``audioldm-daw``.

@@ -142,7 +142,7 @@ def _start_new(
 
 
 async def _catch_up(splitter: _Splitter, receiving: dict[str, asyncio.Task[Any]]) -> None:
-    """Wait until the chunks that were read are on disk."""
+    """Wait until the newest part has at most one chunk in memory."""
     while splitter.begun and splitter.begun[-1].chunks.qsize() > 1:
         await asyncio.sleep(0)
         task = receiving[splitter.begun[-1].name]

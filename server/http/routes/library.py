@@ -26,7 +26,7 @@ __all__ = ["LibraryRoutes"]
 
 FolderPath = Annotated[str, Meta(min_length=1, max_length=4000, description="path of the folder")]
 _NOT_PLAYED: Final = (".aif", ".aiff")
-"""Browsers play no AIFF."""
+"""Of the browsers, only Safari plays AIFF."""
 _CONVERT_S: Final = 600.0
 """AIFF up to this long is answered as WAV."""
 
@@ -129,7 +129,7 @@ class LibraryRoutes:
                 "A sound of the library; supports ranges",
                 query=SoundDownload,
                 content="audio/*",
-                errors=(403, 404, 409, 507),
+                errors=(403, 404, 409, 415, 507),
             ),
         )
 
