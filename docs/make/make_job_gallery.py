@@ -99,7 +99,8 @@ def page(studio: Studio, pictures: Path) -> Iterator[str]:
     yield (
         "# Jobs\n\n"
         f"What each job does, as a command, an OSC message and a Python request, on the model "
-        f"`{name}`.\n`python docs/make/make_job_gallery.py` makes this page on any model folder.\n\n"
+        f"`{name}`.\n"
+        "`python docs/make/make_job_gallery.py` makes this page on any model folder.\n\n"
         "Pictures are spectrograms from 0 to 20 kHz, over 70 dB of level. If there are two, the "
         "upper one is the clip.\nIn Python, pass the request to "
         "`Pipeline(folder).render(request)`.\n"
