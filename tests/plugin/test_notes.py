@@ -112,3 +112,12 @@ def test_all_notes_off_ends_one_shots_of_its_channel(host: ClapHost, load: Load)
     other_channel = host.run(500, notes=[(0, CONTROLLER + 1, 123, 0)])
     np.testing.assert_array_equal(other_channel, samples[:, 500:1000])
     assert not host.run(2000, notes=[(0, CONTROLLER, 123, 0)])[:, 400:].any()
+
+
+def test_every_note_of_a_full_block_is_heard(host: ClapHost, load: Load) -> None:
+    """DPF hands on as many as 512 events."""
+    load(midi_mode=LOOP)
+    host.run(64, block=64, notes=[(0, ON, 60, 127)])
+    others = [(k // 2, ON if k % 2 else OFF, 90, 0) for k in range(500)]
+    played = host.run(2000, block=512, notes=[*others, (300, OFF, 60, 0)])
+    assert not played[:, 700:].any()
