@@ -115,7 +115,7 @@ String AudioLdmPlugin::getState(const char* key) const {
 
 void AudioLdmPlugin::setState(const char* key, const char* value) {
     if (std::strcmp(key, kProjectKey) == 0 && *value != '\0')
-        instance_.project.restore(value);
+        instance_.restore(value);
 }
 
 void AudioLdmPlugin::activate() {
