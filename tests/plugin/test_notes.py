@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clap_host import ClapHost
-from project_state import Samples, clap_state, noise, project, take, write
+from project_state import clap_state, noise, project, take, write
+from talking import Samples
 
 ON, OFF, CONTROLLER = 0x90, 0x80, 0xB0
 ONE_SHOT, GATE, LOOP = 1, 2, 3
