@@ -152,7 +152,14 @@ def test_the_readme_s_python_runs(tiny_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_the_jobs_page_is_what_the_gallery_makes(tiny_folder: Path, tmp_path: Path) -> None:
     """Its words and commands; measures and pictures depend on the model."""
-    script = (sys.executable, "docs/make_job_gallery.py", "--model", tiny_folder, "--out", tmp_path)
+    script = (
+        sys.executable,
+        "docs/make/make_job_gallery.py",
+        "--model",
+        tiny_folder,
+        "--out",
+        tmp_path,
+    )
     subprocess.run(script, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     made, kept = ((folder / "jobs.md").read_text("utf-8") for folder in (tmp_path, ROOT / "docs"))
     assert headings(made) == headings(kept)

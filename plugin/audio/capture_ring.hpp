@@ -44,7 +44,8 @@ class CaptureRing {
         head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
 
-    // Not initialised: its 4 MB become memory only where something is captured.
+    // Not initialised: its 4 MB become memory only where something is captured. So the first touch
+    // of each page, in the audio thread, is a page fault that the system serves; none follow.
     std::unique_ptr<CaptureBlock[]> blocks_{new CaptureBlock[kBlocks]};
     std::atomic<unsigned> head_{0}, tail_{0};
     std::atomic<std::uint32_t> lost_{0};

@@ -1,4 +1,5 @@
 // All that happens in the audio thread: no allocation, no lock, no file, no socket.
+// The first touch of a page of the capture ring is a page fault of the system.
 #pragma once
 
 #include "audio/capture_ring.hpp"

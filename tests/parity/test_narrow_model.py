@@ -7,23 +7,12 @@ from pathlib import Path
 
 import pytest
 from against_diffusers import EndToEnd, relative_error
+from narrow_model import NARROW
 
 from onnx_export.export import export_source
 from onnx_export.sources.random_source import RandomSource, diffusers_pipeline
-from server.checkpoints.architecture import Architecture
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-NARROW = Architecture(
-    unet_channels=(32, 64, 96, 160),
-    vae_channels=(32, 32, 64),
-    vocoder_channels=64,
-    text_layers=2,
-    text_channels=64,
-    text_intermediate=128,
-    vocab_size=600,
-    audio_channels=24,
-    audio_depths=(1, 1, 1, 1),
-)
 
 
 @pytest.mark.parametrize("heads", ["original", "diffusers"])

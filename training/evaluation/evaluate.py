@@ -29,7 +29,7 @@ from training.evaluation import parts
 from training.evaluation import sound_measures as sound
 from training.evaluation.folders import compare_folders
 from training.evaluation.judge import SAMPLE_RATE, Judge
-from training.evaluation.prompt_list import HELD_BACK, PromptList
+from training.evaluation.prompt_list import DEVELOPMENT, HELD_BACK, PromptList
 from training.evaluation.report import folders_markdown, model_markdown
 from training.evaluation.setup import EvaluationSetup, RealClips, RenderSettings, Samples
 from training.evaluation.sound_classes import LabelledClip, label_clips
@@ -161,9 +161,7 @@ def _run_model(arguments: argparse.Namespace) -> None:
     if arguments.sounds is None:
         raise InvalidRequest("--sounds FOLDER is needed: what is real is measured beside the takes")
     judge = Judge.load(arguments.judge)
-    prompts = PromptList.load(
-        arguments.prompts, HELD_BACK if arguments.held_back else "prompts.yaml"
-    )
+    prompts = PromptList.load(arguments.prompts, HELD_BACK if arguments.held_back else DEVELOPMENT)
     seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else None)
     settings = RenderSettings(
         arguments.steps,

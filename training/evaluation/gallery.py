@@ -1,6 +1,6 @@
 """Log-mel pictures of takes beside real held-out clips of the same kind.
 
-python -m training.evaluation.gallery models/tiny --sounds FOLDER -o docs/gallery.png
+python -m training.evaluation.gallery models/tiny --sounds FOLDER -o docs/evaluation/gallery.png
 """
 
 from __future__ import annotations

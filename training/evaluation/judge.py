@@ -136,7 +136,7 @@ class Judge:
         """
         from safetensors import SafetensorError, safe_open
 
-        source = path or Path(str(files("training.evaluation") / "judge.safetensors"))
+        source = path or Path(str(files("training.evaluation") / "data" / "judge.safetensors"))
         try:
             with safe_open(source, framework="pt") as stream:
                 classes = json.loads(stream.metadata()["classes"])

@@ -50,7 +50,7 @@ class PromptList:
         Raises:
             InvalidRequest: the file lacks a part.
         """
-        source = path or files("training.evaluation") / name
+        source = path or files("training.evaluation") / "data" / name
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
         try:
             classes = {

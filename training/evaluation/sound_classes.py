@@ -67,7 +67,7 @@ def load_rules(path: Path | None = None) -> tuple[Rule, ...]:
     Raises:
         InvalidRequest: a rule without ``in`` or ``is``, or with a pattern that does not parse.
     """
-    source = path or files("training.evaluation") / "judge_classes.yaml"
+    source = path or files("training.evaluation") / "data" / "judge_classes.yaml"
     rules = []
     for name, fields in yaml.safe_load(source.read_text(encoding="utf-8")).items():
         try:

@@ -1,1 +1,1 @@
-"""Training on a machine that is lent for some minutes: what travels there, and what comes back."""
+"""Training on another machine in a given number of minutes: what travels there and back."""

@@ -1,4 +1,4 @@
-"""Training on a lent machine, in three commands.
+"""Training on another machine in a given number of minutes, in three commands.
 
 python -m training.sessions pack --sounds FOLDER -o SHARDS
 python -m training.sessions train MODEL --shards SHARDS --minutes 8 -o PIECES
@@ -37,7 +37,7 @@ def pack(sounds: Path, shards: Path, size: int = SHARD_BYTES) -> int:
 
 
 def unpack(model: Path, pieces: Path, run: Path) -> list[str]:
-    """Make ``run`` from ``model`` and the pieces of a session; returns the stages in it."""
+    """Make ``run`` from ``model`` and the pieces that came back; returns the stages in it."""
     start_run(model, run)
     stages = [stage for stage in ("ldm", "adversarial", "listener") if (pieces / stage).is_dir()]
     for stage in stages:
@@ -68,13 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("model", type=Path, help="model folder to start from")
     training.add_argument("--shards", type=Path, required=True)
     training.add_argument("--minutes", type=float, required=True)
-    training.add_argument("--run", type=Path, default=Path("runs/session"))
+    training.add_argument("--run", type=Path, default=Path("runs/short"))
     training.add_argument("--device", default="", help="cpu or cuda; default: cuda if there is one")
     training.add_argument("-o", "--output", type=Path, required=True)
     joining = commands.add_parser("unpack", help="a run folder from the pieces")
-    joining.add_argument("model", type=Path, help="the model folder that the session started from")
+    joining.add_argument("model", type=Path, help="the model folder that training started from")
     joining.add_argument("pieces", type=Path)
-    joining.add_argument("--run", type=Path, default=Path("runs/session"))
+    joining.add_argument("--run", type=Path, default=Path("runs/short"))
     return parser
 
 

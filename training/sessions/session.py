@@ -1,4 +1,4 @@
-"""One session: denoiser, critic and listener in the minutes that there are.
+"""Denoiser, critic and listener in a given number of minutes.
 
 The earlier stages are those of a finished model. Each stage probes its throughput, takes the
 fastest batch, and as many steps as fit into its share of the time. The denoiser becomes wider
@@ -38,7 +38,7 @@ EVALUATIONS: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class SessionPlan:
-    """What a session may use."""
+    """What training may use."""
 
     minutes: float
     probe_s: float = 20.0
@@ -52,7 +52,7 @@ class SessionPlan:
 
 @dataclass
 class Session:
-    """A session in the run folder ``folder``, whose checkpoints go to ``out`` in pieces."""
+    """Training in the run folder ``folder``, whose checkpoints go to ``out`` in pieces."""
 
     plan: SessionPlan
     model: Path
@@ -68,7 +68,7 @@ class Session:
     def train(self, sounds: Path) -> dict[str, dict[str, float]]:
         """Train all stages on ``sounds``; returns their held-out measures.
 
-        Each stage's pieces are written when it ends, so that a session that is cut off
+        Each stage's pieces are written when it ends, so that training that is cut off
         loses one stage at most.
         """
         settings, self._weights = start_run(self.model, self.folder)

@@ -61,20 +61,11 @@ class Model:
 
 @pytest.fixture(scope="module", params=["narrow", pytest.param("s", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    from server.checkpoints.architecture import VARIANTS, Architecture
+    from narrow_model import NARROW
 
-    narrow = Architecture(
-        unet_channels=(32, 64, 96, 160),
-        vae_channels=(32, 32, 64),
-        vocoder_channels=64,
-        text_layers=1,
-        text_channels=64,
-        text_intermediate=64,
-        vocab_size=600,
-        audio_channels=24,
-        audio_depths=(1, 1, 1, 1),
-    )
-    sizes = {"narrow": narrow, "s": VARIANTS["s"]}[request.param]
+    from server.checkpoints.architecture import VARIANTS
+
+    sizes = {"narrow": NARROW, "s": VARIANTS["s"]}[request.param]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     made = Model(tmp_path_factory.mktemp(request.param) / "model", sizes)

@@ -1,8 +1,8 @@
 """Takes the pictures that the guides show and leaves them in docs/images.
 
-    python docs/make_screenshots.py panel       the web panel in Chromium
-    python docs/make_screenshots.py ardour      takes in Ardour (Linux, as root)
-    python docs/make_screenshots.py plugin      the plug-in in Ardour and Qtractor
+    python docs/make/make_screenshots.py panel       the web panel in Chromium
+    python docs/make/make_screenshots.py ardour      takes in Ardour (Linux, as root)
+    python docs/make/make_screenshots.py plugin      the plug-in in Ardour and Qtractor
 
 All drive the real programs with the same code as the tests, on the built-in model.
 """
@@ -21,7 +21,7 @@ from typing import Final
 import pytest
 from PIL import Image, ImageGrab
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path += [
     str(ROOT / "tests" / place)
     for place in (
@@ -43,7 +43,7 @@ from benchmarks.server_process import ServerProcess  # noqa: E402
 from osc_bridge.cli import main as audioldm_daw  # noqa: E402
 from server.config import built_in_model  # noqa: E402
 
-IMAGES: Final = Path(__file__).parent / "images"
+IMAGES: Final = Path(__file__).parents[1] / "images"
 PANEL_PROMPTS: Final = (
     "birds singing in a forest",
     "a techno drum loop at 120 bpm",

@@ -1,6 +1,6 @@
 """Renders every job on a model folder and writes docs/jobs.md with what came out.
 
-    python docs/make_job_gallery.py [--model FOLDER] [--out FOLDER]
+    python docs/make/make_job_gallery.py [--model FOLDER] [--out FOLDER]
 
 The commands and OSC messages on the page are made from the very requests that are rendered.
 """
@@ -26,7 +26,7 @@ from server.render.take import Take
 from server.requests.fields import Field, fields_of
 from server.requests.request import ClipRequest, Request
 
-HERE: Final = Path(__file__).parent
+DOCS: Final = Path(__file__).parents[1]
 MEASURES: Final = [
     ["`prompt_distance`", "1 - cosine to the nearest caption of the training sounds"],
     ["`score`", "how well the take matches the prompt, up to 1"],
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path(models.__path__[0]) / "tiny")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=HERE, help="folder of jobs.md and jobs/")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of jobs.md and jobs/")
     options = parser.parse_args(arguments)
     pipeline = Pipeline(options.model, "auto", options.threads)
     pipeline.warm_up()
@@ -99,7 +99,8 @@ def page(studio: Studio, pictures: Path) -> Iterator[str]:
     yield (
         "# Jobs\n\n"
         f"What each job does, as a command, an OSC message and a Python request, on the model "
-        f"`{name}`.\n`python docs/make_job_gallery.py` makes this page on any model folder.\n\n"
+        f"`{name}`.\n"
+        "`python docs/make/make_job_gallery.py` makes this page on any model folder.\n\n"
         "Pictures are spectrograms from 0 to 20 kHz, over 70 dB of level. If there are two, the "
         "upper one is the clip.\nIn Python, pass the request to "
         "`Pipeline(folder).render(request)`.\n"

@@ -1,4 +1,4 @@
-"""Draw ``docs/fullband/*.png``: ``python docs/make_fullband_pictures.py SOUNDS``.
+"""Draw ``docs/fullband/*.png``: ``python docs/make/make_fullband_pictures.py SOUNDS``.
 
 Each picture shows a recording that was cut at 8 kHz, the same with its upper band predicted, and
 the recording itself, from 0 to 20 kHz over 70 dB.
@@ -20,7 +20,7 @@ from server.fullband.upper_band import built_in_upper_band
 from training.fullband.systems import as_model_would, systems
 from training.sounds.folder import held_out, read_manifest
 
-FOLDER: Final = Path(__file__).parent / "fullband"
+FOLDER: Final = Path(__file__).parents[1] / "fullband"
 RATE: Final = 48_000
 SECONDS: Final = 3.0
 NEEDED_HZ: Final = 19_000.0
