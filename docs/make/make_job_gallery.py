@@ -71,7 +71,7 @@ A take may also carry warnings, in sentences. They appear in every interface.
   sound. That is `bext`, iXML, cues, labels, `smpl`, `acid`, names, pictures and the channel mask.
   AIFF markers become cues; in FLAC, RIFF chunks are in `APPLICATION` blocks.
 - **Tuning.** A take that plays the note of its prompt up to a whole tone off is transposed to it,
-  in the octave where it is. Its length stays. `tune 0` (`--no-tune`) leaves it as the model made it.
+  in the octave where it is. Its length stays. `tune 0` (`--tune 0`) leaves it as the model made it.
 - **Loops.** New loops carry `smpl` and `acid`: loop points, tempo, and the root note that the
   prompt or the key names. `bpm_in_name` writes the tempo into the file's name.
 - **Recipes** are in the comment, and in iXML (WAV) or `AUDIOLDM_RECIPE` (FLAC). A clip's own
