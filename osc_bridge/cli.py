@@ -22,6 +22,7 @@ _JOBS = {
     "upscale": "add the missing high frequencies of a clip",
     "vary": "render variations of a take",
     "morph": "render a sound that changes from one prompt to the next",
+    "fill": "render takes that lead from one sound to another",
 }
 """Commands that render one kind of request each; ``render`` renders any kind."""
 

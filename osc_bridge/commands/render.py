@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from osc_bridge.commands.library import with_library_sounds
 from osc_bridge.commands.request_flags import request_from, with_preset
 from server.audio.formats import file_format_of, fitting
 from server.config import Config
@@ -51,6 +52,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
     from server.model.manifest import Manifest
     from server.render.pipeline import Pipeline
 
+    request = with_library_sounds(request, config)
     started_s = time.perf_counter()
     Manifest.load(config.model_folder).verify(config.model_folder)
     pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
