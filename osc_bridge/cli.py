@@ -14,7 +14,7 @@ from server.errors import AudioLDMError
 
 __all__ = ["main"]
 
-_RENDER_SETTINGS = ("model", "device", "threads")
+_RENDER_SETTINGS = ("model", "device", "threads", "state_folder", "http_port")
 _JOBS = {
     "transfer": "change a clip into the style of a prompt",
     "inpaint": "replace parts of a clip",

@@ -46,13 +46,12 @@ def render(options: argparse.Namespace, config: Config) -> int:
         flags["delivery.file_format"] = None if flags.get("clip") else file_format
     elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
         raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
-    request = request_from(flags, flags["prompt"])
+    request = with_library_sounds(request_from(flags, flags["prompt"]), config)
     if not options.overwrite:
         _check_inputs_stay(request, output)
     from server.model.manifest import Manifest
     from server.render.pipeline import Pipeline
 
-    request = with_library_sounds(request, config)
     started_s = time.perf_counter()
     Manifest.load(config.model_folder).verify(config.model_folder)
     pipeline = Pipeline(config.model_folder, config.devices[0], config.threads)
