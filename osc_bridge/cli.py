@@ -15,7 +15,7 @@ from server.errors import AudioLDMError
 
 __all__ = ["main"]
 
-_RENDER_SETTINGS = ("model", "device", "threads")
+_RENDER_SETTINGS = ("model", "device", "threads", "state_folder", "http_port")
 _JOBS = {
     "transfer": "change a clip into the style of a prompt",
     "inpaint": "replace parts of a clip",
@@ -23,6 +23,7 @@ _JOBS = {
     "upscale": "add the missing high frequencies of a clip",
     "vary": "render variations of a take",
     "morph": "render a sound that changes from one prompt to the next",
+    "fill": "render takes that lead from one sound to another",
 }
 """Commands that render one kind of request each; ``render`` renders any kind."""
 

@@ -136,6 +136,7 @@ def serve_library(bridge: OscBridge, stage: Stage, library: SampleLibrary) -> Li
     handlers = LibraryHandlers(bridge.service, library, stage)
     bridge.service.add(handlers.handlers)
     bridge.jobs.begin_instant = handlers.begin_instant
+    bridge.jobs.name_sounds = handlers.name_sounds
     stage.pads.find_sound = partial(nearest_sound, library)
     return handlers
 

@@ -12,6 +12,7 @@ from server.audio.waveform import Waveform
 from server.requests.request import (
     Continue,
     Delivery,
+    Fill,
     Inpaint,
     Morph,
     Request,
@@ -177,4 +178,15 @@ def examples(studio: Studio) -> Iterator[tuple[Example, Waveform | None]]:
             TextToAudio(prompt="ocean waves", audio_length_in_s=60.0, seed=3),
         ),
         None,
+    )
+    yield (
+        Example(
+            "Fill",
+            "Takes between two sounds, evenly spread. Embeddings and latents are interpolated. "
+            "`strength` says how much is new, and a prompt pulls all takes towards it. The picture "
+            "shows the first sound and the first take.",
+            Fill(clip=clip, other=loop, num_waveforms_per_prompt=3, seed=3),
+            ("place", "similarity_to_clip", "similarity_to_other"),
+        ),
+        sound,
     )

@@ -24,7 +24,7 @@ from osc_bridge.messages.requests.generated import SUBMISSIONS
 from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.requests.fields import Field, fields_of
-from server.requests.request import ClipRequest, Request
+from server.requests.request import Request
 
 DOCS: Final = Path(__file__).parents[1]
 MEASURES: Final = [
@@ -38,6 +38,11 @@ MEASURES: Final = [
     ["`naive_seam_db`", "the same for a plain cut"],
     ["`length_error_samples`", "distance from the exact length of the bars"],
     ["`cutoff_hz`", "where the dull clip ends"],
+    ["`place`", "where a take of a fill is: 0 is the first sound, 1 the other"],
+    [
+        "`similarity_to_clip`, `similarity_to_other`",
+        "CLAP similarity with the first sound and with the other, up to 1",
+    ],
     ["`stereo_correlation`", "correlation of the two sides"],
     ["`mono_sum_db`", "level of the mono sum against one side"],
     ["`new_rms_db`", "level of what was rendered; of several regions, that of the softest"],
@@ -157,12 +162,12 @@ def command(request: Request) -> str:
     """The command line that makes the same."""
     tag = str(request.__struct_config__.tag)
     words = ["audioldm-daw", "render" if tag == "text" else tag]
-    if isinstance(request, ClipRequest):
-        words.append(Path(request.clip).name)
+    sounds = [f.name for f in fields_of(type(request)) if f.required and f.extra.get("file")]
+    words += [Path(getattr(request, name)).name for name in sounds]
     if request.prompt:
         words += [request.prompt] if tag == "text" else ["-p", request.prompt]
     for field, value in given(request):
-        if field.name in ("prompt", "clip"):
+        if field.name in ("prompt", *sounds):
             continue
         flag = field.extra.get("flag", field.name.rpartition(".")[2].replace("_", "-"))
         values = value.split(field.extra["repeat"]) if "repeat" in field.extra else [value]

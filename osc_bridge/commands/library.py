@@ -13,15 +13,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from server.config import Config
 from server.config_flags import add_flags
 from server.errors import error_for
 from server.requests.fields import fields_of
+from server.requests.request import AnyRequest, parse_request
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["add_library_command", "library"]
+__all__ = ["add_library_command", "library", "with_library_sounds"]
 
 _SETTINGS: Final = ("model", "http_port", "state_folder")
 _LOOK_S: Final = 0.5
@@ -63,6 +66,30 @@ def library(options: argparse.Namespace, config: Config) -> int:
     import asyncio
 
     return asyncio.run(_run(options, config))
+
+
+def with_library_sounds(request: AnyRequest, config: Config) -> AnyRequest:
+    """``request`` with files in place of the sounds of the library that it names.
+
+    Raises:
+        AudioLDMError: there is no such sound.
+    """
+    import asyncio
+
+    from server.sample_library.named_sounds import SCHEME, names_library
+
+    if not names_library(request):
+        return request
+    values = msgspec.to_builtins(request)
+    folder = Path(request.audio_prompt.removeprefix(SCHEME)).expanduser()
+    if request.audio_prompt.startswith(SCHEME) and folder.is_dir():
+        values["audio_prompt"] = f"{SCHEME}{folder.resolve()}"
+    return asyncio.run(_with_sounds(values, config))
+
+
+async def _with_sounds(values: dict[str, Any], config: Config) -> AnyRequest:
+    async with _connected(config) as (http, _):
+        return parse_request(_answer(await http.post("/v1/library/named", json=values)))
 
 
 async def _run(options: argparse.Namespace, config: Config) -> int:

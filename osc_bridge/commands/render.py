@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from osc_bridge.commands.library import with_library_sounds
 from osc_bridge.commands.request_flags import request_from, with_preset
 from server.audio.formats import file_format_of, fitting
 from server.config import Config
@@ -45,7 +46,7 @@ def render(options: argparse.Namespace, config: Config) -> int:
         flags["delivery.file_format"] = None if flags.get("clip") else file_format
     elif flags["delivery.file_format"].startswith("flac") != (file_format == "flac"):
         raise InvalidRequest(f"--file-format {flags['delivery.file_format']} into {output.name}")
-    request = request_from(flags, flags["prompt"])
+    request = with_library_sounds(request_from(flags, flags["prompt"]), config)
     if not options.overwrite:
         _check_inputs_stay(request, output)
     from server.model.manifest import Manifest

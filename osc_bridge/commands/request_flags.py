@@ -23,6 +23,7 @@ __all__ = ["add_request_flags", "request_from", "with_preset"]
 _KINDS: Final[dict[str, type[Request]]] = {
     str(kind.__struct_config__.tag): kind for kind in REQUESTS
 }
+_SOUNDS: Final = {"clip": "IN", "other": "OTHER"}
 _METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT", "T": "0|1", "j": "JSON"}
 
 
@@ -31,14 +32,14 @@ def add_request_flags(parser: argparse.ArgumentParser, tag: str = "") -> None:
 
     Args:
         parser: of the command.
-        tag: the kind of request, whose clip is a positional argument; all kinds where empty.
+        tag: the kind of request, whose clips are positional arguments; all kinds where empty.
     """
     group = parser.add_argument_group("request")
     if not tag:
         group.add_argument("--kind", choices=tuple(_KINDS), default="text", help="what to make")
     for field in _fields(tag):
-        if tag and field.name == "clip":
-            parser.add_argument("clip", metavar="IN", help=field.description)
+        if tag and field.name in _SOUNDS:
+            parser.add_argument(field.name, metavar=_SOUNDS[field.name], help=field.description)
             continue
         leaf = field.name.rpartition(".")[2]
         names = [leaf.replace("_", "-"), *filter(None, [field.extra.get("flag")])]

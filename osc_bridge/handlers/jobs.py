@@ -7,7 +7,7 @@ sent before the acceptance.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -40,6 +40,7 @@ from server.errors import EngineUnavailable, InvalidRequest, NotFound
 from server.jobs.job import Job, JobState
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest
+from server.sample_library.named_sounds import SCHEME, names_library
 
 __all__ = ["JobHandlers"]
 
@@ -48,6 +49,7 @@ MAX_LISTED: Final = 100
 
 
 BeginInstant = Callable[[Submission, Context], asyncio.Future[str]]
+NameSounds = Callable[[AnyRequest, Context], Awaitable[AnyRequest]]
 
 
 class JobHandlers:
@@ -62,6 +64,8 @@ class JobHandlers:
         self._unlisten = engine.listen(self._job_changed)
         self.begin_instant: BeginInstant = _no_library
         """Plays a sound of the library for a request; the future is given the id of its job."""
+        self.name_sounds: NameSounds = _no_sounds
+        """Puts files in place of the sounds of the library that a request names."""
 
     @property
     def handlers(self) -> dict[type[Command], Handler]:
@@ -103,8 +107,11 @@ class JobHandlers:
         """Submit a request; returns the id of the job."""
         client, request_id = context.client, submission.request_id
         options = submission.options
+        request = self._with_checked_files(submission.request, client)
+        if names_library(request):
+            request = await self.name_sounds(request, context)
         job = await self._engine.submit(
-            self._with_checked_files(submission.request, client),
+            request,
             owner=client.key,
             request_id=request_id,
             folder=self._folders.folder(options.folder) if options.folder else None,
@@ -152,6 +159,8 @@ class JobHandlers:
         local, resolved = client.sender.is_local, {}
         for field in fields_of(type(request)):
             if field.extra.get("file") and (name := getattr(request, field.name)):
+                if name.startswith(SCHEME):
+                    continue  # it becomes a file where all the others are known
                 resolved[field.name] = str(self._folders.file(name, anywhere=local))
         return msgspec.structs.replace(request, **resolved)
 
@@ -234,6 +243,10 @@ class JobHandlers:
 
 def _no_library(_: Submission, __: Context) -> asyncio.Future[str]:
     raise InvalidRequest("retrieve: there is no sample library in this set-up")
+
+
+async def _no_sounds(_: AnyRequest, __: Context) -> AnyRequest:
+    raise InvalidRequest(f"{SCHEME}: there is no sample library in this set-up")
 
 
 def _state(job: Job) -> JobStateReply:

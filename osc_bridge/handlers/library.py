@@ -17,7 +17,9 @@ from osc_bridge.stage.instant import Instants, Sounding, Wanted
 from osc_bridge.stage.map_player import MapPlayer, MapVoice, Place
 from osc_bridge.stage.stage import Stage
 from server.errors import AudioLDMError, Forbidden, InvalidRequest
+from server.requests.request import AnyRequest
 from server.sample_library.library import FolderState, SampleLibrary
+from server.sample_library.named_sounds import with_named_sounds
 from server.sample_library.views import LibrarySound, shown_path, sound_view
 
 __all__ = ["LibraryHandlers"]
@@ -92,6 +94,15 @@ class LibraryHandlers:
             panic_count=context.panic_count,
         )
         return self._instants.begin(wanted, answer)
+
+    async def name_sounds(self, request: AnyRequest, context: Context) -> AnyRequest:
+        """``request`` with files in place of the sounds of the library that it names.
+
+        Raises:
+            Forbidden: the client is on another machine.
+            InvalidRequest, NotFound: there is no such sound.
+        """
+        return await with_named_sounds(request, self._allowed(context))
 
     # --- the map
 

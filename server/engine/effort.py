@@ -19,9 +19,9 @@ from server.requests.request import Request
 from server.requests.resolved import (
     AnyResolved,
     ResolvedContinue,
+    ResolvedFill,
     ResolvedInpaint,
-    ResolvedMorph,
-    ResolvedText,
+    ResolvedSound,
     ResolvedTransfer,
     ResolvedUpscale,
     ResolvedVary,
@@ -62,19 +62,29 @@ async def effort_of(request: AnyResolved, manifest: Manifest) -> Effort:
 async def _effort(request: AnyResolved, manifest: Manifest) -> Effort:
     if isinstance(request, ResolvedVary):
         return await _of_variation(request, manifest)
-    facts = None
-    if not isinstance(request, ResolvedText | ResolvedMorph):
+    facts, read_s = None, 0.0
+    if isinstance(request, ResolvedFill):
+        request, read_s = await _with_length(request)
+    elif not isinstance(request, ResolvedSound):
         facts = await _facts(request.clip)
+        read_s = _read_s(facts)
     seconds = _rendered_s(request, facts, manifest)
     steps = request.num_inference_steps
-    if isinstance(request, ResolvedTransfer):
+    if isinstance(request, ResolvedTransfer | ResolvedFill):
         steps = max(1, round(steps * request.strength))
     return Effort(
         work=Work(steps, request.num_renders, seconds),
         usual=_usual(manifest),
-        read_s=_read_s(facts) if facts else 0.0,
+        read_s=read_s,
         take_bytes=request.num_waveforms_per_prompt * _take_bytes(request, facts, manifest),
     )
+
+
+async def _with_length(request: ResolvedFill) -> tuple[ResolvedFill, float]:
+    """``request`` with the length of its takes, and the seconds of sound that are read."""
+    facts = [await _facts(name) for name in (request.clip, request.other)]
+    read_s = sum(map(_read_s, facts))
+    return request.as_long_as(*(fact.seconds for fact in facts)), read_s
 
 
 async def _of_variation(request: ResolvedVary, manifest: Manifest) -> Effort:
@@ -136,7 +146,7 @@ def _rendered_s(request: WithSettings, facts: Facts | None, manifest: Manifest) 
 
 def _sound_s(request: Request) -> float:
     """Length of what is added to nothing, or to a clip."""
-    if isinstance(request, ResolvedText | ResolvedMorph):
+    if isinstance(request, ResolvedSound):
         return request.seconds
     return request.audio_length_in_s if isinstance(request, ResolvedContinue) else 0.0
 

@@ -91,7 +91,7 @@ class HttpApi:
         self._streams = streams or StreamSlots()
         self._closing = asyncio.Event()
         self._gate = gate or Gate(None)
-        self._views = Views(engine, uploads)
+        self._views = Views(engine, uploads, samples)
         self._metrics = Metrics(engine)
         by_sound = SoundSearch(journal, towers) if journal and towers else None
         library = Library(journal, by_sound) if journal else None

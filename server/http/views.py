@@ -17,6 +17,8 @@ from server.jobs.library import StoredTake
 from server.jobs.uploads import Uploads
 from server.requests.fields import file_fields
 from server.requests.request import AnyRequest, Vary
+from server.sample_library.library import SampleLibrary
+from server.sample_library.named_sounds import SCHEME, names_library, with_named_sounds
 
 __all__ = [
     "ErrorBody",
@@ -147,9 +149,12 @@ class LibraryTake(msgspec.Struct, frozen=True, kw_only=True):
 class Views:
     """Converts jobs and takes to what a client may see, and a client's clip names to files."""
 
-    def __init__(self, engine: Engine, uploads: Uploads) -> None:
+    def __init__(
+        self, engine: Engine, uploads: Uploads, samples: SampleLibrary | None = None
+    ) -> None:
         self._engine = engine
         self._uploads = uploads
+        self._samples = samples
 
     def job(self, job: Job, client: Caller) -> JobView:
         """``job`` for ``client``."""
@@ -232,13 +237,18 @@ class Views:
         return job
 
     async def with_files(self, request: AnyRequest, client: Caller) -> AnyRequest:
-        """The request with ``upload:ID`` and ``take:JOB/NUMBER`` replaced by the files.
+        """The request with uploads, takes and sounds of the library replaced by the files.
+
+        They are named ``upload:ID``, ``take:JOB/NUMBER`` and ``library:ID``.
 
         Raises:
-            NotFound: no such upload or take.
+            NotFound: no such upload, take or sound.
             Forbidden: any other name; HTTP clients may not name files of this machine.
         """
+        from_library = names_library(request)
         request = self._with_paths(request, client)
+        if from_library:
+            request = await with_named_sounds(request, self._samples)
         if isinstance(request, Vary) and not client.sees_all:
             return await with_checked_recipe(request, client, self._uploads, self._engine)
         return request
@@ -247,13 +257,15 @@ class Views:
         files: dict[str, Any] = {}
         for name in file_fields(type(request)):
             if value := getattr(request, name):
-                files[name] = str(self._file(value, client))
+                files[name] = self._file(value, client)
         return msgspec.structs.replace(request, **files)
 
-    def _file(self, name: str, client: Caller) -> Path:
+    def _file(self, name: str, client: Caller) -> str:
         scheme, _, rest = name.partition(":")
+        if name.startswith(SCHEME) and client.sees_all:
+            return name  # it becomes a file where all the others are known
         if scheme == "upload":
-            return self._uploads.path(rest, client.sees_as)
+            return str(self._uploads.path(rest, client.sees_as))
         job_id, _, number = rest.partition("/")
         if scheme != "take" or not number.isascii() or not number.isdigit():
             raise Forbidden(
@@ -262,7 +274,7 @@ class Views:
         takes = self.visible(job_id, client).takes
         if not 1 <= int(number) <= len(takes):
             raise NotFound(f"job {job_id} has no take {number}")
-        return takes[int(number) - 1].path
+        return str(takes[int(number) - 1].path)
 
     def _request(self, request: AnyRequest) -> dict[str, Any]:
         """The request without paths of this machine."""

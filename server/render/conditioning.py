@@ -11,8 +11,10 @@ import numpy as np
 from server.audio.peaks import at_peak
 from server.audio.waveform import Waveform
 from server.errors import InvalidRequest
+from server.model.manifest import Manifest
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.plan import RenderContext, SeedVariation
+from server.requests.audio_embedding import AudioEmbedding
 from server.requests.notation import Notation, read_key, read_notation
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.request import Morph, NewSound, Request, TextToAudio
@@ -20,6 +22,7 @@ from server.requests.request import Morph, NewSound, Request, TextToAudio
 __all__ = [
     "condition",
     "embed_prompt",
+    "embedded",
     "key_and_tempo",
     "names_tempo",
     "notation_of",
@@ -77,10 +80,10 @@ def condition(
     """
     prompt = request.prompt if prompt is None else prompt
     text = _text_embedding(prompt, request, context)
-    audio = _audio_embedding(request.audio_prompt, context) if request.audio_prompt else None
+    audio = _audio_embedding(request, context) if request.resembles_sound else None
     if text is None and audio is None and own is not None:
         # Silence conditions nothing: the unet then runs unconditionally.
-        return _embedded(own, context) if own.rms_db > _SILENCE_DB else context.text.unconditional()
+        return embedded(own, context) if own.rms_db > _SILENCE_DB else context.text.unconditional()
     if text is None or audio is None:
         found = audio if text is None else text
         if found is None:
@@ -93,7 +96,7 @@ def condition(
 def seed_variation(request: TextToAudio, context: RenderContext) -> SeedVariation | None:
     """The embedding that each seed adds to the condition; None where there is an audio prompt."""
     known, prompt = context.known_sounds, request.prompt
-    if known is None or request.audio_prompt or not prompt.strip():
+    if known is None or request.resembles_sound or not prompt.strip():
         return None
     words = key_and_tempo(request)
 
@@ -105,7 +108,7 @@ def seed_variation(request: TextToAudio, context: RenderContext) -> SeedVariatio
 
 def prompted(request: Request) -> bool:
     """True where words or a sound say what is wanted."""
-    return bool(request.prompt.strip() or request.audio_prompt)
+    return bool(request.prompt.strip()) or request.resembles_sound
 
 
 def wants_sound(request: Request, clip_db: float | None = None) -> bool:
@@ -126,14 +129,34 @@ def _text_embedding(prompt: str, request: Request, context: RenderContext) -> Em
     return embed_prompt(prompt, context.condition, key_and_tempo(request))
 
 
-def _audio_embedding(name: str, context: RenderContext) -> Embedding:
-    sound = context.clips(name).checked().waveform
+def _audio_embedding(request: Request, context: RenderContext) -> Embedding:
+    """The embedding of the audio prompt, or the one that stands for it."""
+    if request.audio_embedding is not None:
+        return _given(AudioEmbedding.of_values(request.audio_embedding), context.manifest)
+    sound = context.clips(request.audio_prompt).checked().waveform
     if sound.rms_db <= _SILENCE_DB:
-        raise InvalidRequest(f"audio_prompt {name} is silent")
-    return _embedded(sound, context)
+        raise InvalidRequest(f"audio_prompt {request.audio_prompt} is silent")
+    return embedded(sound, context)
 
 
-def _embedded(sound: Waveform, context: RenderContext) -> Embedding:
+def _given(embedding: AudioEmbedding, manifest: Manifest) -> Embedding:
+    """The embedding [D] of a request, for the model that ``manifest`` describes.
+
+    Raises:
+        InvalidRequest: another model's tower made it, or it has no direction.
+    """
+    values = np.frombuffer(embedding.data, "<f2").astype(np.float32)
+    if embedding.audio_tower != manifest.audio_tower or len(values) != manifest.embedding_dim:
+        raise InvalidRequest(
+            f"audio_embedding {embedding.of!r} is not of the audio tower of the model "
+            f"{manifest.name}; name a sound file as audio_prompt instead"
+        )
+    if not np.isfinite(values).all() or not values.any():
+        raise InvalidRequest(f"audio_embedding {embedding.of!r} points in no direction")
+    return unit(values)
+
+
+def embedded(sound: Waveform, context: RenderContext) -> Embedding:
     """The CLAP embedding of a sound, brought to a usual peak where it is very soft or too loud."""
     peak = min(max(sound.peak, _LOWEST_PEAK), 1.0)
     return context.audio(sound if peak == sound.peak else at_peak(sound, peak))

@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from server.audio.clip import Clip, ClipLoader
 from server.audio.fence.reading import load_clip
 from server.audio.waveform import Waveform
@@ -158,8 +156,8 @@ class Pipeline:
             takes.append(replace(take, measures=take.measures | familiarity))
             if take.silent and decoded.sound_wanted:
                 silent[candidate.seed] = decoded
-        chosen = ranked(takes, planned)[:wanted] if len(seeds) > 1 else takes
-
+        ranks = len(seeds) > 1 and planned.way is None
+        chosen = ranked(takes, planned)[:wanted] if ranks else takes
         draw = self._drawing(
             planned.recipe or request, digests, partial(on_step, num_steps, num_steps)
         )
@@ -218,7 +216,8 @@ class Pipeline:
             on_estimate = None  # previews are of the first take
             for seed, latent in zip(group, latents, strict=True):
                 yield None
-                score = self._score(latent, planned) if len(seeds) > 1 else None
+                ranks = len(seeds) > 1 and planned.way is None
+                score = self._score(latent, planned) if ranks else None
                 candidates.append(Candidate(seed, latent, score))
         return candidates
 
@@ -260,20 +259,14 @@ class Pipeline:
         measures = delivered.measures
         if rendered is not None:
             measures = measures | measured(rendered, planned.notation)
-        alone = msgspec.structs.replace(
-            request,
-            seed=candidate.seed,
-            num_waveforms_per_prompt=1,
-            num_candidates=1,
-            priority=None,
-            previews=0,
-        )
         credit = planned.credit_of(candidate.seed)
-        measures = measures | credit
+        alone = planned.request_of(request, candidate.seed)
         recipe = Recipe.of(alone, self.manifest, digests, **credit)
         embedding, score = self._embedding(sound), candidate.score
+        measures = measures | credit | planned.place_of(candidate.seed, embedding)
         if score is None:
-            score = NO_SCORE if embedding is None else float(embedding @ planned.target)
+            target = planned.target_of(candidate.seed)
+            score = NO_SCORE if embedding is None else float(embedding @ target)
         take = Take(
             waveform=sound,
             recipe=recipe,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -25,15 +26,24 @@ from server.model.clap_audio import ClapAudio
 from server.model.grounding import GroundSound
 from server.model.known_sounds import KnownSounds
 from server.model.manifest import Manifest
-from server.model.noise import ChannelNoise, Origin
+from server.model.noise import ChannelNoise, Origin, slerp
 from server.model.schedule import Latents
 from server.model.text import Embedding, TextEncoder, unit
 from server.render.windows import Windows
 from server.requests.new_sound import OneShot
 from server.requests.notation import Notation
-from server.requests.resolved import AnyResolved, ResolvedVary, WithSettings
+from server.requests.resolved import AnyResolved, ResolvedFill, ResolvedVary, WithSettings
 
-__all__ = ["Finished", "Known", "Plan", "RenderContext", "SeedVariation", "Treatment", "plan"]
+__all__ = [
+    "Finished",
+    "Known",
+    "Plan",
+    "RenderContext",
+    "SeedVariation",
+    "Treatment",
+    "Way",
+    "plan",
+]
 
 SeedVariation = Callable[[int], Embedding]
 """From a take's seed to the embedding [D] of one sound that its prompt may mean."""
@@ -116,6 +126,28 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Way:
+    """The way between two sounds, on which each take has its place."""
+
+    ends: tuple[Embedding, Embedding]
+    """Those of both sounds, [D]."""
+    place: Callable[[int], float]
+    """From a take's seed to its place: 0 is the first sound, 1 the other."""
+
+    def embedding(self, place: float) -> Embedding:
+        """The embedding [D] at ``place``."""
+        return unit(slerp(*self.ends, place))
+
+    def measures(self, seed: int, heard: Embedding | None) -> dict[str, float]:
+        """Where the take of ``seed`` is meant to be, and how like both sounds it is."""
+        measured = {"place": round(self.place(seed), 4)}
+        if heard is not None:
+            first, other = (round(float(heard @ end), 4) for end in self.ends)
+            measured |= {"similarity_to_clip": first, "similarity_to_other": other}
+        return measured
+
+
+@dataclass(frozen=True)
 class Plan:
     """One job as the denoising run takes it."""
 
@@ -146,7 +178,9 @@ class Plan:
     """Weight of that embedding, 0 to 1."""
     ground: Callable[[int], GroundSound] | None = None
     """The known sound that the take of a seed starts from; None for takes without grounding."""
-    recipe: ResolvedVary | None = None
+    way: Way | None = None
+    """Where each take is between two sounds; None for takes that are ranked."""
+    recipe: ResolvedVary | ResolvedFill | None = None
     """The request for the recipe, where the original would not reproduce the take."""
 
     def conditions(self, seed: int) -> Embedding:
@@ -155,6 +189,29 @@ class Plan:
             return self.condition
         mixed = (1.0 - self.variety) * self.condition + self.variety * self.seed_variation(seed)
         return np.stack([unit(row) for row in mixed])
+
+    def target_of(self, seed: int) -> Embedding:
+        """The embedding [D] that the take of ``seed`` is scored against."""
+        return self.target if self.way is None else self.way.embedding(self.way.place(seed))
+
+    def request_of(self, request: AnyResolved, seed: int) -> AnyResolved:
+        """``request`` for the take of ``seed`` alone."""
+        place: dict[str, Any] = {}
+        if self.way is not None and isinstance(request, ResolvedFill):
+            place = dict.fromkeys(("begin", "end"), self.way.place(seed))
+        return msgspec.structs.replace(
+            request,
+            seed=seed,
+            num_waveforms_per_prompt=1,
+            num_candidates=1,
+            priority=None,
+            previews=0,
+            **place,
+        )
+
+    def place_of(self, seed: int, heard: Embedding | None) -> dict[str, float]:
+        """Measures of the take of ``seed``, whose embedding is ``heard``, between two sounds."""
+        return {} if self.way is None else self.way.measures(seed, heard)
 
     def credit_of(self, seed: int) -> dict[str, str]:
         """``grounded_in``: the credit of the sound that the take of ``seed`` starts from."""

@@ -1,4 +1,4 @@
-"""The fields of jobs that make a new sound: its length, its tempo, its shape."""
+"""Jobs that make a new sound, from words: its length, its tempo, its shape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 
-from server.requests.request_fields import Request
+from server.requests.request_fields import File, Request
 
 __all__ = [
     "DEFAULT_WIDTH",
@@ -18,6 +18,7 @@ __all__ = [
     "NewSound",
     "OneShot",
     "Seconds",
+    "TextToAudio",
 ]
 
 MIN_SECONDS: Final = 0.3
@@ -133,6 +134,11 @@ class NewSound(Request, frozen=True, kw_only=True):
         return self.audio_length_in_s or 0.0
 
     @property
+    def has_subject(self) -> bool:
+        """True where something says what it should sound like."""
+        return bool(self.prompt.strip()) or self.resembles_sound
+
+    @property
     def layout(self) -> tuple[int, float]:
         """Number of channels and stereo width of the take."""
         channels, width = self.delivery.channels, self.width
@@ -146,7 +152,7 @@ class NewSound(Request, frozen=True, kw_only=True):
 
     def contradictions(self) -> str:
         """A prompt is required, and only one length."""
-        if not self.prompt.strip() and not self.audio_prompt:
+        if not self.has_subject:
             return "prompt is empty: say what it should sound like"
         return (
             self._wrong_length()
@@ -190,3 +196,53 @@ class NewSound(Request, frozen=True, kw_only=True):
         if self.width and self.delivery.channels == 1:
             return f"a stereo width of {self.width:g} needs 2 channels, not 1"
         return ""
+
+
+class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
+    """A new sound from words."""
+
+    label: ClassVar[str] = "New sound"
+
+    variety: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="how much seeds of one prompt differ; 0 is closest to the prompt (models "
+            "with a list of known sounds)",
+            extra={"label": "Variety"},
+        ),
+    ] = 0.75
+    grounding: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="how much of a known sound near the prompt a take keeps; 0 starts from "
+            "noise alone, 1 is the sound itself (models with a bank of sounds, or with "
+            "grounding_sound)",
+            extra={"label": "Grounding"},
+        ),
+    ] = 0.0
+    grounding_sound: Annotated[
+        File,
+        Meta(
+            description="the sound that a grounded take starts from; library:nearest for one of "
+            "your own near the prompt (default: one of the model's bank)",
+            extra={"label": "Sound to start from"},
+        ),
+    ] = ""
+
+    @property
+    def needs_bank(self) -> bool:
+        """True where it starts from a sound of the model's own."""
+        return self.grounding > 0.0 and not self.grounding_sound
+
+    def contradictions(self) -> str:
+        """A sound to start from needs a share that is kept of it."""
+        if self.grounding_sound and not self.grounding:
+            return (
+                "grounding is 0, so nothing of grounding_sound would be kept; "
+                "set grounding, to 0.3 for instance"
+            )
+        return super().contradictions()

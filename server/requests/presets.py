@@ -13,8 +13,9 @@ import msgspec
 from server.audio.fence.regular import read_regular
 from server.errors import AudioLDMError, InvalidRequest
 from server.requests.explain import explain
+from server.requests.fields import fields_of
 from server.requests.name_match import matching
-from server.requests.request import parse_request
+from server.requests.request import REQUESTS, parse_request
 
 __all__ = ["Preset", "find_preset", "list_presets", "parse_preset"]
 
@@ -82,7 +83,7 @@ def parse_preset(text: bytes) -> Preset:
         raise InvalidRequest(explain(error, values, Preset)) from error
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidRequest(f"not YAML: {error}") from error
-    parse_request({"clip": "clip.wav", **preset.request} if _has_clip(preset) else preset.request)
+    parse_request({**_clips(preset), **preset.request})
     return preset
 
 
@@ -93,8 +94,11 @@ def _read(path: Path) -> Preset:
         raise InvalidRequest(f"preset {path}: {error}") from error
 
 
-def _has_clip(preset: Preset) -> bool:
-    return preset.kind not in ("text", "morph")
+def _clips(preset: Preset) -> dict[str, str]:
+    """Names in place of the sounds that a request of this kind needs."""
+    kinds = [kind for kind in REQUESTS if kind.__struct_config__.tag == preset.kind]
+    needed = [f.name for kind in kinds for f in fields_of(kind) if f.required and "file" in f.extra]
+    return dict.fromkeys(needed, "clip.wav")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

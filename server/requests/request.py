@@ -18,8 +18,9 @@ from server.json_errors import NOT_JSON, without_bom
 from server.requests.coercion import is_utf8
 from server.requests.explain import explain
 from server.requests.fields import field_named
+from server.requests.fill import Fill
 from server.requests.named_values import by_field
-from server.requests.new_sound import Bpm, NewSound, Seconds
+from server.requests.new_sound import Bpm, NewSound, Seconds, TextToAudio
 from server.requests.prompt import parse_blend, parse_stages
 from server.requests.region import parse_regions
 from server.requests.request_fields import MAX_TAKES, ClipRequest, Delivery, Prompt, Request
@@ -31,6 +32,7 @@ __all__ = [
     "ClipRequest",
     "Continue",
     "Delivery",
+    "Fill",
     "Inpaint",
     "Morph",
     "NewSound",
@@ -44,33 +46,6 @@ __all__ = [
 ]
 
 MAX_RECIPE_BYTES: Final = 65536
-
-
-class TextToAudio(NewSound, frozen=True, kw_only=True, tag="text"):
-    """A new sound from words."""
-
-    label: ClassVar[str] = "New sound"
-
-    variety: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=1.0,
-            description="how much seeds of one prompt differ; 0 is closest to the prompt (models "
-            "with a list of known sounds)",
-            extra={"label": "Variety"},
-        ),
-    ] = 0.75
-    grounding: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=1.0,
-            description="how much of a known sound near the prompt a take keeps; 0 starts from "
-            "noise alone, 1 is the sound itself (models with a bank of sounds)",
-            extra={"label": "Grounding"},
-        ),
-    ] = 0.0
 
 
 class Morph(NewSound, frozen=True, kw_only=True, tag="morph"):
@@ -228,7 +203,7 @@ class Vary(ClipRequest, frozen=True, kw_only=True, tag="vary"):
         return super().contradictions()
 
 
-AnyRequest = TextToAudio | Transfer | Inpaint | Continue | Upscale | Vary | Morph
+AnyRequest = TextToAudio | Transfer | Inpaint | Continue | Upscale | Vary | Morph | Fill
 REQUESTS: Final[tuple[type[Request], ...]] = get_args(AnyRequest)
 
 R = TypeVar("R", bound=Request)

@@ -12,15 +12,16 @@ OSCQuery tree, the panel and the HTTP schema read it from there. Names are those
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
+from server.requests.audio_embedding import AudioEmbedding
 from server.requests.delivery import Delivery
 from server.requests.prompt import parse_blend
 
-__all__ = ["MAX_SEED", "MAX_TAKES", "ClipRequest", "Delivery", "Prompt", "Request"]
+__all__ = ["MAX_SEED", "MAX_TAKES", "ClipRequest", "Delivery", "File", "Prompt", "Request"]
 
 MAX_TAKES: Final = 64
 MAX_SEED: Final = 2**63 - 1
@@ -57,8 +58,20 @@ class Request(
         ),
     ] = ""
     audio_prompt: Annotated[
-        File, Meta(description="a sound it should resemble", extra={"label": "Sound to resemble"})
+        File,
+        Meta(
+            description="a sound it should resemble; library:FOLDER for the mean of a folder",
+            extra={"label": "Sound to resemble"},
+        ),
     ] = ""
+    audio_embedding: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="an embedding it should resemble, in place of audio_prompt; "
+            "library:FOLDER becomes one",
+            extra={"label": "Embedding to resemble"},
+        ),
+    ] = None
     audio_prompt_weight: Annotated[
         float,
         Meta(
@@ -195,6 +208,11 @@ class Request(
     delivery: Delivery = Delivery()
 
     @property
+    def resembles_sound(self) -> bool:
+        """True where a sound, or an embedding, says what it should be like."""
+        return bool(self.audio_prompt or self.audio_embedding)
+
+    @property
     def live(self) -> bool:
         """True for jobs that go before bulk jobs."""
         if self.priority is None:
@@ -210,6 +228,10 @@ class Request(
         """Say which values contradict each other; empty where none do."""
         parse_blend(self.prompt)
         parse_blend(self.negative_prompt)
+        if self.audio_embedding is not None:
+            AudioEmbedding.of_values(self.audio_embedding)
+            if self.audio_prompt:
+                return "audio_prompt and audio_embedding both say what it should resemble"
         if self.delivery.channels not in self.layouts:
             allowed = ", ".join(str(number) for number in self.layouts if number)
             return f"channels {self.delivery.channels}: this job delivers {allowed}"

@@ -22,6 +22,7 @@ from server.requests.new_sound import NewSound, OneShot
 from server.requests.one_shot import asks_for_one_hit
 from server.requests.request import (
     Continue,
+    Fill,
     Inpaint,
     Morph,
     Request,
@@ -35,6 +36,7 @@ from server.requests.request_fields import MAX_TAKES, Sampler
 __all__ = [
     "AnyResolved",
     "ResolvedContinue",
+    "ResolvedFill",
     "ResolvedInpaint",
     "ResolvedMorph",
     "ResolvedSound",
@@ -67,6 +69,17 @@ class ResolvedText(TextToAudio, frozen=True, kw_only=True, tag="text"):
 
 class ResolvedMorph(Morph, frozen=True, kw_only=True, tag="morph"):
     """Sound that turns from one prompt into the next."""
+
+    num_inference_steps: int
+    guidance_scale: float
+    guidance_end: float
+    sampler: Sampler
+    num_candidates: int
+    seed: int
+
+
+class ResolvedFill(Fill, frozen=True, kw_only=True, tag="fill"):
+    """Takes that lead from one sound to another."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -128,7 +141,7 @@ class ResolvedVary(Vary, frozen=True, kw_only=True, tag="vary"):
     seed: int
 
 
-ResolvedSound = ResolvedText | ResolvedMorph
+ResolvedSound = ResolvedText | ResolvedMorph | ResolvedFill
 WithSettings = (
     ResolvedSound | ResolvedTransfer | ResolvedInpaint | ResolvedContinue | ResolvedUpscale
 )
@@ -150,10 +163,10 @@ def resolve(
     Raises:
         InvalidRequest: the model cannot do what is asked.
     """
-    if isinstance(request, TextToAudio) and request.grounding and not manifest.has_grounding:
+    if isinstance(request, TextToAudio) and request.needs_bank and not manifest.has_grounding:
         raise InvalidRequest(
             f"grounding = {request.grounding:g}: the model {manifest.name} has no bank of sounds; "
-            "set grounding to 0"
+            "set grounding to 0, or name a grounding_sound"
         )
     values = {name: getattr(request, name) for name in request.__struct_fields__}
     for name, value in _defaults(request, manifest, draw_seed).items():
@@ -201,6 +214,7 @@ def _defaults(
         filled["sampler"] = "ddim" if request.eta else defaults.sampler
     if isinstance(request, NewSound):
         filled["one_shot"] = _one_shot(request)
-    if not (isinstance(request, NewSound) and request.bars is not None):
+    length_known = isinstance(request, NewSound) and request.bars is not None
+    if not length_known and not isinstance(request, Fill):  # its sounds say how long it is
         filled["audio_length_in_s"] = defaults.audio_length_in_s
     return filled

@@ -45,6 +45,8 @@ class Catalogue:
     """
 
     def __init__(self, folder: Path, tower: str, dim: int) -> None:
+        self.tower = tower
+        """Identity of the audio tower."""
         self._lock = threading.RLock()
         self._store = Store(folder / DATABASE)
         name = hashlib.blake2b(f"{tower} {dim}".encode(), digest_size=6).hexdigest()

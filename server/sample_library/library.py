@@ -180,6 +180,15 @@ class SampleLibrary:
         catalogue, _ = await self._opened()
         return await asyncio.to_thread(catalogue.sample, row)
 
+    async def centre_of(self, path: Path) -> tuple[str, Embedding]:
+        """The audio tower, and the mean embedding [D] of the sounds in a folder.
+
+        Raises:
+            NotFound: there are none.
+        """
+        catalogue, _ = await self._opened()
+        return catalogue.tower, await asyncio.to_thread(catalogue.centre_of, _named(path))
+
     async def layout(self) -> Layout:
         """The map of all sounds."""
         catalogue, _ = await self._opened()

@@ -54,7 +54,7 @@ def test_every_control_and_button_is_accepted_by_a_running_instrument(
     with instrument.client() as client:
         clip = client.render("wind", num_inference_steps=2, bandwidth="model")[0].path
         written = {"prompt": "rain > wind", "regions": "0.1:0.2", "num_inference_steps": 2}
-        written |= {"clip": str(clip), "clip_prompt": str(clip)}
+        written |= {"clip": str(clip), "other": str(clip), "clip_prompt": str(clip)}
         for widget in CONTROLS:
             name = widget["address"].removeprefix("/ldm/set/")
             if widget["type"] == "input":
@@ -68,7 +68,7 @@ def test_every_control_and_button_is_accepted_by_a_running_instrument(
         client.send("/ldm/settings/clear")
         for widget in CONTROLS:
             name = widget["address"].removeprefix("/ldm/set/")
-            if name in ("prompt", "regions", "num_inference_steps", "clip"):
+            if name in ("prompt", "regions", "num_inference_steps", "clip", "other"):
                 _send(client, widget, written[name])
         for widget in CONTROLS:
             if widget["address"].startswith("/ldm/press/"):

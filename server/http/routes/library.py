@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,9 @@ from server.file_names import path_of
 from server.http.files import MEDIA_TYPES, sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
+from server.requests.request import AnyRequest, parse_request
 from server.sample_library.library import FolderState, LibraryState, SampleLibrary
+from server.sample_library.named_sounds import with_named_sounds
 from server.sample_library.query import SampleSearch
 from server.sample_library.sample import Sample
 from server.sample_library.views import LibraryMap, LibrarySound, map_view, shown_path, sound_view
@@ -119,6 +121,13 @@ class LibraryRoutes:
                 errors=(403, 409, 507),
             ),
             Operation(
+                *("POST", "/v1/library/named", self.name_sounds),
+                "A request with files in place of `library:ID`, `library:nearest` and folders",
+                body=AnyRequest,
+                answer=AnyRequest,
+                errors=(403, 404, 409, 507),
+            ),
+            Operation(
                 *("GET", "/v1/library/sounds/{id:int}/facts", self.facts),
                 "What is known of a sound",
                 answer=LibrarySound,
@@ -161,6 +170,10 @@ class LibraryRoutes:
 
     async def map(self, request: Request) -> Response:
         return answer(map_view(await self._allowed(request).layout()))
+
+    async def name_sounds(self, request: Request) -> Response:
+        library, asked = self._allowed(request), await body(request, dict[str, Any])
+        return answer(await with_named_sounds(parse_request(asked), library))
 
     async def facts(self, request: Request) -> Response:
         return answer(sound_view(await self._named(request), None))

@@ -33,7 +33,7 @@ from server.requests.notation import Notation, tonic
 from server.requests.prompt import PromptStage, parse_stages
 from server.requests.resolved import ResolvedMorph, ResolvedSound, ResolvedText
 
-__all__ = ["longest_window", "one_shot", "ring_of", "take_windows"]
+__all__ = ["longest_window", "new_sound", "one_shot", "ring_of", "take_windows"]
 
 DEFAULT_RATE: Final = 48000
 _MORPH_WINDOWS: Final = 8
@@ -44,13 +44,13 @@ _MORPH_WINDOWS: Final = 8
 def _(request: ResolvedText, context: RenderContext) -> Plan:
     windows = _windows(request, context.manifest)
     wanted = condition(request, context)
-    planned = _plan(
+    planned = new_sound(
         request, context, windows, np.repeat(wanted[None], len(windows), axis=0), wanted
     )
     varied = replace(
         planned, seed_variation=seed_variation(request, context), variety=request.variety
     )
-    return grounded(varied, request.grounding, context)
+    return grounded(varied, request, context)
 
 
 @plan.register
@@ -59,16 +59,17 @@ def _(request: ResolvedMorph, context: RenderContext) -> Plan:
     stages = parse_stages(request.prompt)
     wanted = [condition(request, context, stage.prompt) for stage in stages]
     conditions = np.stack([_between(stages, wanted, at) for at in windows.centres])
-    return _plan(request, context, windows, conditions, unit(np.mean(wanted, axis=0)))
+    return new_sound(request, context, windows, conditions, unit(np.mean(wanted, axis=0)))
 
 
-def _plan(
+def new_sound(
     request: ResolvedSound,
     context: RenderContext,
     windows: Windows,
     conditions: Embedding,
     target: Embedding,
 ) -> Plan:
+    """A plan that starts from noise alone, with ``conditions`` [W, D]."""
     return Plan(
         settings=request,
         windows=windows,

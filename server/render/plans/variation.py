@@ -29,6 +29,7 @@ _OVERRIDABLE = (
     "prompt",
     "negative_prompt",
     "audio_prompt",
+    "audio_embedding",
     "bandwidth",
     "eta",
 )
@@ -117,7 +118,9 @@ def _with_overrides(base: Request, request: ResolvedVary) -> Request:
     }
     if not request.eta:
         changed.pop("eta")
-    if "audio_prompt" in changed:
+    if request.resembles_sound:
+        changed["audio_prompt"] = request.audio_prompt
+        changed["audio_embedding"] = request.audio_embedding
         changed["audio_prompt_weight"] = request.audio_prompt_weight
     if request.delivery != Delivery():
         changed["delivery"] = request.delivery

@@ -25,8 +25,9 @@ def test_a_shipped_preset_is_a_request(path: Path) -> None:
     assert preset.description.endswith(".")
     assert preset.tags
     clip = {} if preset.kind in ("text", "morph") else {"clip": "clip.wav"}
-    request = parse_request({**clip, **preset.request})
-    assert request.prompt
+    other = {"other": "other.wav"} if preset.kind == "fill" else {}
+    request = parse_request({**clip, **other, **preset.request})
+    assert request.prompt or preset.kind == "fill"
     assert request.seed is None, "a preset is a kind of sound, not one take"
 
 

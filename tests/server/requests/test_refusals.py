@@ -30,7 +30,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         "delivery.samplerate is no setting here; did you mean sample_",
     ),
     ({"delivery": 5}, "delivery must be an object with named values"),
-    ({"colour": 1}, "colour is no setting here; there are audio_length_in_s, "),
+    ({"colour": 1}, "colour is no setting here; there are audio_embedding, "),
     ({"sedd": 1}, "sedd is no setting here; did you mean seed?"),
     ({"kind": "song"}, "kind must be one of text, transfer, inpaint, continue, upscale, vary,"),
     ({"kind": "transfer"}, "clip is missing: the sound file to work on"),

@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +35,24 @@ NAMES = (
     "x" * 240,
 )
 MEMORY = 150 * 2**20
+SOUNDS = 40
+"""More than one batch."""
+STOPPED = """
+from osc_bridge.cli import main
+from server.sample_library.store import Store
+
+put, batches = Store.put, []
+
+def stopping(store, samples):
+    batches.append(samples)
+    if len(batches) == 2:
+        print("stopped", flush=True)
+        input()
+    put(store, samples)
+
+Store.put = stopping
+main()
+"""
 
 
 def test_what_is_no_sound_is_reported(tmp_path: Path) -> None:
@@ -129,37 +146,21 @@ def changing(path: Path) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.timeout(120)
 def test_indexing_goes_on_after_a_kill(tmp_path: Path) -> None:
     sounds, state = tmp_path / "sounds", tmp_path / "state"
-    for number in range(80):
-        noise(sounds / f"{number}.wav", number, seconds=1.0)
-    process = subprocess.Popen(
-        (
-            *(sys.executable, "-m", "osc_bridge.cli", "library", "add", str(sounds)),
-            *("--state-folder", str(state), "--http-port", "1"),
-        )
-    )
-    seen, deadline = {0}, time.monotonic() + 600
-    while len(seen) < 3:  # the first rows are committed before the next embeddings are written
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        seen.add(embeddings_in(state))
-        time.sleep(0.2)
-    children = psutil.Process(process.pid).children()
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert alive == []
+    for number in range(SOUNDS):
+        noise(sounds / f"{number}.wav", number, seconds=0.5)
+    killed_in_second_batch("library", "add", sounds, "--state-folder", state, "--http-port", 1)
 
     async def scenario() -> None:
         async with library_in(state) as library:
-            there = (await library.state()).sounds
-            assert 0 < there < 80
+            assert 0 < (await library.state()).sounds < SOUNDS
             before = {s.path: s.row for s, _ in await library.search(SampleSearch(limit=500))}
-            await until(library, lambda now: now.sounds == 80 and indexed(now), timeout_s=600)
+            await until(library, lambda now: now.sounds == SOUNDS and indexed(now))
             found = await library.search(SampleSearch(query="rain", limit=500))
             rows = {sample.path: sample.row for sample, _ in found}
-            assert len(rows) == len({*rows.values()}) == 80
+            assert len(rows) == len({*rows.values()}) == SOUNDS
             assert before.items() <= rows.items()  # nothing was listened to twice
             assert min(similarity or 0.0 for _, similarity in found) > 0.0
             assert (await library.problems(sounds)) == []
@@ -167,9 +168,13 @@ def test_indexing_goes_on_after_a_kill(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def embeddings_in(state: Path) -> int:
-    """How many rows of the matrix are written."""
-    for path in state.glob("samples-*.f16"):
-        rows = np.fromfile(path, np.float16)
-        return int(np.count_nonzero(rows)) if rows.size else 0
-    return 0
+def killed_in_second_batch(*arguments: object) -> None:
+    """Run ``audioldm-daw`` and kill it when a second batch's embeddings are in the matrix only."""
+    command = (sys.executable, "-c", STOPPED, *map(str, arguments))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"stopped"
+        children = psutil.Process(process.pid).children()
+        process.kill()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []

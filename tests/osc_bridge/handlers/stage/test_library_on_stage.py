@@ -16,6 +16,7 @@ from osc_bridge.service.client_table import Sender
 from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import OscMessage, decode, encode
 from server.config import built_in_model
+from server.requests.request import Fill, TextToAudio
 from server.sample_library.library import SampleLibrary
 from server.worker.towers import ClapTowers
 
@@ -90,6 +91,29 @@ def test_a_sound_of_the_library_plays_until_the_take_follows_on_the_grid(
     running.engine.step_s = 0.0
 
 
+def test_a_request_names_sounds_of_the_library(
+    library: SampleLibrary, opened: Client, running: Running, index: Path
+) -> None:
+    opened.send(
+        *("/ldm/text", "own", "heavy rain", "grounding", 0.4, "num_inference_steps", 1),
+        *("grounding_sound", "library:nearest", "audio_prompt", f"library:{index / 'sounds'}"),
+    )
+    until(opened, lambda m: m.address == "/ldm/job/accepted", 60.0)
+    opened.send("/ldm/fill", "gap", "", "clip", "library:0", "other", "library:1")
+    until(opened, lambda m: m.address == "/ldm/job/accepted", 60.0)
+    text, fill = (job.request for job in running.engine.jobs()[-2:])
+    assert isinstance(text, TextToAudio)
+    assert text.grounding_sound == str(index / "sounds" / "hiss.wav")
+    assert text.audio_embedding is not None
+    assert text.audio_embedding["of"] == "sounds"
+    assert isinstance(fill, Fill)
+    assert {Path(fill.clip).name, Path(fill.other).name} == {"hiss.wav", "beep.wav"}
+    assert fill.num_waveforms_per_prompt == 20
+    opened.send("/ldm/fill", "gone", "", "clip", "library:0", "other", "library:77")
+    refused = until(opened, lambda m: m.address == "/ldm/job/fail" and m.arguments[0] == "gone")
+    assert "77" in str(refused.arguments)
+
+
 def test_a_cancelled_take_ends_the_sound_in_its_place(
     library: SampleLibrary, opened: Client, running: Running
 ) -> None:
@@ -152,6 +176,7 @@ def test_strangers_play_neither_the_map_nor_the_library(
     for message in (
         OscMessage("/ldm/map/xy", (0.5, 0.5)),
         OscMessage("/ldm/text", ("c", "rain", "retrieve", 1)),
+        OscMessage("/ldm/transfer", ("d", "rain", "clip", "library:0")),
     ):
         answered.clear()
         running.call(running.bridge.service.receive, encode(message), stranger)

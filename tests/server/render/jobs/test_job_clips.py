@@ -18,6 +18,7 @@ from server.requests.request import (
     REQUESTS,
     ClipRequest,
     Continue,
+    Fill,
     Inpaint,
     Morph,
     TextToAudio,
@@ -196,6 +197,7 @@ def test_every_job_stops_within_one_step_and_counts_its_steps(
         words,
         Morph(prompt="low > high", **few),
         Vary(clip=str(take), seed=2),
+        Fill(clip=clip, other=clip, num_waveforms_per_prompt=1, **few),
     ]
     assert {type(request) for request in [*jobs(clip), *others]} == set(REQUESTS)
     for request in [*jobs(clip), *others]:
