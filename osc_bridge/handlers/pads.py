@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from osc_bridge.messages import pads as m
 from osc_bridge.messages.message import Command
+from osc_bridge.messages.stream import StreamCorners
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.liveset import is_set_file, list_sets
@@ -58,6 +59,7 @@ class PadHandlers:
             name=live_set.name, num_pads=len(live_set.pads), bpm=self._stage.transport.bpm
         )
         self._service.reply(context.client, loaded)
+        self._service.values.refresh(StreamCorners)
 
     def _pad_list(self, _: m.PadList, context: Context) -> None:
         for report in self._stage.pads.reports():

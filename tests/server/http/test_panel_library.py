@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from daw_process import quiet_settings, running_daw
+from daw_process import quiet_settings, running_daw, url_in
 from panel_page import BROWSER, DRIVER, Page, browsing
 from sample_folder import noise, tone, write_library
 
@@ -30,12 +30,6 @@ def page(tmp_path: Path) -> Iterator[Page]:
     ):
         page.until(lambda: page.one("#tabs").is_displayed())
         yield page
-
-
-def url_in(printed: str) -> str:
-    found = re.search(r"http://127\.0\.0\.1:\d+", printed)
-    assert found is not None
-    return found[0]
 
 
 def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_path: Path) -> None:
