@@ -186,7 +186,7 @@ async function start() {
   $("sign-in").hidden = true;
   takes.label = kindLabel;
   $("to-stage").hidden = !features.stage;
-  await library.start(features.library);
+  await library.start(features.library, features.stage);
   $("kind").replaceChildren(...features.kinds.map(kindTab));
   $("preset").append(...presets.map((preset) => new Option(preset.name, preset.name)));
   recall();

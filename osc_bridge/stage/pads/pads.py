@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -166,6 +166,27 @@ class Pads:
             slot.render.cancel()
         self._render(slot)
 
+    async def put(self, pad: int | str, paths: Sequence[Path]) -> PadReport:
+        """Give a pad sounds that are there already, until it is refreshed.
+
+        Raises:
+            NotFound: no such pad, or its set was replaced meanwhile.
+            AudioLDMError: a file cannot be read, or the memory for sounds refused.
+        """
+        slot = self._slot(pad)
+        clips = await self._takes.retrieved(slot.pad, paths)
+        if self._slots.get(slot.number) is not slot:
+            self._takes.unload(clips)
+            raise NotFound(f"pad {pad!r}: another live set was loaded meanwhile; send it again")
+        if slot.render:
+            slot.render.cancel()
+            slot.render = None
+        slot.error, slot.retrieved = "", True
+        slot.take = 0 if slot.loops and slot.stays else -1
+        self._change_clips(slot, clips)
+        self._changed(slot)
+        return slot.report()
+
     # --- tempo
 
     def _tempo_changed(self, line: TempoMap) -> None:
@@ -250,7 +271,7 @@ class Pads:
             if self.find_sound is None:
                 raise NotFound("there is no sample library in this set-up")
             path = await self.find_sound(slot.pad.prompt)
-            slot.clips = await self._takes.retrieved(slot.pad, path)
+            slot.clips = await self._takes.retrieved(slot.pad, [path])
         except AudioLDMError as error:
             log.warning("pad %s waits for its takes: %s", slot.pad.name, error)
             return

@@ -46,13 +46,13 @@ class PadTakes:
         sounds = [await read_sound(take.path) for take in job.takes]
         return await self._load(pad, sounds, request)
 
-    async def retrieved(self, pad: Pad, path: Path) -> list[LoadedClip]:
-        """A sound that is there already, in memory; cut to the bars of the pad.
+    async def retrieved(self, pad: Pad, paths: Sequence[Path]) -> list[LoadedClip]:
+        """Sounds that are there already, in memory; cut to the bars of the pad.
 
         Raises:
             AudioLDMError: it cannot be read, or the memory for sounds refused.
         """
-        return await self._load(pad, [await read_sound(path)], None)
+        return await self._load(pad, [await read_sound(path) for path in paths], None)
 
     async def cut(self, pad: Pad, clips: Sequence[LoadedClip]) -> list[LoadedClip]:
         """The same takes, cut to the current grid.
