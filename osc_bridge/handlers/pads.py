@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from osc_bridge.messages import pads as m
 from osc_bridge.messages.message import Command
-from osc_bridge.messages.stream import StreamCorners
+from osc_bridge.messages.stage import pads as m
+from osc_bridge.messages.stage.stream import StreamCorners
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.liveset import is_set_file, list_sets

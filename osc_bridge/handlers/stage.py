@@ -13,7 +13,7 @@ from osc_bridge.handlers.sound import SoundHandlers, device_notice
 from osc_bridge.handlers.stream import StreamHandlers, stream_notice
 from osc_bridge.handlers.transport import TransportHandlers
 from osc_bridge.messages.message import Reply
-from osc_bridge.messages.sound import VoiceNotice
+from osc_bridge.messages.stage.sound import VoiceNotice
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Service
 from osc_bridge.stage.pads.slot import PadReport

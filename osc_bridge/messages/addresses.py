@@ -16,19 +16,16 @@ from osc_bridge.messages import (
     jobs,
     library,
     library_map,
-    midi,
     models,
     notices,
-    pads,
     presets,
     server,
     settings,
-    sound,
-    stream,
-    transport,
+    takes,
 )
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
+from osc_bridge.messages.stage import midi, pads, sound, stream, transport
 from server.errors import NotFound
 from server.requests.fields import Field
 
@@ -118,6 +115,7 @@ TABLE: Final = AddressTable(
         *declared(models),
         *STAGE,
         *declared(files),
+        *declared(takes),
         *declared(library),
         *declared(library_map),
     )

@@ -14,7 +14,7 @@ from msgspec import Meta
 from osc_bridge.choices import Quantise
 from osc_bridge.messages.arguments import Axis, Count, Frame, Level, PadName, Path, Voice
 from osc_bridge.messages.message import Command, Message, Reply
-from osc_bridge.messages.pads import PadState
+from osc_bridge.messages.stage.pads import PadState
 from osc_bridge.wire.codec import Argument, OscMessage
 from server.errors import InvalidRequest
 

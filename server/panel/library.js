@@ -171,7 +171,7 @@ export class Library {
       button("More like this", () => this.searchLike(sound.path, sound.name)));
     card.append(title, facts, this.wave(card, sound), row);
     const type = { flac: "audio/flac", mp3: "audio/mpeg", ogg: "audio/ogg" }[sound.name.split(".").pop().toLowerCase()];
-    draggable(card, sound.name, `/v1/library/sounds/${sound.id}?download=true`, type);
+    draggable(card, () => sound.name, `/v1/library/sounds/${sound.id}?download=true`, type);
     return card;
   }
 

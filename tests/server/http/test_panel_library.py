@@ -53,7 +53,7 @@ def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_pat
     page.one(".sound .play").click()
     page.until(lambda: page.all(".sound .play.on"))
     page.shot("library")
-    dragged = dragged_from(page, ".sound")
+    dragged = page.dragged_from(".sound")
     assert re.fullmatch(
         r"audio/wav:beep 120bpm loop.wav:http://[^ ]+/sounds/\d+\?download=true", dragged
     )
@@ -82,19 +82,6 @@ SET = """
 name: Found
 pads: [{name: found, prompt: anything, mode: one_shot, seconds: 0.3, num_inference_steps: 1}]
 """
-
-
-def dragged_from(page: Page, selector: str) -> str:
-    """What the desktop or a DAW gets when a card is dragged onto it."""
-    return str(
-        page.driver.execute_script(
-            "const data = new DataTransfer();"
-            "document.querySelector(arguments[0]).dispatchEvent("
-            "new DragEvent('dragstart', {dataTransfer: data}));"
-            "return data.getData('DownloadURL');",
-            selector,
-        )
-    )
 
 
 def test_the_map_moves_at_30_frames_a_second_and_listens_to_keys(tmp_path: Path) -> None:

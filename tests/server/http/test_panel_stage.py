@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import daw
 from daw_process import quiet_settings, running_daw, url_in
 from panel_page import BROWSER, DRIVER, Page, browsing
 
@@ -45,8 +48,8 @@ def test_pads_stream_transport_and_panic_on_a_tablet(page: Page) -> None:
     assert corner.text == "small stream of water"
     ActionChains(page.driver).move_to_element(corner).click().perform()
     page.until(lambda: position(page) == pytest.approx([0.25, 0.75], abs=0.02))
-    page.type("#bpm", "90")
-    page.one("#bpm").send_keys(Keys.ENTER)
+    page.one("#bpm").click()
+    page.one("#bpm").send_keys(Keys.CONTROL, "a", Keys.NULL, "90", Keys.ENTER)
     page.until(lambda: value(page, "/ldm/transport/tempo") == [90.0])
     page.until(lambda: "voices" in page.text("#sound") and "." in page.text("#place"))
     page.shot("stage")
@@ -87,3 +90,42 @@ def test_render_stays_in_reach_on_a_phone(page: Page) -> None:
     page.until(lambda: "bright" in [title.text for title in page.all(".take .title")])
     assert page.driver.execute_script("return scrollY") > 0
     page.shot("phone-render")
+
+
+def test_a_take_is_named_filed_found_and_dragged_out(page: Page) -> None:
+    from selenium.webdriver import Keys
+
+    page.driver.get(page.driver.current_url.removesuffix("stage/"))
+    page.driver.set_window_size(1400, 1000)
+    page.until(lambda: "LUFS" in page.text(".take .facts"))  # the pads' takes are there
+    take = page.one(".take").get_attribute("data-take")
+    page.one(".take .rename").click()
+    page.type(".take [name=name]", "Rain: soft")
+    page.type(".take [name=folder]", "weather/rain")
+    page.one(".take [name=folder]").send_keys(Keys.ENTER)
+    page.until(lambda: page.text(".take .title") == "Rain: soft")
+    page.one(".take .keep").click()
+    page.until(lambda: page.text(".take .keep") == "★")
+    url = rf"http://[^ ]+/jobs/{take.replace('/', '/takes/')}\?download=true"
+    assert re.fullmatch(rf"audio/wav:Rain_ soft\.wav:{url}", page.dragged_from(".take"))
+    page.type("#search", "soft rain")
+    page.until(lambda: [card.text for card in page.all(".take .title")] == ["Rain: soft"])
+    page.type("#search", "")
+    page.one("#in-folder option:nth-child(2)").click()
+    page.until(lambda: [card.text for card in page.all(".take .title")] == ["Rain: soft"])
+    page.one("#only-kept").click()
+    page.until(lambda: page.all(".take.kept"))
+    page.type("#take-tempo", "90")
+    page.one(".take .play").click()
+    page.until(lambda: page.all(".take .play.on"))
+    page.shot("takes")
+    assert page.complaints() == []
+
+    port = page.driver.current_url.split(":")[2].split("/")[0]
+    code, listed, errors = daw("takes", "find", "--folder", "weather", "--http-port", port)
+    assert (code, listed.split()[0]) == (0, take), errors
+    marks = ("--name", "Rain", "--folder", "", "--no-favourite", "--json", "--http-port", port)
+    code, marked, errors = daw("takes", "mark", take, *marks)
+    shown = json.loads(marked)
+    assert (shown["name"], shown["folder"], shown["kept"]) == ("Rain", "", False), errors
+    assert daw("takes", "folders", "--http-port", port)[1] == ""
