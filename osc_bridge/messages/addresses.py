@@ -25,7 +25,7 @@ from osc_bridge.messages import (
 )
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
-from osc_bridge.messages.stage import midi, pads, sound, stream, transport
+from osc_bridge.messages.stage import listen, midi, pads, sound, stream, transport
 from server.errors import NotFound
 from server.requests.fields import Field
 
@@ -101,7 +101,7 @@ def declared(module: object) -> list[type[Message]]:
 
 
 STAGE: Final = tuple(
-    cls for module in (sound, transport, pads, stream, midi) for cls in declared(module)
+    cls for module in (sound, transport, pads, stream, listen, midi) for cls in declared(module)
 )
 """The addresses of the stage."""
 
