@@ -21,6 +21,8 @@ const heard = {
   },
   "/ldm/stream/state": streamState,
   "/ldm/notify/stream": streamState,
+  "/ldm/listen/state": listenState,
+  "/ldm/notify/listen": listenState,
   "/ldm/stream/xy": (x, y) => { if (!dragging) place(x, y); },
   "/ldm/stream/corners": (...corners) => {
     for (const corner of document.querySelectorAll("[data-corner]")) corner.textContent = corners[corner.dataset.corner] ?? "";
@@ -68,6 +70,14 @@ function streamState(state, prompt, rung, ...rest) {
   $("stream-state").textContent = [state, playing && prompt, playing && rung, rest.at(-1)].filter(Boolean).join(" · ");
 }
 
+function listenState(state, target, level, density, bpm, bands, ceiling, error) {
+  const off = state === "off";
+  $("listen").ariaPressed = String(!off);
+  $("listen-state").hidden = off;
+  $("listen-state").textContent = [state, `${level.toFixed(0)} dB`, bpm && `${Math.round(bpm)} BPM`,
+    bands && `${target} leaves ${bands} Hz`, error].filter(Boolean).join(" · ");
+}
+
 function soundState(state, name, ...rest) {
   const [underRuns, , voices, peak, load] = rest.slice(3);
   const level = Math.max(SOFTEST, peak > 0 ? 20 * Math.log10(peak) : SOFTEST);
@@ -91,7 +101,7 @@ async function connected(up) {
   $("state").className = up ? "ready" : "down";
   if (!up) return;
   osc.send("/ldm/notify", 1);
-  for (const address of ["/ldm/live/list", "/ldm/pad/list", "/ldm/stream/status"]) osc.send(address);
+  for (const address of ["/ldm/live/list", "/ldm/pad/list", "/ldm/stream/status", "/ldm/listen/status"]) osc.send(address);
   for (const address of VALUES) {
     osc.listen(address);
     const answer = await fetch(`${address}?VALUE`);
@@ -132,6 +142,7 @@ $("stream").onclick = () => {
   if (playing) osc.send("/ldm/stream/stop", 2);
   else osc.send("/ldm/stream/start", $("stream-prompt").value);
 };
+$("listen").onclick = () => osc.send($("listen").ariaPressed === "true" ? "/ldm/listen/stop" : "/ldm/listen/start");
 $("stream-prompt").onchange = () => { if (playing && $("stream-prompt").value) osc.send("/ldm/stream/prompt", $("stream-prompt").value); };
 
 function place(x, y) {

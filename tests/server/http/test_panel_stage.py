@@ -51,6 +51,10 @@ def test_pads_stream_transport_and_panic_on_a_tablet(page: Page) -> None:
     page.one("#bpm").click()
     page.one("#bpm").send_keys(Keys.CONTROL, "a", Keys.NULL, "90", Keys.ENTER)
     page.until(lambda: value(page, "/ldm/transport/tempo") == [90.0])
+    page.one("#listen").click()
+    page.until(lambda: page.one("#listen").get_attribute("aria-pressed") == "true")
+    page.one("#listen").click()
+    page.until(lambda: not page.one("#listen-state").is_displayed())
     page.until(lambda: "voices" in page.text("#sound") and "." in page.text("#place"))
     page.shot("stage")
     tall = "return document.documentElement.scrollHeight - innerHeight"
