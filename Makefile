@@ -53,7 +53,7 @@ test-all: venv clients  ## with the real S architecture, 100,000 hostile datagra
 	$(PYTEST) -m 'not soak and not gpu'
 
 test-panel: venv clients  ## the panel in Chromium; its screenshots stay in out/screenshots
-	$(PYTEST) tests/server/http/test_panel.py
+	$(PYTEST) tests/server/http/test_panel*.py
 
 test-fast: venv  ## within a minute: what needs neither torch nor the whole program
 	$(BIN)/python -m pytest -q -m 'not integration and not slow and not daw and not soak and not gpu'

@@ -12,6 +12,7 @@ from osc_bridge.handlers.models import ModelHandlers
 from osc_bridge.handlers.presets import PresetHandlers
 from osc_bridge.handlers.server import ServerHandlers
 from osc_bridge.handlers.settings import SettingHandlers
+from osc_bridge.handlers.takes import TakeHandlers
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Service
 from osc_bridge.service.tcp import TcpServer
@@ -60,7 +61,8 @@ class OscBridge:
             presets = PresetHandlers(service, self._config.state / "presets")
             files = FileHandlers(service, self.folders)
             stack.callback(files.close)
-            for part in (server, self.settings, jobs, models, presets, files):
+            takes = TakeHandlers(service, engine)
+            for part in (server, self.settings, jobs, models, presets, files, takes):
                 service.add(part.handlers)
             self.udp, self.tcp = await _listen(service, self._config)
             stack.push_async_callback(self.udp.close)

@@ -73,6 +73,12 @@ def _library(options: argparse.Namespace, config: Config) -> int:
     return library(options, config)
 
 
+def _takes(options: argparse.Namespace, config: Config) -> int:
+    from osc_bridge.commands.takes import takes
+
+    return takes(options, config)
+
+
 def _presets(options: argparse.Namespace, config: Config) -> int:
     from osc_bridge.commands.presets import print_presets
 
@@ -94,6 +100,7 @@ def _doctor(options: argparse.Namespace, config: Config) -> int:
 def _parser() -> argparse.ArgumentParser:
     from osc_bridge.commands.library import add_library_command
     from osc_bridge.commands.request_flags import add_request_flags
+    from osc_bridge.commands.takes import add_takes_command
     from server.store.flags import add_model_command
 
     parser = argparse.ArgumentParser(
@@ -123,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_command(commands)
     sounds = commands.add_parser("library", help="index folders of sounds, and find sounds in them")
     add_library_command(sounds)
+    add_takes_command(commands.add_parser("takes", help="find takes, name them, file them"))
 
     commands.add_parser("devices", help="list the sound cards")
 
@@ -174,6 +182,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, Config], int]]] = {
     "presets": _presets,
     "doctor": _doctor,
     "library": _library,
+    "takes": _takes,
     "service": _service,
 }
 """All but those that render."""

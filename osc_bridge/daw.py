@@ -133,7 +133,7 @@ async def instance(config: Config) -> AsyncIterator[Instance]:
 
 def serve_library(bridge: OscBridge, stage: Stage, library: SampleLibrary) -> LibraryHandlers:
     """Let ``bridge`` answer for ``library``, whose sounds ``stage`` plays."""
-    handlers = LibraryHandlers(bridge.service, library, stage)
+    handlers = LibraryHandlers(bridge.service, library, stage, bridge.folders)
     bridge.service.add(handlers.handlers)
     bridge.jobs.begin_instant = handlers.begin_instant
     bridge.jobs.name_sounds = handlers.name_sounds

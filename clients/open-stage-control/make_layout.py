@@ -1,12 +1,14 @@
 """Write ``audioldm.json``, a session for Open Stage Control: ``python make_layout.py``.
 
 Every control comes from the bridge's address table: a fader for a range, a text field for words,
-a switch for yes and no, a list for a choice, a button for every kind of job.
+a switch for yes and no, a list for a choice, a button for every kind of job. A second tab has the
+stage.
 """
 
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,12 @@ def layout() -> dict[str, Any]:
         controls[-1]["address"] = command.address
     controls += [{"type": "text", "address": address, "value": ""} for address in SHOWN]
     widgets = [w for number, c in enumerate(controls) for w in _placed(c, number, GAP)]
-    root = {"type": "root", "id": "root", "widgets": widgets, "tabs": []}
+    stage = runpy.run_path(str(Path(__file__).with_name("stage_tab.py")))["stage_widgets"]
+    tabs = [
+        {"type": "tab", "id": name, "label": name, "widgets": content, "tabs": []}
+        for name, content in (("sounds", widgets), ("stage", stage(_control)))
+    ]
+    root = {"type": "root", "id": "root", "widgets": [], "tabs": tabs}
     return {"createdWith": "Open Stage Control", "type": "session", "content": root}
 
 

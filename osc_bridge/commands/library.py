@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from osc_bridge.commands.companion import answer_of, companion, is_there
 from server.config import Config
 from server.config_flags import add_flags
-from server.errors import error_for
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest, parse_request
 
@@ -89,7 +89,7 @@ def with_library_sounds(request: AnyRequest, config: Config) -> AnyRequest:
 
 async def _with_sounds(values: dict[str, Any], config: Config) -> AnyRequest:
     async with _connected(config) as (http, _):
-        return parse_request(_answer(await http.post("/v1/library/named", json=values)))
+        return parse_request(answer_of(await http.post("/v1/library/named", json=values)))
 
 
 async def _run(options: argparse.Namespace, config: Config) -> int:
@@ -115,46 +115,26 @@ async def _ask(http: httpx.AsyncClient, options: argparse.Namespace) -> Any:
         if values["like"]:
             values["like"] = str(Path(values["like"]).expanduser().resolve())
         given = {name: value for name, value in values.items() if value not in (None, "")}
-        return _answer(await http.get("/v1/library", params=given))
+        return answer_of(await http.get("/v1/library", params=given))
     if options.action == "state":
-        return _answer(await http.get("/v1/library/state"))
+        return answer_of(await http.get("/v1/library/state"))
     path = {"path": str(Path(options.folder).expanduser().resolve())}
     match options.action:
         case "add":
-            return _answer(await http.post(_FOLDERS, json=path))
+            return answer_of(await http.post(_FOLDERS, json=path))
         case "remove":
-            return _answer(await http.delete(_FOLDERS, params=path))
+            return answer_of(await http.delete(_FOLDERS, params=path))
         case "problems":
-            return _answer(await http.get("/v1/library/problems", params=path))
+            return answer_of(await http.get("/v1/library/problems", params=path))
     pause = {**path, "paused": options.action == "pause"}
-    return _answer(await http.patch(_FOLDERS, json=pause))
-
-
-def _answer(response: httpx.Response) -> Any:
-    """The answer's value.
-
-    Raises:
-        AudioLDMError: it is an error.
-    """
-    value = response.json()
-    if response.is_success:
-        return value
-    error = value.get("error", {})
-    raise error_for(error.get("code", ""), error.get("message", str(value)))
+    return answer_of(await http.patch(_FOLDERS, json=pause))
 
 
 @asynccontextmanager
 async def _connected(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, bool]]:
     """A client of the companion that runs, or of a library in this process (True)."""
-    import httpx
-
-    url = f"http://127.0.0.1:{config.http_port}"
-    async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
-        try:
-            await http.get("/health")
-        except httpx.TransportError:
-            pass
-        else:
+    async with companion(config) as http:
+        if await is_there(http):
             yield http, False
             return
     async with _own(config) as http:
@@ -187,7 +167,7 @@ async def _indexed(http: httpx.AsyncClient) -> Any:
     import asyncio
 
     while True:
-        state = _answer(await http.get("/v1/library/state"))
+        state = answer_of(await http.get("/v1/library/state"))
         busy = any(folder["state"] in ("waiting", "indexing") for folder in state["folders"])
         left_s = state["left_s"]
         left = "" if left_s is None else f", about {left_s:.0f} s left"

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from osc_bridge.handlers.pads import pad_named, pad_state
 from osc_bridge.messages import library as m
-from osc_bridge.messages.library_map import MapPlaying, MapX, MapXY, MapY
+from osc_bridge.messages.library_map import MapPlaying, MapX, MapXY, MapY, PadSounds
 from osc_bridge.messages.message import Command
 from osc_bridge.messages.requests.submissions import Submission
+from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.instant import Instants, Sounding, Wanted
 from osc_bridge.stage.map_player import MapPlayer, MapVoice, Place
@@ -32,12 +34,16 @@ class LibraryHandlers:
         service: answers for them.
         library: knows the sounds.
         stage: plays them.
+        folders: where clients may name other files.
     """
 
-    def __init__(self, service: Service, library: SampleLibrary, stage: Stage) -> None:
+    def __init__(
+        self, service: Service, library: SampleLibrary, stage: Stage, folders: AllowedFolders
+    ) -> None:
         self._service = service
         self._library = library
         self._stage = stage
+        self._folders = folders
         self._map = MapPlayer(stage, library)
         self._instants = Instants(stage, library)
 
@@ -55,6 +61,7 @@ class LibraryHandlers:
             ),
             MapX: lambda to, c: self._go(c, x=to.x),
             MapY: lambda to, c: self._go(c, y=to.y),
+            PadSounds: self._pad_sounds,
         }
 
     async def close(self) -> None:
@@ -120,6 +127,18 @@ class LibraryHandlers:
             self._service.reply(context.client, playing)
 
         self._map.go(msgspec.structs.replace(place, **changed), answer)
+
+    # --- pads
+
+    async def _pad_sounds(self, command: PadSounds, context: Context) -> None:
+        paths = [await self._path_of(sound, context) for sound in command.sounds]
+        report = await self._stage.pads.put(pad_named(command.pad), paths)
+        self._service.reply(context.client, pad_state(report))
+
+    async def _path_of(self, sound: int | str, context: Context) -> Path:
+        if isinstance(sound, str):
+            return self._folders.file(sound, anywhere=context.client.sender.is_local)
+        return (await self._allowed(context).sample(sound)).path
 
     # --- folders and search
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import shlex
 
-from osc_bridge.messages import midi as m
 from osc_bridge.messages.message import Command
+from osc_bridge.messages.stage import midi as m
 from osc_bridge.service.client_table import Sender
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.liveset import MidiBinding

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from osc_bridge.messages import pads as m
 from osc_bridge.messages.message import Command
+from osc_bridge.messages.stage import pads as m
+from osc_bridge.messages.stage.stream import StreamCorners
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.liveset import is_set_file, list_sets
 from osc_bridge.stage.pads.slot import PadReport
 from osc_bridge.stage.stage import Stage
 
-__all__ = ["PadHandlers", "pad_notice"]
+__all__ = ["PadHandlers", "pad_named", "pad_notice", "pad_state"]
 
 S = TypeVar("S", bound=m.PadState)
 
@@ -39,11 +40,11 @@ class PadHandlers:
             m.LiveLoad: self._live_load,
             m.LiveList: self._live_list,
             m.PadList: self._pad_list,
-            m.PadHit: lambda p, c: pads.hit(_pad(p.pad), p.velocity, frame_at(c.when_s)),
-            m.PadPlay: lambda p, c: pads.play(_pad(p.pad), p.velocity, frame_at(c.when_s)),
-            m.PadStop: lambda p, c: pads.stop(_pad(p.pad), frame_at(c.when_s)),
-            m.PadGain: lambda p, c: pads.set_gain(_pad(p.pad), p.gain_db),
-            m.PadRefresh: lambda p, c: pads.refresh(_pad(p.pad), p.prompt),
+            m.PadHit: lambda p, c: pads.hit(pad_named(p.pad), p.velocity, frame_at(c.when_s)),
+            m.PadPlay: lambda p, c: pads.play(pad_named(p.pad), p.velocity, frame_at(c.when_s)),
+            m.PadStop: lambda p, c: pads.stop(pad_named(p.pad), frame_at(c.when_s)),
+            m.PadGain: lambda p, c: pads.set_gain(pad_named(p.pad), p.gain_db),
+            m.PadRefresh: lambda p, c: pads.refresh(pad_named(p.pad), p.prompt),
         }
 
     def _live_list(self, _: m.LiveList, context: Context) -> None:
@@ -58,10 +59,16 @@ class PadHandlers:
             name=live_set.name, num_pads=len(live_set.pads), bpm=self._stage.transport.bpm
         )
         self._service.reply(context.client, loaded)
+        self._service.values.refresh(StreamCorners)
 
     def _pad_list(self, _: m.PadList, context: Context) -> None:
         for report in self._stage.pads.reports():
-            self._service.reply(context.client, _state(m.PadState, report))
+            self._service.reply(context.client, pad_state(report))
+
+
+def pad_state(report: PadReport) -> m.PadState:
+    """The state of a pad as an answer."""
+    return _state(m.PadState, report)
 
 
 def pad_notice(report: PadReport) -> m.PadNotice:
@@ -81,6 +88,6 @@ def _state(kind: type[S], report: PadReport) -> S:
     )
 
 
-def _pad(pad: str) -> int | str:
+def pad_named(pad: str) -> int | str:
     """A pad's number where it looks like one, else its name."""
     return int(pad) if pad.isdecimal() else pad

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from osc_bridge.audio.device import DeviceReport, DeviceSettings
 from osc_bridge.audio.portaudio import list_devices
-from osc_bridge.messages import sound as m
 from osc_bridge.messages.arguments import SOFTEST_DB
 from osc_bridge.messages.message import Command, Message
+from osc_bridge.messages.stage import sound as m
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import Stage

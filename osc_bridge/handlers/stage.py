@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 
 from osc_bridge.audio.arena import Arena, ArenaShape
 from osc_bridge.audio.output import Output
+from osc_bridge.handlers.listen import ListenHandlers, listen_notice
 from osc_bridge.handlers.midi import MidiHandlers
 from osc_bridge.handlers.pads import PadHandlers, pad_notice
 from osc_bridge.handlers.sound import SoundHandlers, device_notice
 from osc_bridge.handlers.stream import StreamHandlers, stream_notice
 from osc_bridge.handlers.transport import TransportHandlers
 from osc_bridge.messages.message import Reply
-from osc_bridge.messages.sound import VoiceNotice
+from osc_bridge.messages.stage.sound import VoiceNotice
 from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Service
+from osc_bridge.stage.listening.companion import ListenReport
 from osc_bridge.stage.pads.slot import PadReport
 from osc_bridge.stage.stage import Notice, Stage, VoiceReport
 from osc_bridge.stage.stream.report import StreamReport
@@ -56,7 +58,8 @@ def serve_stage(service: Service, stage: Stage, folders: AllowedFolders) -> None
     pads = PadHandlers(service, stage, folders)
     stream = StreamHandlers(service, stage)
     midi = MidiHandlers(service, stage)
-    for part in (sound, transport, pads, stream, midi):
+    listen = ListenHandlers(service, stage)
+    for part in (sound, transport, pads, stream, midi, listen):
         service.add(part.handlers)
     for part in (sound, transport, stream):
         service.values.add(part.values)
@@ -71,4 +74,6 @@ def _message(notice: Notice) -> Reply:
         return stream_notice(notice)
     if isinstance(notice, VoiceReport):
         return VoiceNotice(notice.voice, notice.state, notice.path)
+    if isinstance(notice, ListenReport):
+        return listen_notice(notice)
     return device_notice(notice)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from osc_bridge.messages import stream as m
 from osc_bridge.messages.message import Command, Message
+from osc_bridge.messages.stage import stream as m
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.stage import Stage
 from osc_bridge.stage.stream.report import StreamReport

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from osc_bridge.messages import transport as m
 from osc_bridge.messages.message import Command, Message
+from osc_bridge.messages.stage import transport as m
 from osc_bridge.service.service import Context, Handler, Service
 from osc_bridge.stage.bars import BarReport
 from osc_bridge.stage.stage import Stage

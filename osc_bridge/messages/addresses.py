@@ -16,19 +16,16 @@ from osc_bridge.messages import (
     jobs,
     library,
     library_map,
-    midi,
     models,
     notices,
-    pads,
     presets,
     server,
     settings,
-    sound,
-    stream,
-    transport,
+    takes,
 )
 from osc_bridge.messages.message import Command, Message, Reply
 from osc_bridge.messages.requests.generated import PRESSES, SETTINGS, SUBMISSIONS
+from osc_bridge.messages.stage import listen, midi, pads, sound, stream, transport
 from server.errors import NotFound
 from server.requests.fields import Field
 
@@ -104,7 +101,7 @@ def declared(module: object) -> list[type[Message]]:
 
 
 STAGE: Final = tuple(
-    cls for module in (sound, transport, pads, stream, midi) for cls in declared(module)
+    cls for module in (sound, transport, pads, stream, listen, midi) for cls in declared(module)
 )
 """The addresses of the stage."""
 
@@ -118,6 +115,7 @@ TABLE: Final = AddressTable(
         *declared(models),
         *STAGE,
         *declared(files),
+        *declared(takes),
         *declared(library),
         *declared(library_map),
     )

@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
@@ -21,13 +20,9 @@ from osc_bridge.messages.arguments import (
     RequestId,
     Voice,
     Words,
-    as_argument,
-    named_values,
 )
 from osc_bridge.messages.message import Command, Message, Reply
-from osc_bridge.wire.codec import Argument, OscMessage
-from server.errors import InvalidRequest
-from server.requests.fields import Field, field_named, fields_of
+from osc_bridge.messages.search import Search
 from server.sample_library.query import SampleSearch
 
 __all__ = [
@@ -138,50 +133,10 @@ class State(Command, frozen=True):
     replies: ClassVar[tuple[type[Message], ...]] = (FolderReply, Sum)
 
 
-class Find(Command, frozen=True):
+class Find(Search, frozen=True):
     """Find sounds of the library by words, by a sound and by measures."""
 
     address: ClassVar[str] = "/ldm/library/find"
-    positional: ClassVar[int | None] = 1
     replies: ClassVar[tuple[type[Message], ...]] = (SoundReply, Found)
+    conditions: ClassVar[type[msgspec.Struct]] = SampleSearch
     search: SampleSearch
-
-    @classmethod
-    def arguments(cls) -> tuple[Field, ...]:
-        """The words by position, the other conditions as ``name value``."""
-        return fields_of(SampleSearch)
-
-    @classmethod
-    def usage(cls) -> str:
-        """The names of the arguments, optional ones in brackets."""
-        return "[query] [name value]..."
-
-    @classmethod
-    def from_osc(cls, arguments: Sequence[Argument]) -> Self:
-        """Parse the arguments.
-
-        Raises:
-            InvalidRequest: a name is unknown, or a value is out of range.
-        """
-        values: dict[str, Any] = {}
-        words = ("query", arguments[0]) if arguments else ("query", "")
-        for name, value in (words, *named_values(cls.address, arguments[1:], "the query")):
-            field = field_named(SampleSearch, name)
-            values[field.name] = field.coerce(value)
-        try:
-            return cls(msgspec.convert(values, SampleSearch))
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(f"{cls.address}: {_refusal(values, error)}") from error
-
-    def to_osc(self) -> OscMessage:
-        """The shortest message for this search: defaults are left out."""
-        pairs: list[Argument] = []
-        for field in fields_of(SampleSearch)[1:]:
-            if (value := getattr(self.search, field.name)) != field.default:
-                pairs += [field.name, as_argument(field, value)]
-        return OscMessage(self.address, [self.search.query, *pairs])
-
-
-def _refusal(values: dict[str, Any], error: msgspec.ValidationError) -> str:
-    name = str(error).partition(" - at `$.")[2].rstrip("`")
-    return field_named(SampleSearch, name).refusal(values.get(name)) if name else str(error)

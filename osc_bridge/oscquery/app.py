@@ -2,7 +2,8 @@
 
 ``http://127.0.0.1:9537/`` lists every address with its type, range, unit and description. A
 WebSocket client that sends LISTEN for an address receives its changes. Binary WebSocket
-messages are OSC packets and are answered like those of any other client.
+messages are OSC packets and are answered like those of any other client. ``POST`` to an address
+sends it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from osc_bridge.bridge import OscBridge
 from osc_bridge.messages.addresses import AddressTable
 from osc_bridge.messages.message import Message
 from osc_bridge.messages.settings import Set
+from osc_bridge.oscquery.posted import Posted
 from osc_bridge.oscquery.subscriber import Subscriber
 from osc_bridge.oscquery.tree import ATTRIBUTES, Node, node_at, tree_of
 from osc_bridge.wire.codec import OscMessage, encode
@@ -59,6 +61,7 @@ class OscQuery:
         self._bridge = bridge
         self._subscribers: set[Subscriber] = set()
         self._numbers = itertools.count(1)
+        self._posted = Posted(bridge.service)
         bridge.service.values.changed.add(self._value_changed)
         bridge.service.table_changed.add(self._table_changed)
 
@@ -69,6 +72,7 @@ class OscQuery:
             Route("/", self._http),
             Route("/ldm", self._http),
             Route("/ldm/{path:path}", self._http),
+            Route("/ldm/{path:path}", self._posted.answer, methods=["POST"]),
             WebSocketRoute("/", self._websocket),
         )
 

@@ -27,6 +27,8 @@ from osc_bridge.stage.bars import BarRenders
 from osc_bridge.stage.clock import monotonic_ns_at
 from osc_bridge.stage.clock_source import ClockSource
 from osc_bridge.stage.launcher import Launcher
+from osc_bridge.stage.listening.companion import Companion, ListenReport
+from osc_bridge.stage.listening.follow import TempoFollower
 from osc_bridge.stage.liveset import LiveSet, load_set
 from osc_bridge.stage.midi import MidiIn, MidiRouter
 from osc_bridge.stage.pads.pads import Pads
@@ -56,7 +58,7 @@ class VoiceReport(msgspec.Struct, frozen=True, kw_only=True):
     path: str
 
 
-Notice = DeviceReport | PadReport | StreamReport | VoiceReport
+Notice = DeviceReport | PadReport | StreamReport | VoiceReport | ListenReport
 """What changes by itself."""
 
 
@@ -88,6 +90,8 @@ class Stage:
         self.stream = Stream(self.player, self.renders, self._notify)
         self.bars = BarRenders(self.player, self.transport, self.launcher, self.renders)
         self.clock = ClockSource(self.transport, self.player.frame_at)
+        tempo = TempoFollower(self.transport, self.clock)
+        self.listening = Companion(self.player, tempo, self.stream, self.pads, self._notify)
         self.midi: MidiIn | None = None
         self.router = MidiRouter(self._midi_hit, self._no_osc, self.clock.midi_message)
         self.panic = Panic()
@@ -95,6 +99,7 @@ class Stage:
 
     async def close(self) -> None:
         """Stop everything and free the device and the memory."""
+        await self.listening.stop()
         await self.bars.close()
         self.close_midi()
         await self.clock.choose("internal")

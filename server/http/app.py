@@ -99,7 +99,9 @@ class HttpApi:
         told = PortLimits.of(uploads.max_bytes, limits or ConnectionLimits(), self._streams)
         self._operations: tuple[Operation, ...] = (
             *StatusRoutes(
-                engine, self._metrics, told, presets, library=samples is not None
+                *(engine, self._metrics, told, presets),
+                library=samples is not None,
+                stage=bool(extra_routes),
             ).operations,
             *jobs.operations,
             *ClipRoutes(uploads).operations,

@@ -141,6 +141,10 @@ class LibraryTake(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     tags: tuple[str, ...]
     kept: bool
+    """A favourite: never deleted to make room."""
+    name: str
+    """Its own; empty: none."""
+    folder: str
     take: TakeView
     similarity: float | None = None
     """CLAP similarity with the words that were searched for, from -1 to 1."""
@@ -221,6 +225,8 @@ class Views:
             bytes=stored.bytes,
             tags=stored.tags,
             kept=stored.kept,
+            name=stored.name,
+            folder=stored.folder,
             take=self.take(stored.job_id, stored.number, stored.take, client),
             similarity=stored.similarity,
         )

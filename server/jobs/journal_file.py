@@ -39,6 +39,9 @@ CREATE INDEX IF NOT EXISTS takes_by_age ON takes (created_s);
 CREATE TABLE IF NOT EXISTS heard (
     job_id TEXT NOT NULL, number INTEGER NOT NULL, tower TEXT NOT NULL, embedding BLOB NOT NULL,
     PRIMARY KEY (job_id, number, tower));
+CREATE TABLE IF NOT EXISTS names (
+    job_id TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, folder TEXT NOT NULL,
+    PRIMARY KEY (job_id, number));
 """
 
 

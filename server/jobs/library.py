@@ -18,22 +18,38 @@ from server.jobs.job import TakeInfo, decode_take
 from server.jobs.journal import Journal
 from server.jobs.sound_search import SoundSearch
 
-__all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
+__all__ = ["FolderCount", "Library", "StoredTake", "TakeMarks", "TakeSearch"]
 
 log = logging.getLogger("audioldm.library")
 
-_COLUMNS: Final = "job_id, number, owner, kind, prompt, created_s, bytes, tags, kept, data"
+_COLUMNS: Final = (
+    "takes.job_id, takes.number, owner, kind, prompt, created_s, bytes, tags, kept,"
+    " coalesce(name, ''), coalesce(folder, ''), data"
+)
+_TAKES: Final = (
+    "takes LEFT JOIN names ON names.job_id = takes.job_id AND names.number = takes.number"
+)
+_ONE: Final = "takes.job_id = ? AND takes.number = ?"
+TakeName = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+TakeFolder = Annotated[
+    str, Meta(max_length=200, pattern=r"^$|^[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*$")
+]
 
 
 class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Conditions on takes, of which all must hold; newest first, or with ``like`` most similar."""
 
-    query: Annotated[str, Meta(max_length=200, description="words of the prompt")] = ""
+    query: Annotated[
+        str, Meta(max_length=200, description="words of the prompt or of its own name")
+    ] = ""
     like: Annotated[
         str, Meta(max_length=200, description="what they sound like, in words: 'rain on leaves'")
     ] = ""
     tag: Annotated[str, Meta(max_length=50, description="a tag")] = ""
-    kept: Annotated[bool | None, Meta(description="marked to be kept")] = None
+    kept: Annotated[bool | None, Meta(description="favourites, or all others")] = None
+    folder: Annotated[
+        str, Meta(max_length=200, description="a folder of takes, with those in it: drums/kicks")
+    ] = ""
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
     offset: Annotated[int, Meta(ge=0, le=10**9)] = 0
 
@@ -45,7 +61,18 @@ class TakeMarks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Annotated[tuple[Annotated[str, Meta(pattern=r"^[^\s,]{1,50}$")], ...], Meta(max_length=50)]
         | None
     ) = None
-    kept: Annotated[bool | None, Meta(description="never deleted to make room")] = None
+    kept: Annotated[bool | None, Meta(description="a favourite: never deleted to make room")] = None
+    name: Annotated[TakeName | None, Meta(description="a name of your own; empty: none")] = None
+    folder: Annotated[
+        TakeFolder | None, Meta(description="a folder of takes: drums/kicks; empty: none")
+    ] = None
+
+
+class FolderCount(msgspec.Struct, frozen=True):
+    """A folder of takes; its name is a mark, the files stay where they are."""
+
+    folder: str
+    takes: int
 
 
 class StoredTake(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +87,9 @@ class StoredTake(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     tags: tuple[str, ...]
     kept: bool
+    name: str
+    """Its own; empty: none."""
+    folder: str
     take: TakeInfo
     similarity: float | None = None
     """CLAP cosine similarity of its sound with what was searched for."""
@@ -82,7 +112,7 @@ class Library:
         if search.like.strip():
             return await self._search_by_sound(search, where, values)
         # The conditions are made of constants; every value is bound.
-        query = f"SELECT path, {_COLUMNS} FROM takes WHERE {where} ORDER BY rowid DESC"
+        query = f"SELECT path, {_COLUMNS} FROM {_TAKES} WHERE {where} ORDER BY takes.rowid DESC"
 
         def page(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
             there = (row for row in connection.execute(query, values) if Path(row[0]).exists())
@@ -95,7 +125,10 @@ class Library:
     ) -> list[StoredTake]:
         if self._by_sound is None:
             raise InvalidRequest("like: this server cannot search by sound")
-        query = f"SELECT job_id, number, data FROM takes WHERE {where} ORDER BY rowid DESC"
+        query = (
+            f"SELECT takes.job_id, takes.number, data FROM {_TAKES} WHERE {where}"
+            " ORDER BY takes.rowid DESC"
+        )
         rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
         takes = {
             (job_id, number): found
@@ -117,7 +150,7 @@ class Library:
         Raises:
             NotFound: no such take, or another owner's.
         """
-        query = f"SELECT {_COLUMNS} FROM takes WHERE job_id = ? AND number = ?"
+        query = f"SELECT {_COLUMNS} FROM {_TAKES} WHERE {_ONE}"
         row = await self._journal.query(lambda c: c.execute(query, (job_id, number)).fetchone())
         if row is None or owner not in (None, row[2]):
             raise NotFound(f"no take {number} of job {job_id!r}")
@@ -134,14 +167,19 @@ class Library:
         found = await self.find(job_id, number, owner)
         tags = found.tags if marks.tags is None else tuple(dict.fromkeys(marks.tags))
         kept = found.kept if marks.kept is None else marks.kept
-        joined = f",{','.join(tags)}," if tags else ""
-        await self._journal.query(
-            lambda c: c.execute(
-                "UPDATE takes SET tags = ?, kept = ? WHERE job_id = ? AND number = ?",
-                (joined, int(kept), job_id, number),
-            ).fetchall()
-        )
-        return msgspec.structs.replace(found, tags=tags, kept=kept)
+        name = found.name if marks.name is None else marks.name.strip()
+        folder = found.folder if marks.folder is None else marks.folder
+        marked = msgspec.structs.replace(found, tags=tags, kept=kept, name=name, folder=folder)
+        await self._journal.query(lambda c: _mark(c, marked))
+        return marked
+
+    async def folders(self, owner: str | None = None) -> list[FolderCount]:
+        """The folders that hold takes, by name."""
+        mine = "" if owner is None else " AND owner = ?"
+        query = f"SELECT folder, count(*) FROM {_TAKES} WHERE folder != ''{mine} GROUP BY folder"
+        values = () if owner is None else (owner,)
+        rows = await self._journal.query(lambda c: c.execute(query, values).fetchall())
+        return [FolderCount(*row) for row in rows]
 
     async def delete(self, job_id: str, number: int, owner: str | None = None) -> None:
         """Delete a take and its file.
@@ -186,8 +224,11 @@ def _conditions(search: TakeSearch, owner: str | None) -> tuple[str, list[str | 
     """The WHERE clause and the values bound in it."""
     conditions, values = ["1"], list[str | int]()
     for word in search.query.lower().split():
-        conditions.append("lower(prompt) LIKE ? ESCAPE '\\'")
+        conditions.append("lower(prompt || ' ' || coalesce(name, '')) LIKE ? ESCAPE '\\'")
         values.append(f"%{_escaped(word)}%")
+    if search.folder:
+        conditions.append("(folder = ? OR folder LIKE ? ESCAPE '\\')")
+        values += [search.folder, f"{_escaped(search.folder)}/%"]
     if search.tag:
         conditions.append("tags LIKE ? ESCAPE '\\'")
         values.append(f"%,{_escaped(search.tag)},%")
@@ -200,9 +241,18 @@ def _conditions(search: TakeSearch, owner: str | None) -> tuple[str, list[str | 
     return " AND ".join(conditions), values
 
 
+def _mark(connection: sqlite3.Connection, marked: StoredTake) -> None:
+    which = (marked.job_id, marked.number)
+    tags = f",{','.join(marked.tags)}," if marked.tags else ""
+    changed = f"UPDATE takes SET tags = ?, kept = ? WHERE {_ONE}"
+    connection.execute(changed, (tags, int(marked.kept), *which))
+    named = "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)"
+    connection.execute(named, (*which, marked.name, marked.folder))
+
+
 def _delete(connection: sqlite3.Connection, victims: list[tuple[str, int, str]]) -> int:
     for job_id, number, path in victims:
-        for table in ("takes", "heard"):
+        for table in ("takes", "heard", "names"):
             where = f"DELETE FROM {table} WHERE job_id = ? AND number = ?"
             connection.execute(where, (job_id, number))
         with contextlib.suppress(OSError):
@@ -211,7 +261,7 @@ def _delete(connection: sqlite3.Connection, victims: list[tuple[str, int, str]])
 
 
 def _stored(row: tuple[Any, ...]) -> StoredTake:
-    job_id, number, owner, kind, prompt, created_s, size, tags, kept, data = row
+    job_id, number, owner, kind, prompt, created_s, size, tags, kept, name, folder, data = row
     return StoredTake(
         job_id=job_id,
         number=number,
@@ -222,6 +272,8 @@ def _stored(row: tuple[Any, ...]) -> StoredTake:
         bytes=size,
         tags=tuple(tags.strip(",").split(",")) if tags else (),
         kept=bool(kept),
+        name=name,
+        folder=folder,
         take=decode_take(data),
     )
 

@@ -22,6 +22,7 @@ _TAKE: Final = (
     *(_NUMBER, _TEXT, (int,), _BYTES),
 )
 _HEARD: Final = (_TEXT, (int,), _TEXT, _BYTES)
+_NAME: Final = (_TEXT, (int,), _TEXT, _TEXT)
 _UNFINISHED: Final = ("queued", "running")
 _STATES: Final = (*_UNFINISHED, "done", "failed", "cancelled")
 
@@ -62,6 +63,7 @@ def salvaged(path: Path) -> Salvaged:
     jobs: dict[Any, tuple[int, Row]] = {}
     takes: dict[Any, tuple[int, Row]] = {}
     heard: dict[Any, tuple[int, Row]] = {}
+    names: dict[Any, tuple[int, Row]] = {}
     for row_id, row in pages.table_rows():
         if _fits(row, _JOB) and row[3] in _STATES and _is_whole(row, decode_job):
             known = jobs.get(row[0])
@@ -71,9 +73,12 @@ def salvaged(path: Path) -> Salvaged:
             takes[row[:2]] = (row_id, row)
         elif _fits(row, _HEARD):
             heard[row[:3]] = (row_id, row)
+        elif _fits(row, _NAME):
+            names[row[:2]] = (row_id, row)
     lost, states = _lost(pages, set(jobs))
+    tables = {"jobs": jobs, "takes": takes, "heard": heard, "names": names}
     return Salvaged(
-        {"jobs": _ordered(jobs), "takes": _ordered(takes), "heard": _ordered(heard)},
+        {table: _ordered(found) for table, found in tables.items()},
         tuple(sorted(lost)),
         sum(states.get(row_id) in _UNFINISHED for row_id in lost.values()),
     )

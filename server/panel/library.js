@@ -5,7 +5,7 @@ import { LibraryMap } from "./map.js";
 import { button, draggable, element } from "./takes.js";
 
 const $ = (id) => document.getElementById(id);
-const PAGE = 24, LOOK_MS = 2000;
+const PAGE = 24, LOOK_MS = 2000, PADFUL = 64;
 const TABS = ["takes", "library", "map"];
 
 export class Library {
@@ -27,12 +27,14 @@ export class Library {
     this.player.onended = this.player.onpause = () => this.stopped();
     this.player.ontimeupdate = () => this.progress();
     for (const tab of TABS) $(`tab-${tab}`).onclick = () => this.open(tab);
+    $("put").onclick = () => this.put();
     $("tabs").onkeydown = (event) => this.step(event);
   }
 
   // Clients that may not use the library see the takes alone.
-  async start(allowed) {
+  async start(allowed, stage) {
     $("tabs").hidden = !allowed;
+    this.stage = stage;
     if (allowed) this.folders(await call("GET", "/v1/library/state"));
   }
 
@@ -126,7 +128,24 @@ export class Library {
       const some = await Promise.all(ids.slice(0, PAGE).map((id) => call("GET", `/v1/library/sounds/${id}/facts`)));
       $("chosen").replaceChildren(...some.map((sound) => this.card(sound)));
       $("chosen-count").textContent = `${ids.length} sounds${ids.length > PAGE ? `, the first ${PAGE} of them` : ""}`;
+      this.chosen = ids;
+      if (this.stage) await this.pads();
     } catch (error) { this.complain(error); }
+  }
+
+  // --- the chosen sounds on a pad of the stage
+
+  async pads() {
+    const pads = await call("POST", "/ldm/pad/list", { json: [] }), before = $("chosen-pad").value;
+    $("to-pad").hidden = !pads.length || !this.chosen.length;
+    $("chosen-pad").replaceChildren(...pads.map(({ arguments: [number, name] }) => new Option(name, number)));
+    if (before) $("chosen-pad").value = before;
+  }
+
+  async put() {
+    const [{ arguments: [, name] }] = await call("POST", "/ldm/pad/sounds", { json: [$("chosen-pad").value, ...this.chosen.slice(0, PADFUL)] })
+      .catch((error) => { this.complain(error); return [{ arguments: [] }]; });
+    if (name) $("chosen-count").textContent = `${Math.min(PADFUL, this.chosen.length)} sounds are on ${name}`;
   }
 
   card(sound) {
@@ -152,7 +171,7 @@ export class Library {
       button("More like this", () => this.searchLike(sound.path, sound.name)));
     card.append(title, facts, this.wave(card, sound), row);
     const type = { flac: "audio/flac", mp3: "audio/mpeg", ogg: "audio/ogg" }[sound.name.split(".").pop().toLowerCase()];
-    draggable(card, sound.name, `/v1/library/sounds/${sound.id}?download=true`, type);
+    draggable(card, () => sound.name, `/v1/library/sounds/${sound.id}?download=true`, type);
     return card;
   }
 

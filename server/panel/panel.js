@@ -185,7 +185,8 @@ async function start() {
   }
   $("sign-in").hidden = true;
   takes.label = kindLabel;
-  await library.start(features.library);
+  $("to-stage").hidden = !features.stage;
+  await library.start(features.library, features.stage);
   $("kind").replaceChildren(...features.kinds.map(kindTab));
   $("preset").append(...presets.map((preset) => new Option(preset.name, preset.name)));
   recall();

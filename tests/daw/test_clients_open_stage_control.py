@@ -15,7 +15,8 @@ from osc_bridge.wire.codec import Argument
 
 FOLDER = CLIENTS / "open-stage-control"
 LAYOUT = json.loads((FOLDER / "audioldm.json").read_text())
-CONTROLS = [widget for widget in LAYOUT["content"]["widgets"] if "address" in widget]
+SOUNDS, STAGE = (tab["widgets"] for tab in LAYOUT["content"]["tabs"])
+CONTROLS = [widget for widget in SOUNDS if "address" in widget]
 
 
 def test_the_file_is_what_the_script_makes_of_the_address_table() -> None:
@@ -87,5 +88,45 @@ def _send(
 
 
 def test_controls_do_not_overlap() -> None:
-    places = [(widget["left"], widget["top"]) for widget in LAYOUT["content"]["widgets"]]
-    assert len(set(places)) == len(places)
+    for widgets in (SOUNDS, STAGE):
+        places = [(widget["left"], widget["top"]) for widget in widgets]
+        assert len(set(places)) == len(places)
+    names = [widget["id"] for widget in (*SOUNDS, *STAGE)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_stage_has_pads_stream_transport_and_a_stop() -> None:
+    wanted = {
+        *("/ldm/pad/hit", "/ldm/stream/start", "/ldm/stream/stop", "/ldm/stream/xy", "/ldm/stop"),
+        *("/ldm/transport/tempo", "/ldm/transport/restart", "/ldm/live/load", "/ldm/master/gain"),
+    }
+    assert wanted <= {widget["address"] for widget in STAGE}
+    assert [w["preArgs"] for w in STAGE if w["address"] == "/ldm/pad/hit"][:2] == [[1], [2]]
+
+
+@pytest.mark.integration
+def test_every_control_of_the_stage_is_understood(instrument: Instrument) -> None:
+    """As a surface sends it: with the arguments before its value."""
+    words = {"/ldm/stream/start": "rain", "/ldm/transport/tempo": 100.0}
+    with instrument.client() as client:
+        client.query("/ldm/live/load", "first-steps")
+        client.send("/ldm/stream/corners", "rain", "wind")
+        for widget in STAGE:
+            address = widget["address"]
+            if widget["type"] in ("text", "dropdown"):
+                continue
+            values = [0.5, 0.5] if widget["type"] == "xy" else _sent_by(widget, words)
+            if widget.get("preArgs", [1])[0] > 4:
+                continue  # there are four pads
+            client.send(address, *widget.get("preArgs", ()), *values)
+            client.send("/ldm/sync", 1)
+            while (reply := client.receive(60)) is not None and reply.address != "/ldm/synced":
+                refused = reply.address == "/ldm/error" and reply.arguments[0] == "bad_request"
+                assert not refused, (address, reply)
+            assert reply is not None, address
+
+
+def _sent_by(widget: dict[str, Any], words: dict[str, Any]) -> list[Argument]:
+    if widget["type"] == "fader":
+        return [float(widget["range"]["min"])]
+    return [widget["on"] if widget["type"] == "button" else words[widget["address"]]]

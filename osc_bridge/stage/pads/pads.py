@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,15 +17,15 @@ import msgspec
 from osc_bridge.audio.clips import LoadedClip
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.launcher import Launcher
+from osc_bridge.stage.listening.shape import Shape, check_level
 from osc_bridge.stage.liveset import LiveSet
 from osc_bridge.stage.pads.loop_grid import LoopGrid
-from osc_bridge.stage.pads.slot import PadReport, Slot
+from osc_bridge.stage.pads.slot import PadReport, Slot, slot_named
 from osc_bridge.stage.pads.takes import PadTakes
 from osc_bridge.stage.pads.voices import PadVoices
 from osc_bridge.stage.renders import Renders
 from osc_bridge.stage.transport import TempoMap, Transport
 from server.errors import AudioLDMError, NotFound
-from server.requests.name_match import matching
 
 __all__ = ["Pads"]
 
@@ -68,8 +68,11 @@ class Pads:
         async with self._loading:
             await self.clear()
             self._grid.reset()
+            self._takes.forget_shapes_but(live_set.pads)
             for number, pad in enumerate(live_set.pads, 1):
-                self._slots[number] = Slot(number, pad)
+                slot = self._slots[number] = Slot(number, pad)
+                if shape := self._takes.shape_of(pad):
+                    self._voices.quieten(slot, shape)
             for slot in self._slots.values():
                 self._render(slot)
 
@@ -148,8 +151,28 @@ class Pads:
             slot.stopping |= slot.voices.keys()
 
     def set_gain(self, pad: int | str, gain_db: float) -> None:
-        """Set the level of a pad, also of what it is playing."""
-        self._voices.set_gain(self._slot(pad), gain_db)
+        """Set the level of a pad, also of what it is playing.
+
+        Raises:
+            InvalidRequest: it is above what is allowed now.
+        """
+        slot = self._slot(pad)
+        check_level(gain_db, self._takes.shape_of(slot.pad))
+        self._voices.set_gain(slot, gain_db)
+
+    async def reshape(self, pad: int | str, shape: Shape | None) -> None:
+        """Shape what a pad plays, from its next bar on; it is below the ceiling at once.
+
+        Raises:
+            NotFound: no such pad.
+            TooLarge: the memory for sounds is full.
+        """
+        slot = self._slot(pad)
+        self._takes.reshape(slot.pad, shape)
+        if shape:
+            self._voices.quieten(slot, shape)
+        if old := slot.clips:
+            self._exchange(slot, old, await self._takes.cut(slot.pad, old))
 
     def refresh(self, pad: int | str, prompt: str = "") -> None:
         """Render new takes in the background; a loop that plays changes to them on its next bar.
@@ -165,6 +188,27 @@ class Pads:
         if slot.render:
             slot.render.cancel()
         self._render(slot)
+
+    async def put(self, pad: int | str, paths: Sequence[Path]) -> PadReport:
+        """Give a pad sounds that are there already, until it is refreshed.
+
+        Raises:
+            NotFound: no such pad, or its set was replaced meanwhile.
+            AudioLDMError: a file cannot be read, or the memory for sounds refused.
+        """
+        slot = self._slot(pad)
+        clips = await self._takes.retrieved(slot.pad, paths)
+        if self._slots.get(slot.number) is not slot:
+            self._takes.unload(clips)
+            raise NotFound(f"pad {pad!r}: another live set was loaded meanwhile; send it again")
+        if slot.render:
+            slot.render.cancel()
+            slot.render = None
+        slot.error, slot.retrieved = "", True
+        slot.take = 0 if slot.loops and slot.stays else -1
+        self._change_clips(slot, clips)
+        self._changed(slot)
+        return slot.report()
 
     # --- tempo
 
@@ -191,10 +235,7 @@ class Pads:
                     self._voices.restart(slot)
                 return
             clips = await self._takes.cut(slot.pad, old)
-            if slot.clips is old:
-                self._change_clips(slot, clips)
-            else:  # refreshed meanwhile, at the new tempo
-                self._takes.unload(clips)
+            self._exchange(slot, old, clips)
         except AudioLDMError as error:
             log.warning("pad %s is not back on the bar: %s", slot.pad.name, error)
         except Exception:
@@ -203,16 +244,7 @@ class Pads:
     # --- inside
 
     def _slot(self, pad: int | str) -> Slot:
-        if isinstance(pad, int) and pad in self._slots:
-            return self._slots[pad]
-        if not self._slots:
-            raise NotFound(f"pad {pad!r}: no live set is loaded; /ldm/live/load loads one")
-        named = {slot.pad.name: slot for slot in self._slots.values()}
-        try:
-            return named[matching(str(pad), named, "pad")]
-        except NotFound:
-            there = f"there are pads 1 to {len(self._slots)}: {', '.join(named)}"
-            raise NotFound(f"pad {pad!r}: {there}") from None
+        return slot_named(self._slots, pad)
 
     def _render(self, slot: Slot) -> None:
         task = asyncio.create_task(self._render_takes(slot))
@@ -250,12 +282,19 @@ class Pads:
             if self.find_sound is None:
                 raise NotFound("there is no sample library in this set-up")
             path = await self.find_sound(slot.pad.prompt)
-            slot.clips = await self._takes.retrieved(slot.pad, path)
+            slot.clips = await self._takes.retrieved(slot.pad, [path])
         except AudioLDMError as error:
             log.warning("pad %s waits for its takes: %s", slot.pad.name, error)
             return
         slot.retrieved = True
         self._changed(slot)
+
+    def _exchange(self, slot: Slot, old: list[LoadedClip], clips: list[LoadedClip]) -> None:
+        """Let ``clips`` take the place of ``old``, unless the pad was refreshed meanwhile."""
+        if slot.clips is old:
+            self._change_clips(slot, clips)
+        else:
+            self._takes.unload(clips)
 
     def _change_clips(self, slot: Slot, clips: list[LoadedClip]) -> None:
         old, slot.clips = slot.clips, clips

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -10,8 +11,10 @@ import msgspec
 
 from osc_bridge.audio.clips import LoadedClip
 from osc_bridge.stage.liveset import Pad
+from server.errors import NotFound
+from server.requests.name_match import matching
 
-__all__ = ["PadReport", "PadStatus", "PadVoice", "Slot"]
+__all__ = ["PadReport", "PadStatus", "PadVoice", "Slot", "slot_named"]
 
 PadStatus = Literal["empty", "rendering", "ready", "queued", "playing", "failed"]
 _OWN_GROUP: Final = 1000
@@ -99,3 +102,21 @@ class Slot:
             refreshing=self.render is not None and bool(self.clips), error=self.error,
             source=("library" if self.retrieved else "generated") if self.clips else "",
         )  # fmt: skip
+
+
+def slot_named(slots: Mapping[int, Slot], pad: int | str) -> Slot:
+    """The slot of a pad's number, or of its name in any spelling.
+
+    Raises:
+        NotFound: no such pad.
+    """
+    if isinstance(pad, int) and pad in slots:
+        return slots[pad]
+    if not slots:
+        raise NotFound(f"pad {pad!r}: no live set is loaded; /ldm/live/load loads one")
+    named = {slot.pad.name: slot for slot in slots.values()}
+    try:
+        return named[matching(str(pad), named, "pad")]
+    except NotFound:
+        there = f"there are pads 1 to {len(slots)}: {', '.join(named)}"
+        raise NotFound(f"pad {pad!r}: {there}") from None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from osc_bridge.audio.clips import LoadedClip, Loop
 from osc_bridge.audio.player import Player
+from osc_bridge.stage.listening.shape import Shape
 from osc_bridge.stage.liveset import Pad
 from osc_bridge.stage.pads.loop_grid import LoopGrid
 from osc_bridge.stage.renders import Renders
@@ -34,6 +38,24 @@ class PadTakes:
         self._player = player
         self._renders = renders
         self._grid = grid
+        self._shapes: dict[str, Shape] = {}
+        self._plain = WeakKeyDictionary[LoadedClip, Waveform]()
+        """What was there before it was shaped."""
+
+    def shape_of(self, pad: Pad) -> Shape | None:
+        """What is done to what is loaded for ``pad``."""
+        return self._shapes.get(pad.name)
+
+    def reshape(self, pad: Pad, shape: Shape | None) -> None:
+        """Shape what is loaded for ``pad`` from now on."""
+        self._shapes.pop(pad.name, None)
+        if shape is not None:
+            self._shapes[pad.name] = shape
+
+    def forget_shapes_but(self, pads: Sequence[Pad]) -> None:
+        """Forget the shapes of pads of other sets."""
+        names = {pad.name for pad in pads}
+        self._shapes = {name: shape for name, shape in self._shapes.items() if name in names}
 
     async def render(self, pad: Pad, bpm: float, beats_per_bar: float) -> list[LoadedClip]:
         """New takes of ``pad``, in memory.
@@ -46,13 +68,13 @@ class PadTakes:
         sounds = [await read_sound(take.path) for take in job.takes]
         return await self._load(pad, sounds, request)
 
-    async def retrieved(self, pad: Pad, path: Path) -> list[LoadedClip]:
-        """A sound that is there already, in memory; cut to the bars of the pad.
+    async def retrieved(self, pad: Pad, paths: Sequence[Path]) -> list[LoadedClip]:
+        """Sounds that are there already, in memory; cut to the bars of the pad.
 
         Raises:
             AudioLDMError: it cannot be read, or the memory for sounds refused.
         """
-        return await self._load(pad, [await read_sound(path)], None)
+        return await self._load(pad, [await read_sound(path) for path in paths], None)
 
     async def cut(self, pad: Pad, clips: Sequence[LoadedClip]) -> list[LoadedClip]:
         """The same takes, cut to the current grid.
@@ -60,7 +82,7 @@ class PadTakes:
         Raises:
             AudioLDMError: the memory for sounds refused.
         """
-        return await self._load(pad, [clip.source for clip in clips], None)
+        return await self._load(pad, [self._plain.get(clip, clip.source) for clip in clips], None)
 
     def unload(self, clips: Sequence[LoadedClip]) -> None:
         """Free clips when the voices that play them have ended."""
@@ -75,13 +97,21 @@ class PadTakes:
             bpm, clips = self._grid.map.bpm, list[LoadedClip]()
             try:
                 for sound in sounds:
-                    clips.append(await self._player.load(sound, self._loop(pad, sound, request)))
+                    clips.append(await self._load_one(pad, sound, request))
             except BaseException:
                 self.unload(clips)
                 raise
             if bpm == self._grid.map.bpm:
                 return clips
             self.unload(clips)
+
+    async def _load_one(self, pad: Pad, sound: Waveform, request: TextToAudio | None) -> LoadedClip:
+        loop, shaped = self._loop(pad, sound, request), sound
+        if shape := self._shapes.get(pad.name):
+            shaped = await asyncio.to_thread(partial(shape.of, sound, loops=loop is not None))
+        clip = await self._player.load(shaped, loop)
+        self._plain[clip] = sound
+        return clip
 
     def _loop(self, pad: Pad, sound: Waveform, request: TextToAudio | None) -> Loop | None:
         if pad.mode != "loop":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from osc_bridge.audio.player import Player
 from osc_bridge.stage.launcher import Launcher
+from osc_bridge.stage.listening.shape import MOST_DB, Shape
 from osc_bridge.stage.pads.slot import PadVoice, Slot
 from osc_bridge.stage.transport import Transport, quantum_of
 
@@ -69,6 +70,13 @@ class PadVoices:
         slot.gain_db = gain_db
         for number, voice in slot.voices.items():
             self._player.set_gain(number, gain_db + voice.level_db)
+
+    def quieten(self, slot: Slot, shape: Shape) -> None:
+        """Keep what plays below the ceiling of ``shape``, until new takes replace it."""
+        slot.gain_db = min(slot.gain_db, MOST_DB)
+        room_db = min((shape.room_db(clip.source) for clip in slot.clips), default=0.0)
+        for number, voice in slot.voices.items():
+            self._player.set_gain(number, min(room_db, slot.gain_db) + voice.level_db)
 
     def _quantum(self, slot: Slot) -> float:
         return quantum_of(slot.pad.quantise, self._transport.beats_per_bar)

@@ -16,6 +16,7 @@ import numpy as np
 
 from osc_bridge.audio.clips import LoadedClip, Loop
 from osc_bridge.audio.player import Player
+from osc_bridge.stage.listening.shape import Shape
 from osc_bridge.stage.renders import Renders
 from server.audio.fence.reading import read_sound
 from server.audio.waveform import Waveform
@@ -44,6 +45,10 @@ class Chunk:
     usable: int
     prompt: str
     steps: int
+    rendered: Waveform
+    """As it was rendered: the next chunk continues this."""
+    shape: Shape | None = None
+    """What was done to it then."""
     joins: Chunk | None = None
     """The chunk that this one continues sample by sample; None where a crossfade joins them."""
     join_at: int = 0
@@ -72,6 +77,8 @@ class ChunkMaker:
         self._renders = renders
         self.seconds = seconds
         self.method: Method = "continue"
+        self.shape: Shape | None = None
+        """What is done to chunks before they are placed in memory."""
         self.wall_s = 0.0
         """Time from the request of the last chunk to its arrival in memory."""
         self._folder = Path(tempfile.mkdtemp(prefix="audioldm-stream-"))
@@ -118,7 +125,7 @@ class ChunkMaker:
         return await self._load(waveform, prompt, steps)
 
     async def _continue(self, previous: Chunk, prompt: str, steps: int) -> Chunk:
-        context = _tail(previous.clip.source, _CONTEXT_S)
+        context = _tail(previous.rendered, _CONTEXT_S)
         path = self._folder / "context.wav"
         await asyncio.to_thread(path.write_bytes, context.encode("wav32f"))
         request = Continue(
@@ -129,8 +136,9 @@ class ChunkMaker:
         chunk = await self._load(waveform, prompt, steps)
         back = round(_JOIN_BACK_S * waveform.sample_rate)
         if _holds(waveform, context, back):
-            chunk.joins, chunk.join_at = previous, context.frames - back
-            chunk.join_from = previous.usable - back
+            chunk.join_at, chunk.join_from = context.frames - back, previous.usable - back
+            # Two shapes do not meet sample by sample: a crossfade joins them.
+            chunk.joins = previous if chunk.shape == previous.shape else None
         return chunk
 
     async def _render(self, request: AnyRequest) -> Waveform:
@@ -141,9 +149,12 @@ class ChunkMaker:
             await asyncio.to_thread(_delete, job, self._folder)
 
     async def _load(self, waveform: Waveform, prompt: str, steps: int) -> Chunk:
-        clip = await self._player.load(waveform, Loop(seam_s=LOOP_SEAM_S))
+        shape = self.shape
+        shaped = await asyncio.to_thread(shape.of, waveform) if shape else waveform
+        clip = await self._player.load(shaped, Loop(seam_s=LOOP_SEAM_S))
         # Behind the usable part lies the seam, as long as the loop's start, and one frame more.
-        return Chunk(clip, clip.frames - clip.loop_start - 1, prompt, steps)
+        usable = clip.frames - clip.loop_start - 1
+        return Chunk(clip, usable, prompt, steps, rendered=waveform, shape=shape)
 
     def _delivery(self) -> Delivery:
         return Delivery(sample_rate=self._player.sample_rate, file_format="wav32f")

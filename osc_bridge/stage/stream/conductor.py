@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from osc_bridge.audio.player import Player
+from osc_bridge.stage.listening.shape import Shape
 from osc_bridge.stage.stream.chunks import Chunk
 from osc_bridge.stage.stream.report import StreamSettings
 
@@ -65,6 +66,7 @@ class Conductor:
         self._next: Chunk | None = None
         self._history: deque[Chunk] = deque(maxlen=_REMEMBERED)
         self._segment: _Segment | None = None
+        self._shape: Shape | None = None
 
     def offer(self, chunk: Chunk) -> None:
         """Play ``chunk`` next, in place of one that has not been played yet."""
@@ -72,11 +74,23 @@ class Conductor:
             self._player.unload(self._next.clip)
         self._next = chunk
 
-    def set_gain(self, gain_db: float, settings: StreamSettings) -> None:
+    def set_gain(self, settings: StreamSettings) -> None:
         """Set the level of the current chunk and of those that follow."""
         self._settings = settings
+        self._level()
+
+    def keep_below(self, shape: Shape | None) -> None:
+        """Keep every chunk below the ceiling of ``shape``, those of before it too."""
+        self._shape = shape
+        self._level()
+
+    def _level(self) -> None:
         if self._segment:
-            self._player.set_gain(self._segment.voice, gain_db)
+            self._player.set_gain(self._segment.voice, self._gain_db(self._segment.chunk))
+
+    def _gain_db(self, chunk: Chunk) -> float:
+        gain_db = self._settings.gain_db
+        return min(gain_db, self._shape.room_db(chunk.clip.source)) if self._shape else gain_db
 
     def stop(self, fade_s: float) -> None:
         """Fade out and forget all chunks."""
@@ -175,7 +189,7 @@ class Conductor:
 
     def _sound(self, chunk: Chunk, frame: int, skip: int, fade: int) -> _Segment:
         voice = self._player.start(
-            chunk.clip, frame, gain_db=self._settings.gain_db, skip=skip,
+            chunk.clip, frame, gain_db=self._gain_db(chunk), skip=skip,
             fade_s=fade / self._player.sample_rate,
         )  # fmt: skip
         return _Segment(chunk, voice, frame, frame + chunk.usable - skip, skip)

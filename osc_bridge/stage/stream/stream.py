@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from osc_bridge.audio.player import Player
+from osc_bridge.stage.listening.shape import MOST_DB, Shape, check_level
 from osc_bridge.stage.renders import Renders
 from osc_bridge.stage.stream.chunks import Chunk, ChunkMaker
 from osc_bridge.stage.stream.conductor import Conductor
@@ -62,6 +63,7 @@ class Stream:
         """Position between the corners, x and y."""
         self.on_prompt_change: Callable[[], None] = lambda: None
         """Called when a new prompt begins to fade in."""
+        self._shape: Shape | None = None
         self._player = player
         self._renders = renders
         self._report = report
@@ -97,8 +99,10 @@ class Stream:
         self._check(prompt)
         self._path = PromptPath(prompt)
         self._conductor = self._new_conductor()
+        self._conductor.keep_below(self._shape)
         self._ladder = StepLadder(self._renders, self.settings.num_inference_steps)
         maker = ChunkMaker(self._player, self._renders, self.settings.chunk_s)
+        maker.shape = self._shape
         self._producer = ChunkProducer(
             self._player, maker, self._ladder, self._path, self._conductor,
             settings=self.settings, rendered=self._chunk_rendered,
@@ -164,10 +168,24 @@ class Stream:
         if self._producer and distance(weights, self._producer.mixture) > _MOVED:
             self._producer.hurry()
 
+    def reshape(self, shape: Shape | None) -> None:
+        """Shape the chunks from the next one on; what plays is below the ceiling at once."""
+        self._shape = shape
+        if shape and self.settings.gain_db > MOST_DB:
+            self.set_gain(MOST_DB)
+        self._conductor.keep_below(shape)
+        if self._producer:
+            self._producer.maker.shape = shape
+
     def set_gain(self, gain_db: float) -> None:
-        """Set the level, also of what is playing."""
+        """Set the level, also of what is playing.
+
+        Raises:
+            InvalidRequest: it is above what is allowed now.
+        """
+        check_level(gain_db, self._shape)
         self.settings = msgspec.structs.replace(self.settings, gain_db=gain_db)
-        self._conductor.set_gain(gain_db, self.settings)
+        self._conductor.set_gain(self.settings)
 
     def _check(self, prompt: str) -> None:
         if not prompt.strip():

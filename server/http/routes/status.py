@@ -95,6 +95,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the client that asks."""
     library: bool
     """Whether this client may use the sample library."""
+    stage: bool
+    """Whether OSC is answered on the WebSocket of this port."""
 
 
 class StatusRoutes:
@@ -108,9 +110,11 @@ class StatusRoutes:
         presets: Path | None = None,
         *,
         library: bool = False,
+        stage: bool = False,
     ) -> None:
-        """``presets`` is the user's own folder of presets; ``library``: there is one."""
+        """``presets`` is the user's own folder of presets; ``library``, ``stage``: there is one."""
         self._library = library
+        self._stage = stage
         self._presets = presets
         self._engine = engine
         self._metrics = metrics
@@ -176,6 +180,7 @@ class StatusRoutes:
                 port=self._port,
                 owner=client.name,
                 library=self._library and client.sees_all,
+                stage=self._stage,
             )
         )
 

@@ -17,8 +17,9 @@ from server.http.access import Caller
 from server.http.files import MEDIA_TYPES, attachment, sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
+from server.http.take_facts import FactsOfTakes, TakeFacts
 from server.http.views import LibraryTake, Views
-from server.jobs.library import Library, TakeMarks, TakeSearch
+from server.jobs.library import FolderCount, Library, TakeMarks, TakeSearch
 
 __all__ = ["TakeRoutes"]
 
@@ -38,6 +39,7 @@ class TakeRoutes:
     def __init__(self, views: Views, library: Library | None) -> None:
         self._views = views
         self._library = library
+        self._facts = FactsOfTakes()
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -61,12 +63,22 @@ class TakeRoutes:
                 errors=(507,),
             ),
             Operation(
+                *("GET", "/v1/takes/folders", self.folders, "Folders of takes"),
+                answer=list[FolderCount],
+                errors=(507,),
+            ),
+            Operation(
+                *("GET", f"{one}/facts", self.facts, "Tempo, note or key, and level of a take"),
+                answer=TakeFacts,
+                errors=(404, 415, 507),
+            ),
+            Operation(
                 *("GET", one, self.get_take, "A take in the library"),
                 answer=LibraryTake,
                 errors=(404, 507),
             ),
             Operation(
-                *("PATCH", one, self.mark_take, "Tag a take, or mark it to be kept"),
+                *("PATCH", one, self.mark_take, "Name a take, tag it, or make it a favourite"),
                 body=TakeMarks,
                 answer=LibraryTake,
                 errors=(404, 507),
@@ -93,6 +105,13 @@ class TakeRoutes:
         search, client = query(request, TakeSearch), client_of(request)
         found = await self._required_library.search(search, client.sees_as)
         return answer([self._views.stored(stored, client) for stored in found])
+
+    async def folders(self, request: Request) -> Response:
+        return answer(await self._required_library.folders(client_of(request).sees_as))
+
+    async def facts(self, request: Request) -> Response:
+        found = await self._required_library.find(*_take_id(request), client_of(request).sees_as)
+        return answer(await self._facts.of(found))
 
     async def get_take(self, request: Request) -> Response:
         client = client_of(request)

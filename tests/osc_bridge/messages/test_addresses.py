@@ -12,7 +12,7 @@ from memory_engine import MemoryEngine
 from running_bridge import RunningBridge
 
 from osc_bridge.client.client import Client
-from osc_bridge.messages import library, library_map
+from osc_bridge.messages import library, library_map, takes
 from osc_bridge.messages import models as model_messages
 from osc_bridge.messages.addresses import STAGE, TABLE, AddressTable, declared
 from osc_bridge.messages.files import CHUNK_BYTES
@@ -100,8 +100,10 @@ def test_every_address_is_answered_through_a_socket(
 ) -> None:
     messages = examples(clip)
     handled = {c.address for c in bridge.bridge.service.table.commands}
-    # These are in test_stage_service.py, test_models_over_osc.py and test_library_over_osc.py.
-    others = (*STAGE, *declared(model_messages), *declared(library), *declared(library_map))
+    # These are in test_stage_addresses.py, test_models_over_osc.py, test_library_over_osc.py and
+    # test_kept_takes_over_osc.py.
+    libraries = (*declared(library), *declared(library_map), *declared(takes))
+    others = (*STAGE, *declared(model_messages), *libraries)
     # The cookie is for other machines: test_address_proof.py.
     elsewhere = {"/ldm/cookie", *(message.address for message in others)}
     assert set(messages) == handled - elsewhere

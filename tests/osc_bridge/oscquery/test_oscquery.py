@@ -159,3 +159,28 @@ def test_a_closed_websocket_is_forgotten(bridge: Running) -> None:
 def test_refusals_are_the_same_as_over_udp(client: Client) -> None:
     with pytest.raises(InvalidRequest, match="one value"):
         client.query("/ldm/set/seed", 1, 2)
+
+
+def test_a_command_is_posted_and_answered(bridge: Running) -> None:
+    assert posted(bridge, "/ldm/ping", 7) == [{"address": "/ldm/pong", "arguments": [7]}]
+    assert posted(bridge, "/ldm/set/seed", 3) == []
+    (preset, *_) = posted(bridge, "/ldm/preset/list")
+    assert preset["address"].startswith("/ldm/preset/")
+    for address, body, status in (
+        ("/ldm/nothing", b"[]", 404),
+        ("/ldm/set/seed", b'["much"]', 400),
+        ("/ldm/set/seed", b'{"seed": 3}', 400),
+        ("/ldm/set/seed", b"[[3]]", 400),
+        ("/ldm/text", b'["a", "rain"]', 400),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://127.0.0.1:{bridge.http_port}{address}", body)
+        with caught.value as error:
+            assert error.code == status, address
+            assert json.load(error)["error"]["message"]
+
+
+def posted(bridge: Running, address: str, *arguments: object) -> list[dict[str, Any]]:
+    body = json.dumps(arguments).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{bridge.http_port}{address}", body) as response:
+        return list(json.load(response))

@@ -18,6 +18,7 @@ from server.engine.engine import EngineStatus
 from server.errors import NotFound, RenderError
 from server.jobs.book import JobBook
 from server.jobs.job import Job, JobState, TakeInfo
+from server.jobs.journal import Journal
 from server.jobs.submission import Submission
 from server.model.manifest import Manifest
 from server.requests.prompt import parse_blend
@@ -35,8 +36,14 @@ def pitch(prompt: str) -> float:
 class NumpyEngine(OneModelEngine):
     """One job after the other; ``step_s`` is how long a step of one take takes."""
 
-    def __init__(self, manifest: Manifest, folder: Path, step_s: float = 0.0) -> None:
-        super().__init__(JobBook(folder))
+    def __init__(
+        self,
+        manifest: Manifest,
+        folder: Path,
+        step_s: float = 0.0,
+        journal: Journal | None = None,
+    ) -> None:
+        super().__init__(JobBook(folder, journal=journal))
         self._manifest = manifest
         self._device = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}

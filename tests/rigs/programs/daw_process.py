@@ -19,6 +19,13 @@ def quiet_settings(model: Path, folder: Path) -> tuple[str, ...]:
     )
 
 
+def url_in(printed: str) -> str:
+    """Where the panel is, from what ``audioldm-daw`` prints."""
+    found = re.search(r"http://127\.0\.0\.1:\d+", printed)
+    assert found is not None
+    return found[0]
+
+
 @contextmanager
 def running_daw(
     *words: str, errors: Path | None = None

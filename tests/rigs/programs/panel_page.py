@@ -79,6 +79,18 @@ class Page:
         self.shot("failed")
         raise TimeoutError(f"{self.text('body')}\n{self.complaints()}")
 
+    def dragged_from(self, selector: str) -> str:
+        """What the desktop or a DAW gets when a card is dragged onto it."""
+        return str(
+            self.driver.execute_script(
+                "const data = new DataTransfer();"
+                "document.querySelector(arguments[0]).dispatchEvent("
+                "new DragEvent('dragstart', {dataTransfer: data}));"
+                "return data.getData('DownloadURL');",
+                selector,
+            )
+        )
+
     def complaints(self) -> list[str]:
         return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
 

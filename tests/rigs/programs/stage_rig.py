@@ -28,16 +28,25 @@ class Rig:
         self.notices: list[Notice] = []
         stage.notify = self.notices.append
         self.begin = stage.player.frame_now()
+        self.recorded: np.ndarray | None = None
+        """What comes in, [frames, 2], again and again."""
         self._blocks: list[np.ndarray] = []
 
     async def run(self, seconds: float) -> np.ndarray:
         """Let time pass; what was heard, [frames, 2]."""
         first = len(self._blocks)
         for _ in range(round(seconds * RATE / 480)):
-            self._blocks.append(self.device.render(480))
+            self._blocks.append(self.device.render(480, self._coming_in(480)))
             self.stage.player.poll()
             await asyncio.sleep(0)
         return np.concatenate(self._blocks[first:] or [np.zeros((0, 2), np.float32)])
+
+    def _coming_in(self, frames: int) -> np.ndarray | None:
+        if self.recorded is None:
+            return None
+        at = self.stage.player.frame_now() % len(self.recorded)
+        part = self.recorded[at : at + frames]
+        return np.concatenate([part, self.recorded[: frames - len(part)]])
 
     async def until(self, true: Callable[[], bool], seconds: float = 120.0) -> None:
         """Let time pass until ``true()``, at most ``seconds`` of sound."""

@@ -254,6 +254,17 @@ def test_the_library_finds_marks_and_deletes(tiny_folder: Path, tmp_path: Path) 
             assert await found(tag="bass") == [low["id"]]
             assert await found(kept="false") == [high["id"]]
             assert error_of(await server.http.patch(one, json={"tags": ["a b"]}), 400)
+            place = {"name": "Sub drop", "folder": "bass/low"}
+            assert (await server.http.patch(one, json=place)).json()["folder"] == "bass/low"
+            assert (await server.http.get(one)).json()["name"] == "Sub drop"
+            assert await found(query="sub hum") == await found(folder="bass") == [low["id"]]
+            assert await found(folder="bas") == []
+            folders = (await server.http.get("/v1/takes/folders")).json()
+            assert folders == [{"folder": "bass/low", "takes": 1}]
+            for odd in ({"folder": "/bass"}, {"folder": "a//b"}, {"name": "a\nb"}):
+                assert error_of(await server.http.patch(one, json=odd), 400)
+            facts = (await server.http.get(f"{one}/facts")).json()
+            assert facts.keys() == {"bpm", "note", "key", "lufs", "character"}
             path = Path(high["takes"][0]["path"])
             assert (await server.http.delete(f"/v1/takes/{high['id']}/1")).status_code == 204
             assert not path.exists()

@@ -6,9 +6,11 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-from daw_process import quiet_settings, running_daw
+from daw_process import quiet_settings, running_daw, url_in
 from panel_page import BROWSER, DRIVER, Page, browsing
 from sample_folder import noise, tone, write_library
 
@@ -32,12 +34,6 @@ def page(tmp_path: Path) -> Iterator[Page]:
         yield page
 
 
-def url_in(printed: str) -> str:
-    found = re.search(r"http://127\.0\.0\.1:\d+", printed)
-    assert found is not None
-    return found[0]
-
-
 def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_path: Path) -> None:
     noise(tmp_path / "sounds" / "hiss.wav", seconds=3.0)
     tone(tmp_path / "sounds" / "beep 120bpm loop.wav")
@@ -57,7 +53,7 @@ def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_pat
     page.one(".sound .play").click()
     page.until(lambda: page.all(".sound .play.on"))
     page.shot("library")
-    dragged = dragged_from(page, ".sound")
+    dragged = page.dragged_from(".sound")
     assert re.fullmatch(
         r"audio/wav:beep 120bpm loop.wav:http://[^ ]+/sounds/\d+\?download=true", dragged
     )
@@ -65,20 +61,27 @@ def test_a_folder_is_added_and_its_sounds_are_found_and_used(page: Page, tmp_pat
     page.until(lambda: "beep 120bpm loop.wav, 2.00 s" in page.text("#clip-hint"))
     page.one("#tab-takes").click()
     assert not page.one("#library-panel").is_displayed()
+
+    (tmp_path / "set.yaml").write_text(SET)
+    ldm(page, "live/load", str(tmp_path / "set.yaml"))
+    page.one("#tab-map").click()
+    page.until(lambda: page.text("#map-hint") == "2 sounds")
+    canvas = page.one("#map-canvas").size
+    lasso(page, canvas["width"] - 4, canvas["height"] - 4)
+    page.until(lambda: page.text("#chosen-count") == "2 sounds")
+    page.until(lambda: page.one("#to-pad").is_displayed())
+    page.one("#put").click()
+    page.until(lambda: page.text("#chosen-count") == "2 sounds are on found")
+    page.shot("map-to-pad")
+    pads = [pad["arguments"] for pad in ldm(page, "pad/list")]
+    assert pads == [[1, "found", "ready", 2, 0, "", "library"]]
     assert page.complaints() == []
 
 
-def dragged_from(page: Page, selector: str) -> str:
-    """What the desktop or a DAW gets when a card is dragged onto it."""
-    return str(
-        page.driver.execute_script(
-            "const data = new DataTransfer();"
-            "document.querySelector(arguments[0]).dispatchEvent("
-            "new DragEvent('dragstart', {dataTransfer: data}));"
-            "return data.getData('DownloadURL');",
-            selector,
-        )
-    )
+SET = """
+name: Found
+pads: [{name: found, prompt: anything, mode: one_shot, seconds: 0.3, num_inference_steps: 1}]
+"""
 
 
 def test_the_map_moves_at_30_frames_a_second_and_listens_to_keys(tmp_path: Path) -> None:
@@ -109,6 +112,13 @@ def test_the_map_moves_at_30_frames_a_second_and_listens_to_keys(tmp_path: Path)
         page.shot("map-near")
         lasso(page)
         page.until(lambda: page.text("#chosen-count").split()[0] not in ("0", "1"))
+        assert not page.one("#to-pad").is_displayed()  # no live set is loaded
+
+
+def ldm(page: Page, address: str, *arguments: str) -> list[dict[str, Any]]:
+    """What a command of the stage is answered over HTTP."""
+    url = f"{page.driver.current_url.split('/panel')[0]}/ldm/{address}"
+    return list(httpx.post(url, json=arguments, trust_env=False).raise_for_status().json())
 
 
 FRAMES = """
@@ -125,12 +135,12 @@ requestAnimationFrame(step);
 """
 
 
-def lasso(page: Page) -> None:
+def lasso(page: Page, width: int = 400, height: int = 300) -> None:
     from selenium.webdriver import ActionChains, Keys
 
     canvas = page.one("#map-canvas")
     chain = ActionChains(page.driver).key_down(Keys.SHIFT)
-    chain.move_to_element_with_offset(canvas, -200, -150).click_and_hold()
-    for x, y in ((400, 0), (0, 300), (-400, 0)):
+    chain.move_to_element_with_offset(canvas, -width // 2, -height // 2).click_and_hold()
+    for x, y in ((width, 0), (0, height), (-width, 0)):
         chain.move_by_offset(x, y)
     chain.release().key_up(Keys.SHIFT).perform()

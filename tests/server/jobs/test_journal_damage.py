@@ -24,7 +24,8 @@ from server.jobs import journal_file
 from server.jobs.job import Job, JobState, TakeInfo
 from server.jobs.journal import Journal
 from server.jobs.journal_file import back_up
-from server.jobs.library import Library, TakeSearch
+from server.jobs.library import Library, TakeMarks, TakeSearch
+from server.jobs.salvage import salvaged
 from server.requests.resolved import ResolvedText
 
 PAGE = 4096
@@ -190,6 +191,20 @@ def test_a_file_that_was_cut_off(whole: Path, tmp_path: Path) -> None:
     found, notice = read(path)
     assert len(found) > 20
     assert "j.damaged-" in notice
+
+
+def test_names_of_takes_are_read_from_a_damaged_file(tmp_path: Path) -> None:
+    write(tmp_path / "j", *all_jobs(tmp_path)[:3])
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path / "j")
+        journal.load()
+        marks = TakeMarks(name="Sub drop", folder="bass/low")
+        await Library(journal).mark(f"{1:010x}", 1, marks)
+        journal.close()
+        assert salvaged(tmp_path / "j").rows["names"] == [(f"{1:010x}", 1, "Sub drop", "bass/low")]
+
+    asyncio.run(scenario())
 
 
 def test_an_empty_file_is_no_new_journal(tmp_path: Path) -> None:

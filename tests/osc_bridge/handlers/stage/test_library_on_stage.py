@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sample_folder import noise, tone
-from stage_over_osc import Running, until
+from stage_over_osc import Running, loaded, until
 
 from osc_bridge.client.client import Client
 from osc_bridge.daw import serve_library
@@ -141,6 +141,27 @@ def test_a_pad_plays_the_library_until_its_takes_are_there(
     while left:
         done = until(opened, lambda m: m.arguments[-1:] == ("generated",), 30.0)
         left.discard(int(done.arguments[0]))
+
+
+def test_a_pad_is_given_sounds_of_the_library_and_files(
+    library: SampleLibrary, opened: Client, running: Running, tmp_path: Path
+) -> None:
+    loaded(opened, tmp_path)
+    opened.send("/ldm/library/find", "", "limit", 2)
+    found = until(opened, lambda m: m.address == "/ldm/library/sound", 60.0)
+    number, path = found.arguments[:2]
+    state = opened.query("/ldm/pad/sounds", "kick", number, str(path))
+    assert state == (1, "kick", "ready", 2, 0, "", "library")
+    opened.send("/ldm/pad/hit", "kick")
+    until(opened, lambda m: m.arguments[:3] == (1, "kick", "playing"))
+    opened.send("/ldm/pad/hit", "bed")
+    until(opened, lambda m: m.arguments[:3] == (2, "bed", "playing"))
+    assert opened.query("/ldm/pad/sounds", 2, float(number))[2:4] == ("playing", 1)
+    opened.send("/ldm/pad/refresh", "kick")
+    until(opened, lambda m: m.arguments[:2] == (1, "kick") and m.arguments[-1] == "generated")
+    for sound, code in ((99, "not_found"), (0.5, "bad_request"), ("no.wav", "not_found")):
+        opened.send("/ldm/pad/sounds", 1, sound)
+        assert until(opened, lambda m: m.address == "/ldm/error").arguments[0] == code
 
 
 def test_a_place_of_the_map_plays_its_sound_once(

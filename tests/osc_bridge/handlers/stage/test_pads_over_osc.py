@@ -10,7 +10,7 @@ import pytest
 from stage_over_osc import RATE, Keyboard, Running, loaded, refused, until
 
 from osc_bridge.client.client import Client
-from osc_bridge.messages.pads import PadHit
+from osc_bridge.messages.stage.pads import PadHit
 from osc_bridge.stage.stage import Stage
 from osc_bridge.wire.codec import OscMessage
 from server.errors import DeviceError, InvalidRequest, NotFound

@@ -60,6 +60,9 @@ def examples(sound: str, live_set: str) -> dict[str, tuple[Argument, ...]]:
         "/ldm/midi/close": (),
         "/ldm/bar/render": ("b", 1000, 1.0, "riser"),
         "/ldm/capture/save": (0.2,),
+        "/ldm/listen/start": ("stream", 12.0, -20.0),
+        "/ldm/listen/status": (),
+        "/ldm/listen/stop": (),
         "/ldm/stop": (),
         "/ldm/device/close": (),
     }

@@ -1,0 +1,1 @@
+"""Messages of the stage: what plays, and the clock."""
