@@ -33,6 +33,9 @@ def main(arguments: list[str]) -> int:
 
     if arguments:
         return audioldm_daw(arguments)
+    if _answers():  # it runs already
+        _show()
+        return 0
     window = _window()
     if window is None:
         threading.Thread(target=_open_panel, daemon=True).start()
@@ -86,15 +89,20 @@ def _show() -> None:
     webbrowser.open(_panel())
 
 
+def _answers() -> bool:
+    """Whether a program serves the panel."""
+    try:
+        with urllib.request.urlopen(_panel() + "health", timeout=2):
+            return True
+    except (OSError, urllib.error.URLError):
+        return False
+
+
 def _open_panel() -> None:
     """Open the panel as soon as the program answers."""
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(_panel() + "health", timeout=2):
-                break
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.3)
+    while not _answers() and time.monotonic() < deadline:
+        time.sleep(0.3)
     _show()
 
 

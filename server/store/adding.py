@@ -21,7 +21,7 @@ from server.store.hub import HubFile, fetch, matches
 from server.store.plan import DOWNLOADS, Plan
 from server.store.progress import Meter
 
-__all__ = ["add_model", "check_plan"]
+__all__ = ["add_model", "check_plan", "full_disk"]
 
 
 def add_model(
@@ -44,7 +44,7 @@ def add_model(
     """
     check_plan(plan, models_folder)
     downloads = models_folder / DOWNLOADS / plan.name
-    with _alone(models_folder, plan.name), _full_disk():
+    with _alone(models_folder, plan.name), full_disk("add it again: the download resumes"):
         remove_staging(models_folder / plan.name)
         paths = _download(plan, downloads, meter)
         sums = _verify(paths, meter)
@@ -158,13 +158,20 @@ def _alone(models_folder: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _full_disk() -> Iterator[None]:
+def full_disk(then: str) -> Iterator[None]:
+    """Errors of the disk in words.
+
+    Args:
+        then: what the user does when the disk works again.
+
+    Raises:
+        StorageFull: it does not.
+    """
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
         raise StorageFull(
-            f"the model could not be written: {os.strerror(error.errno)}; solve that and add it "
-            "again: the download resumes"
+            f"the model could not be written: {os.strerror(error.errno)}; solve that and {then}"
         ) from error
