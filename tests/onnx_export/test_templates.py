@@ -155,6 +155,7 @@ def test_every_published_variant_has_a_template_and_all_are_small() -> None:
             wanted.component, wanted.source.sizes, wanted.source.manifest_heads, half=wanted.half
         )
         assert found.graph
+        assert found.info.golden
     assert shipped.path.stat().st_size <= 1_000_000
 
 
