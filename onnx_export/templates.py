@@ -20,14 +20,16 @@ from tqdm import tqdm
 from onnx_export.export import half_precision
 from onnx_export.graphs.files import buffer_names
 from onnx_export.graphs.precision import is_large_float, output_axes
-from onnx_export.graphs.signatures import signatures
+from onnx_export.graphs.signatures import Signature, signatures
 from onnx_export.graphs.tracing import export_graph
 from onnx_export.sources.architecture import build_network
 from onnx_export.sources.audioldm import NETWORK_OF, as_component
 from onnx_export.sources.random_source import RandomSource
 from server.checkpoints.architecture import VARIANTS
+from server.checkpoints.golden import drawn_weights
 from server.checkpoints.original_names import is_constant
 from server.checkpoints.templates import Template, TemplateInfo, template_name
+from server.model.examples import Outputs, picked
 
 __all__ = ["PUBLISHED", "Wanted", "make_template", "write_templates"]
 
@@ -80,18 +82,41 @@ def write_templates(path: Path, wanted: Iterable[Wanted] = PUBLISHED) -> None:
 
 
 def make_template(wanted: Wanted) -> Template:
-    """Trace one graph and drop the weights that checkpoints hold."""
+    """Trace one graph, drop the weights that checkpoints hold, and add golden outputs."""
     source, name = wanted.source, wanted.component
     network = _network(source, NETWORK_OF[name])
-    state = network.state_dict()
     module = as_component(name, network, source.manifest)
+    signature = signatures(source.manifest)[name]
+    template = _traced(wanted, network, module, signature)
+    golden = _golden(template, network, module, signature)
+    info = msgspec.structs.replace(template.info, golden=golden)
+    return msgspec.structs.replace(template, info=info)
+
+
+def _traced(
+    wanted: Wanted, network: torch.nn.Module, module: torch.nn.Module, signature: Signature
+) -> Template:
     if wanted.half:
         module = half_precision(module)
+    name = wanted.component
     with tempfile.TemporaryDirectory() as scratch:
-        signature = signatures(source.manifest)[name]
         # All of the unet's weights are a checkpoint's; writing those of L takes minutes.
         graph = export_graph(module, signature, Path(scratch), weights=name != "unet")
-    return _without_weights(name, graph, state)
+    return _without_weights(name, graph, network.state_dict())
+
+
+def _golden(
+    template: Template, network: torch.nn.Module, module: torch.nn.Module, signature: Signature
+) -> Outputs:
+    """What torch computes in float32 with drawn weights."""
+    state = network.state_dict()
+    for name, tensor in drawn_weights(template).items():
+        state[name].copy_(torch.from_numpy(tensor.read()).view_as(state[name]))
+    with torch.no_grad():
+        found = module(*signature.inputs.values())
+    found = found if isinstance(found, tuple) else (found,)
+    named = zip(signature.outputs, found, strict=True)
+    return {name: picked(output.numpy()) for name, output in named}
 
 
 def _network(source: RandomSource, name: str) -> torch.nn.Module:

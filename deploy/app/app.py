@@ -32,6 +32,9 @@ def main(arguments: list[str]) -> int:
 
     if arguments:
         return audioldm_daw(arguments)
+    if _answers():  # it runs already
+        _show()
+        return 0
     # The program is in the main thread, its window in another; either ends both.
     if window := _window():
         threading.Thread(target=window.stay, daemon=True).start()
@@ -78,15 +81,20 @@ def _show() -> None:
     webbrowser.open(_panel())
 
 
+def _answers() -> bool:
+    """Whether a program serves the panel."""
+    try:
+        with urllib.request.urlopen(_panel() + "health", timeout=2):
+            return True
+    except (OSError, urllib.error.URLError):
+        return False
+
+
 def _open_panel() -> None:
     """Open the panel when the program answers, or after a minute, whatever it shows then."""
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(_panel() + "health", timeout=2):
-                break
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.3)
+    while not _answers() and time.monotonic() < deadline:
+        time.sleep(0.3)
     _show()
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 
+from server.model.examples import example_inputs
 from server.model.manifest import Manifest
-from server.requests.notation import Notation
 
 __all__ = ["Signature", "signatures"]
 
@@ -37,64 +36,53 @@ def signatures(
         latent_frames: latent frames of the example inputs, a multiple of
             ``latent.time_multiple``; 0 takes the two smallest of them together.
     """
-    draw = torch.Generator().manual_seed(0)
-    randn = partial(torch.randn, generator=draw)
-    latent = manifest.latent
-    frames = latent_frames or 2 * latent.time_multiple
-    mel_frames = frames * latent.time_factor
-    samples = mel_frames * manifest.hop_length
-    tokenizer = manifest.tokenizer
-    shape = batch, tokenizer.pad_multiple
-    ids = torch.randint(3, tokenizer.vocab_size, shape, generator=draw)
-    mask = torch.ones_like(ids)
-    ids[-1, -3:], mask[-1, -3:] = tokenizer.pad_id, 0
-    z = randn(batch, latent.channels, frames, latent.mel_bins)
-    embedding = torch.nn.functional.normalize(randn(batch, manifest.embedding_dim), dim=-1)
-    condition = embedding
-    if manifest.notation:
-        notation = torch.tensor(Notation(note=60.0, bpm=120.0).columns(1.0)).expand(batch, -1)
-        condition = torch.cat((embedding, notation), dim=-1)
-    log_mel = randn(batch, mel_frames, manifest.num_mels) * 2 - 5
-    waveform = randn(batch, samples) * 0.1
+    examples = example_inputs(manifest, batch=batch, latent_frames=latent_frames)
+    inputs = {
+        name: {key: torch.from_numpy(value) for key, value in arrays.items()}
+        for name, arrays in examples.items()
+    }
     tokens = {0: BATCH, 1: "tokens"}
-    clip = randn(batch, _clip_length(manifest, samples)) * 0.1
     any_length = manifest.audio_encoder.num_samples is None
     clip_axes = {0: BATCH, 1: "samples"} if any_length else {0: BATCH}
     time = {0: BATCH, 2: "latent_frames"}
     mels = {0: BATCH, 1: "mel_frames"}
     found = {
         "text_encoder": Signature(
-            {"input_ids": ids, "attention_mask": mask},
+            inputs["text_encoder"],
             ("embedding",),
             {"input_ids": tokens, "attention_mask": tokens, "embedding": {0: BATCH}},
         ),
         "audio_encoder": Signature(
-            {"waveform": clip}, ("embedding",), {"waveform": clip_axes, "embedding": {0: BATCH}}
+            inputs["audio_encoder"],
+            ("embedding",),
+            {"waveform": clip_axes, "embedding": {0: BATCH}},
         ),
         "vae_encoder": Signature(
-            {"waveform": waveform},
+            inputs["vae_encoder"],
             ("mean", "logvar"),
             {"waveform": {0: BATCH, 1: "samples"}, "mean": time, "logvar": time},
         ),
         "unet": Signature(
-            {"sample": z, "timestep": torch.linspace(1, 981, batch), "embedding": condition},
+            inputs["unet"],
             ("prediction",),
             {"sample": time, "timestep": {0: BATCH}, "embedding": {0: BATCH}, "prediction": time},
         ),
-        "vae_decoder": Signature({"latent": z}, ("log_mel",), {"latent": time, "log_mel": mels}),
-        "vocoder": _vocoder(log_mel, mels, manifest.vocoder_cells),
-        "listener": Signature(
-            {"log_mel": log_mel}, ("embedding",), {"log_mel": mels, "embedding": {0: BATCH}}
+        "vae_decoder": Signature(
+            inputs["vae_decoder"], ("log_mel",), {"latent": time, "log_mel": mels}
         ),
+        "vocoder": _vocoder(inputs["vocoder"], mels, manifest.vocoder_cells),
     }
-    return {name: found[name] for name in manifest.components}
+    if manifest.listener:
+        axes = {"log_mel": mels, "embedding": {0: BATCH}}
+        found["listener"] = Signature(inputs["listener"], ("embedding",), axes)
+    return found
 
 
-def _vocoder(log_mel: torch.Tensor, mels: dict[int, str], cells: int) -> Signature:
+def _vocoder(inputs: dict[str, torch.Tensor], mels: dict[int, str], cells: int) -> Signature:
     """With phases to go on from and to go on with, where it has ``cells``."""
     axes = {"log_mel": mels, "waveform": {0: BATCH, 1: "samples"}}
     if not cells:
-        return Signature({"log_mel": log_mel}, ("waveform",), axes)
+        return Signature(inputs, ("waveform",), axes)
     defaults = {
         "phase": first_phases(cells),
         "start": torch.zeros(1, dtype=torch.int64),
@@ -102,9 +90,7 @@ def _vocoder(log_mel: torch.Tensor, mels: dict[int, str], cells: int) -> Signatu
     }
     rows = {"phase": {0: "phase_rows"}, "drift": {0: "drift_rows"}, "amplitude": mels}
     outputs = ("waveform", "phases", "amplitude")
-    return Signature(
-        {"log_mel": log_mel, **defaults}, outputs, axes | rows | {"phases": mels}, defaults
-    )
+    return Signature({**inputs, **defaults}, outputs, axes | rows | {"phases": mels}, defaults)
 
 
 def first_phases(cells: int) -> torch.Tensor:
@@ -113,11 +99,3 @@ def first_phases(cells: int) -> torch.Tensor:
     Multiples of the golden ratio, which are never near one another.
     """
     return (torch.arange(cells).double() * 0.6180339887498949 % 1.0).float()[None]
-
-
-def _clip_length(manifest: Manifest, samples: int) -> int:
-    """Samples for the audio encoder that last as long as ``samples`` of the model's own rate."""
-    wanted = manifest.audio_encoder
-    if wanted.num_samples is not None:
-        return wanted.num_samples
-    return round(samples * wanted.sample_rate / manifest.sample_rate)

@@ -19,17 +19,18 @@ from server.checkpoints.tensors import StoredTensor
 from server.model.folder import seal, staging_folder
 from server.model.manifest import Manifest, StoredFile, describe_file
 
-__all__ = ["Precision", "Sums", "convert"]
+__all__ = ["STORAGE", "Precision", "Sums", "convert"]
 
 Precision = Literal["fp32", "fp16", "fp16-weights", "int8-weights"]
 Sums = Callable[[Path], StoredFile]
 """Size and checksum of a checkpoint's file."""
-_STORAGE: Final[dict[Precision, Storage]] = {
+STORAGE: Final[dict[str, Storage]] = {
     "fp32": "",
     "fp16": "fp16-weights",
     "fp16-weights": "fp16-weights",
     "int8-weights": "int8-weights",
 }
+"""How the weights are stored, by the precision of a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def convert(
                 staging / f"{name}.onnx",
                 locations=locations,
                 identity=_identity(part, described),
-                storage=_STORAGE[precision],
+                storage=STORAGE[precision],
             )
             for name, part in parts.items()
         }

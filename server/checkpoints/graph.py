@@ -21,7 +21,7 @@ from server.checkpoints.tensors import ITEM_BYTES, StoredTensor
 from server.checkpoints.wire import Value, decode, encode, message
 from server.errors import ModelError
 
-__all__ = ["Storage", "write_graph"]
+__all__ = ["Storage", "weight_shapes", "write_graph"]
 
 Storage = Literal["", "fp16-weights", "int8-weights"]
 Fields = list[tuple[int, Value | str]]
@@ -78,6 +78,14 @@ def write_graph(
     if not data.stat().st_size:
         data.unlink()
     return writer.bytes_in_place
+
+
+def weight_shapes(template: Template) -> dict[str, tuple[int, ...]]:
+    """The shapes that a template's weights have in its graph, by their names in the state dict."""
+    (graph,) = (_bytes(value) for number, value in decode(template.graph) if number == _GRAPH)
+    tensors = (_described(_bytes(value)) for n, value in decode(graph) if n == _INITIALIZER)
+    shapes = {name: tuple(dims) for name, dims, _ in tensors}
+    return {state: shapes[name] for name, state in template.info.weights.items()}
 
 
 @dataclass(kw_only=True, eq=False)

@@ -49,6 +49,8 @@ class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Those that may be stored in fewer bytes."""
     axes: dict[str, int]
     """The axis of the output channels, where there is one."""
+    golden: dict[str, list[float]] = {}
+    """Some values of torch's outputs (:mod:`server.checkpoints.golden`)."""
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):

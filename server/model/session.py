@@ -23,6 +23,7 @@ __all__ = [
     "Device",
     "Graph",
     "OutOfMemory",
+    "Provider",
     "available_providers",
     "default_threads",
     "has_cuda_driver",
@@ -98,6 +99,18 @@ class Graph:
     def providers(self) -> list[str]:
         """The providers in use; loads the graph."""
         return list(self.load().get_providers())
+
+    @property
+    def runtime(self) -> str:
+        """Version of ONNX Runtime, and the provider in use; loads the graph."""
+        import onnxruntime
+
+        return f"ONNX Runtime {onnxruntime.__version__}, {self.providers[0]}"
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs; loads the graph."""
+        return [output.name for output in self.load().get_outputs()]
 
     def load(self) -> Any:
         """Return the session; create it at the first call.

@@ -23,7 +23,7 @@ from server.store.hub_errors import FULL
 from server.store.plan import DOWNLOADS, Plan
 from server.store.progress import Meter
 
-__all__ = ["add_model", "check_plan"]
+__all__ = ["add_model", "check_plan", "disk_trouble"]
 
 
 def add_model(
@@ -46,7 +46,7 @@ def add_model(
     """
     check_plan(plan, models_folder)
     downloads = models_folder / DOWNLOADS / plan.name
-    with _alone(models_folder, plan.name), _disk_trouble():
+    with _alone(models_folder, plan.name), disk_trouble("add it again: the download resumes"):
         remove_staging(models_folder / plan.name)
         paths = _download(plan, downloads, meter)
         sums = _verify(paths, meter)
@@ -157,7 +157,16 @@ def _alone(models_folder: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk_trouble() -> Iterator[None]:
+def disk_trouble(then: str) -> Iterator[None]:
+    """Errors of the disk in words.
+
+    Args:
+        then: what the user does when the disk works again.
+
+    Raises:
+        StorageFull: it has no room.
+        ModelError: it cannot be written for another reason.
+    """
     try:
         yield
     except OSError as error:
@@ -165,6 +174,5 @@ def _disk_trouble() -> Iterator[None]:
             raise
         kind = StorageFull if error.errno in FULL else ModelError
         raise kind(
-            f"the model could not be written: {os.strerror(error.errno)}; solve that and add it "
-            "again: the download resumes"
+            f"the model could not be written: {os.strerror(error.errno)}; solve that and {then}"
         ) from error

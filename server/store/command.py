@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from server.checkpoints.templates import Templates
+from server.checkpoints.templates import Templates, built_in_templates
 from server.config import Config
 from server.errors import ModelError
 from server.model.memory import machine_memory, shown
@@ -17,6 +19,7 @@ from server.store.catalogue import CATALOGUE
 from server.store.installed import find_installed, installed, remove_model
 from server.store.plan import AddRequest, Plan, make_plan
 from server.store.progress import Meter, Progress
+from server.store.verify import Checked, Verification
 
 __all__ = ["run_model_command"]
 
@@ -40,8 +43,7 @@ def _add(options: argparse.Namespace, config: Config) -> int:
         plan = msgspec.structs.replace(plan, request=request)
     meter = Meter(plan.name, _show)
     try:
-        templates = Templates(options.templates) if options.templates else None
-        folder = add_model(plan, config.models, meter, templates)
+        folder = add_model(plan, config.models, meter, _templates(options))
     finally:
         if sys.stderr.isatty():
             print(file=sys.stderr)
@@ -97,7 +99,38 @@ def _verify(options: argparse.Namespace, config: Config) -> int:
     model = find_installed(config.model_folders, options.name)
     model.manifest.verify(model.folder)
     print(f"{model.name}: all {len(model.manifest.files)} files are as they were added")
-    return 0
+    checks = Verification(model, config, _templates(options))
+    print(f"{'graph':<16}{'drawn weights':>15}{'own weights':>15}")
+    wrong: list[str] = []
+    for checked in checks.graphs():
+        own = "kept" if checked.own_db is None else _decibels(checked.own_db)
+        drawn = "no template" if checked.drawn_db is None else _decibels(checked.drawn_db)
+        print(f"{checked.name:<16}{drawn:>15}{own:>15}", flush=True)
+        wrong += _complaints(checked, checks)
+    for line in wrong:
+        print(line)
+    return int(bool(wrong))
+
+
+def _complaints(checked: Checked, checks: Verification) -> Iterator[str]:
+    if checks.is_wrong(checked.drawn_db):
+        yield (
+            f"! {checked.name} is computed wrongly here: too far from torch's output with the same "
+            "drawn weights; try --device cpu, or another version of onnxruntime"
+        )
+    if checks.is_wrong(checked.own_db):
+        yield (
+            f"! {checked.name} gives something else than by {checked.by}; if that one was wrong, "
+            f"delete {checks.path}"
+        )
+
+
+def _decibels(snr: float) -> str:
+    return "the same" if snr == math.inf else f"{snr:.0f} dB"
+
+
+def _templates(options: argparse.Namespace) -> Templates:
+    return Templates(options.templates) if options.templates else built_in_templates()
 
 
 def _remove(options: argparse.Namespace, config: Config) -> int:

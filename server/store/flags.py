@@ -16,8 +16,9 @@ def add_model_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
     actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_parser(actions)
     actions.add_parser("list", help="the models here, and the published ones")
-    verify = actions.add_parser("verify", help="compare a model's files with their checksums")
+    verify = actions.add_parser("verify", help="check a model's files, and what they compute here")
     verify.add_argument("name", metavar="NAME")
+    _add_templates(verify)
     remove = actions.add_parser("remove", help="delete a model that was added")
     remove.add_argument("name", metavar="NAME")
 
@@ -39,4 +40,10 @@ def _add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--clap", default="", metavar="WHERE", help="CLAP with the audio tower: a file or Hub id")
     add("--tokenizer", default="", metavar="WHERE", help="tokenizer of a .ckpt: a file or folder")
     add("--revision", default="main", help="branch or commit on the Hub")
-    add("--templates", type=Path, metavar="FILE", help="graphs for other sizes than the published")
+    _add_templates(parser)
+
+
+def _add_templates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--templates", type=Path, metavar="FILE", help="graphs for other sizes than the published"
+    )

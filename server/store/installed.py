@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from server.config import built_in_model
 from server.errors import Forbidden, ModelError, NotFound
 from server.model.manifest import Manifest
 from server.model.memory import memory_needed
@@ -54,6 +55,8 @@ def find_installed(folders: Sequence[Path], name: str) -> Installed:
     found = [entry for entry in installed(folders) if isinstance(entry, Installed)]
     for entry in found:
         if name in (entry.name, entry.folder.name, str(entry.folder)):
+            return entry
+        if name == "built-in" and entry.folder == built_in_model():
             return entry
     raise NotFound(f"no model {name!r}; there are {', '.join(entry.name for entry in found)}")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import onnx
 import pytest
 import torch
@@ -23,6 +24,7 @@ from server.checkpoints.graph import IDENTITY_KEY
 from server.checkpoints.original import OriginalFile
 from server.checkpoints.templates import Templates, built_in_templates
 from server.errors import ModelError
+from server.model.examples import snr_db
 from server.model.manifest import COMPONENTS, Manifest
 
 # Tracing takes seconds on a quiet machine and minutes on a busy one.
@@ -153,6 +155,7 @@ def test_every_published_variant_has_a_template_and_all_are_small() -> None:
             wanted.component, wanted.source.sizes, wanted.source.manifest_heads, half=wanted.half
         )
         assert found.graph
+        assert found.info.golden
     assert shipped.path.stat().st_size <= 1_000_000
 
 
@@ -160,7 +163,10 @@ def test_a_shipped_template_is_what_the_exporter_makes() -> None:
     """One of the cheap ones; the others are made in the same run."""
     wanted = next(entry for entry in PUBLISHED if entry.component == "vae_decoder")
     sizes, heads = wanted.source.sizes, wanted.source.manifest_heads
-    assert built_in_templates().find("vae_decoder", sizes, heads) == make_template(wanted)
+    shipped, made = built_in_templates().find("vae_decoder", sizes, heads), make_template(wanted)
+    assert snr_db(made.info.golden, shipped.info.golden) > 80
+    golden = msgspec.structs.replace(made.info, golden=shipped.info.golden)
+    assert msgspec.structs.replace(made, info=golden) == shipped
 
 
 def test_other_sizes_are_refused_with_the_way_out(

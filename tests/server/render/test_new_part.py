@@ -42,9 +42,9 @@ def silent_at_first(tiny_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) ->
     def patch(calls: int) -> list[int]:
         decode, seen = tiny_pipeline.autoencoder.decode, list[int]()
 
-        def decoded(latent: Samples, **options: bool) -> Samples:
+        def decoded(latent: Samples, *stretch: float) -> Samples:
             seen.append(1)
-            return decode(latent, **options) * np.float32(len(seen) > calls)
+            return decode(latent, *stretch) * np.float32(len(seen) > calls)
 
         monkeypatch.setattr(tiny_pipeline.autoencoder, "decode", decoded)
         return seen
@@ -217,7 +217,9 @@ def test_a_clip_with_headroom_is_never_driven_into_full_scale(
     sound = tones(2.0, channels=channels, level=0.3)
     clip = write(tmp_path / "in.wav", sound, subtype="PCM_24")
     decode = tiny_pipeline.autoencoder.decode
-    monkeypatch.setattr(tiny_pipeline.autoencoder, "decode", lambda x, **o: 40.0 * decode(x, **o))
+    monkeypatch.setattr(
+        tiny_pipeline.autoencoder, "decode", lambda x, *stretch: 40.0 * decode(x, *stretch)
+    )
     requests = [
         *edits(clip),
         Inpaint(clip=clip, regions="0.5:1, hz:2000:4000@1.2:1.6", seed=1),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hub_stand_in import HubStandIn
 
-from server.model.manifest import Manifest
+from server.model.manifest import COMPONENTS, Manifest
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 Model = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -38,7 +38,7 @@ def assert_added(folder: Path) -> None:
 
 
 def test_a_model_is_added_listed_verified_and_removed(
-    add: Model, model: Model, folder: Path
+    add: Model, model: Model, narrow_templates: Path, folder: Path
 ) -> None:
     added = add()
     assert added.returncode == 0, added.stderr
@@ -46,7 +46,11 @@ def test_a_model_is_added_listed_verified_and_removed(
     assert "cc0-1.0" in added.stdout
     assert_added(folder)
     assert "narrow:" in model("list").stdout
-    assert "all" in model("verify", "narrow").stdout
+    verified = model("verify", "narrow", "--templates", str(narrow_templates))
+    assert verified.returncode == 0, verified.stderr
+    assert "all" in verified.stdout
+    assert verified.stdout.count(" dB") == len(COMPONENTS)
+    assert verified.stdout.count("kept") == len(COMPONENTS)
     removed = model("remove", "narrow")
     assert removed.returncode == 0, removed.stderr
     assert not folder.exists()
