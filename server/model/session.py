@@ -1,4 +1,7 @@
-"""ONNX graphs on a device: the only module that imports ONNX Runtime."""
+"""ONNX graphs on a device: the only module that imports ONNX Runtime.
+
+What OpenVINO runs goes through :mod:`server.model.runtimes.openvino`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import numpy.typing as npt
 
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
+from server.model.runtimes.openvino import OpenVino, OpenVinoSession
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -30,7 +34,7 @@ __all__ = [
 ]
 
 Device = str
-"""auto, cpu, cuda, tensorrt, coreml or directml; ``cuda:1`` is the second card."""
+"""auto, cpu, cuda, tensorrt, coreml, directml or openvino; ``cuda:1`` is the second card."""
 Provider = str | tuple[str, dict[str, str]]
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -42,7 +46,9 @@ _PROVIDERS = {
 _NO_MEMORY = re.compile(
     "failed to allocate|out of memory|bad.?alloc|alloc_failed|not enough memory", re.IGNORECASE
 )
-"""Messages of ONNX Runtime's allocators and of CUDA when the memory is full."""
+"""Messages of the runtimes' allocators and of CUDA when the memory is full."""
+_WHERE = re.compile(r"Exception from |Check '|FrontEnd API failed|Loading input model")
+"""Lines of OpenVINO's messages that name places in its own source."""
 
 
 class OutOfMemory(RenderError):
@@ -85,13 +91,27 @@ def default_threads() -> int:
 
 
 class Graph:
-    """One ONNX graph, loaded at its first use."""
+    """One ONNX graph, loaded at its first use.
 
-    def __init__(self, path: Path, providers: Sequence[Provider], threads: int) -> None:
+    Args:
+        path: the ONNX file.
+        providers: ONNX Runtime's, in order of preference.
+        threads: CPU threads of a run.
+        openvino: where OpenVINO runs it instead; None: ONNX Runtime does.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        providers: Sequence[Provider],
+        threads: int,
+        openvino: OpenVino | None = None,
+    ) -> None:
         self._path = path
         self._providers = providers
         self._threads = threads
-        self._session: onnxruntime.InferenceSession | None = None
+        self._openvino = openvino
+        self._session: onnxruntime.InferenceSession | OpenVinoSession | None = None
         self._loading = threading.Lock()
 
     @property
@@ -103,7 +123,7 @@ class Graph:
         """Return the session; create it at the first call.
 
         Raises:
-            ModelError: ONNX Runtime cannot load the file.
+            ModelError: the runtime cannot load the file.
         """
         with self._loading:
             if self._session is None:
@@ -115,7 +135,7 @@ class Graph:
 
         Raises:
             OutOfMemory: there is no memory for inputs this large.
-            RenderError: ONNX Runtime failed.
+            RenderError: the runtime failed.
         """
         session = self.load()
         interruptible()
@@ -124,9 +144,17 @@ class Graph:
         except Exception as error:
             full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))
             kind = OutOfMemory if full else RenderError
-            raise kind(f"{self._path.stem} failed: {_first_line(error)}") from error
+            raise kind(f"{self._path.stem} failed: {_reason(error)}") from error
 
     def _create(self) -> Any:
+        try:
+            if self._openvino is not None:
+                return OpenVinoSession(self._path, self._openvino, self._threads)
+            return self._on_onnxruntime()
+        except Exception as error:
+            raise ModelError(f"{self._path} cannot be loaded: {_reason(error)}") from error
+
+    def _on_onnxruntime(self) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -136,16 +164,13 @@ class Graph:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        try:
-            return onnxruntime.InferenceSession(
-                self._path, options, providers=list(self._providers)
-            )
-        except Exception as error:
-            raise ModelError(f"{self._path} cannot be loaded: {_first_line(error)}") from error
+        return onnxruntime.InferenceSession(self._path, options, providers=list(self._providers))
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _reason(error: Exception) -> str:
+    """The first line of a runtime's message that says what is wrong, not where in its source."""
+    lines = [line for line in str(error).splitlines() if line and not _WHERE.match(line)]
+    return next(iter(lines), type(error).__name__)
 
 
 def has_cuda_driver() -> bool:

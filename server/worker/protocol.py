@@ -20,6 +20,7 @@ __all__ = [
     "Done",
     "Failed",
     "FromWorker",
+    "Loading",
     "Lost",
     "OnDevice",
     "Previewed",
@@ -67,6 +68,13 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     step_of_s: float = 0.0
 
 
+class Loading(msgspec.Struct, frozen=True, tag=True):
+    """So many bytes of the graphs are loaded; before :class:`Ready`."""
+
+    done_bytes: int
+    total_bytes: int
+
+
 class OnDevice(msgspec.Struct, frozen=True, tag=True):
     """These jobs have the device from now on: one of them is the cause if the renderer dies."""
 
@@ -111,7 +119,7 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Render | Cancel
-FromWorker = Ready | OnDevice | Step | Previewed | Done | Failed | Lost
+FromWorker = Loading | Ready | OnDevice | Step | Previewed | Done | Failed | Lost
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker, dec_hook=lambda kind, value: kind(value))
 _from_worker = msgspec.msgpack.Decoder(FromWorker, dec_hook=lambda kind, value: kind(value))
