@@ -107,7 +107,7 @@ class Graph:
         threads: int,
         openvino: OpenVino | None = None,
     ) -> None:
-        self._path = path
+        self.path = path
         self._providers = providers
         self._threads = threads
         self._openvino = openvino
@@ -144,15 +144,15 @@ class Graph:
         except Exception as error:
             full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))
             kind = OutOfMemory if full else RenderError
-            raise kind(f"{self._path.stem} failed: {_reason(error)}") from error
+            raise kind(f"{self.path.stem} failed: {_reason(error)}") from error
 
     def _create(self) -> Any:
         try:
             if self._openvino is not None:
-                return OpenVinoSession(self._path, self._openvino, self._threads)
+                return OpenVinoSession(self.path, self._openvino, self._threads)
             return self._on_onnxruntime()
         except Exception as error:
-            raise ModelError(f"{self._path} cannot be loaded: {_reason(error)}") from error
+            raise ModelError(f"{self.path} cannot be loaded: {_reason(error)}") from error
 
     def _on_onnxruntime(self) -> Any:
         import onnxruntime
@@ -164,7 +164,7 @@ class Graph:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        return onnxruntime.InferenceSession(self._path, options, providers=list(self._providers))
+        return onnxruntime.InferenceSession(self.path, options, providers=list(self._providers))
 
 
 def _reason(error: Exception) -> str:

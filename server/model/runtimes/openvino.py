@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.model.runtimes.cache import used_now
+from server.model.runtimes.tolerance import is_tolerable, probe, snr_db
 
 __all__ = ["OpenVino", "OpenVinoSession", "devices", "is_installed"]
 
@@ -69,14 +70,28 @@ class OpenVinoSession:
         if where.cache is not None:
             used_now(where.cache)
         self._core = _openvino().Core()
-        self._path, self._where = path, where
-        self._settings = where.settings(threads)
+        self._path, self._where, self._threads = path, where, threads
         self._running = threading.Lock()
         self._requests: dict[_Shapes, Any] = {}
         if where.device == "NPU":
             self._core.read_model(path)  # what is no graph fails here, not at the first run
-        else:
+            return
+        if where.precision == "bf16" and not is_tolerable(path.stem, where.cache, self._bf16_db):
+            self._where = replace(where, precision="fp32")
+            self._requests.clear()
+        if () not in self._requests:
             self._requests[()] = self._compile(path)
+
+    def _bf16_db(self) -> float:
+        """The signal-to-noise ratio in bfloat16; float32 first, so that one is in memory."""
+        where = replace(self._where, precision="fp32", cache=None)
+        exact = OpenVinoSession(self._path, where, self._threads)
+        ports = exact._requests[()].get_compiled_model().inputs
+        inputs = probe({port.get_any_name(): _lengths(port) for port in ports})
+        wanted = exact.run(None, inputs)
+        del exact, ports
+        self._requests[()] = self._compile(self._path)
+        return min(map(snr_db, wanted, self.run(None, inputs)))
 
     def get_providers(self) -> list[str]:
         """OpenVINO, its device and the precision."""
@@ -97,7 +112,8 @@ class OpenVinoSession:
         return outputs
 
     def _compile(self, model: Any) -> Any:
-        compiled = self._core.compile_model(model, self._where.device, self._settings)
+        settings = self._where.settings(self._threads)
+        compiled = self._core.compile_model(model, self._where.device, settings)
         return compiled.create_infer_request()
 
     def _of_shapes(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Any:
@@ -118,6 +134,11 @@ def _check_shapes(request: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
         given = inputs[name].shape if name in inputs else None
         if given is None or not wanted.compatible(_openvino().PartialShape(list(given))):
             raise RuntimeError(f"input {name} is {given}, the graph takes {wanted}")
+
+
+def _lengths(port: Any) -> list[int]:
+    """The lengths of an input, -1 for any."""
+    return [n.get_length() if n.is_static else -1 for n in port.get_partial_shape()]
 
 
 def is_installed() -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from fleet_run import running_fleet
@@ -16,6 +17,7 @@ from product_graph import broken_graphs, product_graph
 from server.engine.fleet_model import worker_executors
 from server.errors import ModelError, RenderError
 from server.model.runtimes.openvino import OpenVino, OpenVinoSession, devices
+from server.model.runtimes.tolerance import TOLERANCE_DB, is_tolerable, snr_db
 from server.model.session import Graph
 from server.render.pipeline import Pipeline
 from server.requests.request import TextToAudio
@@ -96,6 +98,30 @@ def test_compiled_graphs_are_kept_and_damaged_ones_made_again(tmp_path: Path) ->
     assert [is_from_cache(), is_from_cache()] == [False, True]
 
 
+def test_bfloat16_is_used_where_it_is_near_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, where = product_graph(tmp_path / "unet.onnx"), OpenVino("CPU", "bf16", tmp_path / "kept")
+    first = OpenVinoSession(path, where, 1)
+    assert first.get_providers() == ["OpenVINO CPU bf16"]
+    kept = msgspec.json.decode((tmp_path / "kept" / "bf16.json").read_bytes())
+    assert kept["unet"] > TOLERANCE_DB["unet"]
+    monkeypatch.setitem(TOLERANCE_DB, "unet", kept["unet"] + 1)
+    second = OpenVinoSession(path, where, 1)
+    assert second.get_providers() == ["OpenVINO CPU fp32"]
+    np.testing.assert_allclose(second.run(None, {"x": X})[0], X @ np.ones((4, 4)), rtol=1e-6)
+
+
+def test_a_ratio_that_is_no_number_is_none(tmp_path: Path) -> None:
+    one, nan = np.ones(4, np.float32), np.full(4, np.nan, np.float32)
+    assert snr_db(one, nan) < -100
+    assert snr_db(one, one) > 100
+    (tmp_path / "bf16.json").write_bytes(b"{")
+    assert not is_tolerable("unet", tmp_path, lambda: snr_db(one, nan))
+    assert not is_tolerable("unet", tmp_path, lambda: 99.0)  # what was measured is kept
+    assert is_tolerable("vocoder", tmp_path, lambda: 99.0)
+
+
 def test_a_model_renders_on_openvino_and_says_how_far_loading_is(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -134,7 +160,7 @@ def test_a_take_is_that_of_onnxruntime(tiny_folder: Path, tiny_pipeline: Pipelin
 def test_an_npu_gets_a_graph_for_each_shape(tmp_path: Path) -> None:
     """Tried on the CPU, which takes fixed shapes too."""
     session = OpenVinoSession(product_graph(tmp_path / "p.onnx"), OpenVino("NPU"), 1)
-    session._where, session._settings = OpenVino("CPU"), {}
+    session._where = OpenVino("CPU")
     for rows in (*range(1, 12), 2):
         assert session.run(None, {"x": np.ones((rows, 4), np.float32)})[0].shape == (rows, 4)
     assert len(session._requests) == 8
