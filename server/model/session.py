@@ -19,6 +19,7 @@ import numpy.typing as npt
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
 from server.model.runtimes.openvino import OpenVino, OpenVinoSession
+from server.model.runtimes.optimised import kept_graph, loaded
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -98,6 +99,7 @@ class Graph:
         providers: ONNX Runtime's, in order of preference.
         threads: CPU threads of a run.
         openvino: where OpenVINO runs it instead; None: ONNX Runtime does.
+        cache: folder of optimised graphs; None: none are kept.
     """
 
     def __init__(
@@ -106,11 +108,14 @@ class Graph:
         providers: Sequence[Provider],
         threads: int,
         openvino: OpenVino | None = None,
+        *,
+        cache: Path | None = None,
     ) -> None:
         self.path = path
         self._providers = providers
         self._threads = threads
         self._openvino = openvino
+        self._cache = cache
         self._session: onnxruntime.InferenceSession | OpenVinoSession | None = None
         self._loading = threading.Lock()
 
@@ -157,14 +162,27 @@ class Graph:
     def _on_onnxruntime(self) -> Any:
         import onnxruntime
 
+        on_cpu = list(self._providers) == [_PROVIDERS["cpu"]]
+        kept = kept_graph(self.path, self._cache, onnxruntime.__version__) if on_cpu else None
+        if kept is not None:
+            return loaded(kept, self._session_of, self.path)
+        return self._session_of(self.path, None)
+
+    def _session_of(self, path: Path, write_to: Path | None) -> Any:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
+        if path != self.path:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if write_to is not None:
+            options.optimized_model_filepath = str(write_to)
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
         # Threads that spin between steps would compete with the audio callback for cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        return onnxruntime.InferenceSession(self.path, options, providers=list(self._providers))
+        return onnxruntime.InferenceSession(path, options, providers=list(self._providers))
 
 
 def _reason(error: Exception) -> str:

@@ -37,6 +37,8 @@ class Runtime:
     """ONNX Runtime's, for the graphs that OpenVINO does not compute."""
     reason: str
     """Why this one, in words."""
+    cache: Path | None = None
+    """Folder of the model's compiled and optimised graphs; None: none are kept."""
     openvino: OpenVino | None = None
     openvino_graphs: tuple[str, ...] = ()
 
@@ -61,6 +63,7 @@ class Runtime:
                 self.providers,
                 threads,
                 self.openvino if name in self.openvino_graphs else None,
+                cache=self.cache,
             )
             for name in manifest.components
         }
@@ -73,15 +76,17 @@ def runtime_for(device: Device, manifest: Manifest, cache: Path | None = None) -
         InvalidRequest: an unknown device, or one whose runtime is not installed.
     """
     kind, _, part = device.partition(":")
+    if cache is not None:
+        cache /= manifest.digest[:16]
     if kind == "openvino":
         return _on_openvino(part or "cpu", manifest, cache)
     providers = providers_for(device)
     if kind != "auto":
-        return Runtime(providers, f"the device is {device}")
+        return Runtime(providers, f"the device is {device}", cache)
     if len(providers) > 1:
-        return Runtime(providers, "there is an NVIDIA driver")
+        return Runtime(providers, "there is an NVIDIA driver", cache)
     if refusal := _no_gain(manifest):
-        return Runtime(providers, refusal)
+        return Runtime(providers, refusal, cache)
     return _on_openvino("cpu", manifest, cache)
 
 
@@ -131,9 +136,7 @@ def _on_openvino(part: str, manifest: Manifest, cache: Path | None) -> Runtime:
         reason = f"the CPU has {flags}" if flags else "the CPU has no bfloat16"
     else:
         precision, reason = "fp16", f"the device is openvino:{part}"
-    if cache is not None:
-        cache /= manifest.digest[:16]
     # The phases of a vocoder with cells are optional inputs, which OpenVINO does not have.
     graphs = tuple(g for g in _GRAPHS if g != "vocoder" or not manifest.vocoder_cells)
     where = OpenVino(part.upper(), precision, cache)
-    return Runtime(providers_for("cpu"), reason, where, graphs)
+    return Runtime(providers_for("cpu"), reason, cache, where, graphs)
