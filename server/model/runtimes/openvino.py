@@ -114,6 +114,10 @@ class OpenVinoSession:
     def _compile(self, model: Any) -> Any:
         settings = self._where.settings(self._threads)
         compiled = self._core.compile_model(model, self._where.device, settings)
+        if "CACHE_DIR" in settings and not compiled.get_property("LOADED_FROM_CACHE"):
+            # What was compiled here holds its weights twice; from the file they are mapped.
+            del compiled
+            compiled = self._core.compile_model(model, self._where.device, settings)
         return compiled.create_infer_request()
 
     def _of_shapes(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Any:
