@@ -1,8 +1,8 @@
 """``make bench``: every comparison in one go, within ten minutes; says so where there is no GPU.
 
 Results go to ``out/benchmarks/results.json``. ``benchmarks/ratios.json`` keeps the ratios that were
-reached (``--keep`` writes it); one that has grown by more than a quarter is reported, and
-``--check`` exits 1.
+reached on each kind of CPU (``--keep`` writes it). One that has grown by more than a quarter is
+reported, and ``--check`` exits 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import built_in
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, kind_of_cpu
 from benchmarks.peers import against_diffusers
 from server.model.session import has_cuda_driver
 
@@ -24,14 +24,17 @@ RESULTS = Path("out/benchmarks/results.json")
 
 def worse_than_kept(ratios: dict[str, float]) -> list[str]:
     """One sentence for each ratio that has grown beyond the tolerance."""
-    if not KEPT.exists():
-        return []
-    kept: dict[str, float] = json.loads(KEPT.read_text(encoding="utf-8"))
+    kept = _kept().get(kind_of_cpu(), {})
     return [
         f"{name}: {ratios[name]:.2f} of diffusers', was {kept[name]:.2f}"
         for name in kept
-        if ratios[name] > kept[name] * TOLERANCE
+        if name in ratios and ratios[name] > kept[name] * TOLERANCE
     ]
+
+
+def _kept() -> dict[str, dict[str, float]]:
+    ratios: dict[str, dict[str, float]] = json.loads(KEPT.read_text(encoding="utf-8"))
+    return ratios
 
 
 def main() -> int:
@@ -56,7 +59,8 @@ def main() -> int:
     ratios = results["against_diffusers"]["ratio"]
     worse = worse_than_kept(ratios)
     if options.keep:
-        KEPT.write_text(json.dumps(ratios, indent=1) + "\n", encoding="utf-8")
+        kept = {**_kept(), kind_of_cpu(): ratios}
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     for sentence in worse:
         print(f"grown: {sentence}")
     return int(options.check and bool(worse))

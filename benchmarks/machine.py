@@ -7,9 +7,20 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["describe_machine"]
+__all__ = ["describe_machine", "kind_of_cpu"]
 
-PACKAGES = ("audioldm-daw", "onnxruntime-gpu", "onnxruntime", "numpy", "torch", "diffusers")
+PACKAGES = (
+    "audioldm-daw",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+    "torch",
+    "diffusers",
+)
+
+_FLAGS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
+"""Best first."""
 
 
 def describe_machine() -> dict[str, str]:
@@ -32,15 +43,24 @@ def _version(package: str) -> str:
         return ""
 
 
+def kind_of_cpu() -> str:
+    """The best instructions of the processor among those that decide how quick we are."""
+    flags = _cpu_info().get("flags", "").split()
+    return next((flag for flag in _FLAGS if flag in flags), platform.machine())
+
+
 def _processor() -> str:
     """The processor's name and the vector instructions that matter to us."""
+    fields = _cpu_info()
+    flags = [flag for flag in _FLAGS if flag in fields.get("flags", "").split()]
+    name = fields.get("model name", platform.processor() or platform.machine())
+    return f"{name} ({' '.join(flags)})" if flags else name
+
+
+def _cpu_info() -> dict[str, str]:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return platform.processor() or platform.machine()
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
-    )
-    wanted = ("amx_tile", "avx512f", "avx2")
-    vector = next((flag for flag in wanted if flag in fields.get("flags", "")), "")
-    return f"{fields.get('model name', platform.machine())} {vector}".strip()
+        return {}
+    lines = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in lines}

@@ -8,7 +8,6 @@ file (``--config``), else from the default here. Flags are made from the fields,
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from server.devices import DEVICES, is_device
 from server.errors import InvalidRequest
 from server.model.manifest import MANIFEST_FILE
 from server.requests.explain import explain
@@ -25,7 +25,6 @@ __all__ = ["ENVIRONMENT_PREFIX", "Config", "built_in_model", "load_config"]
 
 ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
-_DEVICE: Final = re.compile(r"auto|cpu|coreml|directml|(cuda|tensorrt)(:\d{1,2})?")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,10 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 0
     device: Annotated[
         str,
-        Meta(
-            description="where models run: auto, cpu, cuda, tensorrt, coreml or directml; "
-            "cuda:0,cuda:1 is a worker on each",
-        ),
+        Meta(description=f"where models run: {DEVICES}; cuda:0,cuda:1 is a worker on each"),
     ] = "auto"
     max_queued: Annotated[
         int, Meta(ge=1, le=100_000, description="jobs that may wait; more are refused")
@@ -124,6 +120,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_s: Annotated[
         float, Meta(ge=0.1, description="seconds that a body or a reader may make no progress")
     ] = 30.0
+    compiled_gb: Annotated[
+        float,
+        Meta(ge=0.0, description="compiled models beyond this are deleted (0: none are kept)"),
+    ] = 8.0
     keep_gb: Annotated[
         float, Meta(ge=0.0, description="oldest takes beyond this are deleted (0: never)")
     ] = 0.0
@@ -280,10 +280,10 @@ def _converted(values: dict[str, Any]) -> Config:
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"settings: {explain(error, values, Config)}") from error
     for device in config.devices:
-        if not _DEVICE.fullmatch(device):
+        if not is_device(device):
             raise InvalidRequest(
-                "settings: device must be auto, cpu, cuda, tensorrt, coreml or directml, or "
-                f"several cards: cuda:0,cuda:1 (got {device!r})"
+                f"settings: device must be {DEVICES}, or several cards: cuda:0,cuda:1 "
+                f"(got {device!r})"
             )
     return config
 

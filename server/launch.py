@@ -22,6 +22,7 @@ from server.jobs.storage import remove_parts
 from server.jobs.uploads import Uploads
 from server.model.manifest import Manifest
 from server.model.memory import GIB
+from server.model.runtimes.cache import compiled_cache
 from server.net.limits import ConnectionLimits
 from server.supervision import SupervisedTask
 from server.worker.towers import ClapTowers
@@ -94,6 +95,7 @@ def make_local_engine(config: Config) -> Fleet:
         limits=Limits.of(config),
         journal=Journal(config.journal_file),
         models_folder=config.models if config.models_folder else None,
+        cache=compiled_cache(config.state / "compiled", config.compiled_gb),
     )
 
 

@@ -1,9 +1,10 @@
 """AudioLDM-S, whole clip: this project's engine against diffusers' AudioLDMPipeline.
 
-Same random weights, same sampler, steps and guidance, in two alternating processes. The ratio
-is ours / theirs, pair by pair, so that a machine that slows down slows both. On a CPU both are
-float32; with ``--device cuda`` both are float16, and of the stages only the total counts, because
-a GPU works on while diffusers goes to the next stage.
+Same random weights, same sampler, steps and guidance, in alternating processes. The ratio is
+ours / theirs, pair by pair, so that a machine that slows down slows both. On a CPU ours is what
+``--device auto`` gives and theirs is float32; both are also measured in the other precision, in
+seconds of processor time. With ``--device cuda`` both are float16, and of the stages only the total
+counts, because a GPU works on while diffusers goes to the next stage.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ from benchmarks.machine import describe_machine
 from server.model.session import has_cuda_driver
 
 STAGES = ("text_encoder", "unet", "vae_decoder", "vocoder")
+KEYS = ("total", "wall", *STAGES, "peak_mb")
+NAMES = {
+    "ours": "ours",
+    "ours_fp32": "ours, fp32",
+    "theirs": "diffusers",
+    "theirs_bf16": "diffusers, bf16",
+}
+WARM_UP_STEPS = 2
 
 
 class Contender:
@@ -35,10 +44,10 @@ class Contender:
         if self._answer() != "ready":
             raise SystemExit(f"{side} did not come up")
 
-    def render(self) -> dict[str, float]:
+    def render(self, steps: int) -> dict[str, float]:
         """Seconds by stage, and the peak memory in MB."""
         assert self._process.stdin is not None
-        print(file=self._process.stdin, flush=True)
+        print(steps, file=self._process.stdin, flush=True)
         measured: dict[str, float] = json.loads(self._answer())
         return measured
 
@@ -61,19 +70,41 @@ def model_pair(cache: Path, variant: str, precision: str = "fp32") -> tuple[Path
     return folder, peer
 
 
+def sides(folders: tuple[Path, Path], settings: argparse.Namespace) -> dict[str, Contender]:
+    """All that render in turns; ours is what ``--device auto`` gives."""
+    shared = ("takes", "threads", "seconds", "steps", "guidance", "sampler")
+    flags = [f"--{name}={getattr(settings, name)}" for name in shared]
+    wanted = (
+        {"ours": ("cuda", "fp16"), "theirs": ("cuda", "fp16")}
+        if settings.device == "cuda"
+        else {
+            "ours": ("auto", "fp32"),
+            "ours_fp32": ("cpu", "fp32"),
+            "theirs": ("cpu", "fp32"),
+            "theirs_bf16": ("cpu", "bf16"),
+        }
+    )
+    return {
+        name: Contender(
+            name.partition("_")[0],
+            folders[name.startswith("theirs")],
+            [*flags, f"--device={device}", f"--precision={precision}"],
+        )
+        for name, (device, precision) in wanted.items()
+    }
+
+
 def compare(cache: Path, settings: argparse.Namespace) -> dict[str, Any]:
-    """Alternate the two sides and report medians and the median ratio."""
+    """Alternate the sides and report medians and the median ratios."""
     precision = "fp32" if settings.device == "cpu" else "fp16"
-    folder, peer = model_pair(cache, settings.variant, precision)
-    names = ("device", "threads", "takes", "seconds", "steps", "guidance", "sampler")
-    flags = [f"--{name}={getattr(settings, name)}" for name in names]
-    sides = {"ours": Contender("ours", folder, flags), "theirs": Contender("theirs", peer, flags)}
+    contenders = sides(model_pair(cache, settings.variant, precision), settings)
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(settings.runs + 1):
-        measured = {name: side.render() for name, side in sides.items()}
-        if number:  # the first round warms up
+        steps = settings.steps if number else WARM_UP_STEPS
+        measured = {name: side.render(steps) for name, side in contenders.items()}
+        if number:
             rounds.append(measured)
-    for side in sides.values():
+    for side in contenders.values():
         side.close()
     return _summary(rounds)
 
@@ -82,23 +113,28 @@ def _summary(rounds: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     def median(side: str, key: str) -> float:
         return round(statistics.median(each[side][key] for each in rounds), 3)
 
-    keys = ("total", *STAGES, "peak_mb")
-    ratios = {
-        key: round(statistics.median(one["ours"][key] / one["theirs"][key] for one in rounds), 3)
-        for key in keys
-    }
-    sides = {side: {key: median(side, key) for key in keys} for side in ("ours", "theirs")}
-    return {**sides, "ratio": ratios, "runs": len(rounds)}
+    def ratio(key: str, ours: str = "ours", theirs: str = "theirs") -> float:
+        return round(statistics.median(one[ours][key] / one[theirs][key] for one in rounds), 3)
+
+    ratios = {key: ratio(key) for key in KEYS}
+    if "theirs_bf16" in rounds[0]:
+        ratios["fp32_total"] = ratio("total", "ours_fp32")
+        ratios["bf16_total"] = ratio("total", theirs="theirs_bf16")
+        ratios["fp32_peak_mb"] = ratio("peak_mb", "ours_fp32")
+    medians = {side: {key: median(side, key) for key in KEYS} for side in rounds[0]}
+    return {**medians, "ratio": ratios, "runs": len(rounds)}
 
 
 def table(result: dict[str, Any]) -> str:
     """The summary for a person."""
-    lines = [f"{'':14}{'ours':>10}{'diffusers':>12}{'ratio':>8}"]
-    for key in ("total", *STAGES, "peak_mb"):
+    names = [name for name in NAMES if name in result]
+    lines = [f"{'':14}" + "".join(f"{NAMES[name]:>16}" for name in names) + f"{'ratio':>8}"]
+    for key in KEYS:
+        values = "".join(f"{result[name][key]:16.2f}" for name in names)
         unit = "MB" if key == "peak_mb" else "s"
-        ours, theirs = result["ours"][key], result["theirs"][key]
-        lines.append(f"{key:14}{ours:10.2f}{theirs:12.2f}{result['ratio'][key]:8.2f} {unit}")
-    return "\n".join(lines)
+        lines.append(f"{key:14}{values}{result['ratio'][key]:8.2f} {unit}")
+    more = [name for name in result["ratio"] if name not in KEYS]
+    return "\n".join([*lines, *(f"{name:14}{result['ratio'][name]:8.2f}" for name in more)])
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """One side of a comparison, in a process of its own so that its memory can be measured.
 
-It loads, says ``ready``, then renders one clip for every line on standard input and answers with
-a line of JSON: seconds in all and by stage, and the peak of its resident memory so far.
+It loads, says ``ready``, then renders one clip for every line on standard input, with as many steps
+as the line says. It answers with a line of JSON: seconds in all and by stage, and the peak of its
+resident memory so far. On a CPU these are seconds of processor time, which other programs hardly
+change; ``wall`` is time on the clock.
 """
 
 from __future__ import annotations
@@ -12,19 +14,25 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 Stages = dict[str, float]
+_ON_GPU: list[bool] = []
 PROMPT = "a dog barks twice in a stone courtyard while rain falls"
 
 
-def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
+def ours(folder: Path, settings: argparse.Namespace) -> Callable[[int], Stages]:
     """This project's pipeline on a model folder."""
+    from server.model.session import Graph
     from server.render.pipeline import Pipeline
     from server.requests.request import Delivery, TextToAudio
 
-    pipeline = Pipeline(folder, settings.device, settings.threads)
+    cache = folder.parent / "compiled"
+    pipeline = Pipeline(folder, settings.device, settings.threads, cache=cache)
     request = TextToAudio(
         prompt=PROMPT,
         seed=1,
@@ -36,29 +44,33 @@ def ours(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
         delivery=Delivery(sample_rate=pipeline.manifest.sample_rate),
     )
     spent: Stages = {}
-    for name, graph in pipeline.graphs.items():
-        pipeline.graphs[name] = _timed(graph, name, spent)
-    pipeline.text._graph = pipeline.graphs["text_encoder"]
-    pipeline.unet._graph = pipeline.graphs["unet"]
+    run = Graph.__call__
 
-    def render() -> Stages:
+    def timed(graph: Graph, **inputs: Any) -> Any:
+        return _timed(partial(run, graph), graph.path.stem, spent)(**inputs)
+
+    Graph.__call__ = timed  # type: ignore[method-assign]
+
+    def render(steps: int) -> Stages:
         spent.clear()
-        pipeline.text._remembered.pop(PROMPT, None)
-        pipeline.render(request)
+        pipeline.text._cache.pop(PROMPT, None)
+        pipeline.render(msgspec.structs.replace(request, num_inference_steps=steps))
         return dict(spent)
 
     return render
 
 
-def theirs(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
-    """diffusers' AudioLDMPipeline, eager, float32 on a CPU and float16 on a GPU."""
+def theirs(folder: Path, settings: argparse.Namespace) -> Callable[[int], Stages]:
+    """diffusers' AudioLDMPipeline, eager, in the precision that was asked for."""
     import diffusers
     import torch
 
     torch.set_num_threads(settings.threads)
-    dtype = torch.float32 if settings.device == "cpu" else torch.float16
-    pipeline = diffusers.AudioLDMPipeline.from_pretrained(folder, torch_dtype=dtype)
-    pipeline.to(settings.device)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    pipeline = diffusers.AudioLDMPipeline.from_pretrained(
+        folder, torch_dtype=dtype[settings.precision]
+    )
+    pipeline.to("cuda" if settings.device == "cuda" else "cpu")
     if settings.sampler == "dpmpp_2m":
         pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
             pipeline.scheduler.config
@@ -70,12 +82,12 @@ def theirs(folder: Path, settings: argparse.Namespace) -> Callable[[], Stages]:
     pipeline.vocoder.forward = _timed(pipeline.vocoder.forward, "vocoder", spent)
     pipeline.text_encoder.forward = _timed(pipeline.text_encoder.forward, "text_encoder", spent)
 
-    def render() -> Stages:
+    def render(steps: int) -> Stages:
         spent.clear()
         pipeline(
             PROMPT,
             audio_length_in_s=settings.seconds,
-            num_inference_steps=settings.steps,
+            num_inference_steps=steps,
             guidance_scale=settings.guidance,
             num_waveforms_per_prompt=settings.takes,
         )
@@ -91,13 +103,17 @@ class _Timed:
         self._call, self._name, self._spent = call, name, spent
 
     def __call__(self, *values: Any, **named: Any) -> Any:
-        begin = time.perf_counter()
+        begin = _clock()
         result = self._call(*values, **named)
-        self._spent[self._name] = self._spent.get(self._name, 0.0) + time.perf_counter() - begin
+        self._spent[self._name] = self._spent.get(self._name, 0.0) + _clock() - begin
         return result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
+
+
+def _clock() -> float:
+    return time.perf_counter() if _ON_GPU else time.process_time()
 
 
 def _timed(call: Any, name: str, spent: Stages) -> Any:
@@ -116,15 +132,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--guidance", type=float, required=True)
     parser.add_argument("--sampler", required=True)
+    parser.add_argument("--precision", required=True, choices=("fp32", "bf16", "fp16"))
     settings = parser.parse_args()
+    _ON_GPU[:] = [True] if settings.device == "cuda" else []
     render = {"ours": ours, "theirs": theirs}[settings.side](settings.folder, settings)
     print("ready", flush=True)
-    for _ in sys.stdin:
-        begin = time.perf_counter()
-        stages = render()
-        total = time.perf_counter() - begin
+    for line in sys.stdin:
+        begin_s, begin = time.perf_counter(), _clock()
+        stages = render(int(line))
+        total, wall = _clock() - begin, time.perf_counter() - begin_s
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"total": total, "peak_mb": peak_mb, **stages}), flush=True)
+        print(json.dumps({"total": total, "wall": wall, "peak_mb": peak_mb, **stages}), flush=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def diagnose(config: Config) -> Iterator[Finding]:
     for check in (
         _model,
         _published_models,
-        _providers,
+        _runtimes,
         _takes_folder,
         _ports,
         _sound_card,
@@ -114,21 +114,28 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _providers(config: Config) -> Finding:
-    try:
-        from server.model.session import providers_for
+def _runtimes(config: Config) -> Finding:
+    """What computes each model, and why."""
+    from server.model.manifest import Manifest
 
-        providers = providers_for(config.devices[0])
+    try:
+        from server.model.runtimes.choice import runtime_for
+
+        runtimes = [
+            (manifest.name, runtime_for(config.devices[0], manifest))
+            for manifest in map(Manifest.load, config.model_folders)
+        ]
     except ImportError as error:
         fix = install_again()
-        return Finding(what="ONNX Runtime", state="broken", detail=str(error), fix=fix)
+        return Finding(what="runtime", state="broken", detail=str(error), fix=fix)
     except AudioLDMError as error:
-        fix = f"{install_extra('gpu')} (NVIDIA), or --device cpu"
-        return Finding(what="ONNX Runtime", state="broken", detail=str(error), fix=fix)
+        fix = f"--device cpu, or {install_extra('gpu')} (NVIDIA; 'openvino' for Intel)"
+        return Finding(what="runtime", state="broken", detail=str(error), fix=fix)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    names = ", ".join(p if isinstance(p, str) else p[0] for p in providers)
-    detail = f"{names}; {cores} CPU cores"
-    return Finding(what="ONNX Runtime", state="works", detail=detail)
+    chosen = "; ".join(
+        f"{model} runs on {runtime.name}, because {runtime.reason}" for model, runtime in runtimes
+    )
+    return Finding(what="runtime", state="works", detail=f"{cores} CPU cores; {chosen}")
 
 
 def _takes_folder(config: Config) -> Finding:

@@ -82,11 +82,11 @@ class ModelNotice(Reply, frozen=True):
 
 
 class ModelProgress(Reply, frozen=True):
-    """How far a model is that is being added; sent to the client that added it."""
+    """How far a model is that is added or loaded; sent to the client that asked for it."""
 
     address: ClassVar[str] = "/ldm/model/progress"
     name: ModelName
-    stage: Annotated[str, Meta(description="asking, downloading, checking or converting")]
+    stage: Annotated[str, Meta(description="asking, downloading, checking, converting or loading")]
     share: Annotated[float, Meta(ge=0.0, le=1.0, description="how much of the stage is done")]
     left_s: Annotated[
         float,

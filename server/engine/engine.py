@@ -69,7 +69,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     """Why it could not be added or loaded."""
     stage: str = ""
-    """While it is being added: asking, downloading, checking or converting."""
+    """asking, downloading, checking or converting while it is added; else loading, or nothing."""
     done_bytes: int = 0
     total_bytes: int = 0
     left_s: float = 0.0

@@ -47,12 +47,16 @@ CRASHES: Final = Retries(2, "the worker {how} on this job {attempts} times; ask 
 
 @dataclass(frozen=True)
 class Shared:
-    """What the executors of one model share; ``feed`` hands each as many jobs as it may have."""
+    """What the executors of one model share.
+
+    ``feed`` hands each as many jobs as it may have; ``on_loading`` is told how far loading is.
+    """
 
     book: JobBook
     queue: JobQueue
     supervisor: Supervisor
     feed: Callable[[], Awaitable[None]]
+    on_loading: Callable[[protocol.Loading], None]
 
 
 class Executor:

@@ -54,6 +54,7 @@ class Fleet(Engine):
         make_executors: makes what renders, if not worker processes.
         stays_loaded: models are not unloaded, and their memory is not counted.
         models_folder: where models are added; None: nowhere.
+        cache: folder of compiled graphs; None: none are kept.
 
     Raises:
         ModelError: one of the folders is no model folder.
@@ -74,6 +75,7 @@ class Fleet(Engine):
         make_executors: MakeExecutors | None = None,
         stays_loaded: bool = False,
         models_folder: Path | None = None,
+        cache: Path | None = None,
     ) -> None:
         named = named_folders(folders)
         default = next(iter(named))
@@ -87,7 +89,7 @@ class Fleet(Engine):
             model_of=lambda job: job.request.model or default,
         )
         super().__init__(book)
-        make = make_executors or worker_executors(devices, threads, step_timeout_s)
+        make = make_executors or worker_executors(devices, threads, step_timeout_s, cache=cache)
         self._make_model = partial(
             FleetModel, devices=devices, make_executors=make, book=book, supervisor=self.supervisor
         )

@@ -16,6 +16,7 @@ from server.model.manifest import Manifest
 from server.model.memory import memory_needed
 from server.supervision import Supervisor
 from server.worker.process import worker_process
+from server.worker.protocol import Loading
 from server.worker.renderer import NewRenderer
 
 __all__ = ["FleetModel", "MakeExecutors", "worker_executors"]
@@ -60,16 +61,21 @@ class FleetModel:
         """Empty while it is not in memory."""
         self._folder = folder
         self._devices = tuple(devices)
-        self._shared = Shared(book, self.queue, supervisor, self.feed)
+        self._shared = Shared(book, self.queue, supervisor, self.feed, self._loads)
         self._make_executors = make_executors
         self._load_s = 0.0
+        self._loading = Loading(0, 0)
+        self._notify: Callable[[ModelInfo], None] = lambda info: None
 
-    async def load(self) -> None:
+    async def load(self, notify: Callable[[ModelInfo], None]) -> None:
         """Start a renderer on each device; they take the jobs that wait.
+
+        ``notify`` is called as loading goes on.
 
         Raises:
             ModelError: the model cannot be loaded; nothing is left running.
         """
+        self._notify = notify
         started_s = time.monotonic()
         self.executors = self._make_executors(self._folder, self.manifest, self._shared)
         starts = [asyncio.create_task(executor.start()) for executor in self.executors]
@@ -82,6 +88,7 @@ class FleetModel:
             await self.stop()
             raise
         self._load_s = time.monotonic() - started_s
+        self._loading = Loading(0, 0)
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Begin no job; return when those that run are finished, or in time."""
@@ -119,7 +126,16 @@ class FleetModel:
             jobs=self.queue.num_unfinished,
             load_s=round(self._load_s, 2),
             error=self.error,
+            stage="loading" if self.state == "loading" else "",
+            done_bytes=self._loading.done_bytes,
+            total_bytes=self._loading.total_bytes,
         )
+
+    def _loads(self, event: Loading) -> None:
+        """How far a renderer is; one that is started again while the model is loaded is silent."""
+        if self.state == "loading":
+            self._loading = event
+            self._notify(self.info)
 
     async def _hand_out_one(self) -> bool:
         for executor in sorted(self.executors, key=lambda executor: executor.num_jobs):
@@ -136,6 +152,7 @@ def worker_executors(
     *,
     joining: bool = True,
     new_renderer: NewRenderer | None = None,
+    cache: Path | None = None,
 ) -> MakeExecutors:
     """Makes an executor with a worker process, or a ``new_renderer``, for each of ``devices``."""
 
@@ -145,7 +162,8 @@ def worker_executors(
                 f"worker of {manifest.name} on {device}",
                 shared,
                 Admission(manifest, joining=joining),
-                new_renderer or partial(worker_process, folder, device, threads),
+                new_renderer
+                or partial(worker_process, folder, device, threads, cache, shared.on_loading),
                 timeout_s=step_timeout_s,
             )
             for device in devices

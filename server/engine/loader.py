@@ -160,7 +160,7 @@ class Loader:
     async def _load(self, model: FleetModel) -> None:
         self._set_state(model, "loading")
         try:
-            await model.load()
+            await model.load(self._listeners.notify)
         except Exception as error:
             failure = error if isinstance(error, AudioLDMError) else ModelError(str(error))
             log.warning("model %s cannot be loaded: %s", model.name, failure)

@@ -1,4 +1,7 @@
-"""ONNX graphs on a device: the only module that imports ONNX Runtime."""
+"""ONNX graphs on a device: the only module that imports ONNX Runtime.
+
+What OpenVINO runs goes through :mod:`server.model.runtimes.openvino`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ import numpy.typing as npt
 
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
+from server.model.runtimes.openvino import OpenVino, OpenVinoSession
+from server.model.runtimes.optimised import kept_graph, loaded
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -31,7 +36,7 @@ __all__ = [
 ]
 
 Device = str
-"""auto, cpu, cuda, tensorrt, coreml or directml; ``cuda:1`` is the second card."""
+"""auto, cpu, cuda, tensorrt, coreml, directml or openvino; ``cuda:1`` is the second card."""
 Provider = str | tuple[str, dict[str, str]]
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -43,7 +48,9 @@ _PROVIDERS = {
 _NO_MEMORY = re.compile(
     "failed to allocate|out of memory|bad.?alloc|alloc_failed|not enough memory", re.IGNORECASE
 )
-"""Messages of ONNX Runtime's allocators and of CUDA when the memory is full."""
+"""Messages of the runtimes' allocators and of CUDA when the memory is full."""
+_WHERE = re.compile(r"Exception from |Check '|FrontEnd API failed|Loading input model")
+"""Lines of OpenVINO's messages that name places in its own source."""
 
 
 class OutOfMemory(RenderError):
@@ -86,13 +93,31 @@ def default_threads() -> int:
 
 
 class Graph:
-    """One ONNX graph, loaded at its first use."""
+    """One ONNX graph, loaded at its first use.
 
-    def __init__(self, path: Path, providers: Sequence[Provider], threads: int) -> None:
-        self._path = path
+    Args:
+        path: the ONNX file.
+        providers: ONNX Runtime's, in order of preference.
+        threads: CPU threads of a run.
+        openvino: where OpenVINO runs it instead; None: ONNX Runtime does.
+        cache: folder of optimised graphs; None: none are kept.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        providers: Sequence[Provider],
+        threads: int,
+        openvino: OpenVino | None = None,
+        *,
+        cache: Path | None = None,
+    ) -> None:
+        self.path = path
         self._providers = providers
         self._threads = threads
-        self._session: onnxruntime.InferenceSession | None = None
+        self._openvino = openvino
+        self._cache = cache
+        self._session: onnxruntime.InferenceSession | OpenVinoSession | None = None
         self._loading = threading.Lock()
 
     @property
@@ -116,7 +141,7 @@ class Graph:
         """Return the session; create it at the first call.
 
         Raises:
-            ModelError: ONNX Runtime cannot load the file.
+            ModelError: the runtime cannot load the file.
         """
         with self._loading:
             if self._session is None:
@@ -128,7 +153,7 @@ class Graph:
 
         Raises:
             OutOfMemory: there is no memory for inputs this large.
-            RenderError: ONNX Runtime failed.
+            RenderError: the runtime failed.
         """
         session = self.load()
         interruptible()
@@ -137,28 +162,46 @@ class Graph:
         except Exception as error:
             full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))
             kind = OutOfMemory if full else RenderError
-            raise kind(f"{self._path.stem} failed: {_first_line(error)}") from error
+            raise kind(f"{self.path.stem} failed: {_reason(error)}") from error
 
     def _create(self) -> Any:
+        try:
+            if self._openvino is not None:
+                return OpenVinoSession(self.path, self._openvino, self._threads)
+            return self._on_onnxruntime()
+        except Exception as error:
+            raise ModelError(f"{self.path} cannot be loaded: {_reason(error)}") from error
+
+    def _on_onnxruntime(self) -> Any:
+        import onnxruntime
+
+        on_cpu = list(self._providers) == [_PROVIDERS["cpu"]]
+        kept = kept_graph(self.path, self._cache, onnxruntime.__version__) if on_cpu else None
+        if kept is not None:
+            return loaded(kept, self._session_of, self.path)
+        return self._session_of(self.path, None)
+
+    def _session_of(self, path: Path, write_to: Path | None) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        if path != self.path:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if write_to is not None:
+            options.optimized_model_filepath = str(write_to)
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
         # Threads that spin between steps would compete with the audio callback for cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        try:
-            return onnxruntime.InferenceSession(
-                self._path, options, providers=list(self._providers)
-            )
-        except Exception as error:
-            raise ModelError(f"{self._path} cannot be loaded: {_first_line(error)}") from error
+        return onnxruntime.InferenceSession(path, options, providers=list(self._providers))
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _reason(error: Exception) -> str:
+    """The first line of a runtime's message that says what is wrong, not where in its source."""
+    lines = [line for line in str(error).splitlines() if line and not _WHERE.match(line)]
+    return next(iter(lines), type(error).__name__)
 
 
 def has_cuda_driver() -> bool:

@@ -50,7 +50,7 @@ export class Models {
 }
 
 function text(model) {
-  if (model.state === "adding" && model.total_bytes) {
+  if (model.stage && model.total_bytes) {
     return `${model.name} (${model.stage} ${Math.round(100 * model.done_bytes / model.total_bytes)} %)`;
   }
   return model.state === "loaded" ? model.name : `${model.name} (${model.state})`;

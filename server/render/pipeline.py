@@ -26,8 +26,9 @@ from server.model.known_sounds import KnownSounds
 from server.model.listener import NO_SCORE, Listener
 from server.model.manifest import LISTENER, Manifest
 from server.model.noise import INITIAL_STREAM
+from server.model.runtimes.choice import load_in_turn, runtime_for
 from server.model.schedule import Latents
-from server.model.session import Device, Graph, OutOfMemory, default_threads, providers_for
+from server.model.session import Device, OutOfMemory, default_threads
 from server.model.text import Embedding, TextEncoder
 from server.render.conditioning import names_tempo, notation_of, prompt_embedding
 from server.render.denoise import UnetCall, Work, finished
@@ -63,6 +64,7 @@ class Pipeline:
         threads: CPU threads of a graph; 0: all cores.
         clips: reads the clips that requests name.
         free: returns the free memory; called before each job.
+        cache: folder of compiled graphs, for the runtimes that compile; None: nothing is kept.
 
     Raises:
         ModelError: the folder is not a usable model folder.
@@ -75,14 +77,13 @@ class Pipeline:
         threads: int = 0,
         clips: ClipLoader = load_clip,
         free: Callable[[bool], FreeMemory | None] = free_memory,
+        *,
+        cache: Path | None = None,
     ) -> None:
         self.manifest = Manifest.load(folder)
-        providers = providers_for(device)
+        runtime = runtime_for(device, self.manifest, cache)
         threads = threads or default_threads()
-        self.graphs = {
-            name: Graph(folder / f"{name}.onnx", providers, threads)
-            for name in self.manifest.components
-        }
+        self.graphs = runtime.graphs(folder, self.manifest, threads)
         self.text = TextEncoder(folder, self.manifest, self.graphs["text_encoder"])
         self.audio = ClapAudio(self.manifest, self.graphs["audio_encoder"])
         self.autoencoder = Autoencoder(self.manifest, self.graphs)
@@ -92,17 +93,20 @@ class Pipeline:
         self.clips = clips
         self.upper_band = UpperBand(built_in_upper_band(), threads)
         self.known_sounds = KnownSounds.load(folder)
-        self._on_cpu = len(providers) == 1
+        self._on_cpu = runtime.on_cpu
         self.unet = JoinedUnet(self.graphs["unet"], self._on_cpu)
         self._free = free
         self._memory = MemoryLimit(self.manifest, self.autoencoder.chunk)
 
-    def warm_up(self) -> float:
+    def warm_up(self, on_loading: OnStep = lambda done, total: None) -> float:
         """Load the graphs for text prompts, so that the first take is as quick as later ones.
+
+        ``on_loading`` is called before each graph and at the end, with the bytes that are loaded.
 
         Returns:
             seconds that the second step took, of ``WARM_UP_S`` of sound.
         """
+        load_in_turn(self.graphs, self.manifest, on_loading)
         steps_s: list[float] = []
         request = TextToAudio(
             prompt="warm up", num_inference_steps=2, num_candidates=1, audio_length_in_s=WARM_UP_S

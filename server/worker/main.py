@@ -36,6 +36,7 @@ from server.worker.protocol import (
     Done,
     Failed,
     FromWorker,
+    Loading,
     OnDevice,
     Previewed,
     Ready,
@@ -238,6 +239,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--cache", type=Path, help="folder of compiled graphs")
     options = parser.parse_args()
     # Ctrl-C in a terminal reaches every process of the group; the engine decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -248,8 +250,8 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     try:
-        pipeline = Pipeline(options.model, options.device, options.threads)
-        step_s = pipeline.warm_up()
+        pipeline = Pipeline(options.model, options.device, options.threads, cache=options.cache)
+        step_s = pipeline.warm_up(lambda done, total: write_event(events, Loading(done, total)))
     except AudioLDMError as error:
         write_event(events, Failed("", error.code, str(error)))
         sys.exit(1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from server.errors import ModelError
 from server.model.manifest import Manifest
-from server.worker.protocol import Failed, FromWorker, Ready, ToWorker, pack, receive
+from server.worker.protocol import Failed, FromWorker, Loading, Ready, ToWorker, pack, receive
 
 __all__ = ["WorkerProcess", "worker_process"]
 
@@ -52,8 +52,21 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def worker_process(model: Path, device: str, threads: int) -> AsyncIterator[WorkerProcess]:
+async def worker_process(
+    model: Path,
+    device: str,
+    threads: int,
+    cache: Path | None = None,
+    on_loading: Callable[[Loading], None] = lambda event: None,
+) -> AsyncIterator[WorkerProcess]:
     """A worker with ``model`` loaded; killed at the end of the block.
+
+    Args:
+        model: the model folder.
+        device: where it runs.
+        threads: CPU threads; 0 for what fits.
+        cache: folder of compiled graphs; None: none are kept.
+        on_loading: told how far loading is.
 
     Raises:
         ModelError: the model cannot be loaded, or a file of it is damaged.
@@ -65,20 +78,24 @@ async def worker_process(model: Path, device: str, threads: int) -> AsyncIterato
         sys.executable,
         *("-m", "server.worker.main", "--model", str(model)),
         *("--device", device, "--threads", str(threads)),
+        *(("--cache", str(cache)) if cache else ()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield WorkerProcess(process, await _wait_until_ready(process, model))
+        yield WorkerProcess(process, await _wait_until_ready(process, model, on_loading))
     finally:
         await _end(process)
 
 
-async def _wait_until_ready(process: asyncio.subprocess.Process, model: Path) -> Ready:
+async def _wait_until_ready(
+    process: asyncio.subprocess.Process, model: Path, on_loading: Callable[[Loading], None]
+) -> Ready:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_LOADING_S):
-            event = await receive(process.stdout)
+            while isinstance(event := await receive(process.stdout), Loading):
+                on_loading(event)
     except TimeoutError as error:
         raise ModelError(f"{model} was not loaded within {_LOADING_S:.0f} s") from error
     if isinstance(event, Failed):

@@ -20,6 +20,7 @@ __all__ = [
     "Done",
     "Failed",
     "FromWorker",
+    "Loading",
     "Lost",
     "OnDevice",
     "Previewed",
@@ -63,6 +64,13 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     step_s: float = 0.0
     """What a denoising step of ``step_of_s`` seconds of sound took; 0: not measured."""
     step_of_s: float = 0.0
+
+
+class Loading(msgspec.Struct, frozen=True, tag=True):
+    """So many bytes of the graphs are loaded; before :class:`Ready`."""
+
+    done_bytes: int
+    total_bytes: int
 
 
 class OnDevice(msgspec.Struct, frozen=True, tag=True):
@@ -109,7 +117,7 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Render | Cancel
-FromWorker = Ready | OnDevice | Step | Previewed | Done | Failed | Lost
+FromWorker = Loading | Ready | OnDevice | Step | Previewed | Done | Failed | Lost
 
 _to_worker = decoder(ToWorker)
 _from_worker = decoder(FromWorker)

@@ -98,7 +98,7 @@ def test_doctor_says_what_works_and_how_to_fix_the_rest(tiny_folder: Path, tmp_p
     code, text, _ = daw("doctor", "--json", *settings)
     findings = {finding["what"]: finding for finding in json.loads(text)}
     assert code == 0
-    assert findings["model"]["state"] == findings["ONNX Runtime"]["state"] == "works"
+    assert findings["model"]["state"] == findings["runtime"]["state"] == "works"
     assert all(f.get("fix") for f in findings.values() if f["state"] != "works")
     assert not (tmp_path / "takes").exists()
     code, text, _ = daw("doctor", "--model", str(tmp_path))
