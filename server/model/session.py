@@ -1,4 +1,4 @@
-"""ONNX graphs on a device: the only module that imports ONNX Runtime."""
+"""ONNX graphs on a device: with :mod:`server.model.resident`, all that imports ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ import numpy.typing as npt
 
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
+from server.model.provider_options import PROVIDERS, Provider, provider_on
+from server.model.resident import opened
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -23,6 +26,7 @@ __all__ = [
     "Device",
     "Graph",
     "OutOfMemory",
+    "Provider",
     "available_providers",
     "default_threads",
     "has_cuda_driver",
@@ -31,14 +35,6 @@ __all__ = [
 
 Device = str
 """auto, cpu, cuda, tensorrt, coreml or directml; ``cuda:1`` is the second card."""
-Provider = str | tuple[str, dict[str, str]]
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-}
 _NO_MEMORY = re.compile(
     "failed to allocate|out of memory|bad.?alloc|alloc_failed|not enough memory", re.IGNORECASE
 )
@@ -65,16 +61,16 @@ def providers_for(device: Device) -> list[Provider]:
     built = available_providers()
     device, _, card = device.partition(":")
     if device == "auto":
-        usable = _PROVIDERS["cuda"] in built and has_cuda_driver()
+        usable = PROVIDERS["cuda"] in built and has_cuda_driver()
         device = "cuda" if usable else "cpu"
-    wanted = _PROVIDERS.get(device, device)
+    wanted = PROVIDERS.get(device, device)
     if wanted not in built:
         raise InvalidRequest(f"device {device}: this ONNX Runtime has only {', '.join(built)}")
     if device in ("cuda", "tensorrt"):
         _load_cuda_libraries()
-    if wanted == _PROVIDERS["cpu"]:
+    if wanted == PROVIDERS["cpu"]:
         return [wanted]
-    return [(wanted, {"device_id": card}) if card else wanted, _PROVIDERS["cpu"]]
+    return [provider_on(device, card), PROVIDERS["cpu"]]
 
 
 def default_threads() -> int:
@@ -137,9 +133,8 @@ class Graph:
         # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
-            return onnxruntime.InferenceSession(
-                self._path, options, providers=list(self._providers)
-            )
+            make = partial(onnxruntime.InferenceSession, self._path, options)
+            return opened(make, self._providers)
         except Exception as error:
             raise ModelError(f"{self._path} cannot be loaded: {_first_line(error)}") from error
 
