@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ PROGRAM = Path(__file__).parents[2] / "rigs" / "programs" / "cluster_hosts.py"
 PATIENCE = {
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_raylet_start_wait_time_s": "300",
+    "RAY_worker_niceness": "0",  # Ray gives way to every other program by default
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "5000",
 }
@@ -42,6 +44,14 @@ def ip(command: str) -> None:
     subprocess.run(("ip", *command.split()), check=True)
 
 
+def end_all(host: str) -> None:
+    """End what still runs on ``host``."""
+    listed = subprocess.run(("ip", "netns", "pids", host), stdout=subprocess.PIPE, check=True)
+    for pid in map(int, listed.stdout.split()):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
 def two_hosts() -> Iterator[tuple[str, str]]:
     """Names of two namespaces with an address each and a cable between them."""
@@ -50,6 +60,7 @@ def two_hosts() -> Iterator[tuple[str, str]]:
         for name in names:
             ip(f"netns add {name}")
             stack.callback(ip, f"netns del {name}")
+            stack.callback(end_all, name)
             ip(f"-n {name} link set lo up")
         ip(f"-n {names[0]} link add cable type veth peer name cable netns {names[1]}")
         for name, address in zip(names, (FIRST, SECOND), strict=True):
@@ -75,7 +86,11 @@ def node(host: str, log: Path, *flags: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()  # what it has started ends with the host
+            process.wait()
 
 
 def wait_for(log: Path, words: str, timeout_s: float = 300.0) -> None:
