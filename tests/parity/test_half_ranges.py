@@ -51,7 +51,7 @@ class Watched:
 
 
 @pytest.mark.slow  # every value of every operator comes out of the graph
-@pytest.mark.parametrize("prompt", ["a kick drum", "an airplane takes off", "silence"])
+@pytest.mark.parametrize("prompt", ["a kick drum", "silence"])
 def test_the_decoder_stays_within_half_precision(prompt: str) -> None:
     pipeline = Pipeline(BUILT_IN, "cpu")
     decoder = Watched(BUILT_IN / "vae_decoder.onnx")
