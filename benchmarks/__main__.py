@@ -2,7 +2,8 @@
 
 Results go to ``out/benchmarks/results.json``. ``benchmarks/ratios.json`` keeps the ratios that were
 reached on each kind of CPU (``--keep`` writes it). One that has grown by more than a quarter is
-reported, and ``--check`` exits 1.
+reported, and ``--check`` exits 1. ``python -m benchmarks gpu`` asks a GPU:
+:mod:`benchmarks.gpu.command`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import built_in
+from benchmarks.gpu import command as gpu
 from benchmarks.machine import describe_machine, kind_of_cpu
 from benchmarks.peers import against_diffusers
 from server.model.session import has_cuda_driver
@@ -67,4 +69,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(gpu.main(sys.argv[2:]) if sys.argv[1:2] == ["gpu"] else main())

@@ -17,6 +17,7 @@ import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
+from server.http.joined_writes import JoinedWrites
 from server.http.strict import StrictConnection
 from server.http.views import ErrorBody, ErrorView
 from server.net.connections import Connections, Patience
@@ -41,8 +42,9 @@ class HttpConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio."""
-        self._all.put(transport, self)
-        super().connection_made(transport)
+        joined: Any = JoinedWrites(transport)
+        self._all.put(joined, self)
+        super().connection_made(joined)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""

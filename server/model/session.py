@@ -1,4 +1,4 @@
-"""ONNX graphs on a device: the only module that imports ONNX Runtime.
+"""ONNX graphs on a device: with :mod:`server.model.resident`, all that imports ONNX Runtime.
 
 What OpenVINO runs goes through :mod:`server.model.runtimes.openvino`.
 """
@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ import numpy.typing as npt
 
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
+from server.model.provider_options import PROVIDERS, Provider, provider_on
+from server.model.resident import opened
 from server.model.runtimes.openvino import OpenVino, OpenVinoSession
 from server.model.runtimes.optimised import kept_graph, loaded
 
@@ -37,14 +40,6 @@ __all__ = [
 
 Device = str
 """auto, cpu, cuda, tensorrt, coreml, directml or openvino; ``cuda:1`` is the second card."""
-Provider = str | tuple[str, dict[str, str]]
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-}
 _NO_MEMORY = re.compile(
     "failed to allocate|out of memory|bad.?alloc|alloc_failed|not enough memory", re.IGNORECASE
 )
@@ -73,16 +68,16 @@ def providers_for(device: Device) -> list[Provider]:
     built = available_providers()
     device, _, card = device.partition(":")
     if device == "auto":
-        usable = _PROVIDERS["cuda"] in built and has_cuda_driver()
+        usable = PROVIDERS["cuda"] in built and has_cuda_driver()
         device = "cuda" if usable else "cpu"
-    wanted = _PROVIDERS.get(device, device)
+    wanted = PROVIDERS.get(device, device)
     if wanted not in built:
         raise InvalidRequest(f"device {device}: this ONNX Runtime has only {', '.join(built)}")
     if device in ("cuda", "tensorrt"):
         _load_cuda_libraries()
-    if wanted == _PROVIDERS["cpu"]:
+    if wanted == PROVIDERS["cpu"]:
         return [wanted]
-    return [(wanted, {"device_id": card}) if card else wanted, _PROVIDERS["cpu"]]
+    return [provider_on(device, card), PROVIDERS["cpu"]]
 
 
 def default_threads() -> int:
@@ -175,7 +170,7 @@ class Graph:
     def _on_onnxruntime(self) -> Any:
         import onnxruntime
 
-        on_cpu = list(self._providers) == [_PROVIDERS["cpu"]]
+        on_cpu = list(self._providers) == [PROVIDERS["cpu"]]
         kept = kept_graph(self.path, self._cache, onnxruntime.__version__) if on_cpu else None
         if kept is not None:
             return loaded(kept, self._session_of, self.path)
@@ -195,7 +190,7 @@ class Graph:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights become float32 once at load instead of at every run.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        return onnxruntime.InferenceSession(path, options, providers=list(self._providers))
+        return opened(partial(onnxruntime.InferenceSession, path, options), self._providers)
 
 
 def _reason(error: Exception) -> str:

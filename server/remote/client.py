@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from server.audio.fence.regular import read_regular
 from server.engine.engine import ModelInfo
-from server.errors import EngineUnavailable, InvalidRequest, StorageFull, error_for
+from server.errors import EngineUnavailable, StorageFull, error_for
 from server.http.routes.models import Models
 from server.http.views import ErrorBody, JobEvent, JobView, ModelEvent, TakeView
 from server.json_errors import NOT_JSON
 from server.model.manifest import Manifest
+from server.remote.connections import Answer, Connections
 from server.store.plan import AddRequest
 
 __all__ = ["RemoteClient"]
 
 T = TypeVar("T")
 
-_TIMEOUT: Final = httpx.Timeout(10.0, read=60.0, pool=60.0)
 _SILENCE_S: Final = 40.0
 """The server says something at least every 15 s; after this the connection counts as lost."""
 _MAX_CLIP_BYTES: Final = 2**30
-_CHUNK_BYTES: Final = 256 * 1024
 _ENDINGS: Final = {"audio/wav": ".wav", "audio/flac": ".flac"}
 
 
@@ -49,19 +47,13 @@ class RemoteClient:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        if not url.startswith(("http://", "https://")):
-            raise InvalidRequest(f"engine {url!r}: expected http://HOST:PORT")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Without TLS there is nothing to verify, and reading the system's certificates takes long.
-        verify = url.startswith("https://")
-        self._http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False, verify=verify
-        )
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = Connections(url, headers)
         self.url = url
 
     async def close(self) -> None:
         """Let the connections go."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def manifest(self) -> Manifest:
         """The server's model."""
@@ -69,8 +61,8 @@ class RemoteClient:
 
     async def submit(self, request: dict[str, Any], key: str) -> JobView:
         """Submit; safe to repeat with the same ``key``."""
-        headers = {"Idempotency-Key": key}
-        return await self._call("POST", "/v1/jobs", JobView, json=request, headers=headers)
+        headers = {"idempotency-key": key}
+        return await self._call("POST", "/v1/jobs", JobView, request, headers)
 
     async def job(self, job_id: str) -> JobView:
         """One job."""
@@ -86,7 +78,7 @@ class RemoteClient:
 
     async def add_model(self, request: AddRequest) -> ModelInfo:
         """Have the server add a model."""
-        return await self._call("POST", "/v1/models", ModelInfo, json=msgspec.to_builtins(request))
+        return await self._call("POST", "/v1/models", ModelInfo, request)
 
     async def change_model(self, name: str, what: str) -> ModelInfo:
         """``load`` or ``unload`` a model."""
@@ -95,23 +87,20 @@ class RemoteClient:
 
     async def events(self) -> AsyncIterator[JobEvent | ModelEvent | None]:
         """Everything that happens; None first, when the connection stands, and in silence."""
-        timeout = httpx.Timeout(10.0, read=_SILENCE_S)
         try:
-            async with self._http.stream("GET", "/v1/events", timeout=timeout) as response:
-                await _check(response)
+            async with self._http.call("GET", "/v1/events", read_s=_SILENCE_S) as answer:
+                await _check(answer)
                 yield None
                 kind: type[JobEvent | ModelEvent] = JobEvent
-                async for line in response.aiter_lines():
+                async for line in answer.lines():
                     if line.startswith("event: "):
                         kind = ModelEvent if line == "event: model" else JobEvent
                     elif line.startswith("data: "):
                         yield msgspec.json.decode(line[6:], type=kind)
                     elif line.startswith(":"):
                         yield None
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
         except NOT_JSON as error:
-            raise EngineUnavailable(f"{self.url} is no audioldm-server: {error}") from error
+            raise self._stranger(error) from error
 
     async def upload(self, path: Path) -> str:
         """``path`` as the server knows it; what is there already is not sent again.
@@ -122,13 +111,14 @@ class RemoteClient:
         data = await asyncio.to_thread(read_regular, path, _MAX_CLIP_BYTES)
         digest = hashlib.sha256(data).hexdigest()
         url = f"/v1/uploads/{digest}"
-        there = await self._send("HEAD", url)
-        if there.status_code == 200:
-            return f"upload:{digest}"
-        offset = int(there.headers.get("upload-offset", "0")) if there.status_code == 202 else 0
-        headers = {"Content-Range": f"bytes {offset}-{len(data) - 1}/{len(data)}"}
-        sent = await self._send("PUT", url, content=data[offset:], headers=headers)
-        await _check(sent)
+        async with self._http.call("HEAD", url) as there:
+            await there.read()
+            if there.status == 200:
+                return f"upload:{digest}"
+            offset = int(there.headers.get("upload-offset", "0")) if there.status == 202 else 0
+        headers = {"content-range": f"bytes {offset}-{len(data) - 1}/{len(data)}"}
+        async with self._http.call("PUT", url, body=data[offset:], headers=headers) as sent:
+            await _check(sent)
         return f"upload:{digest}"
 
     async def download(self, take: TakeView, part: Path) -> str:
@@ -143,20 +133,18 @@ class RemoteClient:
                 # Less a byte: behind the last one there is nothing that could be asked for.
                 start = max(0, file.tell() - 1)
                 file.truncate(start)
-                headers = {"Range": f"bytes={start}-"} if start else {}
-                async with self._http.stream("GET", take.url, headers=headers) as response:
-                    await _check(response)
-                    if response.status_code == 200:
+                headers = {"range": f"bytes={start}-"} if start else {}
+                async with self._http.call("GET", take.url, headers=headers) as answer:
+                    await _check(answer)
+                    if answer.status == 200:
                         file.truncate(0)
-                    async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+                    async for chunk in answer.chunks():
                         file.write(chunk)
                 file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
         except OSError as error:
             raise StorageFull(f"{part} cannot be written: {error.strerror}") from error
-        return _ENDINGS.get(response.headers.get("content-type", ""), ".wav")
+        return _ENDINGS.get(answer.headers.get("content-type", ""), ".wav")
 
     async def preview(self, url: str) -> bytes:
         """The WAV file of a preview.
@@ -164,37 +152,45 @@ class RemoteClient:
         Raises:
             NotFound: its job has ended.
         """
-        response = await self._send("GET", url)
-        await _check(response)
-        return response.content
+        async with self._http.call("GET", url) as answer:
+            return await _checked(answer)
 
-    async def _call(self, method: str, path: str, kind: type[T], **options: Any) -> T:
-        response = await self._send(method, path, **options)
-        await _check(response)
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        content = b"" if body is None else msgspec.json.encode(body)
+        head = {"content-type": "application/json"} if content else {}
+        head |= headers or {}
+        async with self._http.call(method, path, body=content, headers=head) as answer:
+            data = await _checked(answer)
         try:
-            return msgspec.json.decode(response.content, type=kind)
+            return msgspec.json.decode(data, type=kind)
         except NOT_JSON as error:
-            raise EngineUnavailable(f"{self.url} is no audioldm-server: {error}") from error
+            raise self._stranger(error) from error
 
-    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            return await self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: httpx.HTTPError) -> EngineUnavailable:
-        return EngineUnavailable(f"{self.url}: {str(error) or type(error).__name__}")
+    def _stranger(self, error: Exception) -> EngineUnavailable:
+        return EngineUnavailable(f"{self.url} is no audioldm-server: {error}")
 
 
-async def _check(response: httpx.Response) -> None:
+async def _checked(answer: Answer) -> bytes:
+    """The body; raises what the server said."""
+    await _check(answer)
+    return await answer.read()
+
+
+async def _check(answer: Answer) -> None:
     """Raise what the server said."""
-    if response.is_success:
+    if answer.status < 300:
         return
-    content = await response.aread()
     try:
-        error = msgspec.json.decode(content, type=ErrorBody).error
+        error = msgspec.json.decode(await answer.read(), type=ErrorBody).error
     except NOT_JSON:
         raise EngineUnavailable(
-            f"{response.url} answered {response.status_code}, not like an audioldm-server"
+            f"{answer.url} answered {answer.status}, not like an audioldm-server"
         ) from None
     raise error_for(error.code, error.message)

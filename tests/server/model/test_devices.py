@@ -6,15 +6,17 @@ import pytest
 
 from server.errors import InvalidRequest
 from server.model import session
+from server.model.provider_options import OPTIONS
 
 
 def test_a_card_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     built = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(session, "available_providers", lambda: built)
     monkeypatch.setattr(session, "_load_cuda_libraries", lambda: None)
-    second = ("CUDAExecutionProvider", {"device_id": "1"})
+    second = ("CUDAExecutionProvider", {**OPTIONS["cuda"], "device_id": "1"})
     assert session.providers_for("cuda:1") == [second, "CPUExecutionProvider"]
-    assert session.providers_for("cuda") == built
+    first = ("CUDAExecutionProvider", dict(OPTIONS["cuda"]))
+    assert session.providers_for("cuda") == [first, "CPUExecutionProvider"]
     assert session.providers_for("cpu") == ["CPUExecutionProvider"]
     with pytest.raises(InvalidRequest, match="coreml"):
         session.providers_for("coreml")
