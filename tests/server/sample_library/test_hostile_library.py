@@ -156,7 +156,6 @@ def changing(path: Path) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.timeout(120)
 def test_indexing_goes_on_after_a_kill(tmp_path: Path) -> None:
     sounds, state = tmp_path / "sounds", tmp_path / "state"
     for number in range(SOUNDS):
