@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from server.config import Config, add_flags
+from server.config import Config
+from server.config_flags import add_flags
 from server.errors import error_for
 from server.requests.fields import fields_of
 from server.requests.request import AnyRequest, parse_request
