@@ -10,13 +10,14 @@ const GROUPS = [
   ["File", []],  // the rest: delivery
 ];
 const OWN_PLACE = ["prompt", "regions", "model"];
+const RESEMBLES = ["audio_embedding", "audio_prompt_weight"];
 
 // Builds the controls of `kind`; returns { values(), set(request) }.
 export function buildFields(kind, model, main, more, changed) {
   const controls = new Map();
   for (const field of kind.fields) {
     if (OWN_PLACE.includes(field.name) || field.extra.file || field.type === "b") continue;
-    if (field.name === "audio_prompt_weight") continue;  // the panel sends no audio prompt
+    if (RESEMBLES.includes(field.name)) continue;  // the panel sends no audio prompt
     controls.set(field.name, makeControl(field, model, changed));
   }
   const rows = (names) => names.filter((name) => controls.has(name)).map((name) => controls.get(name).row);

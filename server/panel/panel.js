@@ -43,6 +43,11 @@ function complain(error) {
   complain.timer = setTimeout(() => { $("message").hidden = true; }, 8000);
 }
 
+// The panel has a place for one clip.
+function hasPlace(kind) {
+  return kind.fields.filter((field) => field.required && field.extra.file).length < 2;
+}
+
 function needsClip(kind) {
   return kind.fields.some((field) => field.name === "clip");
 }
@@ -187,7 +192,7 @@ async function start() {
   takes.label = kindLabel;
   $("to-stage").hidden = !features.stage;
   await library.start(features.library, features.stage);
-  $("kind").replaceChildren(...features.kinds.map(kindTab));
+  $("kind").replaceChildren(...features.kinds.filter(hasPlace).map(kindTab));
   $("preset").append(...presets.map((preset) => new Option(preset.name, preset.name)));
   recall();
   morphPad((blend) => {

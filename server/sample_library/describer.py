@@ -143,7 +143,7 @@ class _Listener:
         from server.model.session import Graph, providers_for
 
         manifest = Manifest.load(model_folder)
-        graph = Graph(model_folder / AUDIO_TOWER, providers_for("cpu"), 1)
+        graph = Graph(model_folder / f"{AUDIO_TOWER}.onnx", providers_for("cpu"), 1)
         self._audio = ClapAudio(manifest, graph)
 
     def answer(self, path: Path, folder: Path) -> _Answer:

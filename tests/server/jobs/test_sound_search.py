@@ -183,6 +183,17 @@ def test_a_hostile_tower_costs_its_process_and_nobody_else(
     towers.close()
 
 
+def test_the_limit_has_room_for_weights_in_a_checkpoint_s_files(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    manifest = Manifest.load(tiny_folder)
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    mapped = {"text_encoder": 500 * 2**20, "audio_encoder": 110 * 2**20, "unet": 2**33}
+    msgspec.structs.replace(manifest, weights_bytes=mapped).save(tmp_path / "model")
+    room = memory_limit(tmp_path / "model") - memory_limit(tiny_folder)
+    assert 610 * 2**20 <= room <= 2**30
+
+
 def towers_size(folder: Path) -> int:
     return Manifest.load(folder).embedding_dim
 
