@@ -231,8 +231,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             manifest = msgspec.json.decode(without_bom(path.read_bytes()), type=cls)
         except FileNotFoundError as error:
             raise ModelError(
-                f"{folder} is no model folder: it has no {MANIFEST_FILE}. "
-                "Make one with: audioldm-export CHECKPOINT -o FOLDER"
+                f"{folder} is no model folder: it has no {MANIFEST_FILE}. See: audioldm-daw model "
+                "list. Make one with: audioldm-daw model add NAME, or audioldm-export CHECKPOINT"
             ) from error
         except (OSError, *NOT_JSON) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
