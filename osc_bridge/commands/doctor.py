@@ -18,6 +18,7 @@ import msgspec
 from server import __version__
 from server.config import Config
 from server.errors import AudioLDMError
+from server.extras import install_again, install_extra
 
 __all__ = ["Finding", "diagnose", "doctor"]
 
@@ -125,12 +126,11 @@ def _runtimes(config: Config) -> Finding:
             for manifest in map(Manifest.load, config.model_folders)
         ]
     except ImportError as error:
-        fix = f"{sys.executable} -m pip install --force-reinstall audioldm-daw"
+        fix = install_again()
         return Finding(what="runtime", state="broken", detail=str(error), fix=fix)
     except AudioLDMError as error:
         fix = (
-            "--device cpu, or pip install 'audioldm-daw[gpu]' (NVIDIA), "
-            "'audioldm-daw[openvino]' (Intel)"
+            f"{install_extra('gpu')} (NVIDIA), {install_extra('openvino')} (Intel), or --device cpu"
         )
         return Finding(what="runtime", state="broken", detail=str(error), fix=fix)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -210,15 +210,15 @@ def _sound_card(_: Config) -> Finding:
 
 
 def _midi(_: Config) -> Finding:
-    return _extra("MIDI", ("mido", "rtmidi"), "pip install 'audioldm-daw[midi]'")
+    return _extra("MIDI", ("mido", "rtmidi"), "pip install mido python-rtmidi")
 
 
 def _link(_: Config) -> Finding:
-    return _extra("Ableton Link", ("aalink",), "pip install 'audioldm-daw[link]'")
+    return _extra("Ableton Link", ("aalink",), "pip install aalink")
 
 
 def _announcement(_: Config) -> Finding:
-    return _extra("announcement (mDNS)", ("zeroconf",), "pip install 'audioldm-daw[mdns]'")
+    return _extra("announcement (mDNS)", ("zeroconf",), "pip install zeroconf")
 
 
 def _extra(what: str, modules: tuple[str, ...], fix: str) -> Finding:

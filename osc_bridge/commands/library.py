@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from server.config import Config, add_flags
+from server.config import Config
+from server.config_flags import add_flags
 from server.errors import error_for
 from server.requests.fields import fields_of
 

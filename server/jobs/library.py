@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest, NotFound
-from server.jobs.job import TakeInfo
+from server.jobs.job import TakeInfo, decode_take
 from server.jobs.journal import Journal
 from server.jobs.sound_search import SoundSearch
 
@@ -23,7 +23,6 @@ __all__ = ["Library", "StoredTake", "TakeMarks", "TakeSearch"]
 log = logging.getLogger("audioldm.library")
 
 _COLUMNS: Final = "job_id, number, owner, kind, prompt, created_s, bytes, tags, kept, data"
-_decode_take = msgspec.msgpack.Decoder(TakeInfo, dec_hook=lambda kind, value: kind(value)).decode
 
 
 class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,7 +100,7 @@ class Library:
         takes = {
             (job_id, number): found
             for job_id, number, data in rows
-            if (found := _decode_take(data)).path.exists()
+            if (found := decode_take(data)).path.exists()
         }
         ranked = await self._by_sound.rank(search.like, takes)
         chosen = ranked[search.offset : search.offset + search.limit]
@@ -223,7 +222,7 @@ def _stored(row: tuple[Any, ...]) -> StoredTake:
         bytes=size,
         tags=tuple(tags.strip(",").split(",")) if tags else (),
         kept=bool(kept),
-        take=_decode_take(data),
+        take=decode_take(data),
     )
 
 

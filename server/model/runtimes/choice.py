@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import InvalidRequest
+from server.extras import install_extra
 from server.model.manifest import Manifest
 from server.model.runtimes.openvino import OpenVino, is_installed
 from server.model.session import Device, Graph, Provider, providers_for
@@ -120,16 +121,15 @@ def _no_gain(manifest: Manifest) -> str:
     if not bf16_instructions():
         return "the CPU has neither AMX nor AVX512-BF16"
     if not is_installed():
-        return f"OpenVINO would be faster: {_INSTALL}"
+        return f"OpenVINO would be faster; {install_extra('openvino')}"
     return ""
-
-
-_INSTALL: Final = "pip install 'audioldm-daw[openvino]'"
 
 
 def _on_openvino(part: str, manifest: Manifest, cache: Path | None) -> Runtime:
     if not is_installed():
-        raise InvalidRequest(f"device openvino: the package openvino is not installed; {_INSTALL}")
+        raise InvalidRequest(
+            f"device openvino: the package openvino is not installed; {install_extra('openvino')}"
+        )
     flags = bf16_instructions()
     if part == "cpu":
         precision = "bf16" if flags else "fp32"
