@@ -129,7 +129,9 @@ def _runtimes(config: Config) -> Finding:
         fix = install_again()
         return Finding(what="runtime", state="broken", detail=str(error), fix=fix)
     except AudioLDMError as error:
-        fix = f"--device cpu, or {install_extra('gpu')} (NVIDIA; 'openvino' for Intel)"
+        fix = (
+            f"{install_extra('gpu')} (NVIDIA), {install_extra('openvino')} (Intel), or --device cpu"
+        )
         return Finding(what="runtime", state="broken", detail=str(error), fix=fix)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     chosen = "; ".join(

@@ -47,14 +47,12 @@ class Fleet(Engine):
         devices: where each model has a worker.
         budget_bytes: what models may take of each device's memory together; 0 for a share of it.
         threads: CPU threads of a worker; 0 for what fits.
-        max_queued: jobs that may wait.
-        limits: what jobs may cost.
+        max_queued, limits: how many jobs may wait, and what they may cost.
         step_timeout_s: the longest a worker with jobs may be silent before it counts as hung.
         journal: where jobs outlive this process; the engine closes it.
         make_executors: makes what renders, if not worker processes.
         stays_loaded: models are not unloaded, and their memory is not counted.
-        models_folder: where models are added; None: nowhere.
-        cache: folder of compiled graphs; None: none are kept.
+        models_folder, cache: where models are added and compiled graphs kept; None: nowhere.
 
     Raises:
         ModelError: one of the folders is no model folder.

@@ -33,7 +33,7 @@ PATIENCE_S: float = 30.0
 class Loader:
     """Keeps ``models``, the default first, within ``budget_bytes`` of each device.
 
-    ``listeners`` are called at every change of a model's state.
+    ``listeners`` are called at every change of a model's state, and as loading goes on.
     """
 
     def __init__(

@@ -121,7 +121,7 @@ def _no_gain(manifest: Manifest) -> str:
     if not bf16_instructions():
         return "the CPU has neither AMX nor AVX512-BF16"
     if not is_installed():
-        return f"OpenVINO would be faster: {install_extra('openvino')}"
+        return f"OpenVINO would be faster; {install_extra('openvino')}"
     return ""
 
 

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ class ModelLog:
         self._changed.set()
 
     def states(self, name: str) -> list[str]:
-        return [info.state for info in self.events if info.name == name]
+        """Each state that the model came to; what was said of progress in it is left out."""
+        return [state for state, _ in groupby(i.state for i in self.events if i.name == name)]
 
     async def until(self, name: str, state: str) -> ModelInfo:
         """The model when it stands so."""

@@ -64,5 +64,6 @@ def test_takes_are_swept_before_the_first_model_loads_and_not_after(
             await fleet.close()
 
     asyncio.run(scenario())
-    assert seen[:2] == [("one", "loading", False), ("one", "loaded", False)]
+    states = list(dict.fromkeys(seen))  # loading says again how far it is
+    assert states[:2] == [("one", "loading", False), ("one", "loaded", False)]
     assert writing.exists()
