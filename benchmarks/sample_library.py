@@ -108,7 +108,7 @@ async def index(sounds: Path, manifest: Path | None) -> dict[str, float]:
     """Files a second, and how often a caption finds its clip and a clip its group."""
     towers = ClapTowers(built_in_model())
     with tempfile.TemporaryDirectory() as name:
-        library = SampleLibrary(Path(name), built_in_model(), lambda: towers)
+        library = SampleLibrary(Path(name), built_in_model(), towers)
         started_s, processor_s = time.perf_counter(), sum(os.times()[2:4])
         await library.add(sounds)
         while (state := await library.state()).folders[0].state != "indexed":

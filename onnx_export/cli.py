@@ -21,6 +21,7 @@ from onnx_export.arguments import (
     vocoder_parser,
 )
 from server.errors import AudioLDMError, InvalidRequest
+from server.extras import install_extra
 
 if TYPE_CHECKING:
     from onnx_export.export import Flavour, Precision
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (AudioLDMError, OSError) as error:
         return _refuse(str(error))
     except ModuleNotFoundError as error:
-        return _refuse(f'{error.name} is missing; run: pip install "audioldm-daw[export]"')
+        return _refuse(f"{error.name} is missing; {install_extra('export')}")
     except KeyboardInterrupt:
         return 130
     finally:

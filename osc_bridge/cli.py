@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from server import __version__
-from server.config import Config, add_flags, load_config
+from server.config import Config, load_config
+from server.config_flags import add_flags
 from server.errors import AudioLDMError
 
 __all__ = ["main"]

@@ -8,6 +8,8 @@
 #include "parameters.hpp"
 #include "project/project.hpp"
 
+#include <string>
+
 namespace audioldm {
 
 class Instance {
@@ -23,6 +25,8 @@ class Instance {
     Link link{parameters, project, captured_, slots_, processor.status};
 
     void setSampleRate(double rate);
+    /** Takes up a saved project; says why where it cannot, and keeps the one that it has. */
+    void restore(const std::string& text);
 };
 
 } // namespace audioldm

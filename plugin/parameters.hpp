@@ -42,8 +42,6 @@ struct ParameterInfo {
     const char *symbol, *name, *unit;
     Kind kind;
     float initial, minimum, maximum;
-
-    bool isOutput() const { return kind >= numberOut; }
 };
 
 const ParameterInfo& parameterInfo(std::uint32_t index);

@@ -1,7 +1,12 @@
 #include "plugin.hpp"
 
+// DPF's limit of events.
+#include "src/DistrhoPluginInternal.hpp"
+
+#include <algorithm>
 #include <array>
-#include <cstdlib>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 
 using audioldm::ParameterInfo;
@@ -12,7 +17,6 @@ START_NAMESPACE_DISTRHO
 namespace {
 
 constexpr const char* kProjectKey = "project";
-constexpr uint32_t kMaxNotes = 256;
 
 uint32_t parameterHints(const ParameterInfo& info) {
     switch (info.kind) {
@@ -111,7 +115,7 @@ String AudioLdmPlugin::getState(const char* key) const {
 
 void AudioLdmPlugin::setState(const char* key, const char* value) {
     if (std::strcmp(key, kProjectKey) == 0 && *value != '\0')
-        instance_.project.restore(value);
+        instance_.restore(value);
 }
 
 void AudioLdmPlugin::activate() {
@@ -124,9 +128,9 @@ void AudioLdmPlugin::sampleRateChanged(double rate) {
 
 void AudioLdmPlugin::run(const float** inputs, float** outputs, uint32_t frames,
                          const MidiEvent* events, uint32_t numEvents) {
-    std::array<audioldm::NoteEvent, kMaxNotes> notes;
+    std::array<audioldm::NoteEvent, kMaxMidiEvents> notes;
     uint32_t numNotes = 0;
-    for (uint32_t k = 0; k < numEvents && numNotes < kMaxNotes; ++k)
+    for (uint32_t k = 0; k < numEvents && numNotes < kMaxMidiEvents; ++k)
         if (events[k].size >= 2 && events[k].size <= MidiEvent::kDataSize)
             notes[numNotes++] = {events[k].frame, events[k].data[0], events[k].data[1],
                                  events[k].data[2]};

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import __version__
-from server.config import Config, add_flags, load_config
+from server.config import Config, load_config
+from server.config_flags import add_flags
 from server.errors import AudioLDMError, StorageDamaged
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _back_up(config: Config, target: Path) -> int:
 
     from server.jobs.journal_file import back_up
 
-    path = config.state / "journal.sqlite3"
+    path = config.journal_file
     try:
         jobs = back_up(path, target)
     except (sqlite3.Error, OSError) as error:
@@ -144,7 +145,7 @@ def _back_up(config: Config, target: Path) -> int:
 def _token(options: argparse.Namespace, config: Config) -> int:
     from server.http.access import Caller, TokenFile
 
-    tokens = TokenFile(config.state / "tokens.json")
+    tokens = TokenFile(config.tokens_file)
     if options.action == "list":
         print("\n".join(tokens) or "nobody has a token")
         return 0

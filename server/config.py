@@ -1,15 +1,15 @@
 """Settings of a running instance, in one frozen struct.
 
 A value comes from the flag, else from the environment (``AUDIOLDM_OSC_PORT``), else from the YAML
-file (``--config``), else from the default here. Flags are made from the fields.
+file (``--config``), else from the default here. Flags are made from the fields, see
+:mod:`server.config_flags`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,13 +17,13 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest
+from server.model.manifest import MANIFEST_FILE
 from server.requests.explain import explain
-from server.requests.fields import Field, fields_of
+from server.requests.fields import fields_of
 
-__all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "built_in_model", "load_config"]
+__all__ = ["ENVIRONMENT_PREFIX", "Config", "built_in_model", "load_config"]
 
 ENVIRONMENT_PREFIX: Final = "AUDIOLDM_"
-MANIFEST_FILE: Final = "manifest.json"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 _DEVICE: Final = re.compile(r"auto|cpu|coreml|directml|(cuda|tensorrt)(:\d{1,2})?")
 
@@ -178,7 +178,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """
         found = self.models.glob(f"*/{MANIFEST_FILE}") if self.models_folder else ()
         added = sorted(path.parent for path in found)
-        named = tuple(self._folder(name) for name in self.model) or (built_in_model(),)
+        named = self.named_folders or (built_in_model(),)
         folders = (*named, *(folder for folder in added if folder not in named))
         if not self.default_model:
             return folders
@@ -189,6 +189,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"settings: there is no default_model {self.default_model!r}; there are {names}"
             )
         return (wanted, *(folder for folder in folders if folder != wanted))
+
+    @property
+    def named_folders(self) -> tuple[Path, ...]:
+        """Folders of the models that ``model`` names."""
+        return tuple(self._folder(name) for name in self.model)
 
     @property
     def models(self) -> Path:
@@ -214,6 +219,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Path(self.state_folder).expanduser()
 
     @property
+    def journal_file(self) -> Path:
+        """The journal of jobs and takes."""
+        return self.state / "journal.sqlite3"
+
+    @property
+    def tokens_file(self) -> Path:
+        """Who may use the server over the network."""
+        return self.state / "tokens.json"
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """Folders that clients may name in paths, the takes folder first."""
         folders = (self.takes_folder, *self.allowed_folders)
@@ -225,32 +240,6 @@ def built_in_model() -> Path:
     from importlib.resources import files  # slow to import, and --help does not need it
 
     return Path(str(files("models"))) / "tiny"
-
-
-def add_flags(parser: argparse.ArgumentParser, names: Container[str] | None = None) -> None:
-    """Add a flag for each field (of those in ``names``), and ``--config FILE``."""
-    group = parser.add_argument_group("settings", f"also as {ENVIRONMENT_PREFIX}OSC_PORT=..., ...")
-    # Suppressed defaults do not overwrite flags that were given before a subcommand.
-    unset = argparse.SUPPRESS
-    group.add_argument("--config", metavar="FILE", default=unset, help="YAML file of settings")
-    for field in fields_of(Config):
-        if names is not None and field.name not in names:
-            continue
-        flag = f"--{field.name.replace('_', '-')}"
-        text = f"{field.description} (default: {_shown(field)})"
-        if field.type == "T":
-            group.add_argument(
-                flag,
-                action=argparse.BooleanOptionalAction,
-                default=unset,
-                help=field.description,
-            )
-        elif field.type == "j":
-            group.add_argument(flag, action="append", metavar="FOLDER", default=unset, help=text)
-        else:
-            choices = field.choices or None
-            metavar = None if choices else field.extra.get("metavar", _METAVARS[field.type])
-            group.add_argument(flag, metavar=metavar, choices=choices, default=unset, help=text)
 
 
 def load_config(
@@ -309,10 +298,3 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InvalidRequest(f"{path} must hold `name: value` lines")
     return {str(name): value for name, value in values.items()}
-
-
-def _shown(field: Field) -> str:
-    return str(field.default) if field.default not in ("", ()) else "none"
-
-
-_METAVARS: Final = {"i": "N", "f": "X", "s": "TEXT"}

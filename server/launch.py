@@ -92,7 +92,7 @@ def make_local_engine(config: Config) -> Fleet:
         threads=config.threads,
         max_queued=config.max_queued,
         limits=Limits.of(config),
-        journal=Journal(config.state / "journal.sqlite3"),
+        journal=Journal(config.journal_file),
         models_folder=config.models if config.models_folder else None,
     )
 
@@ -105,6 +105,8 @@ def make_http(
 ) -> HttpApi:
     """The HTTP application for ``engine``; ``extra_routes`` share its port and its gate.
 
+    Takes are searched with the CLAP towers of ``samples``, where there are any.
+
     Raises:
         InvalidRequest: open to the network, and nobody has a token.
     """
@@ -115,7 +117,7 @@ def make_http(
         engine,
         make_uploads(config),
         journal=engine.journal,
-        make_towers=partial(ClapTowers, config.model_folder),
+        towers=samples.towers if samples else ClapTowers(config.model_folder),
         gate=_gate(config),
         presets=config.state / "presets",
         samples=samples,
@@ -139,8 +141,7 @@ def make_library(config: Config) -> SampleLibrary:
     """The library of the user's sounds; it is not started yet."""
     from server.sample_library.library import SampleLibrary
 
-    make_towers = partial(ClapTowers, config.model_folder)
-    return SampleLibrary(config.state, config.model_folder, make_towers)
+    return SampleLibrary(config.state, config.model_folder, ClapTowers(config.model_folder))
 
 
 def make_uploads(config: Config) -> Uploads:
@@ -184,7 +185,7 @@ def _files_in_use(engine: Engine) -> frozenset[str]:
 def _gate(config: Config) -> Gate:
     if config.is_loopback:
         return Gate(None)
-    tokens = TokenFile(config.state / "tokens.json")
+    tokens = TokenFile(config.tokens_file)
     if not len(tokens):
         raise InvalidRequest(
             f"host {config.host} opens this server to the network, and nobody has a token yet. "
@@ -196,12 +197,12 @@ def _gate(config: Config) -> Gate:
 def _usable(config: Config) -> list[Path]:
     """The model folders, without the broken ones that nobody named."""
     first, *others = config.model_folders
-    usable = [first]
+    usable, named = [first], config.named_folders
     for folder in others:
         try:
             Manifest.load(folder)
         except ModelError as error:
-            if len(usable) < len(config.model):
+            if folder in named:
                 raise
             log.warning("%s; it is left out", error)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 import scipy.signal
 
 import models
+from server.audio.waveform import Waveform
 from server.model.manifest import Manifest
 from server.model.session import Graph, providers_for
 from server.model.vocoder import Vocoder
 from server.render.pipeline import Pipeline
+from server.render.plans.sound import one_shot, ring_of
 from training.evaluation.tuning import chord, line_cents, steady_tone
 from training.networks.mel import HOP_LENGTH, LogMel
 
@@ -74,6 +77,18 @@ def test_twelve_tones_are_in_tune(pipeline: Pipeline) -> None:
 @pytest.mark.xfail(reason="partials below 75 Hz are too close for the mel bands")
 def test_a_bass_is_in_tune(pipeline: Pipeline) -> None:
     assert off_cents(pipeline, "saw", 55.0) < WORST_CENTS
+
+
+@pytest.mark.parametrize("decode", [one_shot, ring_of])
+@pytest.mark.parametrize("cents", [-150.0, 60.0])
+def test_a_tone_is_moved_and_its_length_stays(
+    pipeline: Pipeline, decode: Callable[..., Waveform], cents: float
+) -> None:
+    ratio = 2.0 ** (cents / 1200.0)
+    latents = pipeline.autoencoder.encode(steady_tone("organ", 293.7, seconds=2.56))[None]
+    sound = decode(pipeline.context({}), latents, 2.56, 16000, ratio)
+    assert sound.frames == 2.56 * 16000
+    assert abs(line_cents(sound.samples[:, 0], 293.7 * ratio)) < WORST_CENTS
 
 
 def test_pieces_of_a_long_tone_join(graph: Graph) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.errors import AudioLDMError
+from server.extras import install_extra
 from training.fullband.command import add_fullband_commands, run_fullband
 
 __all__ = ["main"]
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AudioLDMError as error:
         return _refuse(str(error))
     except ModuleNotFoundError as error:
-        return _refuse(f'{error.name} is missing; run: pip install "audioldm-daw[train]"')
+        return _refuse(f"{error.name} is missing; {install_extra('train')}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The standalone program: starts everything, opens the panel, and ends with its window.
+"""The standalone program: starts everything and opens the panel; closing its window ends it.
 
 It is also the interpreter of its own child processes: ``APP -m MODULE ...`` runs one of theirs.
 With arguments it is ``audioldm-daw``.
@@ -15,7 +15,6 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Callable
 from typing import Final
 
 CHILDREN: Final = ("server.", "osc_bridge.")
@@ -25,7 +24,7 @@ START_S: Final = 60.0
 
 def main(arguments: list[str]) -> int:
     """Run a child, a command, or the program with its window."""
-    if arguments[:1] == ["-m"] and arguments[1].startswith(CHILDREN):
+    if arguments[:1] == ["-m"] and "".join(arguments[1:2]).startswith(CHILDREN):
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return 0
@@ -33,18 +32,11 @@ def main(arguments: list[str]) -> int:
 
     if arguments:
         return audioldm_daw(arguments)
-    window = _window()
-    if window is None:
-        threading.Thread(target=_open_panel, daemon=True).start()
-        return audioldm_daw([])
-    return _with_window(window, audioldm_daw)
-
-
-def _with_window(window: Window, run: Callable[[list[str]], int]) -> int:
-    """The program in the main thread, its window in another; either ends both."""
-    threading.Thread(target=window.stay, daemon=True).start()
+    # The program is in the main thread, its window in another; either ends both.
+    if window := _window():
+        threading.Thread(target=window.stay, daemon=True).start()
     threading.Thread(target=_open_panel, daemon=True).start()
-    return run([])
+    return audioldm_daw([])
 
 
 class Window:
@@ -87,7 +79,7 @@ def _show() -> None:
 
 
 def _open_panel() -> None:
-    """Open the panel as soon as the program answers."""
+    """Open the panel when the program answers, or after a minute, whatever it shows then."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         try:

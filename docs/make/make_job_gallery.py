@@ -31,6 +31,7 @@ MEASURES: Final = [
     ["`prompt_distance`", "1 - cosine to the nearest caption of the training sounds"],
     ["`score`", "how well the take matches the prompt, up to 1"],
     ["`note_cents`", "distance from the note in the prompt"],
+    ["`tuned_cents`", "by how much the take was transposed to the note in the prompt"],
     ["`tempo_bpm`", "measured tempo"],
     ["`key_share`", "share of the tones that are notes of the key, 0 to 1"],
     ["`seam_db`", "the worst join, less the usual jump of the sound itself; 0 is inaudible"],
@@ -69,6 +70,8 @@ A take may also carry warnings, in sentences. They appear in every interface.
 - **Metadata.** What came with a clip goes back with it, up to 16 MiB. Positions move with the
   sound. That is `bext`, iXML, cues, labels, `smpl`, `acid`, names, pictures and the channel mask.
   AIFF markers become cues; in FLAC, RIFF chunks are in `APPLICATION` blocks.
+- **Tuning.** A take that plays the note of its prompt up to a whole tone off is transposed to it,
+  in the octave where it is. Its length stays. `tune 0` (`--tune 0`) leaves it as the model made it.
 - **Loops.** New loops carry `smpl` and `acid`: loop points, tempo, and the root note that the
   prompt or the key names. `bpm_in_name` writes the tempo into the file's name.
 - **Recipes** are in the comment, and in iXML (WAV) or `AUDIOLDM_RECIPE` (FLAC). A clip's own

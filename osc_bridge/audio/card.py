@@ -12,10 +12,12 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,6 +31,7 @@ __all__ = ["CardOutput"]
 
 log = logging.getLogger("audioldm.audio")
 
+_MODULE: Final = "osc_bridge.audio.process"
 _OPEN_TIMEOUT_S: Final = 20.0
 _TIMEOUT_S: Final = 2.0
 """A device that has not asked for a block for this long counts as lost."""
@@ -156,7 +159,7 @@ class CardOutput:
     async def _start(self, options: ProcessOptions) -> ProcessReport:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "osc_bridge.audio.process", msgspec.json.encode(options).decode(),
+            sys.executable, "-m", _MODULE, msgspec.json.encode(options).decode(),
             stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(),
         )  # fmt: skip
         self._stderr = asyncio.create_task(self._read_stderr(self._process))
@@ -216,12 +219,33 @@ class CardOutput:
 async def _ended(arena: Arena, pid: int) -> None:
     """Wait for the end of a process that is no child of ours; it is killed if it hangs."""
     for _ in range(round(_END_S / 0.05)):
-        await asyncio.sleep(0.05)
-        if not arena.gauges[Gauge.STATE]:
+        if not arena.gauges[Gauge.STATE] or _is_ours(pid) is False:
             return
+        await asyncio.sleep(0.05)
+    if not _is_ours(pid):
+        log.warning("the audio process hangs; it is left alone")
+        return
     log.warning("the audio process hangs; it is killed")
     with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
+
+
+def _is_ours(pid: int) -> bool | None:
+    """Whether an audio process has this number, which the system may have given to another one.
+
+    None where the system does not say what a process runs (Windows).
+    """
+    if os.name != "posix":
+        return None
+    if sys.platform == "linux":
+        try:
+            return _MODULE.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+    told = subprocess.run(
+        ("ps", "-ww", "-o", "command=", "-p", str(pid)), capture_output=True, check=False
+    )
+    return _MODULE.encode() in told.stdout
 
 
 def _environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ import msgspec
 from server import __version__
 from server.config import Config
 from server.errors import AudioLDMError
+from server.extras import install_again, install_extra
 
 __all__ = ["Finding", "diagnose", "doctor"]
 
@@ -119,10 +120,10 @@ def _providers(config: Config) -> Finding:
 
         providers = providers_for(config.devices[0])
     except ImportError as error:
-        fix = f"{sys.executable} -m pip install --force-reinstall audioldm-daw"
+        fix = install_again()
         return Finding(what="ONNX Runtime", state="broken", detail=str(error), fix=fix)
     except AudioLDMError as error:
-        fix = "pip install 'audioldm-daw[gpu]' (NVIDIA), or --device cpu"
+        fix = f"{install_extra('gpu')} (NVIDIA), or --device cpu"
         return Finding(what="ONNX Runtime", state="broken", detail=str(error), fix=fix)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     names = ", ".join(p if isinstance(p, str) else p[0] for p in providers)
@@ -200,15 +201,15 @@ def _sound_card(_: Config) -> Finding:
 
 
 def _midi(_: Config) -> Finding:
-    return _extra("MIDI", ("mido", "rtmidi"), "pip install 'audioldm-daw[midi]'")
+    return _extra("MIDI", ("mido", "rtmidi"), "pip install mido python-rtmidi")
 
 
 def _link(_: Config) -> Finding:
-    return _extra("Ableton Link", ("aalink",), "pip install 'audioldm-daw[link]'")
+    return _extra("Ableton Link", ("aalink",), "pip install aalink")
 
 
 def _announcement(_: Config) -> Finding:
-    return _extra("announcement (mDNS)", ("zeroconf",), "pip install 'audioldm-daw[mdns]'")
+    return _extra("announcement (mDNS)", ("zeroconf",), "pip install zeroconf")
 
 
 def _extra(what: str, modules: tuple[str, ...], fix: str) -> Finding:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from osc_bridge.commands.companion import answer_of, companion, is_there
-from server.config import Config, add_flags
+from server.config import Config
+from server.config_flags import add_flags
 from server.requests.fields import fields_of
 
 if TYPE_CHECKING:

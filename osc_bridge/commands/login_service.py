@@ -7,6 +7,7 @@ to: a plug-in needs none, and on some systems a card has room for one program on
 
 from __future__ import annotations
 
+import contextlib
 import os
 import plistlib
 import subprocess
@@ -37,6 +38,8 @@ class LoginService:
     install: Sequence[Sequence[str]]
     uninstall: Sequence[Sequence[str]]
     status: Sequence[str]
+    before_install: Sequence[Sequence[str]] = ()
+    """They end one that runs, which may have other flags; where none does, they fail."""
 
 
 def service(action: str, flags: Sequence[str]) -> int:
@@ -95,7 +98,11 @@ WantedBy=default.target
     return LoginService(
         path=path,
         text=text,
-        install=((*manager, "daemon-reload"), (*manager, "enable", "--now", unit)),
+        install=(
+            (*manager, "daemon-reload"),
+            (*manager, "enable", unit),
+            (*manager, "restart", unit),
+        ),
         uninstall=((*manager, "disable", "--now", unit),),
         status=(*manager, "--no-pager", "status", unit),
     )
@@ -122,11 +129,13 @@ def _launchd(home: Path, command: Sequence[str]) -> LoginService:
         "StandardErrorPath": log,
     }
     domain = f"gui/{os.getuid() if hasattr(os, 'getuid') else 0}"
+    bootout = ("launchctl", "bootout", f"{domain}/{_LABEL}")
     return LoginService(
         path=path,
         text=plistlib.dumps(agent).decode(),
+        before_install=(bootout,),
         install=(("launchctl", "bootstrap", domain, str(path)),),
-        uninstall=(("launchctl", "bootout", f"{domain}/{_LABEL}"),),
+        uninstall=(bootout,),
         status=("launchctl", "print", f"{domain}/{_LABEL}"),
     )
 
@@ -139,6 +148,7 @@ def _scheduled_task(command: Sequence[str]) -> LoginService:
     return LoginService(
         path=None,
         text=line,
+        before_install=(("schtasks", "/End", "/TN", _NAME),),
         install=(
             ("schtasks", "/Create", "/F", "/SC", "ONLOGON", "/TN", _NAME, "/TR", line),
             ("schtasks", "/Run", "/TN", _NAME),
@@ -156,6 +166,9 @@ def _install(login: LoginService) -> None:
         login.path.parent.mkdir(parents=True, exist_ok=True)
         login.path.write_text(login.text)
         print(f"written: {login.path}")
+    for command in login.before_install:
+        with contextlib.suppress(ServiceError):
+            _run(command)
     for command in login.install:
         _run(command)
     print("audioldm-daw runs now, and whenever you log in")

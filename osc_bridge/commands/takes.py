@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from osc_bridge.commands.companion import answer_of, companion, is_there
-from server.config import Config, add_flags
+from server.config import Config
+from server.config_flags import add_flags
 from server.errors import EngineUnavailable, InvalidRequest
 
 __all__ = ["add_takes_command", "takes"]

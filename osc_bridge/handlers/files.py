@@ -35,9 +35,9 @@ from osc_bridge.service.allowed_folders import AllowedFolders
 from osc_bridge.service.service import Context, Handler, Service
 from server.audio.fence.regular import open_regular
 from server.errors import AudioLDMError, Conflict, InvalidRequest, NotFound, QueueFull, TooLarge
-from server.jobs.locks import holding
 from server.jobs.partial_file import PartialFile, sha256_of
 from server.jobs.storage import check_room
+from server.locks import holding
 
 __all__ = ["FileHandlers"]
 

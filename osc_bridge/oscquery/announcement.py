@@ -49,9 +49,7 @@ def _open(host: str) -> AsyncZeroconf:
         from zeroconf import InterfaceChoice
         from zeroconf.asyncio import AsyncZeroconf
     except ImportError as error:
-        raise InvalidRequest(
-            "--announce needs zeroconf: pip install 'audioldm-daw[mdns]'"
-        ) from error
+        raise InvalidRequest("--announce needs zeroconf: pip install zeroconf") from error
     interfaces = InterfaceChoice.Default if host in _ANY else [_address(host)]
     try:
         return AsyncZeroconf(interfaces=interfaces)

@@ -98,7 +98,7 @@ class MidiClock:
 
 
 class LinkClock:
-    """Follows Ableton Link through aalink (``pip install 'audioldm-daw[link]'``).
+    """Follows Ableton Link through aalink (``pip install aalink``).
 
     Raises:
         InvalidRequest: aalink is not installed.
@@ -112,9 +112,7 @@ class LinkClock:
         try:
             from aalink import Link
         except ImportError as error:
-            raise InvalidRequest(
-                "Ableton Link needs aalink: pip install 'audioldm-daw[link]'"
-            ) from error
+            raise InvalidRequest("Ableton Link needs aalink: pip install aalink") from error
         self._follower = follower
         self._transport = transport
         self._link: Any = Link(transport.bpm)

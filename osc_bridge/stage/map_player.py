@@ -87,7 +87,6 @@ class MapPlayer:
         if row == self._row and not place.again:
             return None
         sample = await self._library.sample(row)
-        self._row = row
         voice, frame = await self._stage.play(
             sample.path,
             gain_db=place.gain_db,
@@ -96,4 +95,5 @@ class MapPlayer:
             choke=_GROUP,
             panic_count=place.panic_count,
         )
+        self._row = row  # only now: what could not be played may be asked for again
         return MapVoice(sample, voice, frame)

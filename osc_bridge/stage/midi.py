@@ -1,6 +1,6 @@
 """MIDI input: notes hit pads, notes and controllers send OSC messages, clocks lead.
 
-Needs ``pip install 'audioldm-daw[midi]'`` (mido and python-rtmidi).
+Needs mido and python-rtmidi.
 """
 
 from __future__ import annotations
@@ -185,6 +185,5 @@ def _backend(api: MidiApi) -> Any:
         import mido
         import rtmidi  # noqa: F401
     except ImportError as error:
-        raise DeviceError("MIDI needs mido and python-rtmidi: pip install 'audioldm-daw[midi]'") \
-            from error  # fmt: skip
+        raise DeviceError("MIDI needs two packages: pip install mido python-rtmidi") from error
     return mido.Backend(f"mido.backends.rtmidi/{api}" if api else "mido.backends.rtmidi")

@@ -111,8 +111,11 @@ void Processor::takeUpWishes(int chosen) {
 /** The audition of one take; while it sounds the song's take is silent. */
 bool Processor::playAudition(const AudioBlock& block, GainRamp gain) {
     const Clip* clip = auditionSlot_ > 0 ? slots_.get(auditionSlot_) : nullptr;
-    if (clip == nullptr)
+    if (clip == nullptr) {
+        // Else it would sound later, when a missing take comes back.
+        auditionSlot_ = 0;
         return false;
+    }
     const bool loop = parameters_.isOn(kLoop) && clip->followsSong;
     playInSong(*clip, clip->anchor + auditionFrame_, loop, gain, block.outputs[0], block.outputs[1],
                block.frames);

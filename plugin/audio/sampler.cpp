@@ -56,12 +56,11 @@ void Sampler::handle(const NoteEvent& event, const ClipSlots& slots, int chosen,
     if (kind == kNoteOn && event.data2 > 0)
         start(channel, event.data1, event.data2, slots, chosen, settings);
     else if (kind == kNoteOff || kind == kNoteOn)
-        release(channel, event.data1, settings);
+        release(channel, event.data1);
     else if (kind == kController && event.data1 == kAllSoundOff)
         stopAll();
     else if (kind == kController && event.data1 == kAllNotesOff)
-        for (int note = 0; note < 128; ++note)
-            release(channel, note, settings);
+        releaseAll(channel);
 }
 
 void Sampler::start(int channel, int note, int velocity, const ClipSlots& slots, int chosen,
@@ -78,18 +77,27 @@ void Sampler::start(int channel, int note, int velocity, const ClipSlots& slots,
     voice.gain = loudness * loudness;
     voice.releaseFrames = std::max(1, int(kReleaseSeconds * settings.sampleRate));
     voice.repeats = settings.mode == MidiMode::loop;
+    voice.ignoresNoteOff = settings.mode == MidiMode::oneShot;
     voice.note = note;
     voice.channel = channel;
     voice.age = ++age_;
 }
 
-void Sampler::release(int channel, int note, const SamplerSettings& settings) {
-    if (settings.mode == MidiMode::oneShot)
-        return;
+void Sampler::release(int channel, int note) {
     for (Voice& voice : voices_)
-        if (voice.slot != 0 && voice.note == note && voice.channel == channel &&
-            voice.releaseLeft < 0)
-            voice.releaseLeft = voice.releaseFrames;
+        if (voice.note == note && voice.channel == channel && !voice.ignoresNoteOff)
+            voice.release();
+}
+
+void Sampler::releaseAll(int channel) {
+    for (Voice& voice : voices_)
+        if (voice.channel == channel)
+            voice.release();
+}
+
+void Sampler::Voice::release() {
+    if (slot != 0 && releaseLeft < 0)
+        releaseLeft = releaseFrames;
 }
 
 /** Voices never keep a pointer over a change of their slot: its sound may be gone. */

@@ -48,15 +48,20 @@ class Sampler {
         std::int64_t releaseLeft = -1;
         int releaseFrames = 1;
         bool repeats = false;
+        /** As the mode was when it started. */
+        bool ignoresNoteOff = false;
         int note = 0, channel = 0;
         std::uint64_t age = 0;
+
+        void release();
     };
 
     void handle(const NoteEvent& event, const ClipSlots& slots, int chosen,
                 const SamplerSettings& settings);
     void start(int channel, int note, int velocity, const ClipSlots& slots, int chosen,
                const SamplerSettings& settings);
-    void release(int channel, int note, const SamplerSettings& settings);
+    void release(int channel, int note);
+    void releaseAll(int channel);
     void dropChanged(const ClipSlots& slots);
     Voice& freeVoice();
     static void render(Voice& voice, float gain, float* left, float* right, std::uint32_t frames);

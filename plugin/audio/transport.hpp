@@ -25,8 +25,4 @@ inline double framesPerBeat(const Transport& t, double sampleRate) {
     return sampleRate * 60.0 / t.bpm * 4.0 / t.beatType;
 }
 
-inline double framesPerBar(const Transport& t, double sampleRate) {
-    return framesPerBeat(t, sampleRate) * t.beatsPerBar;
-}
-
 } // namespace audioldm

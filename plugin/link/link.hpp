@@ -42,6 +42,8 @@ class Link : private CompanionListener {
     void usePreset(const std::string& name);
     /** After the user changed where the companion is. */
     void reconnect();
+    /** Shows a sentence to the user. */
+    void say(const std::string& sentence);
 
   private:
     // CompanionListener
@@ -67,7 +69,6 @@ class Link : private CompanionListener {
     void renderMissing();
     void submit(Request request, SongPosition anchor, int replaces = 0);
     void submitEdit(const Edit& edit);
-    void say(const std::string& sentence);
     template <class Change>
     void changeView(Change change) {
         const std::lock_guard<std::mutex> lock(mutex_);

@@ -57,7 +57,8 @@ class Project {
     void setFile(int number, const std::string& path);
 
     std::string text() const;
-    /** Reads every file before it returns: an export may begin right after. */
+    /** Reads every file before it returns: an export may begin right after.
+     *  Throws std::runtime_error, and leaves the project as it is, for another version's text. */
     void restore(const std::string& text);
     /** Reads every file again where the rate changed. */
     void setSampleRate(double rate);

@@ -3,6 +3,8 @@
 #include "project/numbers.hpp"
 
 #include <array>
+#include <sstream>
+#include <stdexcept>
 
 namespace audioldm {
 
@@ -158,7 +160,10 @@ std::string toText(const ProjectData& project) {
 ProjectData fromText(const std::string& text) {
     ProjectData project;
     std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
+    std::string line;
+    if (!std::getline(lines, line) || line != kHeader)
+        throw std::runtime_error("this project was saved by another version of the plug-in");
+    while (std::getline(lines, line)) {
         const std::string name = firstWord(line);
         const std::string value = unescaped(line);
         if (name == "take") {

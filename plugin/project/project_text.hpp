@@ -8,7 +8,8 @@
 namespace audioldm {
 
 std::string toText(const ProjectData& project);
-/** What is missing or unreadable keeps its initial value. */
+/** What is missing or unreadable keeps its initial value.
+ *  Throws std::runtime_error for the text of another version. */
 ProjectData fromText(const std::string& text);
 
 } // namespace audioldm

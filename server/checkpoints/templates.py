@@ -19,6 +19,7 @@ import msgspec
 
 from server.checkpoints.architecture import Architecture
 from server.errors import ModelError
+from server.extras import install_again, install_extra
 
 __all__ = ["Template", "TemplateInfo", "Templates", "built_in_templates", "template_name"]
 
@@ -78,7 +79,7 @@ class Templates:
             wanted = {field: getattr(sizes, field) for field in _SIZES[component]}
             raise ModelError(
                 f"there is no template of {component} for {wanted}; export this checkpoint with "
-                "torch: pip install 'audioldm-daw[export]', then audioldm-export"
+                f"torch and audioldm-export, {install_extra('export')}"
             )
         info = msgspec.json.decode(self._files[f"{name}.json"], type=TemplateInfo)
         return Template(component=component, graph=self._files[f"{name}.onnx"], info=info)
@@ -90,9 +91,7 @@ class Templates:
                 found = ((member, archive.extractfile(member)) for member in archive)
                 return {member.name: file.read() for member, file in found if file}
         except (OSError, tarfile.TarError, lzma.LZMAError) as error:
-            raise ModelError(
-                f"{self.path} cannot be read ({error}); install audioldm-daw again"
-            ) from error
+            raise ModelError(f"{self.path} cannot be read ({error}); {install_again()}") from error
 
 
 def built_in_templates() -> Templates:

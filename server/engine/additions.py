@@ -31,7 +31,8 @@ class Additions:
     Args:
         folder: where models are.
         listeners: are called with each model that is being added.
-        added: is called with the folder of a model that is complete, on the loop.
+        added: is called with the folder of a model that is complete, on the loop; it may raise
+            an error of ours.
     """
 
     def __init__(
@@ -113,10 +114,14 @@ class Additions:
         self._listeners.notify(info)
 
     def _finish(self, plan: Plan, folder: Path) -> None:
+        try:
+            self._added(folder)
+        except AudioLDMError as error:
+            self._fail(plan, error)
+            return
         log.info("model %s was added", plan.name)
         self._meters.pop(plan.name, None)
         self._infos.pop(plan.name, None)
-        self._added(folder)
 
 
 def _check_is_from_the_hub(request: AddRequest) -> None:

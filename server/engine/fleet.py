@@ -185,7 +185,14 @@ class Fleet(Engine):
         return await self._additions.add(request)
 
     def _added(self, folder: Path) -> None:
-        name = unused_name(url_name(Manifest.load(folder)), self._models)
+        manifest = Manifest.load(folder)
+        for model in self._models.values():
+            if model.digest == manifest.digest:
+                raise Conflict(
+                    f"{folder.name} is the same model as {model.name}, which is here; "
+                    f"delete it: audioldm-server model remove {folder.name}"
+                )
+        name = unused_name(url_name(manifest), self._models)
         self._models[name] = self._make_model(name, folder)
         self._loader.add(self._models[name])
 

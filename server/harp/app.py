@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from server.engine.engine import Engine
 from server.errors import AudioLDMError, Cancelled, EngineUnavailable, error_for
+from server.extras import install_extra
 from server.harp.cards import CARDS, OUTPUTS, Card, controls, labels, request_of
 from server.http.access import Gate
 from server.http.entrance import Entrance
@@ -30,9 +31,7 @@ try:
     import fastapi
     import gradio
 except ModuleNotFoundError as error:
-    raise EngineUnavailable(
-        f'{error.name} is missing; run: pip install "audioldm-daw[harp]"'
-    ) from error
+    raise EngineUnavailable(f"{error.name} is missing; {install_extra('harp')}") from error
 
 _CACHE_AGE_S: Final = 3600
 _QUEUE_PAUSE_S: Final = 0.02

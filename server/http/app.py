@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,7 @@ class _Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpApi:
     """The HTTP interface of one engine; ``app`` is the ASGI application.
 
-    ``make_towers`` loads the CLAP towers at the first search by sound.
+    ``towers`` embed what takes are searched by, and takes that have no embedding.
     ``presets`` is the user's own folder of presets, ``samples`` the library of the user's sounds.
     ``extra_routes`` come first, so that OSCQuery can share the port; they are behind the same
     gate. ``limits`` are those of the port.
@@ -80,7 +80,7 @@ class HttpApi:
         uploads: Uploads,
         *,
         journal: Journal | None = None,
-        make_towers: Callable[[], Towers] | None = None,
+        towers: Towers | None = None,
         gate: Gate | None = None,
         presets: Path | None = None,
         samples: SampleLibrary | None = None,
@@ -93,7 +93,7 @@ class HttpApi:
         self._gate = gate or Gate(None)
         self._views = Views(engine, uploads)
         self._metrics = Metrics(engine)
-        by_sound = SoundSearch(journal, make_towers) if journal and make_towers else None
+        by_sound = SoundSearch(journal, towers) if journal and towers else None
         library = Library(journal, by_sound) if journal else None
         jobs = JobRoutes(engine, self._views, uploads, self._closing)
         told = PortLimits.of(uploads.max_bytes, limits or ConnectionLimits(), self._streams)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
@@ -14,7 +15,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from server.errors import InvalidRequest
 
-__all__ = ["attachment", "sound_answer"]
+__all__ = ["MEDIA_TYPES", "attachment", "sound_answer"]
+
+MEDIA_TYPES: Final = {".wav": "audio/wav", ".flac": "audio/flac"}
+"""By the suffix; Python's own table has older names."""
 
 
 class _LargeFile(FileResponse):

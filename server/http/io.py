@@ -15,7 +15,16 @@ from server.http.views import ErrorBody, ErrorView
 from server.json_errors import NOT_JSON, without_bom
 from server.requests.explain import explain
 
-__all__ = ["MAX_JSON_BYTES", "answer", "body", "body_chunks", "client_of", "error_answer", "query"]
+__all__ = [
+    "MAX_JSON_BYTES",
+    "answer",
+    "as_json",
+    "body",
+    "body_chunks",
+    "client_of",
+    "error_answer",
+    "query",
+]
 
 T = TypeVar("T")
 
@@ -81,10 +90,14 @@ def _converted(values: Any, kind: type[T], source: str, *, strict: bool = True) 
         raise InvalidRequest(f"the {source}: {explain(error, values, *kinds)}") from error
 
 
+def as_json(value: Any) -> bytes:
+    """``value`` as JSON; paths are text."""
+    return msgspec.json.encode(value, enc_hook=str)
+
+
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """``value`` as JSON."""
-    content = msgspec.json.encode(value, enc_hook=str)
-    return Response(content, status, headers, media_type="application/json")
+    return Response(as_json(value), status, headers, media_type="application/json")
 
 
 def error_answer(error: AudioLDMError) -> Response:

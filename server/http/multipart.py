@@ -15,19 +15,19 @@ import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, TooLarge
+from server.http.io import MAX_JSON_BYTES
 from server.jobs.uploads import Upload, Uploads
 from server.json_errors import NOT_JSON, without_bom
 
 __all__ = ["receive_form"]
 
-_MAX_JSON: Final = 256 * 1024
 _MAX_PARTS: Final = 8
 _MAX_HEADERS: Final = 16 * 1024
 
 
 class _Part:
-    """One part: its name, and its bytes in a short queue that slows the sender down."""
+    """One part: its name, and its bytes on their way; :func:`_catch_up` slows the sender down."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -99,6 +99,7 @@ async def receive_form(
 
     Raises:
         InvalidRequest: not a form of this layout.
+        TooLarge: the request has more than 256 KiB.
         TooLarge, StorageFull, UnreadableAudio: a clip cannot be stored.
     """
     _, options = parse_options_header(headers.get("content-type", ""))
@@ -141,7 +142,7 @@ def _start_new(
 
 
 async def _catch_up(splitter: _Splitter, receiving: dict[str, asyncio.Task[Any]]) -> None:
-    """Wait until the chunks that were read are on disk."""
+    """Wait until the newest part has at most one chunk in memory."""
     while splitter.begun and splitter.begun[-1].chunks.qsize() > 1:
         await asyncio.sleep(0)
         task = receiving[splitter.begun[-1].name]
@@ -154,8 +155,8 @@ async def _json(part: _Part) -> Any:
     data = bytearray()
     async for chunk in part:
         data += chunk
-        if len(data) > _MAX_JSON:
-            raise InvalidRequest(f"the request has more than {_MAX_JSON} bytes")
+        if len(data) > MAX_JSON_BYTES:
+            raise TooLarge(f"the request has more than {MAX_JSON_BYTES} bytes")
     try:
         return msgspec.json.decode(without_bom(bytes(data)))
     except NOT_JSON as error:

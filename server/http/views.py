@@ -29,7 +29,6 @@ __all__ = [
     "PreviewView",
     "TakeView",
     "Views",
-    "file_fields",
 ]
 
 
@@ -61,7 +60,7 @@ class TakeView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     """What is wrong with it or was done to it, in sentences."""
     path: str = ""
-    """Path of the file; only programs on the same machine receive it."""
+    """Path of the file on the server's machine; only clients that see everything receive it."""
 
 
 class PreviewView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +70,7 @@ class PreviewView(msgspec.Struct, frozen=True, kw_only=True):
     """Denoising steps done."""
     url: str
     path: str = ""
-    """Path of the file; only programs on the same machine receive it."""
+    """Path of the file on the server's machine; only clients that see everything receive it."""
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):

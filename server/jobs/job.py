@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from server.file_names import words_of
+from server.messages import decoder
 from server.requests.request import Request
 from server.requests.resolved import AnyResolved
 
@@ -20,6 +21,8 @@ __all__ = [
     "Preview",
     "TakeInfo",
     "Work",
+    "decode_job",
+    "decode_take",
     "take_name",
     "take_words",
     "tempo_in_name",
@@ -157,6 +160,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def work(self) -> Work | None:
         """What is to be rendered; None: not known."""
         return None if self.effort is UNSET else self.effort.work
+
+
+decode_job: Final = decoder(Job).decode
+"""A job out of the journal."""
+decode_take: Final = decoder(TakeInfo).decode
+"""A take out of the journal."""
 
 
 def take_words(job: Job) -> str:

@@ -22,8 +22,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from server.errors import Conflict, RenderError, StorageDamaged, StorageFull
-from server.jobs.job import Job, JobState
+from server.jobs.job import Job, JobState, decode_job
 from server.jobs.journal_file import JournalFile, is_damage
+from server.jobs.remembered import REMEMBERED
+from server.messages import encode
 
 __all__ = ["Journal"]
 
@@ -36,8 +38,6 @@ LOCK_TIMEOUT_S: float = 5.0
 """A predecessor that is just dying may take this long to let go."""
 _Refusal = StorageFull | StorageDamaged
 _REFUSALS: Final = (StorageFull, StorageDamaged)
-_encode = msgspec.msgpack.Encoder(enc_hook=str).encode
-_decode_job = msgspec.msgpack.Decoder(Job, dec_hook=lambda kind, value: kind(value)).decode
 
 
 class Journal:
@@ -47,7 +47,9 @@ class Journal:
     for the cause and failed.
     """
 
-    def __init__(self, path: Path, *, remembered: int = 2000, max_recoveries: int = 5) -> None:
+    def __init__(
+        self, path: Path, *, remembered: int = REMEMBERED, max_recoveries: int = 5
+    ) -> None:
         self.path = path
         self._file = JournalFile(path, LOCK_TIMEOUT_S)
         self._broken = ""
@@ -229,7 +231,7 @@ def _rows(connection: sqlite3.Connection, remembered: int) -> Iterator[tuple[Job
     )
     for job_id, data, recoveries in connection.execute(query, (remembered,)).fetchall():
         try:
-            yield _decode_job(data), recoveries
+            yield decode_job(data), recoveries
         except msgspec.DecodeError as error:
             log.warning("job %s is of another version and left alone: %s", job_id, error)
 
@@ -256,13 +258,13 @@ def _write_jobs(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
                     job.request.__struct_config__.tag,
                     job.request.prompt,
                     job.finished_s,
-                    _encode(take),
+                    encode(take),
                 ),
             )
 
 
 def _encoded(job: Job) -> bytes:
-    return _encode(msgspec.structs.replace(job, effort=msgspec.UNSET))
+    return encode(msgspec.structs.replace(job, effort=msgspec.UNSET))
 
 
 def _size(path: Path) -> int:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from server.errors import Conflict
-from server.jobs.locks import try_lock
 from server.jobs.salvage import Salvaged, salvaged
 from server.jobs.sqlite_pages import MAGIC, WAL_HEADER
+from server.locks import try_lock
 
 __all__ = ["JournalFile", "back_up", "is_damage"]
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import InvalidRequest, NotFound
-from server.jobs.job import TakeInfo
+from server.jobs.job import TakeInfo, decode_take
 from server.jobs.journal import Journal
 from server.jobs.sound_search import SoundSearch
 
@@ -34,7 +34,6 @@ TakeName = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 TakeFolder = Annotated[
     str, Meta(max_length=200, pattern=r"^$|^[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*$")
 ]
-_decode_take = msgspec.msgpack.Decoder(TakeInfo, dec_hook=lambda kind, value: kind(value)).decode
 
 
 class TakeSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,7 +133,7 @@ class Library:
         takes = {
             (job_id, number): found
             for job_id, number, data in rows
-            if (found := _decode_take(data)).path.exists()
+            if (found := decode_take(data)).path.exists()
         }
         ranked = await self._by_sound.rank(search.like, takes)
         chosen = ranked[search.offset : search.offset + search.limit]
@@ -275,7 +274,7 @@ def _stored(row: tuple[Any, ...]) -> StoredTake:
         kept=bool(kept),
         name=name,
         folder=folder,
-        take=_decode_take(data),
+        take=decode_take(data),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from server.jobs.job import Job, TakeInfo
+from server.jobs.job import decode_job, decode_take
 from server.jobs.sqlite_pages import Pages, Row
 
 __all__ = ["Salvaged", "salvaged"]
@@ -64,11 +65,11 @@ def salvaged(path: Path) -> Salvaged:
     heard: dict[Any, tuple[int, Row]] = {}
     names: dict[Any, tuple[int, Row]] = {}
     for row_id, row in pages.table_rows():
-        if _fits(row, _JOB) and row[3] in _STATES and _is_whole(row, Job):
+        if _fits(row, _JOB) and row[3] in _STATES and _is_whole(row, decode_job):
             known = jobs.get(row[0])
             if known is None or _STATES.index(row[3]) >= _STATES.index(known[1][3]):
                 jobs[row[0]] = (row_id, row)
-        elif _fits(row, _TAKE) and _is_whole(row, TakeInfo) and Path(str(row[3])).exists():
+        elif _fits(row, _TAKE) and _is_whole(row, decode_take) and Path(str(row[3])).exists():
             takes[row[:2]] = (row_id, row)
         elif _fits(row, _HEARD):
             heard[row[:3]] = (row_id, row)
@@ -106,10 +107,10 @@ def _fits(row: Row, kinds: tuple[tuple[type, ...], ...]) -> bool:
     return len(row) == len(kinds) and all(map(isinstance, row, kinds))
 
 
-def _is_whole(row: Row, kind: type[msgspec.Struct]) -> bool:
+def _is_whole(row: Row, decode: Callable[[bytes], object]) -> bool:
     """Whether the last value still is what was written; part of it may lie in another page."""
     try:
-        msgspec.msgpack.decode(row[-1], type=kind, dec_hook=lambda kind, value: kind(value))  # type: ignore[arg-type]
+        decode(row[-1])  # type: ignore[arg-type]
     except (msgspec.DecodeError, TypeError, ValueError):
         return False
     return True

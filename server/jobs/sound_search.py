@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -31,8 +31,9 @@ TakeId = tuple[str, int]
 class Towers(Protocol):
     """What embeds words and sounds; both take long."""
 
-    audio_tower: str
-    """Identity of the audio tower; embeddings of different towers are not comparable."""
+    @property
+    def audio_tower(self) -> str:
+        """Identity of the audio tower; embeddings of different towers are not comparable."""
 
     def embed_text(self, text: str) -> Embedding:
         """The unit-length embedding [D] of ``text``."""
@@ -48,12 +49,11 @@ _BATCH: Final = 20
 
 
 class SoundSearch:
-    """Ranks takes by similarity with words; ``make_towers`` is called at the first search."""
+    """Ranks takes by similarity with words."""
 
-    def __init__(self, journal: Journal, make_towers: Callable[[], Towers]) -> None:
+    def __init__(self, journal: Journal, towers: Towers) -> None:
         self._journal = journal
-        self._make_towers = make_towers
-        self._towers: Towers | None = None
+        self._towers = towers
         self._searching = asyncio.Lock()
 
     async def rank(
@@ -74,28 +74,25 @@ class SoundSearch:
             StorageFull: the journal cannot be read or written.
         """
         async with self._searching:
-            if self._towers is None:
-                self._towers = await asyncio.to_thread(self._make_towers)
             target = await asyncio.to_thread(self._towers.embed_text, words)
-            embeddings = await self._embeddings(self._towers, takes)
+            embeddings = await self._embeddings(takes)
         # In the order of ``takes``, so that the newest of equally similar takes comes first.
         scores = [(t, float(embeddings[t] @ target)) for t in takes if len(embeddings.get(t, ()))]
         return sorted(scores, key=lambda scored: -scored[1])
 
-    async def _embeddings(
-        self, towers: Towers, takes: Mapping[TakeId, TakeInfo]
-    ) -> dict[TakeId, Embedding]:
+    async def _embeddings(self, takes: Mapping[TakeId, TakeInfo]) -> dict[TakeId, Embedding]:
         """Embeddings of ``takes``: those of the worker, else those of the table, else new ones."""
-        found = _of_worker(takes, towers.audio_tower)
+        tower = await asyncio.to_thread(lambda: self._towers.audio_tower)
+        found = _of_worker(takes, tower)
         missing = [take for take in takes if take not in found]
         if missing:
-            stored = await self._journal.query(lambda c: _read(c, towers.audio_tower))
+            stored = await self._journal.query(lambda c: _read(c, tower))
             found |= {take: stored[take] for take in missing if take in stored}
         missing = [take for take in missing if take not in found][:_AT_ONCE]
         for first in range(0, len(missing), _BATCH):
             batch = {take: takes[take] for take in missing[first : first + _BATCH]}
-            new = await asyncio.to_thread(_embed, towers, batch)
-            await self._journal.query(partial(_write, tower=towers.audio_tower, embeddings=new))
+            new = await asyncio.to_thread(_embed, self._towers, batch)
+            await self._journal.query(partial(_write, tower=tower, embeddings=new))
             found |= new
         return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import StorageFull
-from server.jobs.locks import LEFT_OVER_S, holding, is_left_over
+from server.locks import LEFT_OVER_S, holding, is_left_over
 
 __all__ = [
     "PROMISED",

@@ -24,10 +24,10 @@ from msgspec import Meta
 from server.audio.fence.pool import DecoderPool
 from server.audio.fence.wire import Facts
 from server.errors import Conflict, NotFound
-from server.jobs.locks import LEFT_OVER_S, holding
 from server.jobs.partial_file import PartialFile, check_size
 from server.jobs.storage import check_room, write_whole
 from server.json_errors import NOT_JSON
+from server.locks import LEFT_OVER_S, holding
 
 __all__ = ["Upload", "Uploads"]
 
@@ -136,7 +136,7 @@ class Uploads:
     def retain(self, max_age_s: float, in_use: Container[str] = ()) -> int:
         """Delete clips not touched for ``max_age_s``, but not the ids ``in_use``; how many.
 
-        Transfers that have stopped go sooner (:data:`~server.jobs.locks.LEFT_OVER_S`).
+        Transfers that have stopped go sooner (:data:`~server.locks.LEFT_OVER_S`).
         """
         now, removed = time.time(), 0
         for path in self.folder.iterdir() if self.folder.is_dir() else ():

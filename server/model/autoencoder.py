@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from server.audio.waveform import Samples
 from server.model.chunks import Frames, in_chunks
@@ -50,13 +51,13 @@ class Autoencoder:
             self._manifest.latent.scale_factor
         )
 
-    def decode(self, latent: Latents) -> Samples:
-        """Decode ``latent`` [C, T, F], scaled as the unet gives it.
+    def decode(self, latent: Latents, stretch: float = 1.0) -> Samples:
+        """Decode ``latent`` [C, T, F], scaled as the unet gives it, ``stretch`` times as long.
 
         Returns:
-            samples [T * samples_per_latent_frame] at the model's rate.
+            samples [T * samples_per_latent_frame * stretch] at the model's rate.
         """
-        return self._vocoder.sound(self.log_mel(latent))
+        return self._vocoder.sound(_stretched(self.log_mel(latent), stretch))
 
     def decode_ring(self, latent: Latents, mel_frames: int) -> Samples:
         """Decode a circular latent to a loop of exactly ``mel_frames`` hops, stretched to fit."""
@@ -91,13 +92,24 @@ def _wrapped(array: Any, margin: int, axis: int) -> Any:
     return np.take(array, index, axis=axis)
 
 
+def _stretched(log_mel: Frames, factor: float) -> Frames:
+    """``log_mel`` [n, ...] interpolated linearly at ``n * factor`` evenly spaced places."""
+    if factor == 1.0:
+        return log_mel
+    place = (np.arange(round(len(log_mel) * factor)) + 0.5) / factor - 0.5
+    return _interpolated(log_mel, np.clip(place, 0.0, len(log_mel) - 1.0))
+
+
 def _stretched_ring(ring: Frames, frames: int) -> Frames:
     """``ring`` [n, ...] interpolated linearly at ``frames`` evenly spaced places."""
     if frames == len(ring):
         return ring
-    place = (np.arange(frames) + 0.5) * len(ring) / frames - 0.5
-    low = np.floor(place).astype(np.int64)
-    share = (place - low).astype(np.float32)[:, None]
+    return _interpolated(ring, (np.arange(frames) + 0.5) * len(ring) / frames - 0.5)
+
+
+def _interpolated(ring: Frames, places: npt.NDArray[np.float64]) -> Frames:
+    low = np.floor(places).astype(np.int64)
+    share = (places - low).astype(np.float32)[:, None]
     return np.asarray(
         (1.0 - share) * ring[low % len(ring)] + share * ring[(low + 1) % len(ring)], np.float32
     )

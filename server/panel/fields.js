@@ -4,7 +4,7 @@ const MAIN = ["audio_length_in_s", "loop", "bars", "bpm", "strength", "distance"
   "guidance_scale", "num_inference_steps", "num_waveforms_per_prompt", "seed"];
 const GROUPS = [
   ["Prompt", ["negative_prompt", "variety", "grounding", "audio_prompt_weight"]],
-  ["Tempo and key", ["beats_per_bar", "key", "say_tempo"]],
+  ["Tempo and key", ["beats_per_bar", "key", "say_tempo", "tune"]],
   ["Shape", ["bandwidth", "width", "one_shot", "crossfade_s"]],
   ["Rendering", ["sampler", "num_candidates", "guidance_end", "eta", "previews", "priority", "recipe"]],
   ["File", []],  // the rest: delivery

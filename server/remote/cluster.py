@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from server.config import Config
 from server.errors import EngineUnavailable, ModelError
+from server.extras import install_extra
 from server.jobs.acceptance import Limits
 from server.jobs.journal import Journal
 from server.model.manifest import Manifest
@@ -44,7 +45,7 @@ def make_cluster_engine(config: Config, address: str, num_replicas: int) -> Clus
         replicas,
         max_queued=config.max_queued,
         limits=Limits.of(config),
-        journal=Journal(config.state / "journal.sqlite3"),
+        journal=Journal(config.journal_file),
     )
 
 
@@ -63,9 +64,7 @@ class RayReplicas:
             import ray
             from ray import serve
         except ModuleNotFoundError as error:
-            raise EngineUnavailable(
-                'Ray is missing; run: pip install "audioldm-daw[cluster]"'
-            ) from error
+            raise EngineUnavailable(f"Ray is missing; {install_extra('cluster')}") from error
         self._ray, self._serve = ray, serve
         self._model, self._address = model, address
         self._digest = Manifest.load(model).digest

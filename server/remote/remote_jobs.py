@@ -21,9 +21,9 @@ from server.errors import AudioLDMError, EngineUnavailable, NotFound, RenderErro
 from server.http.views import JobView, PreviewView, TakeView
 from server.jobs.book import JobBook
 from server.jobs.job import Effort, Job, JobState, TakeInfo, take_name, take_words
-from server.jobs.locks import holding
 from server.jobs.storage import preview_path, remove_preview, write_whole
 from server.jobs.submission import Submission
+from server.locks import holding
 from server.remote.client import RemoteClient
 from server.requests.fields import file_fields
 from server.requests.resolved import parse_resolved

@@ -87,6 +87,13 @@ class NewSound(Request, frozen=True, kw_only=True):
             extra={"label": "Key"},
         ),
     ] = ""
+    tune: Annotated[
+        bool,
+        Meta(
+            description="bring a take to the note of the prompt, if it is a whole tone off at most",
+            extra={"label": "In tune"},
+        ),
+    ] = True
     say_tempo: Annotated[
         bool,
         Meta(description="add the tempo to the prompt", extra={"label": "Tempo in the prompt"}),

@@ -7,20 +7,19 @@ happens. It is started as ``python -m server.sample_library.describer MODEL_FOLD
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import signal
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from server.audio.fence.child import Child, ChildLost, Poll, limit, nothing, parents_socket
+from server.audio.fence.child import Child, ChildLost, Poll, nothing
+from server.audio.fence.inside import confine, parents_socket, questions, reply
 from server.errors import AudioLDMError, UnreadableAudio, error_for
 from server.sample_library.sample import Description
-from server.worker.towers import memory_limit
+from server.worker.towers import AUDIO_TOWER, memory_limit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +31,12 @@ __all__ = ["Describer", "LISTENED_S", "digest_of"]
 
 LISTENED_S: Final = 60.0
 """So much of a long file is listened to, from its beginning."""
-_LENGTH: Final = struct.Struct("<I")
 _CPU_S: Final = 20.0
 """A file may take so much time of the processor."""
 _PATIENCE_S: Final = 300.0
 """And so much time in all; the processor may be busy with what is more urgent."""
-_NICE: Final = 15
+_NICENESS: Final = 19
+"""Everything else goes first, rendering and decoding too."""
 _RATE: Final = 16000
 _CHUNK_BYTES: Final = 2**20
 
@@ -71,13 +70,12 @@ class Describer:
         """
         if self._child is None or not self._child.alive:
             self.close()
-            self._child = Child("server.sample_library.describer", str(self._model_folder))
+            module, model = "server.sample_library.describer", str(self._model_folder)
+            self._child = Child(module, model, niceness=_NICENESS)
         try:
-            self._child.send(_framed((os.fsencode(path), os.fsencode(folder))))
-            size = _LENGTH.unpack(self._child.read(_LENGTH.size, _PATIENCE_S, poll))[0]
-            data = self._child.read(min(size, 2**20), _PATIENCE_S)
-            answer = msgspec.msgpack.decode(data, type=_Answer)
-        except (ChildLost, msgspec.DecodeError) as error:
+            question = os.fsencode(path), os.fsencode(folder)
+            answer = self._child.asked(question, _Answer, _PATIENCE_S, poll)
+        except ChildLost as error:
             self.close()
             raise UnreadableAudio(f"{path} cannot be decoded within bounds") from error
         except BaseException:
@@ -110,11 +108,6 @@ def _floats(data: bytes) -> npt.NDArray[np.float32]:
     import numpy as np
 
     return np.frombuffer(data, "<f4").astype(np.float32)
-
-
-def _framed(message: object) -> bytes:
-    data = msgspec.msgpack.encode(message)
-    return _LENGTH.pack(len(data)) + data
 
 
 def _inside(path: Path, folder: Path) -> Path:
@@ -150,7 +143,7 @@ class _Listener:
         from server.model.session import Graph, providers_for
 
         manifest = Manifest.load(model_folder)
-        graph = Graph(model_folder / "audio_encoder.onnx", providers_for("cpu"), 1)
+        graph = Graph(model_folder / AUDIO_TOWER, providers_for("cpu"), 1)
         self._audio = ClapAudio(manifest, graph)
 
     def answer(self, path: Path, folder: Path) -> _Answer:
@@ -162,13 +155,12 @@ class _Listener:
         from server.audio.fence.regular import open_regular, under_its_descriptor
 
         inside = _inside(path, folder)
-        with open_regular(inside) as descriptor:
-            opened = under_its_descriptor(inside, descriptor)
-            try:
-                sound, frames = _head(opened)
-                digest = _digest(descriptor)
-            except UnreadableAudio as error:
-                raise UnreadableAudio(str(error).replace(str(opened), str(path))) from error
+        with (
+            open_regular(inside) as descriptor,
+            under_its_descriptor(inside, descriptor, str(path)) as opened,
+        ):
+            sound, frames = _head(opened)
+            digest = _digest(descriptor)
         return _Answer(
             about=_description(sound, frames, path.stem, digest),
             embedding=self._audio(sound).astype("<f4").tobytes(),
@@ -219,17 +211,9 @@ def main() -> None:
     parser.add_argument("model_folder", type=Path)
     model_folder: Path = parser.parse_args().model_folder
     connection = parents_socket()
-    if hasattr(os, "nice"):
-        with contextlib.suppress(OSError):
-            os.nice(_NICE)
-    limit("RLIMIT_DATA", memory_limit(model_folder))
-    limit("RLIMIT_FSIZE", 0)
-    limit("RLIMIT_CORE", 0)
+    confine("RLIMIT_DATA", memory_limit(model_folder, (AUDIO_TOWER,)))
     listener = _Listener(model_folder)
-    stream = connection.makefile("rb")
-    while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:
-        message = stream.read(_LENGTH.unpack(head)[0])
-        path, folder = msgspec.msgpack.decode(message, type=tuple[bytes, bytes])
+    for path, folder in questions(connection, tuple[bytes, bytes]):
         _limit_cpu(_CPU_S)
         try:
             answer = listener.answer(Path(os.fsdecode(path)), Path(os.fsdecode(folder)))
@@ -238,7 +222,7 @@ def main() -> None:
         except (MemoryError, ValueError, ArithmeticError) as error:
             answer = _Answer(code=UnreadableAudio.code, error=f"it cannot be measured: {error!r}")
         _limit_cpu(0.0)
-        connection.sendall(_framed(answer))
+        reply(connection, answer)
 
 
 def _limit_cpu(seconds: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -59,14 +58,13 @@ class SampleLibrary:
     Args:
         state: the folder of the index.
         model_folder: its audio tower hears the sounds.
-        make_towers: loads the towers that embed what is looked for.
+        towers: embed what is looked for.
     """
 
-    def __init__(self, state: Path, model_folder: Path, make_towers: Callable[[], Towers]) -> None:
+    def __init__(self, state: Path, model_folder: Path, towers: Towers) -> None:
         self._state = state
         self._model_folder = model_folder
-        self._make_towers = make_towers
-        self._towers: Towers | None = None
+        self.towers = towers
         self._asking = threading.Lock()
         self._embedded: dict[str, Embedding] = {}
         self._opening = asyncio.Lock()
@@ -194,24 +192,23 @@ class SampleLibrary:
             return None
         from server.model.text import unit
 
-        # One question at a time: the towers' process answers in order.
+        # Two searches for the same words embed them once.
         with self._asking:
-            towers = self._towers = self._towers or self._make_towers()
-            parts = [term.weight * self._words(towers, term.words) for term in terms]
-            if search.like:
-                parts.append(self._sound(towers, _named(Path(search.like)), catalogue))
+            parts = [term.weight * self._words(term.words) for term in terms]
+        if search.like:
+            parts.append(self._sound(_named(Path(search.like)), catalogue))
         return unit(sum(parts[1:], parts[0]))
 
-    def _sound(self, towers: Towers, path: Path, catalogue: Catalogue) -> Embedding:
+    def _sound(self, path: Path, catalogue: Catalogue) -> Embedding:
         """The embedding of a file, or the mean of a folder."""
-        return catalogue.centre_of(path) if path.is_dir() else towers.embed_file(path)
+        return catalogue.centre_of(path) if path.is_dir() else self.towers.embed_file(path)
 
-    def _words(self, towers: Towers, words: str) -> Embedding:
+    def _words(self, words: str) -> Embedding:
         """The embedding of words, kept for the next search."""
         if words not in self._embedded:
             while len(self._embedded) >= _KEPT_WORDS:
                 del self._embedded[next(iter(self._embedded))]
-            self._embedded[words] = towers.embed_text(words)
+            self._embedded[words] = self.towers.embed_text(words)
         return self._embedded[words]
 
     async def _opened(self) -> tuple[Catalogue, BackgroundIndex]:

@@ -14,10 +14,12 @@ from server.checkpoints.folder import convert
 from server.checkpoints.original import OriginalFile
 from server.checkpoints.templates import Templates, built_in_templates
 from server.errors import Conflict, Forbidden, ModelError, StorageFull
+from server.locks import try_lock
 from server.model.folder import remove_staging
 from server.model.manifest import StoredFile, describe_file
 from server.model.memory import shown
 from server.store.hub import HubFile, fetch, matches
+from server.store.hub_errors import FULL
 from server.store.plan import DOWNLOADS, Plan
 from server.store.progress import Meter
 
@@ -44,7 +46,7 @@ def add_model(
     """
     check_plan(plan, models_folder)
     downloads = models_folder / DOWNLOADS / plan.name
-    with _alone(models_folder, plan.name), _full_disk():
+    with _alone(models_folder, plan.name), _disk_trouble():
         remove_staging(models_folder / plan.name)
         paths = _download(plan, downloads, meter)
         sums = _verify(paths, meter)
@@ -144,27 +146,25 @@ def _alone(models_folder: Path, name: str) -> Iterator[None]:
     Raises:
         Conflict: one does.
     """
-    import filelock
-
-    lock = models_folder / DOWNLOADS / f"{name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(lock, timeout=0):
-            yield
-    except filelock.Timeout as error:
-        raise Conflict(
-            f"{name} is being added by another process; wait for it, or end that one"
-        ) from error
+    path = models_folder / DOWNLOADS / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as lock:
+        if not try_lock(lock):
+            raise Conflict(
+                f"{name} is being added by another process; wait for it, or end that one"
+            )
+        yield
 
 
 @contextlib.contextmanager
-def _full_disk() -> Iterator[None]:
+def _disk_trouble() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise StorageFull(
+        kind = StorageFull if error.errno in FULL else ModelError
+        raise kind(
             f"the model could not be written: {os.strerror(error.errno)}; solve that and add it "
             "again: the download resumes"
         ) from error

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from server.store.hub_errors import explained
+from server.store.progress import Count
 
 __all__ = ["HubFile", "Repository", "fetch", "fetched_bytes", "look_up", "matches"]
 
@@ -62,7 +63,7 @@ def look_up(repository: str, revision: str = "main") -> Repository:
     )
 
 
-def fetch(file: HubFile, folder: Path, count: Callable[[int], None]) -> Path:
+def fetch(file: HubFile, folder: Path, count: Count) -> Path:
     """``file`` on this disk: out of the Hub's cache, or downloaded into ``folder``.
 
     A download that was cut off goes on where it ended.
@@ -70,7 +71,7 @@ def fetch(file: HubFile, folder: Path, count: Callable[[int], None]) -> Path:
     Args:
         file: which one.
         folder: where downloads go, by their names in the repository.
-        count: is called with the number of bytes that have arrived.
+        count: is called with the number of bytes that have arrived, now or in an earlier try.
 
     Raises:
         NotFound, Forbidden, EngineUnavailable, StorageFull: with what to do about it.
@@ -80,13 +81,13 @@ def fetch(file: HubFile, folder: Path, count: Callable[[int], None]) -> Path:
 
         cached = try_to_load_from_cache(file.repository, file.name, revision=file.revision)
         if isinstance(cached, str) and Path(cached).stat().st_size == file.size:
-            count(file.size)
+            count(file.size, arrived=False)
             return Path(cached)
         path = folder / file.name
         if fetched_bytes(file, folder) < file.size or not path.exists():
             _download(file, path, count)
         else:
-            count(file.size)
+            count(file.size, arrived=False)
         return path
 
 
@@ -98,7 +99,7 @@ def fetched_bytes(file: HubFile, folder: Path) -> int:
     return size if size <= file.size else 0
 
 
-def _download(file: HubFile, path: Path, count: Callable[[int], None]) -> None:
+def _download(file: HubFile, path: Path, count: Count) -> None:
     """Bring ``path`` here; the library's own download begins anew after the process has ended."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
@@ -123,7 +124,7 @@ def _part(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def matches(file: HubFile, path: Path, count: Callable[[int], None]) -> bool:
+def matches(file: HubFile, path: Path, count: Count) -> bool:
     """Whether ``path`` is what the Hub says ``file`` is; ``count`` gets the bytes read."""
     if path.stat().st_size != file.size:
         return False
@@ -149,13 +150,13 @@ def _file(repository: str, commit: str, entry: Any) -> HubFile:
     )
 
 
-def _bar(count: Callable[[int], None]) -> type:
+def _bar(count: Count) -> type:
     """What huggingface_hub takes for a progress bar: each update is counted."""
 
     class Bar:
         def __init__(self, *_: Any, initial: int = 0, total: int = 0, **__: Any) -> None:
             self.n, self.total = initial, total
-            count(initial)
+            count(initial, arrived=False)
 
         def update(self, number: float | None = 1) -> None:
             self.n += int(number or 0)

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from server.errors import (
     AudioLDMError,
@@ -17,7 +18,10 @@ from server.errors import (
     StorageFull,
 )
 
-__all__ = ["explained"]
+__all__ = ["FULL", "explained"]
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk says that has no room; EFBIG: FAT32 holds no file of 4 GiB."""
 
 _NETWORK = {"OfflineModeIsEnabled", "LocalEntryNotFoundError", "TransportError", "ConnectionError"}
 _NO_ENTRY = {"RemoteEntryNotFoundError", "RevisionNotFoundError"}
@@ -39,8 +43,7 @@ def explained(repository: str) -> Iterator[None]:
 
 
 def _of_the_disk(error: Exception) -> AudioLDMError | None:
-    # EFBIG: FAT32 holds no file of 4 GiB.
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in FULL:
         return StorageFull(
             f"the download could not be written: {os.strerror(error.errno)}. Make room, or name "
             "another --models-folder, and add the model again: it resumes"

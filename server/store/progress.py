@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from server.errors import Cancelled
 
-__all__ = ["Meter", "Progress", "Stage"]
+__all__ = ["Count", "Meter", "Progress", "Stage"]
 
-Stage = Literal["asking", "downloading", "checking", "converting", "added", "failed"]
+Stage = Literal["asking", "downloading", "checking", "converting"]
 _EVERY_S = 0.25
 
 
@@ -26,8 +26,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_s: float = 0.0
     left_s: float = 0.0
     """Seconds left for the stage; 0 while nobody knows."""
-    error: str = ""
-    code: str = ""
+
+
+class Count(Protocol):
+    """Is called with numbers of bytes that are done; see :meth:`Meter.add`."""
+
+    def __call__(self, count: int, *, arrived: bool = True) -> None:
+        """More bytes are done."""
 
 
 class Meter:
@@ -46,14 +51,14 @@ class Meter:
         """Have the work end at its next byte."""
         self._cancelled = True
 
-    def begin(self, stage: Stage, total_bytes: int, done_bytes: int = 0) -> None:
-        """A stage begins; ``done_bytes`` are there from an earlier try."""
-        self._stage, self._total, self._done = stage, total_bytes, done_bytes
-        self._from, self._began_s = done_bytes, time.monotonic()
+    def begin(self, stage: Stage, total_bytes: int) -> None:
+        """A stage begins."""
+        self._stage, self._total, self._done = stage, total_bytes, 0
+        self._arrived, self._began_s = 0, time.monotonic()
         self._tell()
 
-    def add(self, count: int) -> None:
-        """More bytes are done.
+    def add(self, count: int, *, arrived: bool = True) -> None:
+        """More bytes are done; those that have not ``arrived`` now say nothing of the speed.
 
         Raises:
             Cancelled: nobody wants the model any more.
@@ -61,13 +66,15 @@ class Meter:
         if self._cancelled:
             raise Cancelled(f"adding {self._name} was cancelled; what is downloaded stays")
         self._done += count
+        if arrived:
+            self._arrived += count
         if time.monotonic() - self._told_s >= _EVERY_S:
             self._tell()
 
     def _tell(self) -> None:
         self._told_s = time.monotonic()
         taken_s = self._told_s - self._began_s
-        rate = (self._done - self._from) / taken_s if taken_s > _EVERY_S else 0.0
+        rate = self._arrived / taken_s if taken_s > _EVERY_S else 0.0
         left_s = (self._total - self._done) / rate if rate > 0 else 0.0
         self._report(
             Progress(

@@ -6,13 +6,13 @@ To and from a worker process they travel as length-prefixed MessagePack.
 from __future__ import annotations
 
 import asyncio
-import struct
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import msgspec
 
 from server.jobs.job import TakeInfo
+from server.messages import LENGTH_BYTES, decoder, encode, framed, length_of, read_framed
 from server.requests.resolved import AnyResolved
 
 __all__ = [
@@ -31,8 +31,6 @@ __all__ = [
     "receive",
     "write_event",
 ]
-
-_LENGTH: Final = struct.Struct("<I")
 
 
 class Render(msgspec.Struct, frozen=True, tag=True):
@@ -113,15 +111,13 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
 ToWorker = Render | Cancel
 FromWorker = Ready | OnDevice | Step | Previewed | Done | Failed | Lost
 
-_to_worker = msgspec.msgpack.Decoder(ToWorker, dec_hook=lambda kind, value: kind(value))
-_from_worker = msgspec.msgpack.Decoder(FromWorker, dec_hook=lambda kind, value: kind(value))
-_encoder = msgspec.msgpack.Encoder(enc_hook=str)
+_to_worker = decoder(ToWorker)
+_from_worker = decoder(FromWorker)
 
 
 def pack(message: ToWorker | FromWorker) -> bytes:
     """One message with its length in front."""
-    body = _encoder.encode(message)
-    return _LENGTH.pack(len(body)) + body
+    return framed(encode(message))
 
 
 async def receive(stream: asyncio.StreamReader) -> FromWorker:
@@ -130,17 +126,16 @@ async def receive(stream: asyncio.StreamReader) -> FromWorker:
     Raises:
         asyncio.IncompleteReadError: the worker is gone.
     """
-    (length,) = _LENGTH.unpack(await stream.readexactly(_LENGTH.size))
+    length = length_of(await stream.readexactly(LENGTH_BYTES))
     message: FromWorker = _from_worker.decode(await stream.readexactly(length))
     return message
 
 
 def read_command(stream: BinaryIO) -> ToWorker | None:
     """The engine's next command; None when the engine is gone."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
+    if (message := read_framed(stream)) is None:
         return None
-    command: ToWorker = _to_worker.decode(stream.read(_LENGTH.unpack(head)[0]))
+    command: ToWorker = _to_worker.decode(message)
     return command
 
 

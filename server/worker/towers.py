@@ -7,26 +7,29 @@ the process that answers clients.
 from __future__ import annotations
 
 import argparse
-import struct
+import threading
 import weakref
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from server.audio.fence.child import Child, ChildLost, limit, parents_socket
+from server.audio.fence.child import Child, ChildLost
+from server.audio.fence.inside import confine, parents_socket, questions, reply
 from server.errors import AudioLDMError, ModelError, error_for
 from server.model.manifest import Manifest
 
 if TYPE_CHECKING:
     from server.model.text import Embedding
 
-__all__ = ["ClapTowers", "memory_limit"]
+__all__ = ["AUDIO_TOWER", "ClapTowers", "memory_limit"]
 
-_LENGTH: Final = struct.Struct("<I")
 _LOAD_S: Final = 120.0
 _EMBED_S: Final = 60.0
-_TOWERS: Final = ("text_encoder.onnx", "audio_encoder.onnx")
+AUDIO_TOWER: Final = "audio_encoder.onnx"
+_TOWERS: Final = ("text_encoder.onnx", AUDIO_TOWER)
 _BASE_BYTES: Final = 768 * 2**20
 """The process, a decoded take of ten minutes and its resampled copies."""
 _FACTOR: Final = 7.0
@@ -48,21 +51,26 @@ class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 class ClapTowers:
     """The text tower and the audio tower in ``folder``, on the CPU of a process of their own.
 
-    All methods wait; call them in a thread. The process is started at the first question, and
-    again after it has died.
-
-    Raises:
-        ModelError: the folder is no model folder, or a file of it is damaged.
+    All methods wait; call them in a thread, or in several, which take turns. The process is started
+    at the first question, and again after it has died.
     """
 
     def __init__(self, folder: Path) -> None:
-        manifest = Manifest.load(folder)
-        manifest.verify(folder)
-        self.audio_tower = manifest.audio_tower
-        """Identity of the audio tower; embeddings of different towers are not comparable."""
         self._folder = folder
+        self._asking = threading.Lock()
         self._child: Child | None = None
         self._end = weakref.finalize(self, lambda: None)
+
+    @cached_property
+    def audio_tower(self) -> str:
+        """Identity of the audio tower; embeddings of different towers are not comparable.
+
+        Raises:
+            ModelError: the folder is no model folder, or a file of it is damaged.
+        """
+        manifest = Manifest.load(self._folder)
+        manifest.verify(self._folder)
+        return manifest.audio_tower
 
     def embed_text(self, text: str) -> Embedding:
         """The unit-length embedding [D] of ``text``.
@@ -70,7 +78,8 @@ class ClapTowers:
         Raises:
             ModelError: the tower cannot be used.
         """
-        return self._embedding(_Ask(text=text))
+        with self._asking:
+            return self._embedding(_Ask(text=text))
 
     def embed_file(self, path: Path) -> Embedding:
         """The unit-length embedding [D] of an audio file; zeros where the tower gives zeros.
@@ -80,7 +89,8 @@ class ClapTowers:
             RenderError: the tower fails on it.
             ModelError: the tower cannot be used.
         """
-        return self._embedding(_Ask(file=str(path)))
+        with self._asking:
+            return self._embedding(_Ask(file=str(path)))
 
     def close(self) -> None:
         """End the process; it ends with this object and with the program, too."""
@@ -92,13 +102,14 @@ class ClapTowers:
 
         patience_s = _EMBED_S
         if self._child is None or not self._child.alive:
+            _ = self.audio_tower  # the folder has been verified
             self.close()
             self._child = Child("server.worker.towers", str(self._folder))
             self._end = weakref.finalize(self, self._child.close)
             patience_s = _LOAD_S
         try:
-            answer = _asked(self._child, ask, patience_s)
-        except (ChildLost, msgspec.DecodeError) as error:
+            answer = self._child.asked(ask, _Answer, patience_s)
+        except ChildLost as error:
             self.close()
             raise ModelError(
                 f"the CLAP towers of {self._folder} need more than "
@@ -109,20 +120,9 @@ class ClapTowers:
         return np.frombuffer(answer.embedding, "<f4").astype(np.float32)
 
 
-def memory_limit(folder: Path) -> int:
-    """Bytes that the towers' process may take."""
-    return round(_BASE_BYTES + _FACTOR * sum((folder / name).stat().st_size for name in _TOWERS))
-
-
-def _asked(child: Child, ask: _Ask, patience_s: float) -> _Answer:
-    child.send(_framed(ask))
-    size = _LENGTH.unpack(child.read(_LENGTH.size, patience_s))[0]
-    return msgspec.msgpack.decode(child.read(min(size, 2**20), patience_s), type=_Answer)
-
-
-def _framed(message: _Ask | _Answer) -> bytes:
-    data = msgspec.msgpack.encode(message)
-    return _LENGTH.pack(len(data)) + data
+def memory_limit(folder: Path, towers: Sequence[str] = _TOWERS) -> int:
+    """Bytes that a process may take that runs these ``towers`` of a model folder."""
+    return round(_BASE_BYTES + _FACTOR * sum((folder / name).stat().st_size for name in towers))
 
 
 class _Towers:
@@ -146,8 +146,11 @@ class _Towers:
         if not ask.file:
             return self._text(ask.text)
         path = Path(ask.file)
-        with open_regular(path) as descriptor:
-            return self._audio(Waveform.read(under_its_descriptor(path, descriptor)))
+        with (
+            open_regular(path) as descriptor,
+            under_its_descriptor(path, descriptor) as opened,
+        ):
+            return self._audio(Waveform.read(opened))
 
 
 def main() -> None:
@@ -156,19 +159,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder
     connection = parents_socket()
-    # Address space would count what libraries reserve and never touch.
-    limit("RLIMIT_DATA", memory_limit(folder))
-    limit("RLIMIT_FSIZE", 0)
-    limit("RLIMIT_CORE", 0)
+    confine("RLIMIT_DATA", memory_limit(folder))
     towers = _Towers(folder)
-    stream = connection.makefile("rb")
-    while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:
-        ask = msgspec.msgpack.decode(stream.read(_LENGTH.unpack(head)[0]), type=_Ask)
+    for ask in questions(connection, _Ask):
         try:
             embedding = towers.embedding(ask).astype("<f4").tobytes()
-            connection.sendall(_framed(_Answer(embedding=embedding)))
+            reply(connection, _Answer(embedding=embedding))
         except AudioLDMError as error:
-            connection.sendall(_framed(_Answer(code=error.code, error=str(error))))
+            reply(connection, _Answer(code=error.code, error=str(error)))
 
 
 if __name__ == "__main__":

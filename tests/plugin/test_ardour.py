@@ -13,9 +13,9 @@ import soundfile as sf
 from ardour_rig import SCANNER, Ardour
 from companion import Companion, environment
 from host_window import SIZE, HostWindow
-from project_state import Samples
 from running_programs import needs
 from screen import PROGRAMS
+from talking import Samples
 
 pytestmark = [
     pytest.mark.daw,

@@ -15,8 +15,8 @@ import pytest
 from companion import Companion, environment
 from jack_server import jack_server
 from plugin_build import LV2, URI
-from project_state import Samples
 from running_programs import needs
+from talking import Samples
 
 jack = pytest.importorskip("jack")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from companion import Companion, environment
 from plugin_build import VST3
-from project_state import Samples
+from talking import Samples
 
 minihost = pytest.importorskip("minihost")
 

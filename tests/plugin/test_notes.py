@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clap_host import ClapHost
-from project_state import Samples, clap_state, noise, project, take, write
+from project_state import clap_state, noise, project, take, write
+from talking import Samples
 
 ON, OFF, CONTROLLER = 0x90, 0x80, 0xB0
 ONE_SHOT, GATE, LOOP = 1, 2, 3
@@ -86,3 +87,38 @@ def test_all_notes_off_and_more_notes_than_voices(host: ClapHost, load: Load) ->
     many = [(k, ON, 30 + k, 100) for k in range(64)]
     assert host.run(2000, notes=many).any()
     assert not host.run(2000, notes=[(0, CONTROLLER, 123, 0)])[:, 500:].any()
+
+
+@pytest.mark.parametrize("mode", [LOOP, GATE])
+def test_a_note_ends_as_it_began_whatever_the_mode_is_by_then(
+    host: ClapHost, load: Load, mode: int
+) -> None:
+    samples = load(midi_mode=mode)
+    np.testing.assert_array_equal(host.run(1000, notes=[(0, ON, 60, 127)]), samples[:, :1000])
+    host.set(midi_mode=ONE_SHOT)
+    assert not host.run(8000, notes=[(500, OFF, 60, 0)])[:, 900:].any()
+
+
+def test_a_one_shot_that_sounds_is_cut_by_no_later_mode(host: ClapHost, load: Load) -> None:
+    samples = load(midi_mode=ONE_SHOT)
+    host.run(1000, notes=[(0, ON, 60, 127)])
+    host.set(midi_mode=GATE)
+    played = host.run(2000, notes=[(500, OFF, 60, 0)])
+    np.testing.assert_array_equal(played, samples[:, 1000:])
+
+
+def test_all_notes_off_ends_one_shots_of_its_channel(host: ClapHost, load: Load) -> None:
+    samples = load(midi_mode=ONE_SHOT)
+    host.run(500, notes=[(0, ON, 60, 127)])
+    other_channel = host.run(500, notes=[(0, CONTROLLER + 1, 123, 0)])
+    np.testing.assert_array_equal(other_channel, samples[:, 500:1000])
+    assert not host.run(2000, notes=[(0, CONTROLLER, 123, 0)])[:, 400:].any()
+
+
+def test_every_note_of_a_full_block_is_heard(host: ClapHost, load: Load) -> None:
+    """DPF hands on as many as 512 events."""
+    load(midi_mode=LOOP)
+    host.run(64, block=64, notes=[(0, ON, 60, 127)])
+    others = [(k // 2, ON if k % 2 else OFF, 90, 0) for k in range(500)]
+    played = host.run(2000, block=512, notes=[*others, (300, OFF, 60, 0)])
+    assert not played[:, 700:].any()

@@ -106,6 +106,19 @@ def test_trigger_plays_the_take_once_from_its_beginning(host: ClapHost, tmp_path
     assert not host.run(4000).any(), "holding the button does not trigger again"
 
 
+def test_a_missing_take_that_was_triggered_is_silent_when_it_comes_back(
+    host: ClapHost, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.wav"
+    _load(host, take(1, path))
+    host.run(64)
+    host.set(trigger=1)
+    assert not host.run(4000).any()
+    write(path, noise(4000))
+    _load(host, take(1, path))
+    assert not host.run(4000).any()
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_reads_every_encoding_of_wav(host: ClapHost, tmp_path: Path, subtype: str) -> None:
     import soundfile as sf

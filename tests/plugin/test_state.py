@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clap_host import ClapHost
+from probe import Probe
 from project_state import clap_state, noise, project, take, write
 
 
@@ -53,8 +55,33 @@ def test_a_missing_file_is_silent_and_its_recipe_stays(host: ClapHost, tmp_path:
     ],
 )  # fmt: skip
 def test_damaged_text_does_no_harm(host: ClapHost, text: str) -> None:
+    for header in ("", "audioldm-project 1\n"):
+        host.restore(clap_state(header + text))
+        assert not host.run(4000, 0).any()
+
+
+@pytest.mark.parametrize("header", ["audioldm-project 2", "audioldm-project", "prompt hail"])
+def test_a_project_of_another_version_leaves_this_one_alone(
+    host: ClapHost, tmp_path: Path, header: str
+) -> None:
+    samples = noise(4000)
+    text = project(take(1, write(tmp_path / "a.wav", samples)))
     host.restore(clap_state(text))
-    assert not host.run(4000, 0).any()
+    before = host.save()
+    host.restore(clap_state(text.replace("audioldm-project 1", header).replace("rain", "hail")))
+    assert host.save() == before
+    np.testing.assert_array_equal(host.run(4000, 0), samples)
+
+
+def test_a_project_of_another_version_is_said(
+    start_probe: Callable[..., Probe], tmp_path: Path
+) -> None:
+    probe, saved = start_probe(), tmp_path / "saved"
+    saved.write_text(project(prompt="hail").replace("audioldm-project 1", "audioldm-project 2"))
+    probe.ask(f"restore {saved}")
+    view = probe.view()
+    assert "another version" in view["notice"]
+    assert view["prompt"] == "rain on a tin roof"
 
 
 def test_a_damaged_file_does_no_harm(host: ClapHost, tmp_path: Path) -> None:

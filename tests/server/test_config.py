@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, add_flags, built_in_model, load_config
+from server.config import Config, built_in_model, load_config
+from server.config_flags import add_flags
 from server.errors import InvalidRequest
 from server.requests.fields import fields_of
 

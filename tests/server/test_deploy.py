@@ -104,6 +104,13 @@ def test_the_dockerfile() -> None:
     assert all("--require-hashes" in rest or "--no-index" in rest for rest in installs)
 
 
+def test_the_standalone_program_refuses_a_child_without_a_name() -> None:
+    command = [sys.executable, str(DEPLOY / "app" / "app.py"), "-m"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert said.returncode == 2
+    assert "Traceback" not in said.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "extras"),
     [

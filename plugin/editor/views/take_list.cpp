@@ -13,7 +13,7 @@ namespace {
 
 using namespace DGL_NAMESPACE;
 
-constexpr float kRowHeight = 24, kDragDistance = 6;
+constexpr float kDragDistance = 6;
 
 } // namespace
 
@@ -36,11 +36,11 @@ std::size_t TakeList::indexOfChosen() const {
 }
 
 std::size_t TakeList::rowsShown() const {
-    return std::max<std::size_t>(1, std::size_t(box.h / kRowHeight));
+    return std::max<std::size_t>(1, std::size_t(box.h / theme::kListRow));
 }
 
 Box TakeList::row(std::size_t index) const {
-    return {box.x, box.y + float(index - first_) * kRowHeight, box.w, kRowHeight};
+    return {box.x, box.y + float(index - first_) * theme::kListRow, box.w, theme::kListRow};
 }
 
 void TakeList::draw(Canvas& canvas) {

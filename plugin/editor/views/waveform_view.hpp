@@ -23,7 +23,6 @@ class WaveformView : public Widget {
     void show(const Take* take);
     /** Share of the take that has sounded; negative: it does not sound. */
     void setPlayhead(double share) { playhead_ = share; }
-    double playhead() const { return playhead_; }
     Selection selection() const;
 
   private:

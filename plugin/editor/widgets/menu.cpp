@@ -10,7 +10,7 @@ namespace {
 
 using namespace DGL_NAMESPACE;
 
-constexpr float kRowHeight = 24, kMinWidth = 260, kPadding = 4;
+constexpr float kMinWidth = 260, kPadding = 4;
 
 } // namespace
 
@@ -22,7 +22,7 @@ void Menu::open(const Box& anchor, const Box& room, std::vector<MenuItem> items,
     visible = !items_.empty();
     const float width = std::min(std::max(anchor.w, kMinWidth), room.w);
     const float below = room.bottom() - anchor.bottom(), above = anchor.y - room.y;
-    const float wanted = float(items_.size()) * kRowHeight + 2 * kPadding;
+    const float wanted = float(items_.size()) * theme::kListRow + 2 * kPadding;
     const float height = std::min(wanted, std::max(below, above));
     const float x = std::clamp(anchor.right() - width, room.x, room.right() - width);
     const bool fitsBelow = wanted <= below || below >= above;
@@ -30,12 +30,12 @@ void Menu::open(const Box& anchor, const Box& room, std::vector<MenuItem> items,
 }
 
 std::size_t Menu::rowsShown() const {
-    return std::max<std::size_t>(1, std::size_t((box.h - 2 * kPadding) / kRowHeight));
+    return std::max<std::size_t>(1, std::size_t((box.h - 2 * kPadding) / theme::kListRow));
 }
 
 Box Menu::row(std::size_t index) const {
-    return {box.x + kPadding, box.y + kPadding + float(index - first_) * kRowHeight,
-            box.w - 2 * kPadding, kRowHeight};
+    return {box.x + kPadding, box.y + kPadding + float(index - first_) * theme::kListRow,
+            box.w - 2 * kPadding, theme::kListRow};
 }
 
 void Menu::draw(Canvas& canvas) {

@@ -30,7 +30,7 @@ constexpr Rgb kFocus{140, 190, 250};
 
 constexpr float kTextSize = 14, kSmallText = 12, kTitleText = 17;
 constexpr float kRadius = 4;
-constexpr float kMargin = 12, kRow = 26;
+constexpr float kMargin = 12, kRow = 26, kListRow = 24;
 
 } // namespace theme
 

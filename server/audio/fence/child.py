@@ -1,31 +1,38 @@
 """A process that does one kind of work within limits, and the socket to it.
 
-It is started as ``python -m MODULE``; the module takes the socket with :func:`parents_socket`.
+It is started as ``python -m MODULE``; what the module does there is in :mod:`.inside`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-__all__ = ["NICENESS", "Child", "ChildLost", "Poll", "limit", "nothing", "parents_socket"]
+import msgspec
 
+from server.messages import LENGTH_BYTES, encode, framed, length_of
+
+__all__ = ["NICENESS", "Child", "ChildLost", "Poll", "nothing"]
+
+T = TypeVar("T")
 Poll = Callable[[], None]
 """Called several times a second while something is waited for; what it raises ends that."""
 
 NICENESS: Final = 10
+"""Rendering and decoding yield to the sound card and to the server."""
+_LOWEST: Final = 19
 _LOOK_S: Final = 0.05
+_MAX_ANSWER: Final = 2**20
 
 
 class ChildLost(Exception):
-    """The process has died, or is silent for too long."""
+    """The process has died, is silent for too long, or says what nobody understands."""
 
 
 def nothing() -> None:
@@ -33,9 +40,12 @@ def nothing() -> None:
 
 
 class Child:
-    """A process that runs ``module``. Its socket is its standard input on POSIX."""
+    """A process that runs ``module``. Its socket is its standard input on POSIX.
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    ``niceness`` is added to that of this process, before the child has imported anything.
+    """
+
+    def __init__(self, module: str, *arguments: str, niceness: int = NICENESS) -> None:
         self.connection, theirs = socket.socketpair()
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", module, *arguments]
@@ -48,11 +58,17 @@ class Child:
                 stderr=subprocess.DEVNULL,
                 env=environment,
             )
+            _make_nice(self._process.pid, niceness)
             if on_windows and self._process.stdin is not None:
                 shared: Any = theirs  # this exists on Windows only
                 with self._process.stdin as pipe:
                     pipe.write(shared.share(self._process.pid))
         self.connection.settimeout(_LOOK_S)
+
+    @property
+    def process_id(self) -> int:
+        """Its number in the system."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -72,6 +88,30 @@ class Child:
             raise ChildLost from error
         finally:
             self.connection.settimeout(_LOOK_S)
+
+    def asked(self, question: object, kind: type[T], patience_s: float, poll: Poll = nothing) -> T:
+        """The ``kind`` with which it answers ``question``.
+
+        Raises:
+            ChildLost: it gives no such answer within ``patience_s``.
+        """
+        self.send(framed(encode(question)))
+        try:
+            answer = self.read_framed(_MAX_ANSWER, patience_s, poll)
+            return msgspec.msgpack.decode(answer, type=kind)
+        except msgspec.DecodeError as error:
+            raise ChildLost from error
+
+    def read_framed(self, most: int, patience_s: float, poll: Poll = nothing) -> bytes:
+        """The next message.
+
+        Raises:
+            ChildLost: it has more than ``most`` bytes, or does not come within ``patience_s``.
+        """
+        size = length_of(self.read(LENGTH_BYTES, patience_s, poll))
+        if size > most:
+            raise ChildLost
+        return self.read(size, patience_s, poll)
 
     def read(self, size: int, patience_s: float, poll: Poll = nothing) -> bytes:
         """The next ``size`` bytes."""
@@ -110,25 +150,8 @@ class Child:
         self._process.wait()
 
 
-def parents_socket() -> socket.socket:
-    """The socket that the parent has handed over; Ctrl-C is the parent's business.
-
-    As rendering does, this process yields to the sound card and to the server.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    if os.name == "nt":
-        shared: Any = socket  # this exists on Windows only
-        return socket.socket(fileno=shared.fromshare(sys.stdin.buffer.read()).detach())
-    connection = socket.socket(fileno=os.dup(0))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    return connection
-
-
-def limit(what: str, value: int) -> None:
-    """Set a limit of this process, such as ``RLIMIT_AS``, where the system has it."""
-    with contextlib.suppress(ImportError, AttributeError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(getattr(resource, what), (value, value))
+def _make_nice(process: int, niceness: int) -> None:
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, process, min(own + niceness, _LOWEST))

@@ -85,10 +85,10 @@ class Decoding:
             raise self._lost() from error
 
     def _framed(self, most: int) -> bytes:
-        size = int.from_bytes(self.read(4), "little")
-        if size > most:
-            raise self._lost()
-        return self.read(size)
+        try:
+            return self._decoder.read_framed(most, self._patience_s, self._poll)
+        except ChildLost as error:
+            raise self._lost() from error
 
     def _lost(self) -> UnreadableAudio:
         return UnreadableAudio(f"{self._ask.shown} cannot be decoded within bounds")

@@ -21,9 +21,10 @@ import soundfile
 
 from server.audio.clip import Clip
 from server.audio.fence.checks import checked_file, decode_clip, facts_of
-from server.audio.fence.child import limit, parents_socket
+from server.audio.fence.inside import confine, parents_socket
 from server.audio.fence.regular import open_regular, under_its_descriptor
 from server.audio.fence.wire import Answer, Ask, Facts, receive_ask, send_part
+from server.audio.formats import FileFormat
 from server.audio.metadata.carried import Metadata
 from server.audio.waveform import Waveform, check_bounds
 from server.errors import AudioLDMError, UnreadableAudio
@@ -46,22 +47,18 @@ def answered(ask: Ask, descriptor: int) -> Iterator[Part]:
     Raises:
         AudioLDMError: the file cannot be used.
     """
-    path = under_its_descriptor(Path(ask.path), descriptor)
-    match ask.what:
-        case "facts":
-            yield Answer(facts=_facts(path))
-        case "check":
-            yield Answer(facts=decode_clip(path))
-        case "clip":
-            yield from _clip(path, descriptor)
-        case "convert":
-            clip = Clip.read(path)
-            held = clip.metadata
-            data = clip.waveform.encode(ask.file_format, held.recipe, clip.exact, held)
-            yield Answer(sizes=(len(data),))
-            yield data
-        case "stream":
-            yield from _stream(path, ask.sample_rate)
+    with under_its_descriptor(Path(ask.path), descriptor, ask.shown) as path:
+        match ask.what:
+            case "facts":
+                yield Answer(facts=_facts(path))
+            case "check":
+                yield Answer(facts=decode_clip(path))
+            case "clip":
+                yield from _clip(path, descriptor)
+            case "convert":
+                yield from _converted(path, ask.file_format)
+            case "stream":
+                yield from _stream(path, ask.sample_rate)
 
 
 def _facts(path: Path) -> Facts:
@@ -92,6 +89,14 @@ def _clip(path: Path, descriptor: int) -> Iterator[Part]:
         sizes=tuple(array.nbytes for array in arrays),
     )
     yield from map(np.ascontiguousarray, arrays)
+
+
+def _converted(path: Path, file_format: FileFormat) -> Iterator[Part]:
+    clip = Clip.read(path)
+    held = clip.metadata
+    data = clip.waveform.encode(file_format, held.recipe, clip.exact, held)
+    yield Answer(sizes=(len(data),))
+    yield data
 
 
 def _stream(path: Path, sample_rate: int) -> Iterator[Part]:
@@ -137,24 +142,17 @@ def _answer(connection: socket.socket, ask: Ask, descriptor: int) -> None:
             else:
                 connection.sendall(memoryview(part).cast("B"))
     except AudioLDMError as error:
-        send_part(connection, _refusal(error.code, str(error), ask, descriptor))
+        send_part(connection, Answer(code=error.code, error=str(error)))
     except MemoryError:
         said = f"{ask.shown} needs too much memory"
-        send_part(connection, _refusal(UnreadableAudio.code, said, ask, descriptor))
-
-
-def _refusal(code: str, sentence: str, ask: Ask, descriptor: int) -> Answer:
-    inner = str(under_its_descriptor(Path(ask.path), descriptor))
-    return Answer(code=code, error=sentence.replace(inner, ask.shown))
+        send_part(connection, Answer(code=UnreadableAudio.code, error=said))
 
 
 def main() -> None:
     """Answer until nobody asks any more."""
     connection = parents_socket()
     soundfile.available_formats()  # loaded before the memory is limited
-    limit("RLIMIT_AS", MAX_MEMORY)
-    limit("RLIMIT_FSIZE", 0)
-    limit("RLIMIT_CORE", 0)
+    confine("RLIMIT_AS", MAX_MEMORY)
     while (received := receive_ask(connection)) is not None:
         ask, descriptor = received
         if descriptor is not None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from server.errors import InvalidRequest, TooLarge, UnreadableAudio
+from server.errors import AudioLDMError, InvalidRequest, TooLarge, UnreadableAudio
 
 __all__ = ["MAX_FILE_BYTES", "open_regular", "read_regular", "under_its_descriptor"]
 
@@ -59,9 +59,14 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
-def under_its_descriptor(path: Path, descriptor: int) -> Path:
+@contextmanager
+def under_its_descriptor(path: Path, descriptor: int, shown: str = "") -> Iterator[Path]:
     """A path by which the open file is opened again, whatever ``path`` names by now.
 
-    Where the system has none, it is ``path``.
+    Where the system has none, it is ``path``. Errors call the file ``shown``, else ``path``.
     """
-    return Path(f"/proc/self/fd/{descriptor}") if sys.platform == "linux" else path
+    opened = Path(f"/proc/self/fd/{descriptor}") if sys.platform == "linux" else path
+    try:
+        yield opened
+    except AudioLDMError as error:
+        raise type(error)(str(error).replace(str(opened), shown or str(path))) from error

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from typing import Any, Final
 
 import msgspec
 
 from server.audio.formats import FileFormat
 from server.audio.metadata.carried import NO_METADATA, Metadata
+from server.messages import LENGTH_BYTES, encode, framed, length_of, length_prefix
 
 __all__ = ["Answer", "Ask", "Facts", "hand_over", "receive_ask", "send_part"]
 
-_LENGTH: Final = struct.Struct("<I")
 _MAX_ASK: Final = 65536
 
 
@@ -74,12 +73,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def hand_over(connection: socket.socket, ask: Ask, descriptor: int) -> None:
     """Send a question and the file that it is about."""
-    data = msgspec.msgpack.encode(ask)
-    framed = _LENGTH.pack(len(data)) + data
+    message = framed(encode(ask))
     if os.name == "nt":
-        connection.sendall(framed)
+        connection.sendall(message)
     else:
-        socket.send_fds(connection, [framed], [descriptor])
+        socket.send_fds(connection, [message], [descriptor])
 
 
 def receive_ask(connection: socket.socket) -> tuple[Ask, int | None] | None:
@@ -88,17 +86,17 @@ def receive_ask(connection: socket.socket) -> tuple[Ask, int | None] | None:
         data, descriptors = connection.recv(_MAX_ASK), list[int]()
     else:
         data, descriptors, _, _ = socket.recv_fds(connection, _MAX_ASK, 1)
-    while data and len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
-        data += connection.recv(_MAX_ASK)
-    if not data:
-        return None
-    ask = msgspec.msgpack.decode(data[_LENGTH.size :], type=Ask)
+    while len(data) < LENGTH_BYTES or len(data) < LENGTH_BYTES + length_of(data[:LENGTH_BYTES]):
+        if not (more := connection.recv(_MAX_ASK)):
+            return None
+        data += more
+    ask = msgspec.msgpack.decode(data[LENGTH_BYTES:], type=Ask)
     return ask, next(iter(descriptors), None)
 
 
 def send_part(connection: socket.socket, part: Any) -> None:
     """Send an answer, or a block of bytes, with its length in front."""
-    data = msgspec.msgpack.encode(part) if isinstance(part, Answer) else part
+    data = encode(part) if isinstance(part, Answer) else part
     view = memoryview(data).cast("B")
-    connection.sendall(_LENGTH.pack(len(view)))
+    connection.sendall(length_prefix(len(view)))
     connection.sendall(view)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,7 +17,7 @@ from server.engine.engine import Engine, ModelInfo
 from server.errors import InvalidRequest, NotFound, QueueFull
 from server.http.access import Caller
 from server.http.events import EventFeed, visible
-from server.http.io import answer, body, body_chunks, client_of, query
+from server.http.io import answer, as_json, body, body_chunks, client_of, query
 from server.http.multipart import receive_form
 from server.http.openapi import Operation
 from server.http.streams import hold_stream
@@ -154,7 +153,7 @@ class JobRoutes:
             async for event, subject in feed.follow(self._closing, gone):
                 if subject is not None:
                     view = self._view(event, subject, client)
-                    await websocket.send_text(msgspec.json.encode(view, enc_hook=str).decode())
+                    await websocket.send_text(as_json(view).decode())
             if not gone.done():
                 await websocket.close(1001)
         except (WebSocketDisconnect, RuntimeError):
@@ -205,8 +204,7 @@ class JobRoutes:
                     yield b": still here\n\n"
                     continue
                 view = self._view(event, subject, feed.client)
-                data = msgspec.json.encode(view, enc_hook=str)
-                yield b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
+                yield b"event: " + event.encode() + b"\ndata: " + as_json(view) + b"\n\n"
 
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(lines(), headers=headers, media_type="text/event-stream")

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from server.audio.fence.pool import DECODERS
 from server.errors import Forbidden, NotFound
-from server.http.files import sound_answer
+from server.file_names import path_of
+from server.http.files import MEDIA_TYPES, sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
 from server.sample_library.library import FolderState, LibraryState, SampleLibrary
@@ -25,9 +26,9 @@ __all__ = ["LibraryRoutes"]
 
 FolderPath = Annotated[str, Meta(min_length=1, max_length=4000, description="path of the folder")]
 _NOT_PLAYED: Final = (".aif", ".aiff")
-"""Browsers play no AIFF; shorter ones than this are answered as WAV."""
+"""Of the browsers, only Safari plays AIFF."""
 _CONVERT_S: Final = 600.0
-_MEDIA: Final = {".wav": "audio/wav", ".flac": "audio/flac"}
+"""AIFF up to this long is answered as WAV."""
 
 
 class FolderName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,7 +129,7 @@ class LibraryRoutes:
                 "A sound of the library; supports ranges",
                 query=SoundDownload,
                 content="audio/*",
-                errors=(403, 404, 409, 507),
+                errors=(403, 404, 409, 415, 507),
             ),
         )
 
@@ -141,19 +142,19 @@ class LibraryRoutes:
 
     async def add(self, request: Request) -> Response:
         library, folder = self._allowed(request), await body(request, FolderName)
-        return answer(await library.add(_path(folder.path)), 202)
+        return answer(await library.add(path_of(folder.path)), 202)
 
     async def pause(self, request: Request) -> Response:
         library, asked = self._allowed(request), await body(request, FolderPause)
-        return answer(await library.pause(_path(asked.path), asked.paused))
+        return answer(await library.pause(path_of(asked.path), asked.paused))
 
     async def remove(self, request: Request) -> Response:
         library = self._allowed(request)
-        return answer(Removed(await library.remove(_path(query(request, FolderName).path))))
+        return answer(Removed(await library.remove(path_of(query(request, FolderName).path))))
 
     async def problems(self, request: Request) -> Response:
         library = self._allowed(request)
-        found = await library.problems(_path(query(request, FolderName).path))
+        found = await library.problems(path_of(query(request, FolderName).path))
         return answer(
             [UnreadableFile(shown_path(problem.path), problem.reason) for problem in found]
         )
@@ -177,7 +178,7 @@ class LibraryRoutes:
             wav = await DECODERS.in_thread(DECODERS.converted, path, "wav16")
             return Response(wav, media_type="audio/wav")
         name = shown_path(Path(path.name)) if download else None
-        return await sound_answer(request, path, _MEDIA.get(path.suffix.lower()), name)
+        return await sound_answer(request, path, MEDIA_TYPES.get(path.suffix.lower()), name)
 
     async def _named(self, request: Request) -> Sample:
         number = min(request.path_params["id"], 2**31)
@@ -192,7 +193,3 @@ class LibraryRoutes:
         if not client_of(request).sees_all:
             raise Forbidden("this token may not use the sample library of the server's machine")
         return self._library
-
-
-def _path(text: str) -> Path:
-    return Path(text.replace("\0", ""))

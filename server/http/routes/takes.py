@@ -14,7 +14,7 @@ from server.audio.fence.pool import DECODERS
 from server.audio.formats import FORMATS, FileFormat
 from server.errors import NotFound
 from server.http.access import Caller
-from server.http.files import attachment, sound_answer
+from server.http.files import MEDIA_TYPES, attachment, sound_answer
 from server.http.io import answer, body, client_of, query
 from server.http.openapi import Operation
 from server.http.take_facts import FactsOfTakes, TakeFacts
@@ -22,8 +22,6 @@ from server.http.views import LibraryTake, Views
 from server.jobs.library import FolderCount, Library, TakeMarks, TakeSearch
 
 __all__ = ["TakeRoutes"]
-
-_MEDIA = {".wav": "audio/wav", ".flac": "audio/flac"}
 
 
 class _AsFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,11 +95,11 @@ class TakeRoutes:
         path = await self._path(request, client)
         name = path.name if wanted.download else None
         if wanted.format is None:
-            return await sound_answer(request, path, _MEDIA.get(path.suffix), name)
+            return await sound_answer(request, path, MEDIA_TYPES.get(path.suffix), name)
         suffix = f".{FORMATS[wanted.format][0].lower()}"
         content = await DECODERS.in_thread(DECODERS.converted, path, wanted.format)
         headers = {"Content-Disposition": attachment(path.stem + suffix)} if name else None
-        return Response(content, headers=headers, media_type=_MEDIA[suffix])
+        return Response(content, headers=headers, media_type=MEDIA_TYPES[suffix])
 
     async def search_takes(self, request: Request) -> Response:
         search, client = query(request, TakeSearch), client_of(request)

@@ -25,6 +25,7 @@ from server.render.conditioning import (
     unconditional,
     wants_sound,
 )
+from server.render.finishing.tuning import tuned
 from server.render.plan import Finished, Plan, RenderContext, Treatment, plan
 from server.render.plans.grounding import grounded
 from server.render.windows import Windows
@@ -123,11 +124,15 @@ def _between(stages: tuple[PromptStage, ...], wanted: list[Embedding], at: float
 
 def _finish(request: ResolvedSound, context: RenderContext, latents: Latents) -> Finished:
     rate = request.delivery.sample_rate or DEFAULT_RATE
+    decode = ring_of if request.loop else one_shot
+    note = notation_of(request).note if request.tune else 0.0
+    sound, cents = tuned(partial(decode, context, latents, request.seconds, rate), note)
+    measures = {"tuned_cents": cents} if cents else {}
     if request.loop:
-        return _finish_loop(request, context, latents, rate)
-    sound = one_shot(context, latents, request.seconds, rate)
+        return _finished_loop(request, context, sound, measures)
     return Finished(
         sound,
+        measures=measures,
         top_hz=context.manifest.sample_rate / 2.0,
         treatment=Treatment(request.one_shot or "off", matched_level=True),
         metadata=_played(request, sound),
@@ -144,36 +149,40 @@ def _played(request: ResolvedSound, sound: Waveform) -> Metadata:
     return Metadata(played.chunks, played.comments)
 
 
-def one_shot(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
-    """Decode the first ``seconds`` of ``latents`` [channels, C, T, F]."""
-    model_rate = context.manifest.sample_rate
-    channels = [context.autoencoder.decode(channel) for channel in latents]
+def one_shot(
+    context: RenderContext, latents: Latents, seconds: float, rate: int, pitch: float = 1.0
+) -> Waveform:
+    """Decode the first ``seconds`` of ``latents`` [channels, C, T, F], transposed by ``pitch``."""
+    model_rate = round(context.manifest.sample_rate * pitch)
+    channels = [context.autoencoder.decode(channel, pitch) for channel in latents]
     sound = stacked(channels, model_rate).crop(math.ceil(seconds * model_rate))
     return sound.resample(rate).crop(round(seconds * rate))
 
 
-def ring_of(context: RenderContext, latents: Latents, seconds: float, rate: int) -> Waveform:
+def ring_of(
+    context: RenderContext, latents: Latents, seconds: float, rate: int, pitch: float = 1.0
+) -> Waveform:
     """Decode circular ``latents`` [channels, C, T, F] to a loop of exactly ``seconds``.
 
-    The mel frames are stretched to the nearest hop. The samples are stretched by the remainder,
-    which is below half a hop.
+    The mel frames are stretched to the nearest hop of a loop that is ``pitch`` times as long.
+    The samples are stretched by the rest, so that they are transposed by ``pitch``.
     """
     manifest = context.manifest
-    mel_frames = max(1, round(seconds * manifest.sample_rate / manifest.hop_length))
+    mel_frames = max(1, round(seconds * manifest.sample_rate / manifest.hop_length * pitch))
     channels = [context.autoencoder.decode_ring(channel, mel_frames) for channel in latents]
     return stacked(channels, manifest.sample_rate).resample_ring(round(seconds * rate), rate)
 
 
-def _finish_loop(
-    request: ResolvedSound, context: RenderContext, latents: Latents, rate: int
+def _finished_loop(
+    request: ResolvedSound, context: RenderContext, ring: Waveform, measures: dict[str, float]
 ) -> Finished:
-    seconds = request.seconds
-    ring = ring_of(context, latents, seconds, rate)
+    length = request.seconds * ring.sample_rate
     return Finished(
         ring,
         measures={
+            **measures,
             "seam_db": ring_seam_db(ring),
-            "length_error_samples": ring.frames - seconds * rate,
+            "length_error_samples": ring.frames - length,
         },
         circular=True,
         top_hz=context.manifest.sample_rate / 2.0,

@@ -41,7 +41,8 @@ def test_installed_and_uninstalled(home: Path, capsys: pytest.CaptureFixture[str
     assert not unit.exists()
     assert (home / "calls").read_text().splitlines() == [
         "--user daemon-reload",
-        "--user enable --now audioldm-daw.service",
+        "--user enable audioldm-daw.service",
+        "--user restart audioldm-daw.service",
         "--user --no-pager status audioldm-daw.service",
         "--user disable --now audioldm-daw.service",
     ]
@@ -49,11 +50,41 @@ def test_installed_and_uninstalled(home: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd")
+def test_installed_again_it_runs_with_the_new_flags(home: Path) -> None:
+    """What systemd runs: the unit as it was when it last started."""
+    unit = home / ".config" / "systemd" / "user" / "audioldm-daw.service"
+    (home / "bin" / "systemctl").write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in\n*daemon-reload*) cp {unit} {home}/loaded ;;\n'
+        f"*restart*) cp {home}/loaded {home}/running ;;\n"
+        f"*--now*) test -e {home}/running || cp {home}/loaded {home}/running ;;\nesac\n"
+    )
+    for model in ("first", "second"):
+        assert main(["service", "install", "--", "--model", model]) == 0
+        assert f'"--model" "{model}"' in (home / "running").read_text()
+
+
+def test_on_macos_the_agent_that_runs_goes_first(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launchctl = home / "bin" / "launchctl"
+    launchctl.write_text(
+        f'#!/bin/sh\necho "$1" >> {home}/calls\ncase "$1" in\n'
+        f"bootout) rm {home}/running ;;\n"
+        f"bootstrap) test ! -e {home}/running && touch {home}/running ;;\nesac\n"
+    )
+    launchctl.chmod(0o755)
+    monkeypatch.setattr("osc_bridge.commands.login_service.sys.platform", "darwin")
+    for _ in range(2):
+        assert main(["service", "install"]) == 0
+    assert (home / "calls").read_text().split() == ["bootout", "bootstrap"] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd")
 def test_a_refusal_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "bin" / "systemctl").write_text("#!/bin/sh\necho no bus >&2\nexit 1\n")
     assert main(["service", "install"]) == 1
     assert "no bus" in capsys.readouterr().err
-    (home / "bin" / "systemctl").unlink()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="not installed: systemd")
@@ -79,6 +110,7 @@ def test_the_task_of_windows() -> None:
     assert login.path is None
     assert login.text.endswith("-m osc_bridge.cli --sound-card none")
     assert "pythonw.exe" in login.text
+    assert login.before_install[0][:2] == ("schtasks", "/End")
     assert login.install[0][:2] == ("schtasks", "/Create")
 
 

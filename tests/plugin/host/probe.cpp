@@ -198,7 +198,7 @@ class Probe {
             {"song", [&] { song(arguments); }},
             {"rate", [&] { instance_.setSampleRate(next()); }},
             {"save", [&] { std::ofstream(rest, std::ios::binary) << instance_.project.text(); }},
-            {"restore", [&] { instance_.project.restore(contents(rest)); }},
+            {"restore", [&] { instance_.restore(contents(rest)); }},
         };
         if (command == "view")
             return viewJson(instance_, audio_);

@@ -3,7 +3,10 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -58,11 +61,40 @@ void* realloc(void* memory, size_t size) {
         return real arguments;                                \
     }
 
+/* The mode is there only where a file may be made. */
+#define WATCHED_OPEN(name)                                                      \
+    int name(const char* path, int flags, ...) {                                \
+        static int (*real)(const char*, int, ...);                              \
+        if (!real) real = (int (*)(const char*, int, ...))dlsym(RTLD_NEXT, #name); \
+        if (inside) forbidden(#name);                                           \
+        va_list more;                                                           \
+        va_start(more, flags);                                                  \
+        const int made = flags & (O_CREAT | __O_TMPFILE);                       \
+        const mode_t mode = made ? va_arg(more, mode_t) : 0;                    \
+        va_end(more);                                                           \
+        return real(path, flags, mode);                                         \
+    }
+
+WATCHED_OPEN(open)
+WATCHED_OPEN(open64)
+WATCHED(int, posix_memalign, (void** m, size_t alignment, size_t size), (m, alignment, size))
 WATCHED(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
 WATCHED(int, pthread_cond_wait, (pthread_cond_t * c, pthread_mutex_t* m), (c, m))
+WATCHED(int, pthread_cond_timedwait,
+        (pthread_cond_t * c, pthread_mutex_t* m, const struct timespec* t), (c, m, t))
+WATCHED(int, pthread_cond_clockwait,
+        (pthread_cond_t * c, pthread_mutex_t* m, clockid_t k, const struct timespec* t),
+        (c, m, k, t))
+WATCHED(int, poll, (struct pollfd * f, nfds_t n, int ms), (f, n, ms))
 WATCHED(int, usleep, (useconds_t t), (t))
 WATCHED(int, nanosleep, (const struct timespec* t, struct timespec* left), (t, left))
 WATCHED(ssize_t, read, (int f, void* b, size_t n), (f, b, n))
 WATCHED(ssize_t, write, (int f, const void* b, size_t n), (f, b, n))
 WATCHED(ssize_t, send, (int f, const void* b, size_t n, int flags), (f, b, n, flags))
 WATCHED(ssize_t, recv, (int f, void* b, size_t n, int flags), (f, b, n, flags))
+WATCHED(ssize_t, sendto,
+        (int f, const void* b, size_t n, int flags, const struct sockaddr* to, socklen_t length),
+        (f, b, n, flags, to, length))
+WATCHED(ssize_t, recvfrom,
+        (int f, void* b, size_t n, int flags, struct sockaddr* from, socklen_t* length),
+        (f, b, n, flags, from, length))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
+from talking import Samples, Talking
 
-Samples = npt.NDArray[np.float32]
 Note = tuple[int, int, int, int]
 """Frame, status, and two bytes."""
 
 
-class ClapHost:
+class ClapHost(Talking):
     """A running host; `command` is the program and what runs it (wine)."""
 
     def __init__(
@@ -26,13 +23,8 @@ class ClapHost:
         folder: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(command, folder / "host.log", environment, folder)
         self.folder = folder
-        self.log = folder / "host.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=folder,
-                text=True, env={**os.environ, **(environment or {})},
-            )  # fmt: skip
         self.ask(f"load {plugin}")
         self.new("first")
 
@@ -44,30 +36,6 @@ class ClapHost:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self.close()
-
-    def close(self) -> int:
-        """End it; its exit status."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        status = self.process.wait(60)
-        self.process.stdout.close()
-        return status
-
-    def ask(self, command: str) -> str:
-        """The answer to a command."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        assert answer, f"it died at {command}: {self.errors()}"
-        assert not answer.startswith("error"), f"{command}: {answer}\n{self.errors()}"
-        return answer
-
-    def errors(self) -> str:
-        """The end of what the host printed."""
-        return self.log.read_text(errors="replace")[-6000:]
 
     def new(self, name: str, rate: float = 48000) -> None:
         """An instance; later calls mean it."""

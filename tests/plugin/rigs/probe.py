@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clap_host import Samples
 from plugin_build import OUT, ROOT, SOURCES, run
+from talking import Samples, Talking
 
 SANITIZERS = {
     "": (),
@@ -36,27 +35,11 @@ def build_probe(sanitizer: str = "") -> Path:
     return folder / "probe"
 
 
-class Probe:
+class Probe(Talking):
     """A running instance; its audio thread runs in real time."""
 
     def __init__(self, program: Path, environment: Mapping[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                text=True, env={**os.environ, **environment},
-            )  # fmt: skip
-
-    def ask(self, command: str) -> str:
-        """The answer to a command."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        assert answer, f"it died at {command}: {self.log.read_text(errors='replace')[-4000:]}"
-        assert not answer.startswith("error"), f"{command}: {answer}"
-        return answer
+        super().__init__([str(program)], log, environment)
 
     def view(self) -> View:
         """All that an editor would show."""
@@ -82,14 +65,11 @@ class Probe:
         take: dict[str, Any] = self.until(lambda view: len(view["takes"]) > count)["takes"][-1]
         return take
 
-    def close(self) -> None:
+    def close(self) -> int:
         """End it; fails where a sanitizer found something."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        status = self.process.wait(60)
-        self.process.stdout.close()
-        assert status == 0, self.log.read_text(errors="replace")[-6000:]
+        status = super().close()
+        assert status == 0, self.errors()
+        return status
 
 
 def track(start: int, frames: int) -> Samples:

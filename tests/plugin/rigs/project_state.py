@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
-
-Samples = npt.NDArray[np.float32]
+from talking import Samples
 
 
 def noise(frames: int, channels: int = 2, seed: int = 1) -> Samples:

@@ -17,7 +17,7 @@ __all__ = ["indexed", "library_in", "until"]
 @asynccontextmanager
 async def library_in(state: Path) -> AsyncIterator[SampleLibrary]:
     towers = ClapTowers(built_in_model())
-    library = SampleLibrary(state, built_in_model(), lambda: towers)
+    library = SampleLibrary(state, built_in_model(), towers)
     try:
         await library.start()
         yield library

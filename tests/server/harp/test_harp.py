@@ -25,7 +25,7 @@ from server.model.manifest import Manifest
 from server.remote.remote_engine import RemoteEngine
 from server.requests.request import Inpaint, TextToAudio
 
-pytest.importorskip("gradio", reason='needs pip install "audioldm-daw[harp]"')
+pytest.importorskip("gradio", reason="needs pip install -e '.[harp]'")
 
 # Gradio counts its requests with what newer pandas are tired of.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

@@ -54,6 +54,9 @@ def test_a_clip_comes_with_the_request_as_a_form(tiny_folder: Path, tmp_path: Pa
             assert job.state is JobState.DONE, job.error
             big = {**form, "clip": ("a.wav", b"x" * 2**23, "audio/wav")}
             assert error_of(await server.http.post("/v1/jobs", files=big), 413)
+            wordy = json.dumps({**request, "prompt": "x" * 2**18})
+            long = {**form, "request": (None, wordy, "application/json")}
+            assert error_of(await server.http.post("/v1/jobs", files=long), 413)
             broken = {**form, "clip": ("a.wav", b"RIFF but no", "audio/wav")}
             assert error_of(await server.http.post("/v1/jobs", files=broken), 415)
             assert error_of(await server.http.post("/v1/jobs", files={"clip": form["clip"]}), 400)

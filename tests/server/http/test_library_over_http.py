@@ -31,6 +31,8 @@ def test_a_library_over_http(tmp_path: Path) -> None:
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 folder = {"path": str(sounds)}
                 assert (await http.post("/v1/library/folders", json=folder)).status_code == 202
+                cut = {"path": f"{sounds}\0"}
+                assert (await http.post("/v1/library/folders", json=cut)).status_code == 400
                 await until(library, indexed)
                 found = (await http.get("/v1/library", params={"query": "heavy rain"})).json()
                 assert [sound["name"] for sound in found] == ["hiss.aiff", "beep.wav"]

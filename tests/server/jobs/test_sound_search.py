@@ -8,6 +8,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -39,18 +40,13 @@ PROMPTS = ("heavy rain", "a deep kick drum")
 @pytest.mark.integration
 def test_rain_is_found_by_its_sound_and_not_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
-    made = 0
-
-    def towers() -> ClapTowers:
-        nonlocal made
-        made += 1
-        return ClapTowers(built_in_model())
+    towers = ClapTowers(built_in_model())
 
     async def scenario() -> None:
         journal = Journal(path)
         async with running_fleet([built_in_model()], tmp_path, journal=journal) as (fleet, log, _):
             api = HttpApi(
-                fleet, Uploads(tmp_path / "uploads", 2**20), journal=journal, make_towers=towers
+                fleet, Uploads(tmp_path / "uploads", 2**20), journal=journal, towers=towers
             )
             async with serving(api.app, "127.0.0.1", 0) as port:
                 http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60)
@@ -82,7 +78,7 @@ def test_rain_is_found_by_its_sound_and_not_by_its_name(tmp_path: Path) -> None:
                 api.close()
 
     asyncio.run(scenario())
-    assert made == 1
+    towers.close()
 
 
 class CountingTowers:
@@ -129,7 +125,7 @@ def test_only_takes_without_an_embedding_of_the_tower_are_embedded(tmp_path: Pat
     async def scenario() -> None:
         journal = Journal(tmp_path / "journal.sqlite3")
         journal.load()
-        search = SoundSearch(journal, lambda: towers)  # type: ignore[arg-type, return-value]
+        search = SoundSearch(journal, towers)
         first = await search.rank("rain", takes)
         assert sorted(towers.embedded) == ["gone", "none", "older", "other"]
         assert [take for take, _ in first][-1] == ("worker", 1)
@@ -200,7 +196,26 @@ def test_a_tower_that_hangs_is_given_up(
         towers.embed_text("rain")
     monkeypatch.undo()
     assert len(towers.embed_text("rain")) == towers_size(tiny_folder)
+    towers.close()
+
+
+def test_errors_of_the_towers_name_the_users_file(tiny_folder: Path, tmp_path: Path) -> None:
+    towers = ClapTowers(tiny_folder)
+    letter = tmp_path / "letter.wav"
+    letter.write_text("Dear diary")
+    with pytest.raises(UnreadableAudio, match=f"^{letter} cannot be read as audio"):
+        towers.embed_file(letter)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UnreadableAudio):
         towers.embed_file(tmp_path / "pipe")
+    towers.close()
+
+
+def test_searches_share_the_process_of_the_towers(tiny_folder: Path) -> None:
+    towers = ClapTowers(tiny_folder)
+    words = [f"sound {number}" for number in range(8)]
+    alone = [towers.embed_text(word) for word in words]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(towers.embed_text, words))
+    np.testing.assert_array_equal(together, alone)
     towers.close()

@@ -15,10 +15,10 @@ import pytest
 
 from server.errors import StorageFull
 from server.jobs import storage
-from server.jobs.locks import LEFT_OVER_S, holding
 from server.jobs.partial_file import PartialFile
 from server.jobs.storage import PROMISED, RESERVE_BYTES, check_room, remove_parts
 from server.jobs.uploads import Uploads
+from server.locks import LEFT_OVER_S, holding
 
 MIB = 2**20
 ENDLESS = 10**12
@@ -113,7 +113,7 @@ def old(path: Path, age_s: float = 1e6) -> Path:
 def test_what_another_program_writes_stays_however_old(tmp_path: Path) -> None:
     theirs, left = old(tmp_path / ".a.wav.1.part"), old(tmp_path / "x" / ".b.part")
     script = (
-        "import sys, pathlib\nfrom server.jobs.locks import holding\n"
+        "import sys, pathlib\nfrom server.locks import holding\n"
         "with holding(pathlib.Path(sys.argv[1])): print(flush=True); sys.stdin.read()"
     )
     program = subprocess.Popen(

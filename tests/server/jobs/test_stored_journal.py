@@ -18,9 +18,11 @@ import pytest
 from fleet_run import make_models, running_fleet
 from server_run import wav
 
-from server.jobs import journal as stored_form
-from server.jobs.job import Job, JobState
+from server.jobs.job import Job, JobState, decode_job
 from server.jobs.journal import Journal
+from server.jobs.library import Library, TakeMarks
+from server.jobs.salvage import salvaged
+from server.messages import encode
 from server.requests.request import TextToAudio
 
 STORED = Path(__file__).parent / "data" / "journal-v1.sqlite3"
@@ -81,8 +83,40 @@ def test_every_kind_and_state_is_read(journal: Path) -> None:
 
 def test_a_job_is_stored_as_before(journal: Path) -> None:
     for data in rows(journal).values():
-        again = msgspec.msgpack.decode(stored_form._encode(stored_form._decode_job(data)))
+        again = msgspec.msgpack.decode(encode(decode_job(data)))
         assert without_new(again, msgspec.msgpack.decode(data)) == msgspec.msgpack.decode(data)
+
+
+def test_salvage_reads_every_row_that_is_written(journal: Path, tmp_path: Path) -> None:
+    opened = Journal(journal)
+    jobs = opened.load()
+    opened.close()
+    new = tmp_path / "new.sqlite3"
+
+    async def write() -> None:
+        written = Journal(new)
+        written.load()
+        for job in jobs:
+            for take in job.takes:
+                take.path.parent.mkdir(exist_ok=True)
+                take.path.touch()
+            await written.record(job)
+        marks = TakeMarks(tags=("bass", "rain"), kept=True)
+        await Library(written).mark(jobs[0].id, 1, marks)
+        await written.query(
+            lambda c: c.execute("INSERT INTO heard VALUES (?, 1, 'tower', ?)", (jobs[0].id, b"12"))
+        )
+        written.close()
+
+    asyncio.run(write())
+    found = salvaged(new)
+    connection = sqlite3.connect(new)
+    for table in ("jobs", "takes", "heard"):
+        stored = connection.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+        assert stored
+        assert [tuple(row) for row in found.rows[table]] == stored
+    connection.close()
+    assert not found.lost
 
 
 @pytest.mark.integration

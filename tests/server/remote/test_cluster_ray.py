@@ -16,7 +16,7 @@ from engine_log import SLOW, EngineLog
 from server.jobs.job import JobState
 from server.requests.request import TextToAudio
 
-ray = pytest.importorskip("ray", reason='needs pip install "audioldm-daw[cluster]"')
+ray = pytest.importorskip("ray", reason="needs pip install -e '.[cluster]'")
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from server_run import wav
 
-from server.sample_library.describer import _limit_cpu
+from server.sample_library.describer import Describer, _limit_cpu
+from server.worker.towers import AUDIO_TOWER, memory_limit
 
 BUSY = """
 from server.sample_library.describer import _limit_cpu
@@ -28,3 +31,21 @@ def test_the_limit_ends_with_the_file() -> None:
     _limit_cpu(0.01)
     _limit_cpu(0.0)
     assert sum(range(2_000_000)) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
+def test_limits_hold_for_the_whole_process(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.wav").write_bytes(wav(0.6))
+    describer = Describer(tiny_folder)
+    describer.describe(tmp_path / "clip.wav", tmp_path)
+    assert describer._child is not None
+    process = Path("/proc", str(describer._child.process_id))
+    threads = [task / "stat" for task in (process / "task").iterdir()]
+    # The 19th value is the niceness; the second is the name, in parentheses.
+    assert {stat.read_text().rpartition(")")[2].split()[16] for stat in threads} == {"19"}
+    limits = (process / "limits").read_text().splitlines()
+    found = {line[:26].strip(): line[26:].split()[:2] for line in limits}
+    most = str(memory_limit(tiny_folder, (AUDIO_TOWER,)))
+    assert found["Max data size"] == [most, most]
+    assert found["Max file size"] == found["Max core file size"] == ["0", "0"]
+    describer.close()

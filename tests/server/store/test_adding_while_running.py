@@ -80,6 +80,22 @@ def test_a_model_is_added_and_renders(tiny_folder: Path, tmp_path: Path) -> None
     asyncio.run(scenario())
 
 
+def test_a_model_that_is_here_under_another_name_is_refused(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with served(tiny_folder, tmp_path) as (http, fleet, log):
+            await http.post("/v1/models", json=ADD)
+            await log.until("narrow", "unloaded")
+            assert (await http.post("/v1/models", json={**ADD, "name": "twin"})).status_code == 202
+            refused = await log.until("twin", "failed")
+            assert "the same model as narrow" in refused.error
+            known = [model.digest for model in fleet.models() if model.state != "failed"]
+            assert len(known) == len(set(known)) == 2
+
+    asyncio.run(scenario())
+
+
 def test_a_failed_addition_says_why_and_may_be_tried_again(
     hub: HubStandIn, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -40,7 +40,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tone(folder / "sounds" / "beep.wav", 440.0)
 
     async def fill() -> None:
-        library = SampleLibrary(folder / "index", built_in_model(), lambda: None)  # type: ignore
+        library = SampleLibrary(folder / "index", built_in_model(), None)  # type: ignore
         try:
             await library.add(folder / "sounds")
             async with asyncio.timeout(120):
@@ -58,7 +58,7 @@ def library(running: Running, stage: Stage, index: Path) -> Iterator[SampleLibra
     towers = ClapTowers(built_in_model())
 
     async def made() -> SampleLibrary:
-        return SampleLibrary(index / "index", built_in_model(), lambda: towers)
+        return SampleLibrary(index / "index", built_in_model(), towers)
 
     library = running.run(made())
     handlers = running.call(serve_library, running.bridge, stage, library)

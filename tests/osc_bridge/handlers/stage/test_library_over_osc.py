@@ -42,7 +42,7 @@ def library(running: Running, stage: Stage, tmp_path: Path) -> Iterator[SampleLi
     towers = ClapTowers(built_in_model())
 
     async def made() -> SampleLibrary:
-        return SampleLibrary(tmp_path / "index", built_in_model(), lambda: towers)
+        return SampleLibrary(tmp_path / "index", built_in_model(), towers)
 
     library = running.run(made())
     handlers = running.call(serve_library, running.bridge, stage, library)
