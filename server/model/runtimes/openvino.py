@@ -67,8 +67,7 @@ class OpenVinoSession:
     """
 
     def __init__(self, path: Path, where: OpenVino, threads: int) -> None:
-        if where.cache is not None:
-            used_now(where.cache)
+        where = _with_room(where)
         self._core = _openvino().Core()
         self._path, self._where, self._threads = path, where, threads
         self._running = threading.Lock()
@@ -113,7 +112,11 @@ class OpenVinoSession:
 
     def _compile(self, model: Any) -> Any:
         settings = self._where.settings(self._threads)
-        compiled = self._core.compile_model(model, self._where.device, settings)
+        try:
+            compiled = self._core.compile_model(model, self._where.device, settings)
+        except RuntimeError:  # a full disk, or no graph, which the second try tells
+            settings.pop("CACHE_DIR", None)
+            compiled = self._core.compile_model(model, self._where.device, settings)
         if "CACHE_DIR" in settings and not compiled.get_property("LOADED_FROM_CACHE"):
             # What was compiled here holds its weights twice; from the file they are mapped.
             del compiled
@@ -129,6 +132,16 @@ class OpenVinoSession:
             model.reshape({name: list(shape) for name, shape in shapes})
             self._requests[shapes] = self._compile(model)
         return self._requests[shapes]
+
+
+def _with_room(where: OpenVino) -> OpenVino:
+    """``where`` without its cache if nothing can be written there."""
+    try:
+        if where.cache is not None:
+            used_now(where.cache)
+    except OSError:
+        return replace(where, cache=None)
+    return where
 
 
 def _check_shapes(request: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -5,6 +5,7 @@ An optimised graph is good for one version of ONNX Runtime and one kind of CPU.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -41,14 +42,18 @@ def loaded(kept: Path, load: Callable[[Path, Path | None], Any], path: Path) -> 
         try:
             return load(kept, None)
         except Exception:  # ONNX Runtime's errors have no common class
-            kept.unlink(missing_ok=True)
-    used_now(kept.parent)
+            with contextlib.suppress(OSError):
+                kept.unlink()
     part = kept.with_name(f".{os.getpid()}-{kept.name}")
     try:
+        used_now(kept.parent)
         session = load(path, part)
         part.replace(kept)
+    except Exception:  # a full disk, or no graph, which the second try tells
+        session = load(path, None)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return session
 
 

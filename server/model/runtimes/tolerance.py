@@ -5,6 +5,7 @@ A model is measured on the machine that renders with it. What is kept is beside 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -38,8 +39,9 @@ def is_tolerable(name: str, folder: Path | None, measured_db: Callable[[], float
     kept = _read(folder)
     if name not in kept:
         kept[name] = measured_db()
-        if folder is not None:
-            (folder / _KEPT).write_bytes(msgspec.json.encode(kept))
+        with contextlib.suppress(OSError):
+            if folder is not None:
+                (folder / _KEPT).write_bytes(msgspec.json.encode(kept))
     is_enough = kept[name] >= TOLERANCE_DB.get(name, max(TOLERANCE_DB.values()))
     log.info("%s in bfloat16: %.1f dB, %s", name, kept[name], "used" if is_enough else "refused")
     return is_enough

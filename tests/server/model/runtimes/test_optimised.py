@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from product_graph import product_graph
 
 from server.errors import ModelError
 from server.model.runtimes import optimised
+from server.model.runtimes.openvino import OpenVino, OpenVinoSession
 from server.model.session import Graph
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -47,6 +49,20 @@ def test_nothing_is_left_of_a_graph_that_cannot_be_loaded(tmp_path: Path) -> Non
     with pytest.raises(ModelError, match=r"p\.onnx cannot be loaded"):
         Graph(tmp_path / "p.onnx", ["CPUExecutionProvider"], 1, cache=tmp_path / "model").load()
     assert not list((tmp_path / "model").iterdir())
+
+
+@pytest.mark.parametrize("openvino", [None, OpenVino(), OpenVino(precision="bf16")])
+def test_a_folder_that_cannot_be_written_costs_time_only(
+    tmp_path: Path, openvino: OpenVino | None
+) -> None:
+    path, cache = product_graph(tmp_path / "unet.onnx"), tmp_path / "file" / "model"
+    (tmp_path / "file").write_bytes(b"")
+    if openvino is None:
+        run(path, cache)
+        return
+    pytest.importorskip("openvino")
+    session = OpenVinoSession(path, replace(openvino, cache=cache), 1)
+    assert session.run(None, {"x": X})[0].shape == (2, 4)
 
 
 def test_another_version_or_cpu_has_its_own(
