@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from server.model.manifest import Manifest
-from server.model.provider_options import CUDA_GRAPH, OPTIONS, PROVIDERS, Provider
-from server.model.resident import Place, ResidentSession
+from server.model.runtimes.provider_options import CUDA_GRAPH, OPTIONS, PROVIDERS, Provider
+from server.model.runtimes.resident import Place, ResidentSession
 
 __all__ = ["VARIANTS", "Variant", "inputs_of", "milliseconds", "relative_error"]
 

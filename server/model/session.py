@@ -1,7 +1,4 @@
-"""ONNX graphs on a device: with :mod:`server.model.resident`, all that imports ONNX Runtime.
-
-What OpenVINO runs goes through :mod:`server.model.runtimes.openvino`.
-"""
+"""ONNX graphs on a device: with :mod:`server.model.runtimes`, all that imports a runtime."""
 
 from __future__ import annotations
 
@@ -19,10 +16,10 @@ import numpy.typing as npt
 
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
-from server.model.provider_options import PROVIDERS, Provider, provider_on
-from server.model.resident import opened
 from server.model.runtimes.openvino import OpenVino, OpenVinoSession
 from server.model.runtimes.optimised import kept_graph, loaded
+from server.model.runtimes.provider_options import PROVIDERS, Provider, provider_on
+from server.model.runtimes.resident import opened
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -6,7 +6,7 @@ import pytest
 
 from server.errors import InvalidRequest
 from server.model import session
-from server.model.provider_options import OPTIONS
+from server.model.runtimes.provider_options import OPTIONS
 
 
 def test_a_card_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

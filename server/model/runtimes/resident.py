@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from server.model.provider_options import CUDA_GRAPH, PROVIDERS, Provider
+from server.model.runtimes.provider_options import CUDA_GRAPH, PROVIDERS, Provider
 
 __all__ = ["Place", "ResidentSession", "opened"]
 

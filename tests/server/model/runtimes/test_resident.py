@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from server.model import resident, session
-from server.model.provider_options import OPTIONS, PROVIDERS, Provider
-from server.model.resident import Place, ResidentSession, opened
+from server.model.runtimes.provider_options import OPTIONS, PROVIDERS, Provider
+from server.model.runtimes.resident import Place, ResidentSession, opened
 
 CUDA = PROVIDERS["cuda"]
 
