@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,11 @@ def test_takes_are_named_filed_and_found(tiny_folder: Path, takes: Path) -> None
     journal = Journal(takes.parent / "journal.sqlite3")
     journal.load()
     engine = NumpyEngine(Manifest.load(tiny_folder), takes, journal=journal)
-    with running_bridge(engine, takes) as running, running.client() as client:
+    with (
+        closing(journal),
+        running_bridge(engine, takes) as running,
+        running.client() as client,
+    ):
         for request_id, prompt in (("a", "soft rain"), ("b", "deep kick")):
             client.render(prompt, request_id=request_id)
         entry = client.query("/ldm/takes/mark", "a", 0, "name", "Sub drop", "folder", "bass/low")
