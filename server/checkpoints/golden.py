@@ -52,6 +52,8 @@ class _Drawn(StoredTensor):
 def find_template(manifest: Manifest, templates: Templates, name: str) -> Template | None:
     """The template of a model's graph; None where the network is another one."""
     facts = {key: _tuple(value) for key, value in manifest.architecture.items()}
+    if not facts:  # its sizes are unknown
+        return None
     heads = list(facts.pop("attention_heads", ()))
     half = manifest.precision == "fp16" and name == "unet"
     try:
