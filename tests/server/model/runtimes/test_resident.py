@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from server.model import resident, session
+from server.model import session
+from server.model.runtimes import resident
 from server.model.runtimes.provider_options import OPTIONS, PROVIDERS, Provider
 from server.model.runtimes.resident import Place, ResidentSession, opened
 
