@@ -101,6 +101,8 @@ async def listening(rig: Rig, hertz: float, bpm: float, **settings: object) -> N
     await rig.run(6.0)
     for _ in range(2):
         await rig.run(1.0)
+        # Its bars pass in real time, which the rig does not wait for.
+        rig.stage.listening._made_s = 0.0
         await rig.stage.listening.step()
 
 
