@@ -57,7 +57,7 @@ test-panel: venv clients  ## the panel in Chromium; its screenshots stay in out/
 	$(PYTEST) tests/server/http/test_panel*.py
 
 test-fast: venv  ## within a minute: what needs neither torch nor the whole program
-	$(BIN)/python -m pytest -q -m 'not integration and not slow and not daw and not soak and not gpu'
+	$(BIN)/python -m pytest -q -n 2 -m 'not integration and not slow and not daw and not soak and not gpu'
 
 lint: venv  ## format check, lint, types, import directions
 	$(BIN)/ruff format --check .

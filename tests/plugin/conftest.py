@@ -13,6 +13,13 @@ from plugin_build import CLAP, build_host, build_plugin, build_rt_check
 from probe import Probe, build_probe
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them need the plug-in, which takes a minute to build."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.integration)
+
+
 @pytest.fixture(scope="session")
 def plugin() -> None:
     """All formats, built."""
