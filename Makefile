@@ -44,7 +44,7 @@ clients:  ## install the programs that tests/daw drives (Debian, as root); elsew
 	bash tests/daw/install.sh
 
 # Real programs in real time on a shared machine: what fails is tried again before it counts.
-# Many tests wait for sound. Two processes halve the time, also on two cores.
+# Many tests wait for sound, so two processes are quicker, also on two cores.
 PYTEST := $(BIN)/python -m pytest --reruns 2 --reruns-delay 1 -n 2
 
 test: venv clients  ## the suite; what it skipped and why is at its end

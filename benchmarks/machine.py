@@ -7,6 +7,8 @@ import os
 import platform
 from pathlib import Path
 
+from server.model.runtimes.cpu import cpu_flags
+
 __all__ = ["describe_machine", "kind_of_cpu"]
 
 PACKAGES = (
@@ -45,15 +47,14 @@ def _version(package: str) -> str:
 
 def kind_of_cpu() -> str:
     """The best instructions of the processor among those that decide how quick we are."""
-    flags = _cpu_info().get("flags", "").split()
+    flags = cpu_flags()
     return next((flag for flag in _FLAGS if flag in flags), platform.machine())
 
 
 def _processor() -> str:
     """The processor's name and the vector instructions that matter to us."""
-    fields = _cpu_info()
-    flags = [flag for flag in _FLAGS if flag in fields.get("flags", "").split()]
-    name = fields.get("model name", platform.processor() or platform.machine())
+    flags = [flag for flag in _FLAGS if flag in cpu_flags()]
+    name = _cpu_info().get("model name", platform.processor() or platform.machine())
     return f"{name} ({' '.join(flags)})" if flags else name
 
 

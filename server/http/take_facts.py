@@ -14,6 +14,7 @@ from server.audio.waveform import Waveform
 from server.jobs.library import StoredTake
 from server.note_names import nearest_note
 from server.render.finishing.loudness import integrated_lufs
+from server.render.finishing.note_tempo_check import IN_KEY
 from server.requests.notation import read_notation
 from server.sample_library.describe import bpm_of, character_of, note_of
 from server.sample_library.sample import Character
@@ -23,7 +24,6 @@ __all__ = ["FactsOfTakes", "TakeFacts"]
 _RATE: Final = 16000
 _LISTENED_S: Final = 60.0
 _REMEMBERED: Final = 5000
-_IN_KEY: Final = 0.8
 
 
 class TakeFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ def _heard(sound: Waveform, stored: StoredTake) -> TakeFacts:
     return TakeFacts(
         bpm=bpm,
         note="" if note is None else nearest_note(note)[0],
-        key=named if (stored.take.measures.get("key_share") or 0.0) >= _IN_KEY else "",
+        key=named if (stored.take.measures.get("key_share") or 0.0) >= IN_KEY else "",
         lufs=None if lufs is None else round(lufs, 1),
         character=character_of(mono, stored.take.path.name, bpm),
     )

@@ -4,8 +4,8 @@ A run on a GPU starts hundreds of kernels, one after the other. A CUDA graph sta
 once, but needs the same buffers at each run. So each set of input shapes has buffers of its own.
 A set of shapes is recorded at its second run, because one that comes once gains nothing.
 
-Only latents, embeddings and noise levels are copied at each run: for a take of 10 s 130 kB, which
-takes a thousandth of a run. So the arithmetic of the samplers stays on the host.
+Only latents, embeddings and noise levels are copied at each run: 130 kB for a take of 10 s. So the
+arithmetic of the samplers stays on the host.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ from typing import Any, Final
 from server.audio.beat import beat_of, related_tempo
 from server.audio.key import scale_of, scale_share
 from server.audio.pitch import cents_from, note_pitch
-from server.audio.waveform import Waveform
+from server.audio.waveform import Samples, Waveform
 from server.requests.notation import Notation, note_name
 
-__all__ = ["measured", "mismatch", "missed"]
+__all__ = ["ANALYSIS_RATE", "IN_KEY", "analysed", "measured", "mismatch", "missed"]
 
-_RATE: Final = 16000
+ANALYSIS_RATE: Final = 16000
 _MAX_CENTS: Final = 50.0
-_IN_KEY: Final = 0.8
+IN_KEY: Final = 0.8
 """Share of the tones that are notes of the key; in the keys next to it, it is near 0.9."""
 _FEWEST_BEATS: Final = 4.0
 """Beats in a take from which its tempo can be told."""
@@ -36,23 +36,28 @@ def measured(sound: Waveform, notation: Notation) -> dict[str, Any]:
     measures: dict[str, Any] = {}
     if not notation:
         return measures
-    analysed = min(sound.frames, round(_LONGEST_S * sound.sample_rate))
-    mono = sound.crop(analysed).resample(_RATE).downmix()
+    mono = analysed(sound)
     if notation.note:
-        hertz = note_pitch(mono, _RATE).hz
+        hertz = note_pitch(mono, ANALYSIS_RATE).hz
         cents = None if math.isnan(hertz) else round(cents_from(hertz, notation.note), 1)
         measures["note_cents"] = cents
     if notation.bpm:
-        tempo, beat = beat_of(mono, _RATE)
+        tempo, beat = beat_of(mono, ANALYSIS_RATE)
         measures["tempo_bpm"] = tempo if beat >= _WEAKEST_BEAT else None
     if notation.key:
-        share = scale_share(mono, notation.key, _RATE)
+        share = scale_share(mono, notation.key, ANALYSIS_RATE)
         if share is None and measures.get("note_cents") is not None:
             # One note that is too soft for a tone of its own among noise.
             note = round(notation.note + measures["note_cents"] / 100.0)
             share = float(note % 12 in scale_of(notation.key))
         measures["key_share"] = None if share is None else round(share, 3)
     return measures
+
+
+def analysed(sound: Waveform) -> Samples:
+    """The mono sum of the beginning of ``sound``, at :data:`ANALYSIS_RATE`."""
+    frames = min(sound.frames, round(_LONGEST_S * sound.sample_rate))
+    return sound.crop(frames).resample(ANALYSIS_RATE).downmix()
 
 
 def mismatch(measures: dict[str, Any], notation: Notation) -> float:
@@ -69,7 +74,7 @@ def mismatch(measures: dict[str, Any], notation: Notation) -> float:
         relation = "other" if tempo is None else related_tempo(tempo, notation.bpm)
         total += {"same": 0.0, "related": 0.5}.get(relation, 1.0)
     if notation.key and (share := measures.get("key_share")) is not None:
-        total += float(share < _IN_KEY)
+        total += float(share < IN_KEY)
     return total
 
 
@@ -120,7 +125,7 @@ def _missed_tempo(tempo: float | None, asked: float, beat_expected: bool) -> str
 def _missed_key(share: float | None, key: str) -> str:
     if share is None:
         return f"no tones were found, {key} was asked for"
-    return "" if share >= _IN_KEY else f"only {share:.0%} of its tones are in {key}"
+    return "" if share >= IN_KEY else f"only {share:.0%} of its tones are in {key}"
 
 
 def _note_mismatch(cents: float | None) -> float:

@@ -12,6 +12,7 @@ from typing import Final
 
 from server.audio.pitch import note_pitch, octave_error
 from server.audio.waveform import Waveform
+from server.render.finishing.note_tempo_check import ANALYSIS_RATE, analysed
 
 __all__ = ["tuned"]
 
@@ -21,8 +22,6 @@ NEAR_CENTS: Final = 3.0
 """What nobody hears is left as it is."""
 _VOICED: Final = 0.5
 _STEADY: Final = 0.25
-_RATE: Final = 16000
-_LONGEST_S: Final = 10.0
 
 
 def tuned(decode: Callable[[float], Waveform], note: float) -> tuple[Waveform, float]:
@@ -48,8 +47,7 @@ def tuned(decode: Callable[[float], Waveform], note: float) -> tuple[Waveform, f
 
 def _deviation(sound: Waveform, note: float) -> float | None:
     """Cents from ``note`` in the nearest octave; None where there is no steady pitch."""
-    analysed = min(sound.frames, round(_LONGEST_S * sound.sample_rate))
-    pitch = note_pitch(sound.crop(analysed).resample(_RATE).downmix(), _RATE)
+    pitch = note_pitch(analysed(sound), ANALYSIS_RATE)
     if math.isnan(pitch.hz) or pitch.voiced < _VOICED or pitch.steady < _STEADY:
         return None
     return octave_error(pitch.hz, note)[1]

@@ -14,7 +14,7 @@ from server.errors import InvalidRequest
 from server.model import session
 from server.model.manifest import Manifest
 from server.model.memory import GIB
-from server.model.runtimes import choice
+from server.model.runtimes import choice, cpu
 from server.model.runtimes.cache import compiled_cache, used_now
 from server.model.runtimes.choice import bf16_instructions, runtime_for
 
@@ -28,7 +28,7 @@ class Machine:
 
     def set(self, flags: str = "", *, installed: bool = True, cuda: bool = False) -> None:
         (self.folder / "cpuinfo").write_text(f"processor: 0\nflags\t\t: fpu {flags} sse\n")
-        self.patch.setattr(choice, "_CPU_INFO", self.folder / "cpuinfo")
+        self.patch.setattr(cpu, "_CPU_INFO", self.folder / "cpuinfo")
         self.patch.setattr(choice, "is_installed", lambda: installed)
         self.patch.setattr(session, "has_cuda_driver", lambda: cuda)
         built = ["CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -107,7 +107,7 @@ def test_towers_and_vocoders_with_phases_stay_on_onnxruntime(
 def test_a_machine_that_says_nothing_of_its_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "_CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(cpu, "_CPU_INFO", tmp_path / "none")
     assert bf16_instructions() == ""
 
 
