@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from server.audio.interruption import interruptible
 from server.errors import InvalidRequest, ModelError, RenderError
+from server.model.runtimes.heap import give_back
 from server.model.runtimes.openvino import OpenVino, OpenVinoSession
 from server.model.runtimes.optimised import kept_graph, loaded
 from server.model.runtimes.provider_options import PROVIDERS, Provider, provider_on
@@ -138,6 +139,7 @@ class Graph:
         with self._loading:
             if self._session is None:
                 self._session = self._create()
+                give_back()
             return self._session
 
     def __call__(self, **inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
@@ -183,6 +185,8 @@ class Graph:
             options.optimized_model_filepath = str(write_to)
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
+        # An arena keeps the most that each graph ever needed, all of them side by side.
+        options.enable_cpu_mem_arena = False
         # Threads that spin between steps would compete with the audio callback for cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights become float32 once at load instead of at every run.
