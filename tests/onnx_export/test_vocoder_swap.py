@@ -17,6 +17,8 @@ from server.model.autoencoder import Autoencoder
 from server.model.manifest import Manifest
 from server.model.session import Graph, providers_for
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_model_plays_through_the_built_in_vocoder(narrow_folder: Path, tmp_path: Path) -> None:
     assert main(["vocoder", str(narrow_folder), "-o", str(tmp_path / "other")]) == 0

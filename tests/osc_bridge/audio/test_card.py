@@ -68,6 +68,7 @@ def test_another_program_that_got_its_number_lives_on() -> None:
         assert other.poll() is None
 
 
+@pytest.mark.integration
 def test_one_that_hangs_is_killed() -> None:
     with sleeping("osc_bridge.audio.process") as hanging:
         assert end_adopted(hanging.pid) > 2.0

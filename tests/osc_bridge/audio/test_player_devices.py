@@ -180,6 +180,7 @@ def test_without_a_device_it_says_so() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.integration
 def test_the_output_without_a_card_keeps_time_in_its_own_process() -> None:
     async def run() -> None:
         output = CardOutput()
@@ -200,6 +201,7 @@ def test_the_output_without_a_card_keeps_time_in_its_own_process() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.integration
 def test_a_killed_audio_process_is_replaced_and_the_loop_goes_on_in_its_place() -> None:
     async def run() -> None:
         output = CardOutput()

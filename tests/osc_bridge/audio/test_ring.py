@@ -52,6 +52,7 @@ def test_a_record_not_yet_written_is_not_read() -> None:
     assert ring.pop() == (8,)
 
 
+@pytest.mark.integration
 def test_two_threads() -> None:
     ring, count = make_ring(64), 20_000
 

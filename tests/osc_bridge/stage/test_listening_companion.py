@@ -110,6 +110,7 @@ async def more_chunks(rig: Rig) -> None:
     await rig.until(lambda: rig.stage.stream.status().rendered >= wanted)
 
 
+@pytest.mark.integration
 def test_the_stream_leaves_what_comes_in_and_follows_its_tempo(
     tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from osc_bridge.stage.long_sound import MAX_LONG_SOUNDS
 from osc_bridge.stage.sounds import LONG_S
 from server.errors import AudioLDMError, QueueFull, TooLarge, UnreadableAudio
 
+pytestmark = pytest.mark.integration
+
 MIB = 2**20
 
 

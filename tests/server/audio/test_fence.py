@@ -112,6 +112,7 @@ def test_a_clip_is_what_it_is_without_a_fence(tmp_path: Path, file_format: FileF
         np.testing.assert_array_equal(fenced.exact.samples, plain.exact.samples)
 
 
+@pytest.mark.integration
 def test_a_bomb_costs_an_error_and_the_next_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "bomb.flac"
     with soundfile.SoundFile(path, "w", 48000, 8, "PCM_24", format="FLAC") as file:
@@ -143,6 +144,7 @@ def test_a_decoder_that_died_is_replaced(tmp_path: Path) -> None:
     pool.close()
 
 
+@pytest.mark.integration
 def test_reading_is_given_up_when_nobody_wants_it(tmp_path: Path) -> None:
     path = tmp_path / "long.flac"
     with soundfile.SoundFile(path, "w", 48000, 2, "PCM_24", format="FLAC") as file:

@@ -19,6 +19,8 @@ from server.checkpoints.safetensors_file import read_safetensors
 from server.checkpoints.torch_file import read_torch_file
 from server.errors import ModelError
 
+pytestmark = pytest.mark.integration
+
 VALUES = np.arange(24, dtype=np.float32).reshape(4, 6)
 
 

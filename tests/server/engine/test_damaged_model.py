@@ -16,6 +16,8 @@ from server.errors import ModelError
 from server.model import checksums
 from server.model.manifest import Manifest
 
+pytestmark = pytest.mark.integration
+
 
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())

@@ -18,6 +18,8 @@ from server.errors import ModelError
 from server.requests.request import TextToAudio
 from server.worker.renderer import Renderer
 
+pytestmark = pytest.mark.integration
+
 QUICK = TextToAudio(prompt="low hum", seed=7, num_inference_steps=3, audio_length_in_s=0.5)
 
 

@@ -34,6 +34,8 @@ from server.requests.request import (
 )
 from server.requests.resolved import resolve
 
+pytestmark = pytest.mark.integration
+
 SHORT = TextToAudio(prompt="low", seed=1, num_inference_steps=2, audio_length_in_s=0.5)
 LONG = TextToAudio(prompt="low", seed=1, num_inference_steps=1000, audio_length_in_s=600.0)
 

@@ -27,7 +27,10 @@ from server.requests.request import (
     Vary,
 )
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="these files are POSIX's")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.name != "posix", reason="these files are POSIX's"),
+]
 
 SHORT = TextToAudio(prompt="low", seed=1, num_inference_steps=2, audio_length_in_s=0.5)
 

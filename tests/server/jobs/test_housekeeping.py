@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
 from fleet_run import ModelLog, make_models
 
 from server.config import Config
@@ -42,6 +43,7 @@ def test_a_clip_that_arrives_while_the_model_loads_stays(tiny_folder: Path, tmp_
     assert [path.name for path in uploads.iterdir()] == [".now.part"]
 
 
+@pytest.mark.integration
 def test_takes_are_swept_before_the_first_model_loads_and_not_after(
     tiny_folder: Path, tmp_path: Path
 ) -> None:

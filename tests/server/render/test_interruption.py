@@ -16,6 +16,8 @@ from server.render.pipeline import Pipeline
 from server.requests.request import AnyRequest, Continue, Inpaint, TextToAudio, Transfer, Upscale
 from server.worker.main import store
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def afterwards() -> Iterator[None]:

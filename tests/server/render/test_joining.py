@@ -116,6 +116,7 @@ def together(pipeline: Pipeline, requests: list[TextToAudio]) -> tuple[list[list
 
 
 @pytest.mark.parametrize("model", ["tiny graphs", "built in"])
+@pytest.mark.integration
 def test_a_take_sounds_the_same_alone_and_joined(tiny_pipeline: Pipeline, model: str) -> None:
     pipeline = tiny_pipeline if model == "tiny graphs" else Pipeline(built_in_model(), "cpu", 1)
     requests = [

@@ -34,6 +34,7 @@ def test_the_limit_ends_with_the_file() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
+@pytest.mark.integration
 def test_limits_hold_for_the_whole_process(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.wav").write_bytes(wav(0.6))
     describer = Describer(tiny_folder)

@@ -125,6 +125,7 @@ def test_a_ratio_that_is_no_number_is_none(tmp_path: Path) -> None:
     assert is_tolerable("vocoder", tmp_path, lambda: 99.0)
 
 
+@pytest.mark.integration
 def test_a_worker_says_how_far_loading_is(tiny_folder: Path, tmp_path: Path) -> None:
     async def scenario() -> tuple[list[ModelInfo], tuple[str, ...]]:
         make = worker_executors(("openvino",), 1, 60.0, cache=tmp_path / "compiled")
