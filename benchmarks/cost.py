@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.machine import describe_machine
+from benchmarks.runtimes import PROMPTS, clap_score
+from server.model.runtimes.tolerance import snr_db
 from server.render.pipeline import Pipeline
 from server.render.take import Take
 from server.requests.request import TextToAudio
@@ -29,10 +30,6 @@ LENGTHS_S: Final = (1.28, 2.56, 5.12, 10.24, 20.48, 40.96)
 STEPS: Final = (4, 8, 20, 50)
 TAKES: Final = (1, 2, 4, 8)
 GUIDED: Final = (1.0, 0.8, 0.6, 0.4, 0.2)
-PROMPTS: Final = (
-    *("a kick drum", "heavy rain", "a dog barking", "warm synth pad"),
-    *("footsteps on gravel", "a crackling fire", "a church bell", "techno drum loop"),
-)
 
 
 def growth(pipeline: Pipeline, rounds: int) -> list[dict[str, Any]]:
@@ -54,7 +51,7 @@ def guidance(pipeline: Pipeline, rounds: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     whole: list[Take] = []
     for share in GUIDED:
-        requests = [_request(prompt, {"guidance_end": share}) for prompt in PROMPTS]
+        requests = [_request(prompt, {"guidance_end": share}) for prompt in PROMPTS[:8]]
         takes = [pipeline.render(request)[0] for request in requests]
         whole = whole or takes
         pairs = list(zip(takes, whole, strict=True))
@@ -62,8 +59,8 @@ def guidance(pipeline: Pipeline, rounds: int) -> list[dict[str, Any]]:
             {
                 "guidance_end": share,
                 "seconds": round(_least(pipeline, requests, rounds) / len(requests), 3),
-                "snr_db": round(float(np.median([_snr_db(a, b) for a, b in pairs])), 1),
-                "clap": round(float(np.mean([_clap(pipeline, take) for take in takes])), 4),
+                "snr_db": round(float(np.median([_snr_db(*pair) for pair in pairs])), 1),
+                "clap": round(float(np.mean([clap_score(pipeline, take) for take in takes])), 4),
             }
         )
     return rows
@@ -85,22 +82,8 @@ def _least(pipeline: Pipeline, requests: Sequence[TextToAudio], rounds: int) -> 
     return min(found[1:])
 
 
-def _samples(take: Take) -> npt.NDArray[np.float64]:
-    return take.waveform.samples.astype(np.float64)
-
-
 def _snr_db(take: Take, reference: Take) -> float:
-    """Signal-to-noise ratio of ``take`` against ``reference``; 120 where they are equal."""
-    wanted = _samples(reference)
-    noise = float(np.square(_samples(take) - wanted).sum())
-    return min(120.0, 10 * float(np.log10(np.square(wanted).sum() / max(noise, 1e-30))))
-
-
-def _clap(pipeline: Pipeline, take: Take) -> float:
-    assert take.embedding is not None
-    sound = take.embedding.astype(np.float64)
-    said = pipeline.text(take.recipe.request.prompt).astype(np.float64)
-    return float(sound @ said / np.linalg.norm(sound) / np.linalg.norm(said))
+    return snr_db(reference.waveform.samples, take.waveform.samples)
 
 
 def main(arguments: list[str] | None = None) -> int:
