@@ -5,6 +5,9 @@ answers a noisy latent with the mean of all sounds that it could be. Here a crit
 (:mod:`training.networks.critic`) rates the decoded estimate, which must therefore be a sound. The
 regression remains with full weight without a condition, which guidance leads away from. With a
 condition, its weight falls with the noise. Few steps and little guidance then suffice.
+
+A second critic (:mod:`training.networks.grain`) may see to the grain of a sound, which the last
+calls settle. Then the regression gives way in them too.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from training.ldm import LdmStage
 from training.loop import autocast, optimize
 from training.metrics import frechet_distance
 from training.networks.critic import Critic, Features, hinge
+from training.networks.grain import GrainCritic, texture_distance
 from training.networks.sampling import sample_flow, shifted
 from training.sounds.bank import SoundBank
 
@@ -32,6 +36,9 @@ PURE_SHARE: Final = 0.2
 MIN_TIME: Final = 0.05
 MISMATCHED: Final = 0.5
 """Weight of real sounds under another's condition, which the critic must reject."""
+GRAIN_TIME: Final = 0.6
+"""Below it the regression, whose answer is a mean, gives way to the critic of grain."""
+TEXTURE_WEIGHT: Final = 1.0
 BETAS: Final = (0.0, 0.95)
 EVALUATED_FRAMES: Final = 64
 
@@ -48,9 +55,12 @@ class AdversarialStage(LdmStage):
         learning_rate: float,
         critic_learning_rate: float,
         weight: float,
+        grain_weight: float = 0.0,
         **regression: Any,
     ) -> None:
         """``weight`` is that of the critic's logits beside the regression.
+
+        ``grain_weight`` is that of a second critic, which sees small patches of the log-mel.
 
         ``regression``: the other arguments of :class:`training.ldm.LdmStage`.
         """
@@ -59,6 +69,8 @@ class AdversarialStage(LdmStage):
         self.decoder = decoder.to(self.device).eval().requires_grad_(False)
         self.critic = Critic(self.audio_tower).to(self.device)
         self.networks["critic"] = self.critic
+        self.grain_weight = grain_weight
+        self.grain_critic: GrainCritic | None = None
         adam = torch.optim.AdamW
         self.optimizers = {
             "model": adam(model.parameters(), lr=learning_rate, betas=BETAS, weight_decay=0.0),
@@ -66,54 +78,85 @@ class AdversarialStage(LdmStage):
                 self.critic.parameters(), lr=critic_learning_rate, betas=BETAS, weight_decay=0.0
             ),
         }
+        if grain_weight:
+            self.grain_critic = GrainCritic().to(self.device)
+            self.networks["grain_critic"] = self.grain_critic
+            self.optimizers["grain_critic"] = adam(
+                self.grain_critic.parameters(), lr=critic_learning_rate, betas=BETAS
+            )
 
     def train_step(self, generator: torch.Generator, step: int) -> dict[str, float]:
-        """One batch: the denoiser first, then the critic on what it made."""
+        """One batch: the denoiser first, then the critics on what it made."""
         draw = int(torch.randint(len(self.lengths), (), generator=generator, device=self.device))
         latents, audio, text, notations = self._crops(self.lengths[draw], generator)
         count = len(latents)
         embedding, condition, free = self._conditions(audio, text, notations, generator)
         bound = (~free).nonzero()[:, 0]
+        embedding = embedding[bound]
         times = self._times(count, generator)
         noise = torch.randn(latents.shape, generator=generator, device=self.device)
         noisy = self.noising.noised(latents, noise, times)
+        self.networks.requires_grad_(False)
+        self.model.requires_grad_(True)
         with autocast(self.device):
+            with torch.no_grad():
+                # Real sounds are decoded too, so that the decoder gives nothing away.
+                real = self.decoder(latents[bound])
             velocity = self.model(noisy, times, condition).float()
             error = (velocity - self.noising.target(latents, noise)).square().mean((1, 2, 3))
-            regression = (torch.where(free, 1.0, 1.0 - times) * error).mean()
-            clean = (noisy - times[:, None, None, None] * velocity)[bound]
-            made = self._features(clean)
-            self.critic.requires_grad_(False)
-            logits = self.critic(made, embedding[bound])
-            fooled = torch.stack([logit.mean() for logit in logits]).sum()
+            regression = (torch.where(free, 1.0, self._kept(times)) * error).mean()
+            made = self.decoder((noisy - times[:, None, None, None] * velocity)[bound])
+            features = self.audio_tower.features(made)
+            losses = self._fooling(features, embedding) | self._grain(made, real)
         optimize(
-            self.optimizers["model"],
-            regression - self.weight * fooled,
-            self.model.parameters(),
+            self.optimizers["model"], regression + sum(losses.values()), self.model.parameters()
         )
-        losses = {"error": error.mean().item(), "fooled": fooled.item()}
-        made = [item.detach() for item in made[0]], made[1].detach()
-        return losses | {"critic": self._criticise(latents[bound], made, embedding[bound])}
+        measures = {"error": error.mean().item()}
+        measures |= {name: loss.item() for name, loss in losses.items()}
+        features = [item.detach() for item in features[0]], features[1].detach()
+        measures |= self._criticise(real, features, embedding)
+        return measures | self._criticise_grain(real, made.detach())
+
+    def _kept(self, times: Tensor) -> Tensor:
+        """What is kept of the regression under a condition."""
+        kept = 1.0 - times
+        return kept * (times / GRAIN_TIME).clamp(max=1.0) if self.grain_weight else kept
 
     def _times(self, count: int, generator: torch.Generator) -> Tensor:
         uniform = torch.rand(2, count, generator=generator, device=self.device)
         return torch.where(uniform[1] < PURE_SHARE, 1.0, shifted(uniform[0]).clamp(min=MIN_TIME))
 
-    def _features(self, latents: Tensor) -> Features:
-        return self.audio_tower.features(self.decoder(latents))
+    def _fooling(self, made: Features, embedding: Tensor) -> dict[str, Tensor]:
+        logits = self.critic(made, embedding)
+        return {"fooled": -self.weight * torch.stack([logit.mean() for logit in logits]).sum()}
 
-    def _criticise(self, latents: Tensor, made: Features, embedding: Tensor) -> float:
+    def _grain(self, made: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """What the grain of log-mels ``made`` costs, [B, M, 64] as ``real``."""
+        if self.grain_critic is None:
+            return {}
+        return {
+            "grain": -self.grain_weight * self.grain_critic(made).mean(),
+            "texture": TEXTURE_WEIGHT * texture_distance(made.float(), real.float()),
+        }
+
+    def _criticise(self, real: Tensor, made: Features, embedding: Tensor) -> dict[str, float]:
         self.critic.requires_grad_(True)
         with autocast(self.device):
-            with (
-                torch.no_grad()
-            ):  # real sounds are decoded too, so that the decoder gives nothing away
-                real = self._features(latents)
-            loss = hinge(self.critic(real, embedding), self.critic(made, embedding))
-            other = self.critic.on_pooled(real, embedding.roll(1, 0))
+            features = self.audio_tower.features(real)
+            loss = hinge(self.critic(features, embedding), self.critic(made, embedding))
+            other = self.critic.on_pooled(features, embedding.roll(1, 0))
             loss = loss + MISMATCHED * functional.relu(1.0 + other).mean()
         optimize(self.optimizers["critic"], loss, self.critic.parameters())
-        return loss.item()
+        return {"critic": loss.item()}
+
+    def _criticise_grain(self, real: Tensor, made: Tensor) -> dict[str, float]:
+        if self.grain_critic is None:
+            return {}
+        self.grain_critic.requires_grad_(True)
+        with autocast(self.device):
+            loss = hinge([self.grain_critic(real)], [self.grain_critic(made)])
+        optimize(self.optimizers["grain_critic"], loss, self.grain_critic.parameters())
+        return {"grain_critic": loss.item()}
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Velocity errors, and ``frechet``: the distance of takes to the held-out clips.

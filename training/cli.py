@@ -1,7 +1,7 @@
 """``audioldm-train``: the stages of the recipe as commands.
 
     audioldm-train STAGE --sounds FOLDER --run FOLDER      clap, vae, vocoder, partials, low_notes,
-                                                           ldm, adversarial or listener
+                                                           ldm, adversarial, grain or listener
     audioldm-train export --config tiny --run FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train finetune MODEL_FOLDER --sounds FOLDER -o MODEL_FOLDER
     audioldm-train evaluate ...
@@ -27,7 +27,9 @@ __all__ = ["main"]
 
 log = logging.getLogger("audioldm.train")
 
-TRAINED = ("clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "listener")
+TRAINED = (
+    "clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "grain", "listener",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

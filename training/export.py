@@ -29,13 +29,13 @@ __all__ = ["components", "export_run", "keep_tables"]
 
 LICENCE: Final = "Apache-2.0; credits of the training sounds in CREDITS.md"
 NOTICES: Final = "NOTICES.txt"
+_FEW_STEPS: Final = Defaults(
+    num_inference_steps=6, guidance_scale=adversarial.GUIDANCE, num_candidates=5
+)
 SAMPLING: Final = {
     "ldm": Defaults(num_inference_steps=10, guidance_scale=2.5, num_candidates=6),
-    "adversarial": Defaults(
-        num_inference_steps=6,
-        guidance_scale=adversarial.GUIDANCE,
-        num_candidates=5,
-    ),
+    "adversarial": _FEW_STEPS,
+    "grain": _FEW_STEPS,
 }
 """Default settings by the denoiser's last stage.
 

@@ -117,7 +117,7 @@ def finetune(
         ModelError: ``model`` was not made by ``audioldm-train``, or without an adversarial stage.
     """
     manifest, settings, modules = load_folder(model)
-    section = settings.adversarial
+    section = settings.grain or settings.adversarial
     if section is None:
         raise ModelError(f"{model} was trained without the stage that tuning goes on with")
     prepare(sounds, run / "cache")
@@ -163,6 +163,7 @@ def _stage(modules: Components, bank: SoundBank, section: AdversarialSettings) -
         learning_rate=section.learning_rate,
         critic_learning_rate=section.critic_learning_rate,
         weight=section.weight,
+        grain_weight=section.grain_weight,
         text_share=section.text_share,
         lengths=tuple(sorted({REPLAY_FRAMES, *section.lengths})),
     )

@@ -122,12 +122,14 @@ class LdmSettings(_Section, frozen=True, kw_only=True):
 
 
 class AdversarialSettings(_Section, frozen=True, kw_only=True):
-    """The denoiser again, against a critic; the flow only."""
+    """The denoiser again, against critics; the flow only."""
 
     batch: int
     learning_rate: float
     critic_learning_rate: float
     weight: float
+    grain_weight: float = 0.0
+    """Weight of the critic of small patches; 0: there is none."""
     lengths: tuple[int, ...]
     text_share: float
     schedule: Schedule
@@ -157,6 +159,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     low_notes: PitchSettings | None = None
     ldm: LdmSettings
     adversarial: AdversarialSettings | None = None
+    grain: AdversarialSettings | None = None
     listener: ListenerSettings | None = None
 
 

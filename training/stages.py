@@ -46,7 +46,7 @@ from training.networks.listener import ListenerNetwork
 from training.networks.noising import NOISINGS
 from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
 from training.networks.vocoder.vocoder import TunedVocoder
-from training.settings import PitchSettings, Settings
+from training.settings import AdversarialSettings, PitchSettings, Settings
 from training.sounds.bank import SoundBank
 from training.vocoder.low_notes import LowNotesStage
 from training.vocoder.partials import PartialsStage
@@ -57,7 +57,8 @@ __all__ = ["STAGES", "Run"]
 CAPTIONS: Final = "captions.safetensors"
 STANDARDISED: Final = "standardised.safetensors"
 STAGES: Final = (
-    "text", "clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "listener",
+    "text", "clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "grain",
+    "listener",
 )  # fmt: skip
 
 
@@ -126,10 +127,12 @@ class Run:
         """The denoiser after its last stage."""
         return self._averaged(build_denoiser(self.settings), self.last_stage())
 
-    def last_stage(self) -> Literal["ldm", "adversarial"]:
+    def last_stage(self) -> Literal["ldm", "adversarial", "grain"]:
         """The stage that trained the denoiser last."""
-        trained = (self.folder / "adversarial" / "last.pt").is_file()
-        return "adversarial" if trained else "ldm"
+        for stage in ("grain", "adversarial"):
+            if (self.folder / stage / "last.pt").is_file():
+                return stage
+        return "ldm"
 
     def listener(self) -> ListenerNetwork | None:
         """The listener, on the CPU; None where none was trained."""
@@ -267,13 +270,19 @@ class Run:
         )
 
     def _adversarial(self) -> AdversarialStage:
-        section = self.settings.adversarial
+        return self._against_critics("adversarial", "ldm")
+
+    def _grain(self) -> AdversarialStage:
+        return self._against_critics("grain", "adversarial")
+
+    def _against_critics(self, stage: str, before: str) -> AdversarialStage:
+        section: AdversarialSettings | None = getattr(self.settings, stage)
         if section is None or self.settings.ldm.prediction != "flow":
             raise InvalidRequest(
-                f"{self.settings.name} has no adversarial stage: it takes a section "
-                "'adversarial' and a denoiser with prediction: flow"
+                f"{self.settings.name} has no stage {stage}: it takes a section "
+                f"'{stage}' and a denoiser with prediction: flow"
             )
-        denoiser = self._averaged(build_denoiser(self.settings), "ldm").requires_grad_(True)
+        denoiser = self._averaged(build_denoiser(self.settings), before).requires_grad_(True)
         autoencoder = self.autoencoder()
         return AdversarialStage(
             self.bank(),
@@ -287,6 +296,7 @@ class Run:
             learning_rate=section.learning_rate,
             critic_learning_rate=section.critic_learning_rate,
             weight=section.weight,
+            grain_weight=section.grain_weight,
             lengths=section.lengths,
             text_share=section.text_share,
             null_share=self.settings.ldm.null_share,

@@ -84,6 +84,7 @@ def few_steps(settings: Settings, steps: int = 4) -> Settings:
             settings.ldm, width=32, depth=2, heads=2, batch=4, lengths=(64,), schedule=schedule
         ),
         adversarial=replace(settings.adversarial, batch=2, lengths=(64,), schedule=schedule),
+        grain=replace(settings.grain, batch=2, lengths=(64,), schedule=schedule),
         listener=replace(settings.listener, batch=8, schedule=schedule),
     )
 
@@ -97,5 +98,6 @@ STAGES: Final = (
     "low_notes",
     "ldm",
     "adversarial",
+    "grain",
     "listener",
 )
