@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -249,6 +250,8 @@ def main() -> None:
     set_up_logs()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    # The meter of loudness brings all of scipy.signal: half a second, in which the graphs load.
+    threading.Thread(target=import_module, args=("pyloudnorm",), daemon=True).start()
     try:
         pipeline = Pipeline(options.model, options.device, options.threads, cache=options.cache)
         step_s = pipeline.warm_up(lambda done, total: write_event(events, Loading(done, total)))

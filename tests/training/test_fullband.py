@@ -11,9 +11,10 @@ import soundfile
 import torch
 
 from server.errors import InvalidRequest
-from server.fullband.analysis import NUM_BANDS, RATE
+from server.fullband.analysis import BAND_EDGES_HZ, NUM_BANDS, NUM_FEATURES, RATE
 from server.fullband.upper_band import UpperBand
 from training.cli import main
+from training.fullband.averaging import averaged_with, turned
 from training.fullband.bank import FullbandBank, prepare_fullband
 from training.fullband.made_sounds import make_sounds
 from training.fullband.measures import compare, low_snr_db
@@ -145,3 +146,20 @@ def test_measures_of_the_same_sound_are_perfect_and_of_a_dull_one_are_not() -> N
     assert worse["lsd_8_16"] > 2.0 * mirrored["lsd_8_16"]
     assert low_snr_db(dull, real) > 40.0
     assert "lsd_16_20" not in compare(real, real, 17_000.0)
+
+
+def test_a_mean_of_checkpoints_keeps_the_overtones_and_gains_are_decibels(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    old, new = UpperBandNetwork(16).eval(), UpperBandNetwork(16).eval()
+    torch.save({"average": old.state_dict()}, tmp_path / "old.pt")
+    features = torch.randn(1, 8, NUM_FEATURES)
+    half = (old.envelope.bias + new.envelope.bias) / 2.0
+    texture = {name: values.clone() for name, values in new.texture.state_dict().items()}
+    averaged_with(new, [tmp_path / "old.pt"])
+    torch.testing.assert_close(new.envelope.bias, half)
+    assert all(torch.equal(values, texture[n]) for n, values in new.texture.state_dict().items())
+    before = new(features)[0]
+    gain = (turned(new, (-0.5, -1.0, 2.0))(features)[0] - before) * (10.0 / np.log(10.0))
+    centres = (BAND_EDGES_HZ[:-1] + BAND_EDGES_HZ[1:]) / 2.0
+    wanted = np.where(centres < 12_000, -0.5, np.where(centres < 16_000, -1.0, 2.0))
+    np.testing.assert_allclose(gain[0].detach(), np.tile(wanted, (8, 1)), atol=1e-3)

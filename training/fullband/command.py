@@ -35,6 +35,11 @@ def add_fullband_commands(commands: Commands) -> None:
     train.add_argument("--threads", type=int, default=0, help="CPU threads; default: all")
     export = commands.add_parser("fullband-export", parents=[common], help="write a model folder")
     export.add_argument("-o", "--output", type=Path, required=True)
+    export.add_argument(
+        "--mean-with", type=Path, action="append", default=[], help="an earlier last.pt of the run"
+    )
+    gains = "dB for 8-12, 12-16 and 16-20 kHz"
+    export.add_argument("--gain-db", type=float, nargs=3, default=(0.0, 0.0, 0.0), help=gains)
     export.add_argument("--card", type=Path, help="MODEL_CARD.md to put into the folder")
     judge = commands.add_parser("fullband-evaluate", parents=[common], help="measure a folder")
     judge.add_argument("model", type=Path)
@@ -83,6 +88,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from training.fullband.averaging import averaged_with, turned
     from training.fullband.export import export_fullband
     from training.fullband.network import UpperBandNetwork
     from training.loop import load_ema
@@ -90,7 +96,10 @@ def _export(options: argparse.Namespace) -> None:
     from training.sounds.folder import read_manifest
 
     entries = [entry for folder in options.sounds for entry in read_manifest(folder)]
-    network = load_ema(UpperBandNetwork(), options.run / "fullband")
+    network = UpperBandNetwork()
+    load_ema(network, options.run / "fullband")
+    averaged_with(network, options.mean_with)
+    turned(network, options.gain_db)
     notices = notices_text(options.sounds[0])
     export_fullband(network, entries, options.output, card=options.card, notices=notices)
 

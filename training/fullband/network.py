@@ -43,6 +43,8 @@ class UpperBandNetwork(nn.Module):
     are one step.
     """
 
+    LOG_POWER_SCALE: Final = 3.0
+
     def __init__(self, width: int = 192) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(NUM_FEATURES))
@@ -72,7 +74,7 @@ class UpperBandNetwork(nn.Module):
 
     def log_power(self, states: Tensor) -> Tensor:
         """The regressed head, [B, T, 26]."""
-        power = 3.0 * self.envelope(self.norm(states)) - 4.0
+        power = self.LOG_POWER_SCALE * self.envelope(self.norm(states)) - 4.0
         return power.reshape(states.shape[0], -1, NUM_BANDS)
 
     def logit(self, states: Tensor) -> Tensor:
