@@ -3,6 +3,7 @@
     audioldm-train fullband --sounds FOLDER [--sounds MADE] --run RUN
     audioldm-train fullband-sounds MADE [--soundfont FILE.sf2]
     audioldm-train fullband-export --sounds FOLDER [--sounds MADE] --run RUN -o MODEL_FOLDER
+                                   [--mean-with CHECKPOINT] [--gain-db LOW MIDDLE TOP]
     audioldm-train fullband-evaluate MODEL_FOLDER --sounds FOLDER --run RUN --out FOLDER
 
 The stage needs none of the others. A command that was killed goes on where it was.
