@@ -1,20 +1,12 @@
-"""Stages that are ready for training, from settings and a run folder.
-
-A run folder holds ``cache/`` (the decoded sounds) and one folder a stage with its checkpoint and
-curves; later stages read the averaged weights of earlier ones.
-"""
+"""Stages that are ready for training, from settings and a run folder."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import torch
-from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
-from torch import Tensor, nn
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from server.errors import InvalidRequest, NotFound
@@ -25,13 +17,12 @@ from training.distillation import (
     STUDENT_LAYERS,
     Distillation,
     distillation_phrases,
-    embed,
     prune_vocabulary,
     teacher_embeddings,
 )
 from training.ldm import LdmStage
 from training.listener import ListenerStage
-from training.loop import TrainingStage, fit, load_ema
+from training.loop import TrainingStage, fit
 from training.networks.autoencoder import MelVae
 from training.networks.build import (
     build_autoencoder,
@@ -39,36 +30,27 @@ from training.networks.build import (
     build_low_notes,
     build_partials,
     build_spectra,
-    build_vocoder,
 )
 from training.networks.clap import Clap
 from training.networks.listener import ListenerNetwork
 from training.networks.noising import NOISINGS
-from training.networks.text import SentenceEncoder, build_tokenizer, load_minilm
-from training.networks.vocoder.vocoder import TunedVocoder
-from training.settings import AdversarialSettings, PitchSettings, Settings
-from training.sounds.bank import SoundBank
+from training.networks.text import build_tokenizer, load_minilm
+from training.run_folder import CAPTIONS, STANDARDISED, RunFolder
+from training.settings import AdversarialSettings, PitchSettings
 from training.vocoder.low_notes import LowNotesStage
 from training.vocoder.partials import PartialsStage
 from training.vocoder.spectra import VocoderStage
 
 __all__ = ["STAGES", "Run"]
 
-CAPTIONS: Final = "captions.safetensors"
-STANDARDISED: Final = "standardised.safetensors"
 STAGES: Final = (
     "text", "clap", "vae", "vocoder", "partials", "low_notes", "ldm", "adversarial", "grain",
     "listener",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(RunFolder):
     """The training of one model in a run folder."""
-
-    settings: Settings
-    folder: Path
-    device: torch.device
 
     def train(self, stage: str) -> dict[str, float]:
         """Train ``stage``, or continue it; returns its held-out measures."""
@@ -90,80 +72,10 @@ class Run:
         torch.manual_seed(self.settings.seed)
         return cast("TrainingStage", getattr(self, f"_{stage}")())
 
-    def bank(self) -> SoundBank:
-        """The sounds."""
-        return SoundBank(self.folder / "cache", self.device)
-
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the distilled text tower."""
-        return Tokenizer.from_file(str(self._made("text", "tokenizer.json")))
-
-    def sentence_encoder(self) -> SentenceEncoder:
-        """The distilled text tower."""
-        encoder = SentenceEncoder(self.tokenizer().get_vocab_size(), len(STUDENT_LAYERS))
-        return self._averaged(encoder, "text")
-
-    def clap(self) -> Clap:
-        """Audio tower and text head."""
-        return self._averaged(Clap(), "clap")
-
-    def autoencoder(self) -> nn.Module:
-        """The VAE, its latent standardised over the training sounds."""
-        path = self._made("vae", STANDARDISED)
-        model = build_autoencoder(self.settings)
-        model.load_state_dict(load_file(path))
-        return model.eval().requires_grad_(False).to(self.device)
-
-    def vocoder(self) -> nn.Module:
-        """The vocoder, with the partials where the settings have them."""
-        model = build_vocoder(self.settings)
-        load_ema(model, self._made("vocoder").parent, strict=not isinstance(model, TunedVocoder))
-        if isinstance(model, TunedVocoder):
-            load_ema(model.partials, self._made("partials").parent)
-            load_ema(model.low_notes, self._made("low_notes").parent)
-        return model.eval().requires_grad_(False).to(self.device)
-
-    def denoiser(self) -> nn.Module:
-        """The denoiser after its last stage."""
-        return self._averaged(build_denoiser(self.settings), self.last_stage())
-
-    def last_stage(self) -> Literal["ldm", "adversarial", "grain"]:
-        """The stage that trained the denoiser last."""
-        for stage in ("grain", "adversarial"):
-            if (self.folder / stage / "last.pt").is_file():
-                return stage
-        return "ldm"
-
-    def listener(self) -> ListenerNetwork | None:
-        """The listener, on the CPU; None where none was trained."""
-        trained = (self.folder / "listener" / "last.pt").is_file()
-        return self._averaged(ListenerNetwork(), "listener").folded().cpu() if trained else None
-
-    def caption_embeddings(self, captions: list[str]) -> Tensor:
-        """CLAP text embeddings float32 [len(captions), 512], on the CPU."""
-        sentences = self._sentences(captions)
-        with torch.no_grad():
-            return self.clap().text.cpu()(sentences)
-
-    def _sentences(self, captions: list[str]) -> Tensor:
-        """Sentence embeddings of the text tower, [len(captions), 384], on the CPU."""
-        encoder = self.sentence_encoder().to(self.device)
-        return embed(encoder, self.tokenizer(), captions, self.device)
-
-    def _made(self, stage: str, name: str = "last.pt") -> Path:
-        path = self.folder / stage / name
-        if not path.is_file():
-            command = "clap" if stage == "text" else stage
-            raise NotFound(f"{path} is missing; make it with: audioldm-train {command}")
-        return path
-
-    def _averaged(self, model: nn.Module, stage: str) -> nn.Module:
-        return load_ema(model, self._made(stage).parent).to(self.device)
-
     @torch.no_grad()
     def _standardise(self) -> None:
         """Keep the averaged VAE with the spread of its latents folded in."""
-        model = self._averaged(build_autoencoder(self.settings), "vae")
+        model = self.averaged(build_autoencoder(self.settings), "vae")
         bank, generator = self.bank(), torch.Generator(self.device).manual_seed(2)
         rows = bank.draw(256, generator)
         mels = bank.crop_mels(rows, bank.draw_starts(rows, 256, generator), 256)
@@ -206,7 +118,7 @@ class Run:
 
     def _clap(self) -> ClapStage:
         bank, section = self.bank(), self.settings.clap
-        sentences = self._sentences(bank.captions)
+        sentences = self.sentences(bank.captions)
         torch.manual_seed(self.settings.seed)
         return ClapStage(
             bank, Clap(), sentences, batch=section.batch, learning_rate=section.learning_rate
@@ -259,7 +171,7 @@ class Run:
             build_denoiser(self.settings),
             encoder=self.autoencoder().encoder,
             audio_tower=self.clap().audio,
-            captions=self._captions(),
+            captions=self.captions(),
             batch=section.batch,
             repeats=section.repeats,
             learning_rate=section.learning_rate,
@@ -282,7 +194,7 @@ class Run:
                 f"{self.settings.name} has no stage {stage}: it takes a section "
                 f"'{stage}' and a denoiser with prediction: flow"
             )
-        denoiser = self._averaged(build_denoiser(self.settings), before).requires_grad_(True)
+        denoiser = self.averaged(build_denoiser(self.settings), before).requires_grad_(True)
         autoencoder = self.autoencoder()
         return AdversarialStage(
             self.bank(),
@@ -290,7 +202,7 @@ class Run:
             encoder=autoencoder.encoder,
             decoder=autoencoder.decoder,
             audio_tower=self.clap().audio,
-            captions=self._captions(),
+            captions=self.captions(),
             batch=section.batch,
             repeats=1,
             learning_rate=section.learning_rate,
@@ -306,20 +218,16 @@ class Run:
         bank, section = self.bank(), self.settings.listener
         if section is None:
             raise InvalidRequest(f"{self.settings.name} has no listener: add a section 'listener'")
-        sentences = functional.normalize(self._sentences(bank.captions), dim=-1)
+        sentences = functional.normalize(self.sentences(bank.captions), dim=-1)
         torch.manual_seed(self.settings.seed)
         return ListenerStage(
             bank,
             ListenerNetwork(),
             sentences=sentences,
-            captions=self._captions(),
+            captions=self.captions(),
             batch=section.batch,
             learning_rate=section.learning_rate,
         )
-
-    def _captions(self) -> Tensor:
-        captions = load_file(self._made("clap", CAPTIONS))["captions"]
-        return functional.normalize(captions, dim=-1)
 
 
 def _sizes(section: PitchSettings | None) -> dict[str, Any]:

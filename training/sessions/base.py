@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from onnx_export.components import Components
 from training.folder import load_folder
 from training.networks.clap import Clap
+from training.run_folder import STANDARDISED
 from training.settings import Settings
-from training.stages import STANDARDISED
 
 __all__ = ["SETTINGS", "start_run", "write_settings"]
 
