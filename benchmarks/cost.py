@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from benchmarks.runtimes import PROMPTS, clap_score
+from benchmarks.peers.runtimes import PROMPTS, clap_score
 from server.model.runtimes.tolerance import snr_db
 from server.render.pipeline import Pipeline
 from server.render.take import Take

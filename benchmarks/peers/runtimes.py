@@ -1,6 +1,6 @@
 """Whether another runtime or precision harms the sound: 20 takes against float32 ONNX Runtime.
 
-    python -m benchmarks.runtimes --model FOLDER [--device openvino] [--steps N] [--json FILE]
+    python -m benchmarks.peers.runtimes --model FOLDER [--device openvino] [--steps N] [--json FILE]
 
 Both sides render the same prompts and seeds. Printed are the signal-to-noise ratio of the finished
 takes, and the CLAP scores of both sides by the model's own towers.
