@@ -1,1 +1,1 @@
-"""Comparisons with peers: diffusers, and the least time that the arithmetic needs."""
+"""Comparisons with peers: diffusers, other runtimes, and the least time that arithmetic needs."""

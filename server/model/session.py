@@ -189,7 +189,7 @@ class Graph:
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
         # An arena keeps the most that a graph ever needed, beside those of the other graphs. A
-        # small model gains 5 % of its time by that, and a large one loses a sixth of its memory.
+        # small model saves 5 % of its time by that, and a large one needs an eighth more memory.
         options.enable_cpu_mem_arena = self.path.stat().st_size <= _SMALL_BYTES
         # A plan for the reuse of buffers saves nothing measurable on the CPU. It takes as long as
         # the square of the nodes: 0.4 s for the built-in vocoder.

@@ -1,7 +1,7 @@
 """The grain of a sound: a critic of small patches of the log-mel, and statistics of its texture.
 
 The critic on CLAP's features (:mod:`training.networks.critic`) hears what a sound is, and lets
-pass a sound that is too smooth. This one sees a fifth of a second and a quarter of the bands at a
+pass a sound that is too smooth. This one sees a quarter of a second and a third of the bands at a
 time (a patch discriminator, arXiv:1611.07004), without the condition. The statistics are those by
 which textures are told apart in hearing (J. McDermott and E. Simoncelli, Neuron 71, 2011).
 """
@@ -25,7 +25,7 @@ WIDTHS: Final = (32, 48, 64)
 class GrainCritic(nn.Module):
     """``log_mel [B, M, 64] -> logits [B, places]``: high for patches of real sounds.
 
-    A patch is 20 frames long and 20 bands high.
+    A patch is 24 frames long and 24 bands high.
     """
 
     def __init__(self) -> None:
@@ -54,8 +54,8 @@ def _of_unit_power(states: Tensor) -> Tensor:
 def texture_distance(made: Tensor, real: Tensor) -> Tensor:
     """Mean distance of the texture of log-mels ``[B, M, 64]``, in nepers; a scalar.
 
-    Compared are, in each band, the mean change from frame to frame, and in each frame that from
-    band to band. Where a change happens does not matter.
+    Compared are means over time: of the change from frame to frame in each band, and of that
+    between each band and the next. When a change happens does not matter.
     """
     return torch.stack(
         [
